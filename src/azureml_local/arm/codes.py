@@ -1,0 +1,102 @@
+"""Code assets: folders of source files, uploaded once and found again by their hash.
+
+The SDK names each upload by a new guid and asks for the hash first, so hashes are looked up across all names.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_local.arm import ids
+from azureml_local.arm.assets import VERSION_DEFAULTS
+from azureml_local.arm.names import require_asset_name
+from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.store import Resource
+from azureml_local.http.errors import AzureError, FrontendError
+
+if TYPE_CHECKING:
+    from azureml_local.service import Service
+
+CODE = ids.WORKSPACE + "/codes/{name}"
+VERSION = CODE + "/versions/{version}"
+CONTAINER_TYPE = "workspaces/codes"
+TYPE = "workspaces/codes/versions"
+UPLOAD_HOURS = 8
+
+routes = ArmRoutes()
+
+
+@routes.route("GET", CODE + "/versions")
+async def list_versions(request: ArmRequest) -> Response:
+    """List a code's versions; with ``hash``, those of any name whose files have that hash."""
+    if "hash" not in request.query:
+        return request.page(request.service.store.list(TYPE, CODE.format(**request.params)))
+    prefix = request.workspace_id.lower() + "/"
+    return request.page(
+        version
+        for version in request.service.store.list_type(TYPE)
+        if version.key.startswith(prefix)
+        and (version.properties.get("properties") or {}).get("hash_sha256") == request.query["hash"]
+    )
+
+
+@routes.route("GET", VERSION)
+async def get(request: ArmRequest) -> Response:
+    """Return a code version."""
+    return JSONResponse(resolve(request.service, VERSION.format(**request.params)).to_json())
+
+
+def resolve(service: Service, code_id: str) -> Resource:
+    """Return the code version that an id names, or raise Azure's 404."""
+    version = service.store.get(code_id.removeprefix("azureml:"))
+    if version is None or version.type != TYPE:
+        message = f"Code with id: {code_id} not found."
+        raise FrontendError(
+            404, "UserError", "The specified resource was not found.", detail=("CodeNotFound", message)
+        )
+    return version
+
+
+@routes.route("POST", VERSION + "/startPendingUpload")
+async def start_pending_upload(request: ArmRequest) -> Response:
+    """Return a container of its own for an upload, and a signature that lets the caller write to it."""
+    service = request.service
+    workspace = request.workspace()
+    container = f"{workspace.properties['workspaceId'][:8]}-{uuid.uuid4()}"
+    await service.blobs.create_container(container)
+    uri = f"https://{service.settings.storage_account}.blob.core.windows.net/{container}"
+    return JSONResponse(
+        {
+            "pendingUploadId": request.body.get("pendingUploadId") or str(uuid.uuid4()),
+            "pendingUploadType": "TemporaryBlobReference",
+            "blobReferenceForConsumption": {
+                "blobUri": uri,
+                "storageAccountArmId": workspace.properties["storageAccount"],
+                "credential": {
+                    "credentialType": "SAS",
+                    "sasUri": f"{uri}?{service.blobs.container_sas(container, UPLOAD_HOURS)}",
+                },
+            },
+        }
+    )
+
+
+@routes.route("PUT", VERSION)
+async def create_or_update(request: ArmRequest) -> Response:
+    """Register uploaded code; 201 where the version is new, 200 where it existed."""
+    require_asset_name(request.params["name"], "Code")
+    require_asset_name(request.params["version"], "Version")
+    properties = {**VERSION_DEFAULTS, **request.properties()}
+    if not properties.get("codeUri"):
+        raise AzureError(400, "BadArgument", "properties.codeUri is missing; a code needs it.", target="codeUri")
+    version_id = VERSION.format(**request.params)
+    code_id = CODE.format(**request.params)
+    is_new = request.service.store.get(version_id) is None
+    with request.service.store.transaction():
+        container = {"latestVersion": request.params["version"], "isArchived": False}
+        request.put(code_id, CONTAINER_TYPE, request.workspace_id, {"properties": container})
+        version = request.put(version_id, TYPE, code_id, {"properties": properties})
+    return JSONResponse(version.to_json(), 201 if is_new else 200)

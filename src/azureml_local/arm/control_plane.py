@@ -1,0 +1,225 @@
+"""The control plane as one ASGI application: a request passes the steps in :meth:`ControlPlane.answer`, in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from azureml_local.arm import (
+    assets,
+    codes,
+    datastores,
+    ids,
+    online_deployments,
+    online_endpoints,
+    operation_routes,
+    resource_groups,
+    workspaces,
+)
+from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_workspace
+from azureml_local.http.errors import AzureError
+from azureml_local.http.routing import Match
+from azureml_local.identity import audiences
+from azureml_local.identity.tokens import InvalidToken, Principal
+
+if TYPE_CHECKING:
+    from azureml_local.service import Service
+
+logger = logging.getLogger(__name__)
+
+LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
+
+# Kinds of resources that Azure ML has and azureml-local lacks: these are answered 501, a name that Azure does not
+# know either 404. From the operations of Microsoft.MachineLearningServices, API 2025-12-01.
+LACKING = frozenset(
+    "batchendpoints capabilityhosts computes connections endpoints eventgridfilters featuresets featurestoreentities "
+    "inferencepools jobs labelingjobs linkedservices managednetworks marketplacesubscriptions outboundrules "
+    "privateendpointconnections privatelinkresources raipolicies registries schedules serverlessendpoints".split()
+)
+
+
+def routes() -> ArmRoutes:
+    """Return every route of the control plane."""
+    table = ArmRoutes()
+    for module in (
+        operation_routes,
+        resource_groups,
+        workspaces,
+        datastores,
+        codes,
+        assets,
+        online_endpoints,
+        online_deployments,
+    ):
+        table.include(module.routes)
+    return table
+
+
+class ControlPlane:
+    """Answers for ``management.azure.com``."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.routes = routes()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; an unforeseen failure is logged, and answered 500 without its details."""
+        request = Request(scope, receive)
+        request_id = str(uuid.uuid4())
+        try:
+            response = await self.answer(request)
+        except AzureError as error:
+            response = error.response()
+        except Exception:
+            logger.exception("%s %s failed (request %s)", request.method, request.url.path, request_id)
+            message = f"azureml-local failed on this request; its log has the details under {request_id}."
+            response = AzureError(500, "InternalServerError", message).response()
+        response.headers["x-ms-request-id"] = request_id
+        response.headers["x-ms-correlation-request-id"] = request.headers.get(
+            "x-ms-correlation-request-id", request_id
+        )
+        response.headers["cache-control"] = "no-cache"
+        await response(scope, receive, send)
+
+    async def answer(self, request: Request) -> Response:
+        """Authenticate, find the handler, read the body, require the workspace, handle."""
+        principal = self.authenticate(request)
+        query = {name.lower(): value for name, value in parse_qsl(request.url.query, keep_blank_values=True)}
+        path = request.scope["raw_path"].decode("ascii")
+        match = self.find(request.method, path, query)
+        body = await _json_body(request)
+        assert match.handler is not None  # noqa: S101 - find() raises otherwise
+        arm_request = ArmRequest(
+            self.service, request.method, request.url.path, match.params, query, body, principal
+        )
+        self.require_scope(match.params, path)
+        return await match.handler(arm_request)
+
+    def authenticate(self, request: Request) -> Principal:
+        """Return who is calling. Raises 401 without a valid token for Resource Manager."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        challenge = f'Bearer authorization_uri="https://login.windows.net/{self.service.settings.tenant_id}"'
+        if scheme.lower() != "bearer" or not token:
+            raise AzureError(
+                401,
+                "AuthenticationFailed",
+                "Authentication failed. The 'Authorization' header is missing.",
+                headers={
+                    "WWW-Authenticate": f'{challenge}, error="invalid_token", error_description="The authentication '
+                    "failed because of missing 'Authorization' header.\""
+                },
+            )
+        try:
+            return self.service.tokens.verify(token.strip(), audiences.ARM)
+        except InvalidToken as error:
+            raise AzureError(
+                401, error.code, str(error), headers={"WWW-Authenticate": f'{challenge}, error="invalid_token"'}
+            ) from error
+
+    def find(self, method: str, path: str, query: dict[str, str]) -> Match[Handler]:
+        """Return the route. Raises 404 for what Azure lacks, 501 for what only azureml-local lacks, 405, 400."""
+        match = self.routes.match(method, path)
+        if match is None:
+            raise _no_route(method, path, query)
+        if match.handler is None:
+            raise AzureError(
+                405,
+                "MethodNotAllowed",
+                f"The requested resource does not support http method '{method}'; it supports "
+                f"{', '.join(match.allowed)}.",
+                headers={"Allow": ", ".join(match.allowed)},
+            )
+        if "api-version" not in query:
+            raise AzureError(
+                400,
+                "MissingApiVersionParameter",
+                "The api-version query parameter (?api-version=) is required for all requests.",
+            )
+        return match
+
+    def require_scope(self, params: dict[str, str], path: str) -> None:
+        """Raise 404 where the subscription, or the workspace that a resource belongs to, does not exist."""
+        subscription = params.get("subscription")
+        if subscription and subscription.lower() != self.service.settings.subscription_id:
+            raise AzureError(
+                404,
+                "SubscriptionNotFound",
+                f"The subscription '{subscription}' could not be found. azureml-local config prints the right one.",
+            )
+        has_parent = "workspace" in params and not path.rstrip("/").lower().endswith(
+            f"/workspaces/{params['workspace'].lower()}"
+        )
+        if has_parent and self.service.store.get(ids.WORKSPACE.format(**params)) is None:
+            raise missing_workspace(params)
+
+
+def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
+    segments = path.strip("/").split("/")
+    lowered = [segment.lower() for segment in segments]
+    if ids.PROVIDER.lower() not in lowered:
+        message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only."
+        return AzureError(501, "NotImplemented", message)
+    after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
+    kinds = after_provider[0::2] if len(after_provider) % 2 == 0 else after_provider[0:-1:2] + after_provider[-1:]
+    unknown = [kind for kind in kinds if kind not in LACKING and kind not in SERVED_KINDS]
+    if unknown and len(after_provider) > 1 and unknown[0] == after_provider[0]:
+        return AzureError(
+            404,
+            "InvalidResourceType",
+            f"The resource type '{unknown[0]}' could not be found in the namespace '{ids.PROVIDER}' for api version "
+            f"'{query.get('api-version', '')}'.",
+        )
+    return AzureError(501, "NotImplemented", f"azureml-local lacks the operation {method} {path}.")
+
+
+async def _json_body(request: Request) -> dict[str, Any]:
+    declared = request.headers.get("content-length", "0")
+    received = bytearray()
+    if declared.isdecimal() and int(declared) <= LARGEST_BODY:
+        async for piece in request.stream():
+            received += piece
+            if len(received) > LARGEST_BODY:
+                break
+    if len(received) > LARGEST_BODY or not declared.isdecimal() or int(declared) > LARGEST_BODY:
+        raise AzureError(
+            413,
+            "RequestContentTooLarge",
+            f"The request content size exceeds the maximum size of {LARGEST_BODY} bytes.",
+            headers={"Connection": "close"},
+        )
+    if not received:
+        return {}
+    try:
+        body = json.loads(received)
+    except ValueError as error:
+        raise AzureError(
+            400,
+            "InvalidRequestContent",
+            f"The request content was invalid and could not be deserialized: '{error}'.",
+        ) from error
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise AzureError(
+            400,
+            "InvalidRequestContent",
+            "The request content was invalid and could not be deserialized: 'it must be a JSON object, not "
+            f"{type(body).__name__}'.",
+        )
+    return body
+
+
+SERVED_KINDS = frozenset(
+    segment.lower()
+    for _, template, _ in routes()
+    if ids.PROVIDER in template
+    for segment in template.split(ids.PROVIDER, 1)[1].split("/")
+    if segment and not segment.startswith("{")
+)

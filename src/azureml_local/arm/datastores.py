@@ -1,0 +1,159 @@
+"""Datastores: names for storage, whose secrets are kept apart and given out by ``listSecrets`` only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_local.arm import ids
+from azureml_local.arm.names import require_asset_name
+from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.store import Resource
+from azureml_local.http.errors import AzureError, FrontendError
+
+if TYPE_CHECKING:
+    from azureml_local.service import Service
+
+DATASTORE = ids.WORKSPACE + "/datastores/{datastore}"
+TYPE = "workspaces/datastores"
+ARTIFACT_CONTAINER = "azureml"
+# The same in every workspace: https://learn.microsoft.com/azure/machine-learning/prompt-flow/how-to-deploy-to-code
+WORKING_SHARE = "code-391ff5ac-6576-460f-ba4d-7e03433c68b6"
+ENDPOINT = "core.windows.net"
+DATASTORE_TYPES = ("AzureBlob", "AzureFile", "AzureDataLakeGen1", "AzureDataLakeGen2", "OneLake", "Hdfs")
+
+routes = ArmRoutes()
+
+
+def blobstore_container(workspace_guid: str) -> str:
+    """Return the container of a workspace's default datastore."""
+    return f"azureml-blobstore-{workspace_guid}"
+
+
+def add_defaults(service: Service, workspace: Resource, principal: str) -> None:
+    """Give a workspace the four datastores that Azure gives it."""
+    guid = workspace.properties["workspaceId"]
+    places = {
+        "workspaceblobstore": {"datastoreType": "AzureBlob", "containerName": blobstore_container(guid)},
+        "workspaceartifactstore": {"datastoreType": "AzureBlob", "containerName": ARTIFACT_CONTAINER},
+        "workspacefilestore": {"datastoreType": "AzureFile", "fileShareName": f"azureml-filestore-{guid}"},
+        "workspaceworkingdirectory": {"datastoreType": "AzureFile", "fileShareName": WORKING_SHARE},
+    }
+    for name, place in places.items():
+        properties = {
+            "description": None,
+            "tags": None,
+            "properties": None,
+            "isDefault": name == "workspaceblobstore",
+            "credentials": {"credentialsType": "AccountKey"},
+            "accountName": service.settings.storage_account,
+            "endpoint": ENDPOINT,
+            "protocol": "https",
+            "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
+            **place,
+        }
+        resource_id = f"{workspace.id}/datastores/{name}"
+        service.store.put(resource_id, TYPE, workspace.id, {"properties": properties}, principal)
+        service.store.put_secret(resource_id, {"secretsType": "AccountKey", "key": service.settings.storage_key})
+
+
+def get_in(service: Service, workspace_id: str, name: str) -> Resource:
+    """Return a datastore, or raise Azure's 404."""
+    datastore = service.store.get(f"{workspace_id}/datastores/{name}")
+    if datastore is None:
+        raise FrontendError(404, "UserError", f"Could not find datastore: {name}.", inner="NotFoundError")
+    return datastore
+
+
+@routes.route("GET", ids.WORKSPACE + "/datastores")
+async def list_datastores(request: ArmRequest) -> Response:
+    """List a workspace's datastores; ``isDefault=true`` asks for the default one only."""
+    datastores = request.service.store.list(TYPE, request.workspace_id)
+    wanted = request.query.get("isdefault")
+    if wanted:
+        datastores = [one for one in datastores if one.properties.get("isDefault") is (wanted.lower() == "true")]
+    return request.page(datastores)
+
+
+@routes.route("GET", DATASTORE)
+async def get(request: ArmRequest) -> Response:
+    """Return a datastore, without its secret."""
+    return JSONResponse(get_in(request.service, request.workspace_id, request.params["datastore"]).to_json())
+
+
+@routes.route("PUT", DATASTORE)
+async def create_or_update(request: ArmRequest) -> Response:
+    """Create or replace a datastore; its secret is taken out of the body and kept apart."""
+    name = request.params["datastore"]
+    require_asset_name(name, "Datastore")
+    sent = request.properties()
+    if sent.get("datastoreType") not in DATASTORE_TYPES:
+        raise AzureError(
+            400,
+            "BadArgument",
+            f"properties.datastoreType is '{sent.get('datastoreType')}'; it must be one of "
+            f"{', '.join(DATASTORE_TYPES)}.",
+            target="properties.datastoreType",
+        )
+    credentials = dict(sent.get("credentials") or {"credentialsType": "None"})
+    secret = credentials.pop("secrets", None)
+    properties = {
+        "description": None,
+        "tags": {},
+        "properties": None,
+        "isDefault": False,
+        "serviceDataAccessAuthIdentity": "None",
+        **sent,
+        "credentials": credentials,
+    }
+    resource_id = DATASTORE.format(**request.params)
+    is_new = request.service.store.get(resource_id) is None
+    with request.service.store.transaction():
+        datastore = request.put(resource_id, TYPE, request.workspace_id, {"properties": properties})
+        if secret:
+            request.service.store.put_secret(resource_id, secret)
+        if properties["isDefault"]:
+            _make_only_default(request, datastore)
+    headers = {"Location": request.url({})} if is_new else None
+    return JSONResponse(datastore.to_json(), 201 if is_new else 200, headers=headers)
+
+
+@routes.route("DELETE", DATASTORE)
+async def delete(request: ArmRequest) -> Response:
+    """Delete a datastore, not its data. The default datastore cannot be deleted."""
+    datastore = request.service.store.get(DATASTORE.format(**request.params))
+    if datastore is None:
+        return Response(status_code=204)
+    if datastore.properties.get("isDefault"):
+        raise FrontendError(400, "UserError", f"The default datastore '{datastore.name}' cannot be deleted.")
+    request.service.store.delete(datastore.id)
+    return Response(status_code=200)
+
+
+@routes.route("POST", DATASTORE + "/listSecrets")
+async def list_secrets(request: ArmRequest) -> Response:
+    """Return a datastore's secret; as a shared access signature where the caller asks for one that expires."""
+    datastore = get_in(request.service, request.workspace_id, request.params["datastore"])
+    secret = request.service.store.get_secret(datastore.id)
+    if secret is None:
+        raise FrontendError(400, "UserError", f"Datastore '{datastore.name}' has no credentials.")
+    if request.body.get("expirableSecret") and secret.get("secretsType") == "AccountKey":
+        hours = request.body.get("expireAfterHours") or 1
+        if not isinstance(hours, int) or not 0 < hours <= 24 * 7:
+            raise AzureError(400, "BadArgument", f"expireAfterHours must be 1 to 168, not '{hours}'.")
+        return JSONResponse(_as_sas(request.service, datastore, secret, hours))
+    return JSONResponse(secret)
+
+
+def _as_sas(service: Service, datastore: Resource, secret: dict[str, Any], hours: int) -> dict[str, Any]:
+    account = datastore.properties["accountName"]
+    if account != service.settings.storage_account:
+        return secret
+    return {"secretsType": "Sas", "sasToken": "?" + service.blobs.account_sas(hours)}
+
+
+def _make_only_default(request: ArmRequest, chosen: Resource) -> None:
+    for other in request.service.store.list(TYPE, request.workspace_id):
+        if other.key != chosen.key and other.properties.get("isDefault"):
+            request.service.store.save(other.with_properties(isDefault=False))

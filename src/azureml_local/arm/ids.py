@@ -1,0 +1,35 @@
+"""Resource ids as Azure writes them.
+
+Ids compare without regard to case; what is returned has Azure's exact case, because clients match it exactly.
+"""
+
+from __future__ import annotations
+
+import re
+
+PROVIDER = "Microsoft.MachineLearningServices"
+RESOURCE_GROUP = "/subscriptions/{subscription}/resourceGroups/{resource_group}"
+WORKSPACES = RESOURCE_GROUP + f"/providers/{PROVIDER}/workspaces"
+WORKSPACE = WORKSPACES + "/{workspace}"
+LOCATION = f"/subscriptions/{{subscription}}/providers/{PROVIDER}/locations/{{location}}"
+
+_WORKSPACE_ASSET = re.compile(
+    rf"^(?:azureml:)?(?P<workspace>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(PROVIDER)}"
+    r"/workspaces/[^/]+)/(?P<kind>[^/]+)/(?P<name>[^/]+)/(?P<by>versions|labels)/(?P<version>[^/]+)$",
+    re.IGNORECASE,
+)
+_DATASTORE_PATH = re.compile(
+    r"^azureml://(?:subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<resource_group>[^/]+)"
+    r"/workspaces/(?P<workspace>[^/]+)/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)$",
+    re.IGNORECASE,
+)
+
+
+def parse_asset(text: str) -> re.Match[str] | None:
+    """Match the id of a workspace's asset; groups ``workspace kind name by version``."""
+    return _WORKSPACE_ASSET.match(text)
+
+
+def parse_datastore_path(text: str) -> re.Match[str] | None:
+    """Match an ``azureml://`` URI; groups ``subscription resource_group workspace datastore path``."""
+    return _DATASTORE_PATH.match(text)

@@ -1,0 +1,307 @@
+"""Deployments of an online endpoint: a model, its code and environment, and how many instances serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_local.arm import assets, codes, ids, online_endpoints
+from azureml_local.arm.durations import seconds
+from azureml_local.arm.names import require_endpoint_name
+from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.store import Resource
+from azureml_local.arm.storage_locations import locate
+from azureml_local.engines.deployment_record import LOGS
+from azureml_local.engines.serving import ModelSource, ServingFailed, ServingSpec
+from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
+
+if TYPE_CHECKING:
+    from azureml_local.service import Service
+
+DEPLOYMENTS = online_endpoints.ENDPOINT + "/deployments"
+DEPLOYMENT = DEPLOYMENTS + "/{deployment}"
+TYPE = online_endpoints.DEPLOYMENT_TYPE
+PREFIX = "od"
+LONGEST_REQUEST = 180  # seconds, on managed endpoints
+LONGEST_TAIL = 5000  # lines
+DEFAULT_TAIL = 100
+PROBE = {"failureThreshold": 30, "successThreshold": 1, "timeout": "PT2S", "period": "PT10S", "initialDelay": "PT10S"}
+REQUEST_SETTINGS = {"maxQueueWait": "PT0S", "requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1}
+TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
+
+routes = ArmRoutes()
+
+
+class ProvisioningFailed(AzureError):
+    """A deployment's operation failed.
+
+    Azure's status carries no code of its own here: clients find it as the message's first word.
+    """
+
+    def __init__(self, failure: ServingFailed) -> None:
+        link = f"{TROUBLESHOOTING}{failure.code.lower()}"
+        super().__init__(400, failure.code, f"{failure.code}: {failure} Please see {link} for more information.")
+
+    def body(self) -> dict[str, Any]:
+        """Return the error as the operation's status shows it."""
+        return {"code": None, "message": self.message}
+
+
+def register_operations(service: Service) -> None:
+    """Say what this module's long-running operations do."""
+
+    async def put(deployment: Resource) -> None:
+        try:
+            await service.serving.deploy(deployment.id, _spec(service, deployment))
+        except ServingFailed as failure:
+            raise ProvisioningFailed(failure) from failure
+        service.router.refresh(_endpoint_id(deployment))
+
+    async def delete(deployment: Resource) -> None:
+        await service.serving.remove(deployment.id)
+        service.store.delete(deployment.id)
+        service.router.refresh(_endpoint_id(deployment))
+
+    service.operations.register("onlineDeployments/put", put)
+    service.operations.register("onlineDeployments/delete", delete)
+
+
+@routes.route("GET", DEPLOYMENTS)
+async def list_deployments(request: ArmRequest) -> Response:
+    """List an endpoint's deployments."""
+    return request.page(request.service.store.list(TYPE, online_endpoints.require(request).id))
+
+
+@routes.route("GET", DEPLOYMENT)
+async def get(request: ArmRequest) -> Response:
+    """Return a deployment."""
+    return JSONResponse(_require(request).to_json())
+
+
+@routes.route("PUT", DEPLOYMENT)
+async def create_or_update(request: ArmRequest) -> Response:
+    """Begin to create a deployment, or to replace it; the present one serves until the new one does."""
+    service = request.service
+    endpoint = online_endpoints.require(request)
+    require_endpoint_name(request.params["deployment"], "Deployment")
+    service.operations.require_idle(endpoint.id)
+    if endpoint.properties["provisioningState"] != "Succeeded":
+        raise invalid_inference_request(
+            "This endpoint has not been created successfully or is in deleting provisioning state. Please recreate "
+            "endpoint and then try again to create deployment."
+        )
+    deployment_id = DEPLOYMENT.format(**request.params)
+    service.operations.require_idle(deployment_id)
+    known = service.store.get(deployment_id)
+    if known and known.properties["provisioningState"] == "Failed" and service.serving.replicas(deployment_id) is None:
+        raise invalid_inference_request(
+            f"Specified deployment [{known.name}] failed during initial provisioning and is in an unrecoverable "
+            "state. Delete and re-create."
+        )
+    body = {
+        "tags": request.body.get("tags") or {},
+        "location": request.body.get("location") or endpoint.body["location"],
+        "kind": "Managed",
+        "sku": {"name": "Default", "tier": "Standard", "capacity": _capacity(request)},
+        "properties": _properties(request),
+    }
+    deployment = request.put(deployment_id, TYPE, endpoint.id, body)
+    return request.begun(201, "onlineDeployments/put", deployment, PREFIX, deployment.to_json())
+
+
+@routes.route("DELETE", DEPLOYMENT)
+async def delete(request: ArmRequest) -> Response:
+    """Begin to delete a deployment that takes no traffic; 204 where there is none."""
+    endpoint = online_endpoints.require(request)
+    deployment = request.service.store.get(DEPLOYMENT.format(**request.params))
+    if deployment is None:
+        return Response(status_code=204)
+    request.service.operations.require_idle(deployment.id)
+    for what in ("traffic", "mirrorTraffic"):
+        if endpoint.properties[what].get(deployment.name):
+            raise invalid_inference_request(
+                f"Deployment '{deployment.name}' has {endpoint.properties[what][deployment.name]} percent of the "
+                f"endpoint's {what}. Set it to 0 before you delete the deployment."
+            )
+    deleting = deployment.with_properties(provisioningState="Deleting")
+    request.service.store.save(deleting)
+    return request.begun(202, "onlineDeployments/delete", deleting, PREFIX, None, at_results=True)
+
+
+@routes.route("POST", DEPLOYMENT + "/getLogs")
+async def get_logs(request: ArmRequest) -> Response:
+    """Return the last lines of a container's log, also after the deployment failed."""
+    deployment = _require(request)
+    container = request.body.get("containerType") or "InferenceServer"
+    if not isinstance(container, str) or container.lower() not in LOGS:
+        raise AzureError(
+            400,
+            "BadArgument",
+            f"containerType is '{container}'; it must be InferenceServer or StorageInitializer.",
+            target="containerType",
+        )
+    tail = request.body.get("tail")
+    tail = DEFAULT_TAIL if tail is None else tail
+    if isinstance(tail, bool) or not isinstance(tail, int) or not 0 < tail <= LONGEST_TAIL:
+        raise AzureError(400, "BadArgument", f"tail is {tail}; it must be 1 to {LONGEST_TAIL} lines.", target="tail")
+    record = request.service.serving.latest_attempt(deployment.id)
+    content = record.text(container.lower(), tail) if record else ""
+    return JSONResponse({"content": content})
+
+
+def _require(request: ArmRequest) -> Resource:
+    online_endpoints.require(request)
+    deployment = request.service.store.get(DEPLOYMENT.format(**request.params))
+    if deployment is None:
+        raise online_endpoints.not_found()
+    return deployment
+
+
+def _endpoint_id(deployment: Resource) -> str:
+    return deployment.id.rpartition("/deployments/")[0]
+
+
+def _capacity(request: ArmRequest) -> int:
+    capacity = (request.body.get("sku") or {}).get("capacity", 1)
+    if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
+        raise invalid_inference_request(f"sku.capacity is {capacity}; a deployment needs 1 instance or more.")
+    return capacity
+
+
+def _properties(request: ArmRequest) -> dict[str, Any]:
+    """Return the deployment's properties with Azure's defaults. Raises 400 where one is wrong."""
+    sent = request.properties()
+    if (sent.get("endpointComputeType") or "Managed") != "Managed":
+        raise AzureError(501, "NotImplemented", "azureml-local lacks deployments on attached Kubernetes compute.")
+    instance_type = sent.get("instanceType")
+    if not instance_type or not str(instance_type).lower().startswith("standard_"):
+        raise invalid_inference_request(
+            f"The instance type '{instance_type}' is not supported. It must be one of Azure's sizes, such as "
+            "Standard_DS3_v2: https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list"
+        )
+    code = sent.get("codeConfiguration") or {}
+    if not code.get("codeId") or not code.get("scoringScript"):
+        raise _no_script(request, sent.get("model"))
+    _require_asset(lambda: codes.resolve(request.service, code["codeId"]))
+    _require_asset(lambda: assets.resolve(request.service, sent.get("environmentId") or "", "environments"))
+    if sent.get("model"):
+        _require_asset(lambda: assets.resolve(request.service, sent["model"], "models"))
+    settings = REQUEST_SETTINGS | {k: v for k, v in (sent.get("requestSettings") or {}).items() if v is not None}
+    _require_request_settings(settings)
+    return {
+        "description": sent.get("description"),
+        "properties": sent.get("properties") or {},
+        "codeConfiguration": code,
+        "environmentId": sent["environmentId"],
+        "environmentVariables": _environment_variables(sent),
+        "scaleSettings": _scale_settings(sent),
+        "requestSettings": settings,
+        "modelMountPath": sent.get("modelMountPath"),
+        "appInsightsEnabled": bool(sent.get("appInsightsEnabled")),
+        "livenessProbe": _probe(sent, "livenessProbe"),
+        "readinessProbe": _probe(sent, "readinessProbe"),
+        "provisioningState": "Updating",
+        "instanceType": instance_type,
+        "model": sent.get("model"),
+        "privateNetworkConnection": False,
+        "egressPublicNetworkAccess": sent.get("egressPublicNetworkAccess") or "Enabled",
+        "endpointComputeType": "Managed",
+    }
+
+
+def _no_script(request: ArmRequest, model_id: str | None) -> AzureError:
+    if model_id:
+        model = assets.resolve(request.service, model_id, "models")
+        if model.properties["modelType"].lower() == "mlflow_model":
+            return AzureError(501, "NotImplemented", "azureml-local lacks deployments of MLflow models without a script.")
+    return FrontendError(
+        400,
+        "BadRequest",
+        "The request is invalid.",
+        detail=("MissingDriverProgram", "Could not find driver program in the request."),
+    )
+
+
+def _require_asset(resolve: Callable[[], Resource]) -> None:
+    """Turn the 404 of something that the request names into a 400: the request's own resource is another."""
+    try:
+        resolve()
+    except FrontendError as error:
+        message = error.detail[1] if error.detail else error.message
+        raise invalid_inference_request(message) from error
+
+
+def _require_request_settings(settings: Mapping[str, Any]) -> None:
+    timeout = _duration(settings["requestTimeout"], "requestSettings.requestTimeout")
+    if not 0 < timeout <= LONGEST_REQUEST:
+        raise invalid_inference_request(
+            f"requestSettings.requestTimeout is {settings['requestTimeout']}; it must be at most {LONGEST_REQUEST} s."
+        )
+    concurrent = settings["maxConcurrentRequestsPerInstance"]
+    if isinstance(concurrent, bool) or not isinstance(concurrent, int) or concurrent < 1:
+        raise invalid_inference_request(
+            f"requestSettings.maxConcurrentRequestsPerInstance is {concurrent}; it must be 1 or more."
+        )
+
+
+def _scale_settings(sent: Mapping[str, Any]) -> dict[str, Any]:
+    settings = sent.get("scaleSettings") or {"scaleType": "Default"}
+    if settings.get("scaleType") != "Default":
+        raise invalid_inference_request(
+            f"scaleSettings.scaleType is '{settings.get('scaleType')}'; managed online endpoints take Default only."
+        )
+    return dict(settings)
+
+
+def _environment_variables(sent: Mapping[str, Any]) -> dict[str, str]:
+    variables = sent.get("environmentVariables") or {}
+    return {str(name): str(value) for name, value in variables.items()}
+
+
+def _probe(sent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    probe = PROBE | {key: value for key, value in (sent.get(name) or {}).items() if value is not None}
+    for key in ("timeout", "period", "initialDelay"):
+        _duration(probe[key], f"{name}.{key}")
+    for key in ("failureThreshold", "successThreshold"):
+        if isinstance(probe[key], bool) or not isinstance(probe[key], int) or probe[key] < 1:
+            raise invalid_inference_request(f"{name}.{key} is {probe[key]}; it must be 1 or more.")
+    return probe
+
+
+def _duration(text: Any, what: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise invalid_inference_request(f"{what}: {error}.") from error
+
+
+def _spec(service: Service, deployment: Resource) -> ServingSpec:
+    """Return what the deployment is to run, every id in it resolved."""
+    properties = deployment.properties
+    workspace_id = deployment.id.partition("/onlineEndpoints/")[0]
+    request, probe = properties["requestSettings"], properties["readinessProbe"]
+    code = codes.resolve(service, properties["codeConfiguration"]["codeId"])
+    return ServingSpec(
+        environment=assets.resolve(service, properties["environmentId"], "environments").properties,
+        model=_model_source(service, workspace_id, properties.get("model")),
+        code=locate(service, workspace_id, code.properties["codeUri"]),
+        scoring_script=properties["codeConfiguration"]["scoringScript"],
+        environment_variables=properties["environmentVariables"],
+        instance_count=deployment.body["sku"]["capacity"],
+        max_concurrent=request["maxConcurrentRequestsPerInstance"],
+        request_timeout=seconds(request["requestTimeout"]),
+        ready_within=seconds(probe["initialDelay"]) + seconds(probe["period"]) * probe["failureThreshold"],
+    )
+
+
+def _model_source(service: Service, workspace_id: str, model_id: str | None) -> ModelSource | None:
+    if not model_id:
+        return None
+    model = assets.resolve(service, model_id, "models")
+    parts = ids.parse_asset(model.id)
+    assert parts is not None  # noqa: S101 - it was stored under such an id
+    return ModelSource(
+        parts["name"], parts["version"], locate(service, workspace_id, model.properties["modelUri"])
+    )

@@ -1,0 +1,264 @@
+"""Online endpoints: a stable address, its keys, and how its traffic is divided among deployments."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_local.arm import ids
+from azureml_local.arm.names import require_endpoint_name
+from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.store import Resource
+from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
+
+if TYPE_CHECKING:
+    from azureml_local.service import Service
+
+ENDPOINTS = ids.WORKSPACE + "/onlineEndpoints"
+ENDPOINT = ENDPOINTS + "/{endpoint}"
+TYPE = "workspaces/onlineEndpoints"
+DEPLOYMENT_TYPE = TYPE + "/deployments"
+PREFIX = "oe"
+AUTH_MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
+KEY_NAMES = {"primary": "primaryKey", "secondary": "secondaryKey"}
+LARGEST_MIRROR = 50  # percent
+KEY_ALPHABET = string.ascii_letters + string.digits
+
+routes = ArmRoutes()
+
+
+def register_operations(service: Service) -> None:
+    """Say what this module's long-running operations do."""
+
+    async def put(endpoint: Resource) -> None:
+        address = _address(service, endpoint)
+        service.store.save(
+            endpoint.with_properties(scoringUri=f"https://{address}/score", swaggerUri=f"https://{address}/swagger.json")
+        )
+        service.router.refresh(endpoint.id)
+
+    async def delete(endpoint: Resource) -> None:
+        deployments = service.store.list(DEPLOYMENT_TYPE, endpoint.id)
+        for deployment in deployments:
+            await service.serving.remove(deployment.id)
+        service.store.delete(endpoint.id)
+        service.router.refresh(endpoint.id)
+
+    service.operations.register("onlineEndpoints/put", put)
+    service.operations.register("onlineEndpoints/delete", delete)
+
+
+def require(request: ArmRequest) -> Resource:
+    """Return the endpoint in the path, or raise Azure's 404."""
+    endpoint = request.service.store.get(ENDPOINT.format(**request.params))
+    if endpoint is None:
+        raise not_found()
+    return endpoint
+
+
+def not_found() -> FrontendError:
+    """Return the 404 of an endpoint or deployment that does not exist."""
+    return FrontendError(
+        404,
+        "NotFound",
+        "The specified resource was not found.",
+        detail=("InferencingClientCallFailed", '{"title":"Not Found"}'),
+    )
+
+
+@routes.route("GET", ENDPOINTS)
+async def list_endpoints(request: ArmRequest) -> Response:
+    """List a workspace's online endpoints."""
+    return request.page(request.service.store.list(TYPE, request.workspace_id))
+
+
+@routes.route("GET", ENDPOINT)
+async def get(request: ArmRequest) -> Response:
+    """Return an endpoint."""
+    return JSONResponse(require(request).to_json())
+
+
+@routes.route("PUT", ENDPOINT)
+async def create_or_update(request: ArmRequest) -> Response:
+    """Begin to create an endpoint or to change it; the answer to a change shows the traffic as it was."""
+    service = request.service
+    name = request.params["endpoint"]
+    require_endpoint_name(name, "Endpoint")
+    endpoint_id = ENDPOINT.format(**request.params)
+    service.operations.require_idle(endpoint_id)
+    known = service.store.get(endpoint_id)
+    if known is None:
+        _require_free_name(request, name)
+    properties = _properties(request, known)
+    body = {
+        "tags": request.body.get("tags") or {},
+        "location": request.body.get("location") or request.workspace().body["location"],
+        "kind": "Managed",
+        "identity": _identity(request, known),
+        "properties": properties,
+    }
+    with service.store.transaction():
+        endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
+        if known is None:
+            keys = {key: _new_key() for key in KEY_NAMES.values()} | _given_keys(request)
+            service.store.put_secret(endpoint_id, keys)
+    answer = endpoint.to_json()
+    if known:
+        answer["properties"] = {**answer["properties"], "traffic": known.properties["traffic"]}
+    return request.begun(201, "onlineEndpoints/put", endpoint, PREFIX, answer)
+
+
+@routes.route("DELETE", ENDPOINT)
+async def delete(request: ArmRequest) -> Response:
+    """Begin to delete an endpoint with its deployments; 204 where there is none."""
+    endpoint = request.service.store.get(ENDPOINT.format(**request.params))
+    if endpoint is None:
+        return Response(status_code=204)
+    request.service.operations.require_idle(endpoint.id)
+    for deployment in request.service.store.list(DEPLOYMENT_TYPE, endpoint.id):
+        request.service.operations.require_idle(deployment.id)
+    deleting = endpoint.with_properties(provisioningState="Deleting")
+    request.service.store.save(deleting)
+    return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, None, at_results=True)
+
+
+@routes.route("POST", ENDPOINT + "/listKeys")
+async def list_keys(request: ArmRequest) -> Response:
+    """Return both keys of an endpoint that uses keys."""
+    endpoint = _require_keys(request)
+    return JSONResponse(request.service.store.get_secret(endpoint.id))
+
+
+@routes.route("POST", ENDPOINT + "/regenerateKeys")
+async def regenerate_keys(request: ArmRequest) -> Response:
+    """Replace one key by a new one, or by the one that is given; the old one is dead when this answers."""
+    endpoint = _require_keys(request)
+    asked = request.body.get("keyType")
+    if not isinstance(asked, str) or asked.lower() not in KEY_NAMES:
+        raise AzureError(400, "BadArgument", f"keyType is '{asked}'; it must be Primary or Secondary.", target="keyType")
+    keys = request.service.store.get_secret(endpoint.id) or {}
+    keys[KEY_NAMES[asked.lower()]] = request.body.get("keyValue") or _new_key()
+    request.service.store.put_secret(endpoint.id, keys)
+    request.service.router.refresh(endpoint.id)
+    return Response(status_code=200)
+
+
+def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
+    sent = request.properties()
+    mode = AUTH_MODES.get(str(sent.get("authMode", "")).lower())
+    if mode is None:
+        raise AzureError(
+            400,
+            "BadArgument",
+            f"properties.authMode is '{sent.get('authMode')}'; it must be Key, AMLToken or AADToken.",
+            target="authMode",
+        )
+    if mode == "AMLToken":
+        raise AzureError(501, "NotImplemented", "azureml-local lacks authMode AMLToken; use Key or AADToken.")
+    if sent.get("compute"):
+        raise AzureError(501, "NotImplemented", "azureml-local lacks online endpoints on attached Kubernetes compute.")
+    traffic, mirror = sent.get("traffic") or {}, sent.get("mirrorTraffic") or {}
+    deployments = _deployment_names(request)
+    _require_traffic(traffic, deployments)
+    _require_mirror(mirror, deployments)
+    former = known.properties if known else {}
+    return {
+        "description": sent.get("description"),
+        "properties": {
+            **(sent.get("properties") or {}),
+            "azureml.onlineendpointid": ENDPOINT.format(**request.params).lower(),
+        },
+        "scoringUri": former.get("scoringUri"),
+        "swaggerUri": former.get("swaggerUri"),
+        "authMode": mode,
+        "provisioningState": "Updating" if known else "Creating",
+        "compute": None,
+        "traffic": traffic,
+        "mirrorTraffic": mirror,
+        "publicNetworkAccess": sent.get("publicNetworkAccess") or "Enabled",
+    }
+
+
+def _deployment_names(request: ArmRequest) -> set[str]:
+    endpoint_id = ENDPOINT.format(**request.params)
+    return {deployment.name for deployment in request.service.store.list(DEPLOYMENT_TYPE, endpoint_id)}
+
+
+def _require_traffic(traffic: Any, deployments: set[str]) -> None:
+    _require_shares(traffic, deployments, "traffic")
+    total = sum(traffic.values())
+    if total not in (0, 100):
+        raise invalid_inference_request(f"The traffic of all deployments must add up to 0 or 100, not {total}.")
+
+
+def _require_mirror(mirror: Any, deployments: set[str]) -> None:
+    _require_shares(mirror, deployments, "mirrorTraffic")
+    if len(mirror) > 1 or sum(mirror.values()) > LARGEST_MIRROR:
+        raise invalid_inference_request(
+            f"mirrorTraffic takes one deployment and at most {LARGEST_MIRROR} percent, not {dict(mirror)}."
+        )
+
+
+def _require_shares(shares: Any, deployments: set[str], what: str) -> None:
+    if not isinstance(shares, Mapping):
+        raise invalid_inference_request(f"{what} must be an object of deployment names and percentages.")
+    for name, share in shares.items():
+        if name not in deployments:
+            known = ", ".join(sorted(deployments)) or "none"
+            raise invalid_inference_request(
+                f"{what} names the deployment '{name}', which does not exist. Deployments of this endpoint: {known}."
+            )
+        if isinstance(share, bool) or not isinstance(share, int) or not 0 <= share <= 100:
+            raise invalid_inference_request(f"{what} of '{name}' is {share}; it must be a whole number from 0 to 100.")
+
+
+def _require_free_name(request: ArmRequest, name: str) -> None:
+    location = request.workspace().body["location"]
+    if request.service.router.serves(host(name, location)):
+        raise invalid_inference_request(
+            "There is already an endpoint with this name, Endpoint name needs to be unique within a region. Try some "
+            "other name."
+        )
+
+
+def host(name: str, location: str) -> str:
+    """Return the host at which an endpoint answers."""
+    return f"{name}.{location}.inference.ml.azure.com".lower()
+
+
+def _address(service: Service, endpoint: Resource) -> str:
+    workspace = service.store.get(endpoint.id.partition("/onlineEndpoints/")[0])
+    location = workspace.body["location"] if workspace else service.settings.location
+    return host(endpoint.name, location)
+
+
+def _identity(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
+    sent = request.body.get("identity") or {"type": "SystemAssigned"}
+    if sent.get("type") != "SystemAssigned":
+        return dict(sent)
+    former = (known.body.get("identity") or {}) if known else {}
+    principal = former.get("principalId") or str(uuid.uuid4())
+    return {"type": "SystemAssigned", "principalId": principal, "tenantId": request.service.settings.tenant_id}
+
+
+def _require_keys(request: ArmRequest) -> Resource:
+    endpoint = require(request)
+    if endpoint.properties["authMode"] != "Key":
+        raise invalid_inference_request(
+            f"Endpoint '{endpoint.name}' has authMode {endpoint.properties['authMode']}: it has no keys."
+        )
+    return endpoint
+
+
+def _given_keys(request: ArmRequest) -> dict[str, str]:
+    given = request.properties().get("keys") or {}
+    return {name: given[name] for name in KEY_NAMES.values() if given.get(name)}
+
+
+def _new_key() -> str:
+    return "".join(secrets.choice(KEY_ALPHABET) for _ in range(32))

@@ -1,0 +1,124 @@
+"""Long-running operations (Azure's asynchronous protocol), which outlive the service's process.
+
+A request that takes time is answered at once with 201 or 202 and the URL of its operation; the work goes on in a task.
+Operations are stored: those that a crash cut off are started again, so that each ends in a true state.
+https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from azureml_local.arm.store import Resource, Store, StoredOperation, timestamp
+from azureml_local.http.errors import AzureError
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[Resource], Awaitable[None]]
+
+# A status request waits this long (seconds) for the end before it answers, so that clients hear of it at once
+# although they poll.
+LONGEST_HOLD = 1.0
+# What clients are asked to wait between polls. `Retry-After: 0` would make azure-core wait 30 s.
+POLL_AFTER_MS = 20
+
+
+class Operations:
+    """Starts operations, ends them, and says how they stand."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._work: dict[str, Work] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def register(self, kind: str, work: Work) -> None:
+        """Say what an operation of ``kind`` does. ``work`` raises AzureError where it fails; it may be run twice."""
+        self._work[kind] = work
+
+    def is_running_on(self, resource_id: str) -> bool:
+        """Say whether an operation on this resource has not ended."""
+        return resource_id.lower() in self._tasks
+
+    def require_idle(self, resource_id: str) -> None:
+        """Raise 409 while an operation on this resource has not ended."""
+        if self.is_running_on(resource_id):
+            name = resource_id.rpartition("/")[2]
+            raise AzureError(
+                409,
+                "Conflict",
+                f"The request cannot be processed while an operation on '{name}' is in progress. Wait for it to end, "
+                "then retry.",
+                target=name,
+            )
+
+    def begin(self, kind: str, resource: Resource, prefix: str, workspace_guid: str) -> str:
+        """Start an operation on a stored resource and return the operation's id.
+
+        Args:
+            kind: a registered kind.
+            resource: what it works on.
+            prefix: two letters that Azure puts before the id, e.g. ``od`` for an online deployment.
+            workspace_guid: the workspace's guid, part of the id on Azure.
+        """
+        operation = StoredOperation(
+            f"{prefix}:{workspace_guid}:{uuid.uuid4()}", kind, resource.key, "InProgress", None, timestamp(), None
+        )
+        self._store.put_operation(operation)
+        self._start(operation, resource)
+        return operation.id
+
+    def resume(self) -> None:
+        """Start again what an earlier process left unfinished."""
+        for operation in self._store.unfinished_operations():
+            resource = self._store.get(operation.resource)
+            if resource is None:  # a deletion that was done but not noted
+                self._end(operation, "Succeeded", None)
+                continue
+            logger.info("resuming %s on %s", operation.kind, resource.id)
+            self._start(operation, resource)
+
+    async def status(self, operation_id: str) -> StoredOperation | None:
+        """Return how an operation stands, waiting a moment for its end."""
+        operation = self._store.get_operation(operation_id)
+        task = self._tasks.get(operation.resource) if operation else None
+        if task:
+            await asyncio.wait([task], timeout=LONGEST_HOLD)
+            operation = self._store.get_operation(operation_id)
+        return operation
+
+    async def close(self) -> None:
+        """Stop working; what is unfinished stays so and is resumed at the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, operation: StoredOperation, resource: Resource) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(operation, resource))
+        self._tasks[operation.resource] = task
+        task.add_done_callback(lambda _: self._tasks.pop(operation.resource, None))
+
+    async def _run(self, operation: StoredOperation, resource: Resource) -> None:
+        try:
+            await self._work[operation.kind](resource)
+        except AzureError as error:
+            self._end(operation, "Failed", error.body())
+        except Exception:
+            logger.exception("%s on %s failed", operation.kind, resource.id)
+            message = f"{operation.kind} failed within azureml-local; its log has the details."
+            self._end(operation, "Failed", {"code": "InternalServerError", "message": message})
+        else:
+            self._end(operation, "Succeeded", None)
+
+    def _end(self, operation: StoredOperation, status: str, error: dict[str, Any] | None) -> None:
+        """Write the operation's end and the resource's state together."""
+        with self._store.transaction():
+            self._store.put_operation(replace(operation, status=status, error=error, ended_at=timestamp()))
+            resource = self._store.get(operation.resource)
+            if resource:
+                self._store.save(resource.with_properties(provisioningState=status))

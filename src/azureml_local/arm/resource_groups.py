@@ -1,0 +1,93 @@
+"""Resource groups, and the template deployments by which the SDK creates workspaces."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_local.arm import ids, workspaces
+from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.http.errors import AzureError
+
+routes = ArmRoutes()
+
+DEPLOYMENT = ids.RESOURCE_GROUP + "/providers/Microsoft.Resources/deployments/{deployment}"
+
+
+@routes.route("GET", ids.RESOURCE_GROUP)
+async def get(request: ArmRequest) -> Response:
+    """Return the installation's resource group."""
+    group = _require_group(request)
+    return JSONResponse(
+        {
+            "id": f"/subscriptions/{request.params['subscription']}/resourceGroups/{group}",
+            "name": group,
+            "type": "Microsoft.Resources/resourceGroups",
+            "location": request.service.settings.location,
+            "tags": {},
+            "properties": {"provisioningState": "Succeeded"},
+        }
+    )
+
+
+@routes.route("PUT", DEPLOYMENT)
+async def deploy_template(request: ArmRequest) -> Response:
+    """Create the workspace that the SDK's template describes.
+
+    Only the template's ``parameters`` are read: the SDK's own template creates a workspace and what it needs, and
+    azureml-local is no general template engine.
+    """
+    _require_group(request)
+    parameters = request.properties().get("parameters") or {}
+    values = {name: parameter.get("value") for name, parameter in parameters.items() if isinstance(parameter, dict)}
+    if not values.get("workspaceName"):
+        raise AzureError(
+            501,
+            "NotImplemented",
+            "azureml-local deploys only the template by which azure-ai-ml creates a workspace; this one has no "
+            "parameter 'workspaceName'.",
+        )
+    await workspaces.provision(
+        request.service,
+        workspaces.workspace_id(request.params, values["workspaceName"]),
+        location=values.get("location") or request.service.settings.location,
+        properties={
+            "friendlyName": values.get("friendlyName") or values["workspaceName"],
+            "description": values.get("description") or "",
+        },
+        tags=values.get("tagValues") or {},
+        kind=values.get("kind") or "Default",
+        principal=request.principal.object_id,
+    )
+    return JSONResponse(_deployment(request, parameters))
+
+
+@routes.route("GET", ids.RESOURCE_GROUP + "/deployments/{deployment}/operations")
+async def deployment_operations(_: ArmRequest) -> Response:
+    """Return no steps: the deployment was complete when it was answered."""
+    return JSONResponse({"value": []})
+
+
+def _deployment(request: ArmRequest, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": DEPLOYMENT.format(**request.params),
+        "name": request.params["deployment"],
+        "type": "Microsoft.Resources/deployments",
+        "properties": {
+            "mode": "Incremental",
+            "parameters": parameters,
+            "provisioningState": "Succeeded",
+            "duration": "PT0S",
+            "correlationId": str(uuid.uuid4()),
+        },
+    }
+
+
+def _require_group(request: ArmRequest) -> str:
+    group = request.service.settings.resource_group
+    asked = request.params["resource_group"]
+    if asked.lower() != group:
+        raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{asked}' could not be found.")
+    return group

@@ -1,0 +1,273 @@
+"""The resource store: every resource of every kind in one SQLite table, plus secrets and operations.
+
+A change is on disk before the call returns (WAL with ``synchronous=FULL``), so what a client was told is there after
+a crash. Bodies are JSON and keep every member that was sent, used here or not.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+TABLES = """
+CREATE TABLE resources (
+    key TEXT PRIMARY KEY,          -- the id in lower case
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,            -- e.g. workspaces/onlineEndpoints
+    parent TEXT NOT NULL,          -- the parent's key, '' for a root
+    body TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    modified_at TEXT NOT NULL,
+    modified_by TEXT NOT NULL,
+    sequence INTEGER NOT NULL      -- order of creation: time stamps can be equal
+);
+CREATE INDEX resources_by_parent ON resources (type, parent, sequence);
+CREATE TABLE secrets (
+    key TEXT PRIMARY KEY REFERENCES resources (key) ON DELETE CASCADE,
+    body TEXT NOT NULL
+);
+CREATE TABLE operations (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    resource TEXT NOT NULL,        -- the resource's key
+    status TEXT NOT NULL,
+    error TEXT,
+    started_at TEXT NOT NULL,
+    ended_at TEXT
+);
+"""
+# Kinds whose systemData has three members on Azure, not six.
+SHORT_SYSTEM_DATA = frozenset(("workspaces/onlineEndpoints", "workspaces/onlineEndpoints/deployments"))
+
+
+class StoreError(Exception):
+    """The database cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A stored resource: its exact id, its kind, and its body without ``id``, ``name``, ``type``, ``systemData``."""
+
+    id: str
+    type: str
+    body: dict[str, Any]
+    created_at: str
+    created_by: str
+    modified_at: str
+    modified_by: str
+
+    @property
+    def key(self) -> str:
+        """The id as it is compared."""
+        return self.id.lower()
+
+    @property
+    def name(self) -> str:
+        """The id's last segment."""
+        return self.id.rpartition("/")[2]
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The body's ``properties``; empty where it has none."""
+        properties: dict[str, Any] = self.body.get("properties") or {}
+        return properties
+
+    def with_properties(self, **changes: Any) -> Resource:
+        """Return a copy in which ``properties`` is updated."""
+        return replace(self, body={**self.body, "properties": {**self.properties, **changes}})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the resource as Azure answers it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": f"Microsoft.MachineLearningServices/{self.type}",
+            **self.body,
+            "systemData": self._system_data(),
+        }
+
+    def _system_data(self) -> dict[str, str]:
+        data = {"createdAt": self.created_at, "createdBy": self.created_by, "lastModifiedAt": self.modified_at}
+        if self.type not in SHORT_SYSTEM_DATA:
+            data |= {
+                "createdByType": "Application",
+                "lastModifiedBy": self.modified_by,
+                "lastModifiedByType": "Application",
+            }
+        return data
+
+
+@dataclass(frozen=True)
+class StoredOperation:
+    """A long-running operation: InProgress until it has ended with Succeeded, Failed or Canceled."""
+
+    id: str
+    kind: str
+    resource: str
+    status: str
+    error: dict[str, Any] | None
+    started_at: str
+    ended_at: str | None
+
+
+def timestamp() -> str:
+    """Return the present time as Azure writes it, e.g. ``2026-11-22T13:20:30.123456Z``."""
+    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+
+
+class Store:
+    """The resources of one state folder.
+
+    Raises:
+        StoreError: the file is no database of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+                version = SCHEMA
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{path} cannot be read ({error}). azureml-local reset starts anew.") from error
+        if version != SCHEMA:
+            raise StoreError(
+                f"{path} was written by another version of the service (layout {version}, this one reads {SCHEMA}). "
+                "Use that version, or set AZUREML_LOCAL_HOME to a new folder."
+            )
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the changes inside all happen, or none."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # --- resources ---
+
+    def get(self, resource_id: str) -> Resource | None:
+        """Return a resource by its id in any case, or None."""
+        row = self._db.execute(f"{_SELECT} WHERE key = ?", (resource_id.lower(),)).fetchone()
+        return _resource(row) if row else None
+
+    def list(self, resource_type: str, parent_id: str) -> list[Resource]:
+        """Return the resources of a kind under a parent, in order of creation."""
+        rows = self._db.execute(
+            f"{_SELECT} WHERE type = ? AND parent = ? ORDER BY sequence", (resource_type, parent_id.lower())
+        )
+        return [_resource(row) for row in rows]
+
+    def list_type(self, resource_type: str) -> list[Resource]:
+        """Return every resource of a kind, in order of creation."""
+        return [_resource(row) for row in self._db.execute(f"{_SELECT} WHERE type = ? ORDER BY sequence", (resource_type,))]
+
+    def put(
+        self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any], principal: str
+    ) -> Resource:
+        """Create a resource, or replace its body; an existing one keeps the id as it was first written."""
+        now = timestamp()
+        self._db.execute(
+            "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM "
+            "resources)) ON CONFLICT (key) DO UPDATE SET body = excluded.body, modified_at = excluded.modified_at, "
+            "modified_by = excluded.modified_by",
+            (
+                resource_id.lower(),
+                resource_id,
+                resource_type,
+                parent_id.lower(),
+                json.dumps(body),
+                now,
+                principal,
+                now,
+                principal,
+            ),
+        )
+        stored = self.get(resource_id)
+        assert stored is not None  # noqa: S101 - it was written above
+        return stored
+
+    def save(self, resource: Resource) -> None:
+        """Write a resource's changed body; a resource that was deleted in the meantime stays deleted."""
+        self._db.execute("UPDATE resources SET body = ? WHERE key = ?", (json.dumps(resource.body), resource.key))
+
+    def delete(self, resource_id: str) -> None:
+        """Delete a resource and everything below it, secrets included."""
+        key = resource_id.lower()
+        self._db.execute("DELETE FROM resources WHERE key = ? OR substr(key, 1, ?) = ?", (key, len(key) + 1, key + "/"))
+
+    # --- secrets ---
+
+    def put_secret(self, resource_id: str, secret: dict[str, Any]) -> None:
+        """Keep a resource's secret, beside its body and never in it."""
+        self._db.execute(
+            "INSERT INTO secrets VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body",
+            (resource_id.lower(), json.dumps(secret)),
+        )
+
+    def get_secret(self, resource_id: str) -> dict[str, Any] | None:
+        """Return a resource's secret, or None."""
+        row = self._db.execute("SELECT body FROM secrets WHERE key = ?", (resource_id.lower(),)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    # --- operations ---
+
+    def put_operation(self, operation: StoredOperation) -> None:
+        """Write an operation."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                operation.id,
+                operation.kind,
+                operation.resource,
+                operation.status,
+                json.dumps(operation.error) if operation.error else None,
+                operation.started_at,
+                operation.ended_at,
+            ),
+        )
+
+    def get_operation(self, operation_id: str) -> StoredOperation | None:
+        """Return an operation, or None."""
+        row = self._db.execute("SELECT * FROM operations WHERE id = ?", (operation_id,)).fetchone()
+        return _operation(row) if row else None
+
+    def unfinished_operations(self) -> list[StoredOperation]:
+        """Return the operations that have not ended, oldest first."""
+        rows = self._db.execute("SELECT * FROM operations WHERE status = 'InProgress' ORDER BY started_at")
+        return [_operation(row) for row in rows]
+
+
+_SELECT = "SELECT id, type, body, created_at, created_by, modified_at, modified_by FROM resources"
+
+
+def _resource(row: tuple[Any, ...]) -> Resource:
+    resource_id, resource_type, body, *rest = row
+    return Resource(resource_id, resource_type, json.loads(body), *rest)
+
+
+def _operation(row: tuple[Any, ...]) -> StoredOperation:
+    operation_id, kind, resource, status, error, started_at, ended_at = row
+    return StoredOperation(
+        operation_id, kind, resource, status, json.loads(error) if error else None, started_at, ended_at
+    )

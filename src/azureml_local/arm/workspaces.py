@@ -1,0 +1,170 @@
+"""Workspaces."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_local.arm import datastores, ids
+from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.store import Resource
+from azureml_local.http.errors import AzureError
+
+if TYPE_CHECKING:
+    from azureml_local.service import Service
+
+routes = ArmRoutes()
+
+TYPE = "workspaces"
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")
+PATCHABLE = ("friendlyName", "description", "publicNetworkAccess", "imageBuildCompute")
+
+
+def workspace_id(params: Mapping[str, str], name: str) -> str:
+    """Return the id of the workspace ``name`` in the resource group of a path."""
+    return ids.WORKSPACE.format(
+        subscription=params["subscription"], resource_group=params["resource_group"], workspace=name
+    )
+
+
+async def provision(
+    service: Service,
+    resource_id: str,
+    *,
+    location: str,
+    properties: Mapping[str, Any],
+    tags: Mapping[str, str],
+    kind: str,
+    principal: str,
+) -> Resource:
+    """Create a workspace with its storage and its four datastores, or update the one that exists.
+
+    Raises:
+        AzureError: 400 where the name breaks Azure's rules.
+    """
+    name = resource_id.rpartition("/")[2]
+    if not NAME.match(name):
+        raise AzureError(
+            400,
+            "ValidationError",
+            f"Workspace name '{name}' is invalid. It must have 3 to 33 characters, start with a letter or digit and "
+            "hold only letters, digits, '-' and '_'.",
+            target="name",
+        )
+    known = service.store.get(resource_id)
+    guid = known.properties["workspaceId"] if known else str(uuid.uuid4())
+    await service.blobs.create_container(datastores.blobstore_container(guid))
+    await service.blobs.create_container(datastores.ARTIFACT_CONTAINER)
+    group = resource_id.partition("/providers/")[0]
+    body = {
+        "location": location,
+        "tags": dict(tags),
+        "kind": kind,
+        "sku": {"name": "Basic", "tier": "Basic"},
+        "identity": {"type": "SystemAssigned", "principalId": guid, "tenantId": service.settings.tenant_id},
+        "properties": {
+            "friendlyName": name,
+            "description": "",
+            "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/{service.settings.storage_account}",
+            "keyVault": None,
+            "applicationInsights": None,
+            "containerRegistry": None,
+            "hbiWorkspace": False,
+            "tenantId": service.settings.tenant_id,
+            "publicNetworkAccess": "Enabled",
+            "workspaceId": guid,
+            "discoveryUrl": f"https://{location}.api.azureml.ms/discovery",
+            "mlFlowTrackingUri": f"azureml://{location}.api.azureml.ms/mlflow/v1.0{resource_id}",
+            "v1LegacyMode": False,
+            **properties,
+            "provisioningState": "Succeeded",
+        },
+    }
+    with service.store.transaction():
+        workspace = service.store.put(resource_id, TYPE, group, body, principal)
+        datastores.add_defaults(service, workspace, principal)
+    return workspace
+
+
+@routes.route("GET", f"/subscriptions/{{subscription}}/providers/{ids.PROVIDER}/workspaces")
+async def list_in_subscription(request: ArmRequest) -> Response:
+    """List the workspaces of the subscription."""
+    return request.page(_of_kind(request, request.service.store.list_type(TYPE)))
+
+
+@routes.route("GET", ids.WORKSPACES)
+async def list_in_group(request: ArmRequest) -> Response:
+    """List the workspaces of a resource group."""
+    group = ids.RESOURCE_GROUP.format(**request.params)
+    return request.page(_of_kind(request, request.service.store.list(TYPE, group)))
+
+
+@routes.route("GET", ids.WORKSPACE)
+async def get(request: ArmRequest) -> Response:
+    """Return a workspace."""
+    return JSONResponse(request.workspace().to_json())
+
+
+@routes.route("PUT", ids.WORKSPACE)
+async def create_or_update(request: ArmRequest) -> Response:
+    """Create a workspace; 201 where it is new, 200 where it existed."""
+    is_new = request.service.store.get(request.workspace_id) is None
+    sent = request.body.get("properties") or {}
+    workspace = await provision(
+        request.service,
+        request.workspace_id,
+        location=request.body.get("location") or request.service.settings.location,
+        properties={name: sent[name] for name in PATCHABLE if sent.get(name)},
+        tags=request.body.get("tags") or {},
+        kind=request.body.get("kind") or "Default",
+        principal=request.principal.object_id,
+    )
+    return JSONResponse(workspace.to_json(), 201 if is_new else 200)
+
+
+@routes.route("PATCH", ids.WORKSPACE)
+async def update(request: ArmRequest) -> Response:
+    """Change a workspace's tags, names and settings."""
+    workspace = request.workspace()
+    sent = request.body.get("properties") or {}
+    properties = workspace.properties | {name: sent[name] for name in PATCHABLE if sent.get(name) is not None}
+    body = {**workspace.body, "tags": request.body.get("tags", workspace.body["tags"]), "properties": properties}
+    group = ids.RESOURCE_GROUP.format(**request.params)
+    return JSONResponse(request.put(workspace.id, TYPE, group, body).to_json())
+
+
+@routes.route("DELETE", ids.WORKSPACE)
+async def delete(request: ArmRequest) -> Response:
+    """Delete a workspace and all in it, serving instances included. 204 where there is none."""
+    workspace = request.service.store.get(request.workspace_id)
+    if workspace is None:
+        return Response(status_code=204)
+    await request.service.serving.remove_below(workspace.id)
+    request.service.store.delete(workspace.id)
+    return Response(status_code=200)
+
+
+@routes.route("POST", ids.WORKSPACE + "/listKeys")
+async def list_keys(request: ArmRequest) -> Response:
+    """Return the workspace's storage key."""
+    storage = request.workspace().properties["storageAccount"]
+    return JSONResponse(
+        {
+            "userStorageKey": request.service.settings.storage_key,
+            "userStorageResourceId": storage,
+            "userStorageArmId": storage,
+            "appInsightsInstrumentationKey": None,
+            "containerRegistryCredentials": None,
+            "notebookAccessKeys": {"primaryAccessKey": None, "secondaryAccessKey": None},
+        }
+    )
+
+
+def _of_kind(request: ArmRequest, workspaces: list[Resource]) -> list[Resource]:
+    kinds = [kind.strip().lower() for kind in request.query.get("kind", "").split(",") if kind.strip()]
+    return [workspace for workspace in workspaces if not kinds or workspace.body["kind"].lower() in kinds]

@@ -1,0 +1,148 @@
+"""The command ``azureml-local``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+import psutil
+
+from azureml_local import __version__, client_environment, daemon
+from azureml_local.daemon import DaemonError
+from azureml_local.home import Home, HomeError
+
+DESCRIPTION = "An Azure Machine Learning that runs on this machine."
+EPILOG = "The state folder is ~/.azureml-local, or AZUREML_LOCAL_HOME where that is set."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, or 1 with a plain sentence on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        home = Home()
+        result: int = options.command(home, options)
+        return result
+    except (DaemonError, HomeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _start(home: Home, options: argparse.Namespace) -> int:
+    known = daemon.find(home)
+    running = daemon.start(home, options.port)
+    state = "runs already" if known else "is ready"
+    print(f"azureml-local {state} on 127.0.0.1:{running.port} (state in {home.root}).")
+    if not known:
+        print('To use it from this shell: eval "$(azureml-local env)"')
+    return 0
+
+
+def _stop(home: Home, _: argparse.Namespace) -> int:
+    print("azureml-local has ended." if daemon.stop(home) else "azureml-local was not running.")
+    return 0
+
+
+def _status(home: Home, options: argparse.Namespace) -> int:
+    running = daemon.find(home)
+    report: dict[str, object] = {"running": running is not None, "home": str(home.root)}
+    if running:
+        report |= asdict(running) | _memory(running.pid)
+        report["uptime_seconds"] = round(time.time() - running.started)
+    if options.json:
+        print(json.dumps(report))
+    else:
+        for name, value in report.items():
+            print(f"{name.replace('_', ' '):22} {value}")
+    return 0 if running else 1
+
+
+def _memory(pid: int) -> dict[str, int]:
+    """Return the resident memory of the service's process and of all that it started, in MiB."""
+    process = psutil.Process(pid)
+    own = process.memory_info().rss
+    children = sum(child.memory_info().rss for child in process.children(recursive=True))
+    return {"memory_mib": own // 2**20, "children_memory_mib": children // 2**20}
+
+
+def _env(home: Home, options: argparse.Namespace) -> int:
+    running = daemon.find(home)
+    if running is None:
+        raise DaemonError("azureml-local is not running: azureml-local start")
+    variables = client_environment.complete(home.settings(), running.port, home, os.environ)
+    print(json.dumps(variables, indent=2) if options.json else client_environment.as_shell(variables), end="")
+    return 0
+
+
+def _config(home: Home, _: argparse.Namespace) -> int:
+    print(json.dumps(workspace_config(home), indent=2))
+    return 0
+
+
+def workspace_config(home: Home) -> Mapping[str, str]:
+    """Return what ``MLClient.from_config`` reads from ``config.json``, for the default workspace."""
+    settings = home.settings()
+    return {
+        "subscription_id": settings.subscription_id,
+        "resource_group": settings.resource_group,
+        "workspace_name": settings.workspace,
+    }
+
+
+def _reset(home: Home, options: argparse.Namespace) -> int:
+    if not options.yes:
+        answer = input(f"Delete everything in {home.root}: models, endpoints, data, keys? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            print("Nothing was deleted.")
+            return 1
+    if home.root.exists() and any(home.root.iterdir()) and not home.settings_file.exists():
+        raise HomeError(f"{home.root} is not empty and holds no service: nothing was deleted.")
+    daemon.stop(home)
+    shutil.rmtree(home.root, ignore_errors=False) if home.root.exists() else None
+    print(f"{home.root} is deleted; azureml-local start makes a new one.")
+    return 0
+
+
+def _doctor(home: Home, options: argparse.Namespace) -> int:
+    from azureml_local import doctor
+
+    return doctor.main(home, install=options.install)
+
+
+def _serve(home: Home, options: argparse.Namespace) -> int:
+    return daemon.serve(home, options.port, options.ready)
+
+
+Command = Callable[[Home, argparse.Namespace], int]
+PORT = ("--port", {"type": int, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"})
+JSON = ("--json", {"action": "store_true", "help": "print JSON"})
+YES = ("--yes", {"action": "store_true", "help": "do not ask"})
+INSTALL = ("--install", {"action": "store_true", "help": "install what is missing (Azurite, with npm)"})
+READY = ("--ready", {"type": int, "help": argparse.SUPPRESS})
+COMMANDS: Mapping[str, tuple[Command, str, tuple[tuple[str, dict[str, object]], ...]]] = {
+    "start": (_start, "start the service, and return when it answers", (PORT,)),
+    "stop": (_stop, "end the service and all that it started", ()),
+    "status": (_status, "say whether it runs, and what it takes", (JSON,)),
+    "reset": (_reset, "end the service and delete its state folder", (YES,)),
+    "env": (_env, 'print the variables for clients: eval "$(azureml-local env)"', (JSON,)),
+    "config": (_config, "print config.json of the default workspace", ()),
+    "doctor": (_doctor, "check this machine, and say what to do where something is missing", (INSTALL,)),
+    "serve": (_serve, "run the service in the foreground", (PORT, READY)),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("azureml-local", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (command, text, flags) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text, epilog=EPILOG)
+        for flag, settings in flags:
+            subparser.add_argument(flag, **settings)  # type: ignore[arg-type]
+        subparser.set_defaults(command=command)
+    return parser

@@ -1,0 +1,1 @@
+"""The data plane: what clients call on other hosts than Resource Manager's."""

@@ -1,0 +1,217 @@
+"""The scoring router: checks the caller, chooses a deployment, and passes the request to one of its instances.
+
+It answers as Azure's does
+(https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#http-status-codes). It is
+written against ASGI itself, because it is what stands between a client and the model on every request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import random
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE, host
+from azureml_local.arm.store import Store
+from azureml_local.engines.inference_server import ReplicaSet
+from azureml_local.engines.serving import Serving
+from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
+from azureml_local.identity import audiences
+from azureml_local.identity.tokens import InvalidToken, TokenService
+
+# https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#azure-machine-learning-online-endpoints-and-batch-endpoints
+LARGEST_PAYLOAD = 10 * 1024 * 1024
+DEPLOYMENT_HEADER = b"azureml-model-deployment"
+# The router overwrites the request's id, and the key is none of the model's business.
+NOT_PASSED_ON = HOP_BY_HOP | {b"authorization", b"x-request-id", DEPLOYMENT_HEADER}
+NOT_RETURNED = HOP_BY_HOP | {b"server", b"x-request-id"}
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the router knows of an endpoint. ``keys`` is None where callers show an Entra token."""
+
+    endpoint_id: str
+    keys: tuple[bytes, ...] | None
+    deployments: frozenset[str]
+    names: tuple[str, ...]  # the deployments with traffic, and their shares
+    shares: tuple[int, ...]
+
+    def choose(self) -> str | None:
+        """Return a deployment by its share of the traffic; None where no deployment has any."""
+        return random.choices(self.names, self.shares)[0] if self.names else None  # noqa: S311 - not for secrets
+
+
+class Refusal(Exception):
+    """An answer that the router gives itself."""
+
+    def __init__(self, status: int, text: str, headers: Headers | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers or []
+
+
+class ScoringRouter:
+    """Answers for ``<endpoint>.<region>.inference.ml.azure.com``."""
+
+    def __init__(self, store: Store, serving: Serving, tokens: TokenService) -> None:
+        self._store = store
+        self._serving = serving
+        self._tokens = tokens
+        self._routes: dict[str, Route] = {}
+        self._hosts: dict[str, str] = {}  # an endpoint's key -> its host, to forget it by
+
+    def load(self) -> None:
+        """Learn every endpoint of the store."""
+        for endpoint in self._store.list_type(TYPE):
+            self.refresh(endpoint.id)
+
+    def serves(self, name: str) -> bool:
+        """Say whether an endpoint answers at this host."""
+        return name in self._routes
+
+    def refresh(self, endpoint_id: str) -> None:
+        """Learn an endpoint anew, or forget it where it was deleted."""
+        endpoint = self._store.get(endpoint_id)
+        if endpoint is None:
+            self._routes.pop(self._hosts.pop(endpoint_id.lower(), ""), None)
+            return
+        address = (endpoint.properties.get("scoringUri") or "").split("/")
+        if len(address) < 3:
+            return  # still being created
+        secret = self._store.get_secret(endpoint.id) or {}
+        uses_keys = endpoint.properties["authMode"] == "Key"
+        traffic = {name: share for name, share in endpoint.properties["traffic"].items() if share > 0}
+        self._hosts[endpoint.key] = address[2]
+        self._routes[address[2]] = Route(
+            endpoint.id,
+            tuple(key.encode() for key in secret.values()) if uses_keys else None,
+            frozenset(deployment.name for deployment in self._store.list(DEPLOYMENT_TYPE, endpoint.id)),
+            tuple(traffic),
+            tuple(traffic.values()),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request_id = str(uuid.uuid4()).encode()
+        try:
+            await self._score(scope, receive, send, request_id)
+        except Refusal as refusal:
+            body = refusal.text.encode()
+            headers = [
+                (b"content-type", b"text/plain" if not body.startswith(b"{") else b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                (b"x-request-id", request_id),
+                (b"x-ms-request-id", request_id),
+                *refusal.headers,
+            ]
+            await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    async def _score(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
+        headers: Headers = scope["headers"]
+        found = dict(headers)
+        name = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
+        route = self._routes.get(name)
+        if route is None:
+            raise Refusal(404, _message(f"There is no online endpoint at {name}."))
+        self._authenticate(route, found.get(b"authorization", b""))
+        deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
+        replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
+        if replicas is None:
+            raise Refusal(404, _message(f"The deployment '{deployment}' does not serve."))
+        body = await _payload(found, receive)
+        target = scope["raw_path"].decode("ascii")
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("ascii")
+        passed_on = [pair for pair in headers if pair[0] not in NOT_PASSED_ON]
+        passed_on.append((b"x-request-id", request_id))
+        extra = [(DEPLOYMENT_HEADER, deployment.encode()), (b"x-request-id", request_id)]
+        await _ask_model(replicas, scope["method"], target, passed_on, body, extra, send)
+
+    def _authenticate(self, route: Route, authorization: bytes) -> None:
+        """Raise 401 unless the caller shows one of the endpoint's keys, or a token for Azure ML."""
+        scheme, _, credential = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not credential:
+            raise Refusal(401, "key_auth_bad_header_forbidden")
+        credential = credential.strip()
+        if route.keys is None:
+            try:
+                self._tokens.verify(credential.decode("latin-1"), audiences.MACHINE_LEARNING)
+            except InvalidToken as error:
+                raise Refusal(401, str(error)) from error
+        # Each key is compared, whatever the others said, so that time tells nothing.
+        elif not any([hmac.compare_digest(credential, key) for key in route.keys]):
+            raise Refusal(401, "key_auth_access_denied")
+
+
+def _chosen(route: Route, asked: bytes | None) -> str:
+    if asked is not None:
+        name = asked.decode("latin-1")
+        if name not in route.deployments:
+            raise Refusal(404, _message(f"The endpoint has no deployment '{name}'."))
+        return name
+    name_by_traffic = route.choose()
+    if name_by_traffic is None:
+        raise Refusal(404, _message("No deployment of the endpoint has traffic. Give one some: endpoint.traffic."))
+    return name_by_traffic
+
+
+async def _payload(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    declared = headers.get(b"content-length", b"0")
+    pieces: list[bytes] = []
+    size = 0
+    while size <= LARGEST_PAYLOAD and int(declared) <= LARGEST_PAYLOAD:
+        message: Any = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "The client left before its request was complete.")
+        pieces.append(message["body"])
+        size += len(message["body"])
+        if not message["more_body"]:
+            return b"".join(pieces)
+    # What is still to come is not read.
+    raise Refusal(413, _message(f"The payload is larger than {LARGEST_PAYLOAD} bytes."), [(b"connection", b"close")])
+
+
+async def _ask_model(
+    replicas: ReplicaSet, method: str, target: str, headers: Headers, body: bytes, extra: Headers, send: Send
+) -> None:
+    instance = replicas.least_busy()
+    if instance is None:
+        raise Refusal(424, "", [*extra, *_model_error(b"503", b"model_not_ready")])
+    if replicas.in_flight >= replicas.most_in_flight:
+        raise Refusal(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")])
+    instance.in_flight += 1
+    try:
+        async with asyncio.timeout(replicas.plan.request_timeout):
+            with await instance.upstream.send(method, target, headers, body) as response:
+                content = await response.read()
+    except TimeoutError as error:
+        seconds = replicas.plan.request_timeout
+        raise Refusal(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error
+    except UpstreamError as error:
+        raise Refusal(424, "", [*extra, *_model_error(b"502", b"model_error")]) from error
+    finally:
+        instance.in_flight -= 1
+    returned = [pair for pair in response.headers if pair[0] not in NOT_RETURNED] + extra
+    status = response.status
+    if status != 200:
+        returned += _model_error(b"%d" % status, b"model_error")
+        status = 424
+    await send({"type": "http.response.start", "status": status, "headers": returned})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _model_error(status: bytes, reason: bytes) -> Headers:
+    return [(b"ms-azureml-model-error-statuscode", status), (b"ms-azureml-model-error-reason", reason)]
+
+
+def _message(text: str) -> str:
+    return json.dumps({"message": text})

@@ -1,0 +1,77 @@
+"""Blob storage for clients: requests are passed on to Azurite, streaming both ways.
+
+Shared keys and shared access signatures are checked by Azurite. A token is checked here, because Azurite looks at a
+token's claims but not at its signature; the request is then passed on under the account's key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from xml.sax.saxutils import escape
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from azureml_local.engines.blobs import BlobStorage
+from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
+from azureml_local.identity import audiences
+from azureml_local.identity.tokens import InvalidToken, TokenService
+
+
+class StorageApp:
+    """Answers for ``<account>.blob.core.windows.net``."""
+
+    def __init__(self, blobs: BlobStorage, tokens: TokenService) -> None:
+        self._blobs = blobs
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, or refuse it as the storage service would."""
+        headers: Headers = scope["headers"]
+        found = dict(headers)
+        host = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
+        if host != self._blobs.host:
+            await _error(501, "AccountNotServed", f"azureml-local does not serve {host}.")(scope, receive, send)
+            return
+        target = scope["raw_path"].decode("ascii")
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("ascii")
+        authorization = found.get(b"authorization", b"").decode("latin-1")
+        if authorization.lower().startswith("bearer "):
+            try:
+                self._tokens.verify(authorization[7:].strip(), audiences.STORAGE)
+            except InvalidToken as error:
+                refusal = _error(401, "InvalidAuthenticationInfo", str(error))
+                await refusal(scope, receive, send)
+                return
+            headers = self._blobs.sign(scope["method"], target, headers)
+        await self._pass_on(scope, receive, send, target, headers)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, target: str, headers: Headers) -> None:
+        has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
+        body = _request_body(receive) if has_body else b""
+        try:
+            with await self._blobs.upstream.send(scope["method"], target, headers, body) as response:
+                kept = [(name, value) for name, value in response.headers if name not in HOP_BY_HOP]
+                await send({"type": "http.response.start", "status": response.status, "headers": kept})
+                async for piece in response.chunks():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+        except UpstreamError as error:
+            await _error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
+
+
+async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise UpstreamError("the client left before its request was complete")
+        if message["body"]:
+            yield message["body"]
+        if not message["more_body"]:
+            return
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
+    return Response(body, status, headers={"x-ms-error-code": code}, media_type="application/xml")

@@ -1,0 +1,229 @@
+"""An HTTPS proxy on loopback that answers for Azure's hosts.
+
+A client sends ``CONNECT host:443``. For a host that is served here the connection is upgraded to TLS in place
+(``loop.start_tls``) and handed to uvicorn's HTTP protocol: one hop, no second socket. Any other host is tunnelled
+untouched, through the user's own upstream proxy where there is one. A request that is no CONNECT is answered by the
+``local`` application (health, managed identity).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from azureml_local.edge import hosts
+from azureml_local.edge.tls import Authority
+
+logger = logging.getLogger(__name__)
+
+LARGEST_HEAD = 16 * 1024
+HEAD_TIMEOUT = 15.0  # seconds for a client to send its CONNECT; ends connections that only hold a socket
+KEEP_ALIVE = 75  # seconds; longer than the pauses between a notebook's cells are worth a new TLS handshake
+TUNNEL_CHUNK = 64 * 1024
+
+
+class Edge:
+    """Accepts connections and hands each to its application.
+
+    Args:
+        applications: ASGI applications by name; the names of :data:`hosts.SERVED` and ``local``.
+        authority: certifies the served hosts.
+        upstream_proxy: ``http://[user:password@]host:port`` for hosts that are not served, or None.
+    """
+
+    def __init__(self, applications: Mapping[str, Any], authority: Authority, upstream_proxy: str | None) -> None:
+        self.authority = authority
+        self.upstream_proxy = urlsplit(upstream_proxy) if upstream_proxy else None
+        self.state = ServerState()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._configs = {name: _http_config(app) for name, app in applications.items()}
+
+    async def listen(self, address: str, port: int) -> asyncio.Server:
+        """Listen on ``address``; port 0 takes a free one. Raises OSError where the port is taken."""
+        return await asyncio.get_running_loop().create_server(lambda: FirstBytes(self), address, port, backlog=512)
+
+    def http_protocol(self, application: str) -> HttpToolsProtocol:
+        """Return a protocol that speaks HTTP to ``application``."""
+        return HttpToolsProtocol(self._configs[application], self.state, {})
+
+    def spawn(self, coroutine: Any) -> None:
+        """Run ``coroutine`` beside the event loop, and keep it from being collected before it ends."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def close(self) -> None:
+        """End every connection, those with a request in flight after its answer."""
+        for connection in list(self.state.connections):
+            connection.shutdown()
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+class FirstBytes(asyncio.Protocol):
+    """Reads a connection's first request line, and with it decides who speaks on."""
+
+    def __init__(self, edge: Edge) -> None:
+        self.edge = edge
+        self.received = bytearray()
+        self.transport: asyncio.Transport
+        self.deadline: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clock for the request's head."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.deadline = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self.deadline.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the head; hand over as soon as it is known what it is."""
+        self.received += data
+        if not self.received.startswith(b"CONNECT "[: len(self.received)]):
+            self._hand_over_plain()
+        elif b"\r\n\r\n" in self.received:
+            self._hand_over_connect()
+        elif len(self.received) > LARGEST_HEAD:
+            self._refuse(431, "Request Header Fields Too Large", "The CONNECT request is too long.")
+
+    def _hand_over_plain(self) -> None:
+        self.deadline.cancel()
+        protocol = self.edge.http_protocol("local")
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(bytes(self.received))
+
+    def _hand_over_connect(self) -> None:
+        head, _, rest = bytes(self.received).partition(b"\r\n\r\n")
+        target = head.split(b" ", 2)[1].decode("ascii", "replace")
+        host, _, port = target.rpartition(":")
+        host = host.strip("[]").rstrip(".").lower()
+        if rest or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            # A client may send nothing before our answer (RFC 9110, 9.3.6).
+            self._refuse(400, "Bad Request", f"CONNECT needs host:port, not {target!r}.")
+            return
+        self.deadline.cancel()
+        application = hosts.application_of(host) if port == "443" else None
+        if application:
+            self.transport.pause_reading()
+            self.edge.spawn(_serve(self.edge, self.transport, host, application))
+        elif hosts.is_azure(host):
+            self._refuse(
+                501,
+                "Not Implemented",
+                f"azureml-local does not serve {host}. It is a host of Azure, so the request was not sent on.",
+            )
+        else:
+            self.transport.pause_reading()
+            self.edge.spawn(_tunnel(self.edge, self.transport, host, int(port)))
+
+    def _refuse(self, status: int, phrase: str, message: str) -> None:
+        logger.warning("refused: %s", message)
+        _answer_plainly(self.transport, status, phrase, message)
+
+
+async def _serve(edge: Edge, transport: asyncio.Transport, host: str, application: str) -> None:
+    """Upgrade a connection to TLS and let ``application`` answer on it."""
+    loop = asyncio.get_running_loop()
+    context = edge.authority.context_for(hosts.certificate_name(host))
+    transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    protocol = edge.http_protocol(application)
+    try:
+        secure = await loop.start_tls(transport, protocol, context, server_side=True)
+    except (OSError, ConnectionError, asyncio.CancelledError) as error:
+        # Most often the client does not trust our authority; it shows its own message.
+        logger.info("TLS handshake for %s failed: %s", host, error)
+        transport.abort()
+        return
+    if secure is None:  # the client left during the handshake
+        return
+    protocol.connection_made(secure)
+
+
+async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int) -> None:
+    """Carry bytes between the client and a host that is not ours, reading neither."""
+    loop = asyncio.get_running_loop()
+    try:
+        reader, writer = await _connect_out(edge, host, port)
+    except (OSError, ValueError) as error:
+        _answer_plainly(transport, 502, "Bad Gateway", f"{host}:{port} cannot be reached: {error}.")
+        return
+    client_reader = asyncio.StreamReader(limit=TUNNEL_CHUNK)
+    client_protocol = asyncio.StreamReaderProtocol(client_reader)
+    transport.set_protocol(client_protocol)
+    client_protocol.connection_made(transport)
+    client_writer = asyncio.StreamWriter(transport, client_protocol, client_reader, loop)
+    client_writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    transport.resume_reading()
+    try:
+        await asyncio.gather(_copy(client_reader, writer), _copy(reader, client_writer))
+    except ConnectionError as error:
+        logger.info("tunnel to %s:%d broke: %s", host, port, error)
+    finally:
+        writer.close()
+        client_writer.close()
+
+
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while chunk := await source.read(TUNNEL_CHUNK):
+        sink.write(chunk)
+        await sink.drain()
+    if sink.can_write_eof():
+        sink.write_eof()
+
+
+async def _connect_out(edge: Edge, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    proxy = edge.upstream_proxy
+    if proxy is None:
+        return await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection(
+        proxy.hostname, proxy.port or (443 if proxy.scheme == "https" else 80), ssl=proxy.scheme == "https" or None
+    )
+    credentials = ""
+    if proxy.username:
+        pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        credentials = f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"
+    writer.write(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{credentials}\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    status = head.split(b" ", 2)[1]
+    if status != b"200":
+        writer.close()
+        raise ConnectionError(f"the upstream proxy answered {status.decode('ascii', 'replace')}")
+    return reader, writer
+
+
+def _answer_plainly(transport: asyncio.Transport, status: int, phrase: str, message: str) -> None:
+    body = message.encode()
+    head = (
+        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    transport.write(head.encode() + body)
+    transport.close()
+
+
+def _http_config(application: Any) -> Config:
+    config = Config(
+        application,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        interface="asgi3",
+    )
+    config.load()
+    return config

@@ -1,0 +1,1 @@
+"""What makes the service real: existing products, each a supervised child process."""

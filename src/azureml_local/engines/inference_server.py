@@ -1,0 +1,226 @@
+"""Serving instances: each a process of Azure's own inference server, on a Unix socket.
+
+A socket, unlike a port, cannot be reached by other users of the machine, and so not without the endpoint's key.
+https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.home import write_private
+from azureml_local.http.upstream import Address, Upstream, UpstreamError
+
+logger = logging.getLogger(__name__)
+
+GUNICORN_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
+PROBE = [(b"host", b"localhost")]
+RESTART_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before an instance that ended is started again
+
+
+class InstanceFailed(Exception):
+    """An instance ended, or did not become ready in time, and never served."""
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """All that is needed to start a deployment's instances; kept on disk to start them again with the service.
+
+    ``request_timeout`` and ``ready_within`` are seconds; ``max_concurrent`` is per instance.
+    """
+
+    python: str
+    app_root: str
+    entry_script: str
+    model_dir: str | None
+    environment: dict[str, str]
+    instance_count: int
+    max_concurrent: int
+    request_timeout: float
+    ready_within: float
+    log: str
+
+    def save(self, path: Path) -> None:
+        """Write the plan; its environment may hold secrets."""
+        write_private(path, json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, path: Path) -> LaunchPlan:
+        """Read a plan."""
+        return cls(**json.loads(path.read_text()))
+
+
+class Instance:
+    """One process of the inference server."""
+
+    def __init__(self, plan: LaunchPlan, socket_path: Path) -> None:
+        self.plan = plan
+        self.in_flight = 0
+        self.upstream = Upstream(Address(socket=socket_path))
+        self._socket = socket_path
+        self.process: GuardedProcess
+
+    async def start(self) -> None:
+        """Start the process and return once it serves.
+
+        The first probe goes out at once and its answer is waited for: the socket takes connections before the script's
+        ``init()`` has ended, and answers them after.
+
+        Raises:
+            InstanceFailed: it ended first, or was not ready in time.
+        """
+        with _listen(self._socket) as listener:
+            self.process = await GuardedProcess.start(
+                _command(self.plan, listener.fileno()),
+                log=Path(self.plan.log),
+                environment=_environment(self.plan),
+                cwd=Path(self.plan.app_root),
+                pass_fds=(listener.fileno(),),
+            )
+        try:
+            async with asyncio.timeout(self.plan.ready_within):
+                await self._answers()
+        except TimeoutError as error:
+            await self.stop()
+            raise InstanceFailed(f"it was not ready within {self.plan.ready_within:g} s") from error
+        except UpstreamError as error:  # the connection broke because the process ended
+            exit_code = await self.stop()
+            raise InstanceFailed(f"it ended with exit code {exit_code}") from error
+        except InstanceFailed:
+            await self.stop()
+            raise
+
+    async def stop(self) -> int:
+        """End the process and all that it started, and return its exit code."""
+        self.upstream.close()
+        exit_code = await self.process.stop()
+        self._socket.unlink(missing_ok=True)
+        return exit_code
+
+    async def _answers(self) -> None:
+        with await self.upstream.send("GET", "/", PROBE) as response:
+            await response.read()
+            if response.status != 200:
+                raise InstanceFailed(f"its health probe was answered {response.status}")
+
+
+class ReplicaSet:
+    """A deployment's running instances; one that ends is replaced."""
+
+    def __init__(self, plan: LaunchPlan, sockets: Path) -> None:
+        self.plan = plan
+        self.instances: list[Instance] = []
+        self._sockets = sockets
+        self._supervisors: list[asyncio.Task[None]] = []
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests the instances are at, or have waiting."""
+        return sum(instance.in_flight for instance in self.instances)
+
+    @property
+    def most_in_flight(self) -> int:
+        """How many requests are accepted at once: one running and one waiting for each place."""
+        return 2 * self.plan.max_concurrent * self.plan.instance_count
+
+    def least_busy(self) -> Instance | None:
+        """Return the ready instance with the fewest requests; None while none is ready."""
+        return min(self.instances, key=lambda instance: instance.in_flight, default=None)
+
+    async def start(self) -> None:
+        """Start every instance; return when all serve. Raises InstanceFailed, with none left running."""
+        starting = [self._new_instance() for _ in range(self.plan.instance_count)]
+        results = await asyncio.gather(*(instance.start() for instance in starting), return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if failures:
+            await asyncio.gather(*(instance.stop() for instance in starting), return_exceptions=True)
+            raise failures[0]
+        self.instances = starting
+        loop = asyncio.get_running_loop()
+        self._supervisors = [loop.create_task(self._supervise(instance)) for instance in starting]
+
+    async def stop(self) -> None:
+        """End every instance."""
+        for supervisor in self._supervisors:
+            supervisor.cancel()
+        await asyncio.gather(*self._supervisors, return_exceptions=True)
+        self.instances = []
+
+    def _new_instance(self) -> Instance:
+        return Instance(self.plan, self._sockets / f"{secrets.token_hex(8)}.sock")
+
+    async def _supervise(self, instance: Instance) -> None:
+        """Wait for the instance's end and put another in its place, until cancelled."""
+        try:
+            while True:
+                await asyncio.shield(instance.process.ended)
+                logger.warning("an instance of %s ended; starting another", self.plan.app_root)
+                self.instances.remove(instance)
+                instance = await self._replacement()
+                self.instances.append(instance)
+        finally:
+            await instance.stop()
+
+    async def _replacement(self) -> Instance:
+        attempt = 0
+        while True:
+            await asyncio.sleep(RESTART_DELAYS[min(attempt, len(RESTART_DELAYS) - 1)])
+            instance = self._new_instance()
+            try:
+                await instance.start()
+                return instance
+            except InstanceFailed as error:
+                logger.warning("an instance of %s did not start: %s", self.plan.app_root, error)
+                attempt += 1
+
+
+def _listen(path: Path) -> socket.socket:
+    """Return a socket on which connections wait from now on, whenever the server is ready to take them."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(2048)
+    return listener
+
+
+def _command(plan: LaunchPlan, listener: int) -> list[str]:
+    """Return gunicorn's command line as the inference server builds it, but for the address: a file descriptor."""
+    return [
+        plan.python,
+        "-m",
+        "gunicorn",
+        "--config",
+        str(GUNICORN_CONFIG),
+        "--bind",
+        f"fd://{listener}",
+        "--workers",
+        plan.environment.get("WORKER_COUNT", "1"),
+        "--timeout",
+        plan.environment.get("WORKER_TIMEOUT", "300"),
+        "azureml_inference_server_http.server.entry:app",
+    ]
+
+
+def _environment(plan: LaunchPlan) -> Mapping[str, str]:
+    script_folder = os.path.dirname(plan.entry_script)  # noqa: PTH120 - a string for PYTHONPATH
+    ours: dict[str, Any] = {
+        "AML_APP_ROOT": plan.app_root,
+        "AZUREML_ENTRY_SCRIPT": plan.entry_script,
+        "AML_APP_INSIGHTS_ENABLED": "false",
+        "PYTHONPATH": os.pathsep.join((plan.app_root, script_folder)),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if plan.model_dir:
+        ours["AZUREML_MODEL_DIR"] = plan.model_dir
+    return {**base_environment(), **plan.environment, **ours}

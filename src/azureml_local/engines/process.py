@@ -1,0 +1,83 @@
+"""The one way in which the service starts a program: under a guard, in a process group of its own, logging to a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+GUARD = Path(__file__).with_name("guard.py")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LD_LIBRARY_PATH")
+
+
+def base_environment() -> dict[str, str]:
+    """Return what every child gets of this process's environment: nothing that could be a secret."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+class GuardedProcess:
+    """A running program. It ends at the latest when the service does."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.ended = asyncio.get_running_loop().create_task(process.wait())
+
+    @classmethod
+    async def start(
+        cls,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        cwd: Path | None = None,
+        grace: float = 5.0,
+        capture: bool = False,
+        pass_fds: Sequence[int] = (),
+    ) -> GuardedProcess:
+        """Start ``command``.
+
+        Args:
+            command: program and arguments; the program's absolute path.
+            log: receives standard output and error, appended.
+            environment: the whole environment.
+            cwd: the working directory.
+            grace: seconds between SIGTERM and SIGKILL; negative for no SIGKILL.
+            capture: standard output is read with :meth:`read_line` instead of going to the log.
+            pass_fds: file descriptors that the program inherits under the same numbers.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-S",
+                str(GUARD),
+                str(grace),
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE if capture else output,
+                stderr=output,
+                env=dict(environment),
+                cwd=cwd,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        """The guard's process id."""
+        return self._process.pid
+
+    async def read_line(self) -> str:
+        """Return the next line of captured output; empty at its end."""
+        assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
+        return (await self._process.stdout.readline()).decode(errors="replace")
+
+    async def stop(self) -> int:
+        """End the program and all that it started, and return its exit status."""
+        assert self._process.stdin is not None  # noqa: S101 - always a pipe
+        self._process.stdin.close()
+        return await asyncio.shield(self.ended)

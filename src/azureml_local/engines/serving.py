@@ -1,0 +1,198 @@
+"""Serves models: brings deployments into being and keeps their instances running.
+
+A deployment's folder holds one folder an attempt, and ``current``, a link to the attempt that serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azureml_local.engines import staging
+from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.deployment_record import DeploymentRecord
+from azureml_local.engines.environments import EnvironmentBuildError, interpreter_for
+from azureml_local.engines.inference_server import InstanceFailed, LaunchPlan, ReplicaSet
+from azureml_local.engines.staging import BlobPath, StagingError
+from azureml_local.home import Home
+from azureml_local.http.upstream import UpstreamError
+
+logger = logging.getLogger(__name__)
+
+
+class ServingFailed(Exception):
+    """A deployment did not come into being.
+
+    ``code`` is one of https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A registered model: its name and version, and where its files are."""
+
+    name: str
+    version: str
+    files: BlobPath
+
+
+@dataclass(frozen=True)
+class ServingSpec:
+    """What a deployment is to run. ``environment`` is an environment version's properties; times are in seconds."""
+
+    environment: Mapping[str, Any]
+    model: ModelSource | None
+    code: BlobPath
+    scoring_script: str
+    environment_variables: Mapping[str, str]
+    instance_count: int
+    max_concurrent: int
+    request_timeout: float
+    ready_within: float
+
+
+class Serving:
+    """The running deployments of a service, by their ids in any case.
+
+    Args:
+        home: the state folder.
+        blobs: where models and code lie.
+        client_environment: returns the variables that let an instance's code reach the service as a client.
+    """
+
+    def __init__(self, home: Home, blobs: BlobStorage, client_environment: Callable[[], Mapping[str, str]]) -> None:
+        self._home = home
+        self._blobs = blobs
+        self._client_environment = client_environment
+        self._replicas: dict[str, ReplicaSet] = {}
+
+    def replicas(self, deployment_id: str) -> ReplicaSet | None:
+        """Return a deployment's instances, or None where it does not serve."""
+        return self._replicas.get(deployment_id.lower())
+
+    def latest_attempt(self, deployment_id: str) -> DeploymentRecord | None:
+        """Return the newest attempt at a deployment, whether it serves or failed."""
+        return DeploymentRecord.latest(self._folder(deployment_id))
+
+    async def deploy(self, deployment_id: str, spec: ServingSpec) -> None:
+        """Stage, start and switch to what ``spec`` describes; what served before serves until then.
+
+        Raises:
+            ServingFailed: with Azure's code; what served before goes on.
+        """
+        record = DeploymentRecord.new(self._folder(deployment_id))
+        try:
+            replicas = ReplicaSet(await self._prepare(spec, record), self._home.sockets)
+            record.event("Created")
+            record.event("Started")
+            await replicas.start()
+        except EnvironmentBuildError as error:
+            record.event("ImagePullFailed", str(error))
+            raise ServingFailed("ImageBuildFailure", str(error)) from error
+        except (StagingError, BlobError, UpstreamError) as error:
+            record.event("DownloadFailed", str(error))
+            raise ServingFailed("ResourceNotFound", str(error)) from error
+        except InstanceFailed as error:
+            record.event("BackOff", f"Container inference-server: {error}")
+            message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
+            raise ServingFailed("ResourceNotReady", message) from error
+        record.event("ContainerReady")
+        self._switch(deployment_id, record)
+        former = self._replicas.get(deployment_id.lower())
+        self._replicas[deployment_id.lower()] = replicas
+        if former:
+            await former.stop()
+        self._forget_former_attempts(deployment_id, record)
+
+    async def restore(self, deployment_ids: Iterable[str]) -> None:
+        """Start the instances of the deployments that served when the service ended."""
+        await asyncio.gather(*(self._restore_one(deployment_id) for deployment_id in deployment_ids))
+
+    async def remove(self, deployment_id: str) -> None:
+        """End a deployment's instances and delete its files."""
+        replicas = self._replicas.pop(deployment_id.lower(), None)
+        if replicas:
+            await replicas.stop()
+        staging.remove(self._folder(deployment_id))
+
+    async def close(self) -> None:
+        """End every instance."""
+        await asyncio.gather(*(replicas.stop() for replicas in self._replicas.values()))
+
+    async def _prepare(self, spec: ServingSpec, record: DeploymentRecord) -> LaunchPlan:
+        """Get everything that the instances need onto the disk, and write down how they are started."""
+        record.event("Pulling")
+        interpreter = interpreter_for(spec.environment)
+        for note in interpreter.notes:
+            record.write("inferenceserver", note)
+        record.event("Pulled")
+        record.event("Downloading")
+        model_dir = await self._stage_model(spec.model, record) if spec.model else None
+        code = await staging.download(self._blobs, spec.code, record.app)
+        script = staging.inside(code, spec.scoring_script)
+        if not script.is_file():
+            raise StagingError(f"The scoring script {spec.scoring_script} is not in the uploaded code.")
+        record.event("Downloaded")
+        plan = LaunchPlan(
+            python=interpreter.python,
+            app_root=str(record.app),
+            entry_script=str(script),
+            model_dir=str(model_dir) if model_dir else None,
+            environment={**self._client_environment(), **spec.environment_variables},
+            instance_count=spec.instance_count,
+            max_concurrent=spec.max_concurrent,
+            request_timeout=spec.request_timeout,
+            ready_within=spec.ready_within,
+            log=str(record.log("inferenceserver")),
+        )
+        plan.save(record.plan)
+        return plan
+
+    async def _stage_model(self, model: ModelSource, record: DeploymentRecord) -> Path:
+        """Download a model and return what ``AZUREML_MODEL_DIR`` is to be: the folder that it lies in, by its name."""
+        folder = record.models / model.name / model.version
+        record.write("storageinitializer", f"Downloading model {model.name} version {model.version}")
+        await staging.download(self._blobs, model.files, folder)
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        for path in files:
+            record.write("storageinitializer", f"{path.relative_to(folder)} ({path.stat().st_size} bytes)")
+        record.write("storageinitializer", f"{len(files)} file(s) in AZUREML_MODEL_DIR={folder}")
+        return folder
+
+    async def _restore_one(self, deployment_id: str) -> None:
+        plan = DeploymentRecord(self._folder(deployment_id) / "current").plan
+        if not plan.exists():
+            return
+        replicas = ReplicaSet(LaunchPlan.load(plan), self._home.sockets)
+        try:
+            await replicas.start()
+        except InstanceFailed as error:
+            logger.error("%s does not serve again: %s", deployment_id, error)
+            return
+        self._replicas[deployment_id.lower()] = replicas
+
+    def _folder(self, deployment_id: str) -> Path:
+        digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()
+        return self._home.deployments / digest[:16]
+
+    def _switch(self, deployment_id: str, record: DeploymentRecord) -> None:
+        """Make ``current`` lead to ``record`` in one step."""
+        link = self._folder(deployment_id) / "current"
+        draft = link.with_name(".current")
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(record.folder.name, target_is_directory=True)
+        draft.replace(link)
+
+    def _forget_former_attempts(self, deployment_id: str, kept: DeploymentRecord) -> None:
+        for attempt in DeploymentRecord.all(self._folder(deployment_id)):
+            if attempt.folder != kept.folder:
+                staging.remove(attempt.folder)

@@ -1,0 +1,57 @@
+"""Brings what a deployment runs from storage onto the disk, laid out as in Azure's containers."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from azureml_local.engines.blobs import BlobStorage
+
+
+class StagingError(Exception):
+    """What the deployment names is not in storage."""
+
+
+@dataclass(frozen=True)
+class BlobPath:
+    """A blob, or every blob below a path, in a container."""
+
+    container: str
+    path: str
+
+
+async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
+    """Download ``source`` into ``folder`` and return where it lies: a file and a folder both keep their name.
+
+    Raises:
+        StagingError: there is nothing there, or a blob's name leads out of the folder.
+    """
+    names = [
+        name
+        for name in await blobs.list_blobs(source.container, source.path)
+        if not source.path or name == source.path or name.startswith(source.path + "/")
+    ]
+    if not names:
+        raise StagingError(f"There is nothing at '{source.path}' in container {source.container}.")
+    base = PurePosixPath(source.path).parent
+    for name in names:
+        target = inside(folder, PurePosixPath(name).relative_to(base))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            async for piece in blobs.read_blob(source.container, name):
+                file.write(piece)
+    return folder / PurePosixPath(source.path).name
+
+
+def inside(folder: Path, relative: PurePosixPath | str) -> Path:
+    """Return a path below ``folder``. Raises StagingError where it would lead out of it."""
+    target = (folder / relative).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise StagingError(f"The path {relative} leads out of its folder.")
+    return target
+
+
+def remove(folder: Path) -> None:
+    """Delete a staged folder; one that is gone already is as wanted."""
+    shutil.rmtree(folder, ignore_errors=True)

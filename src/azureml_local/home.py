@@ -1,0 +1,132 @@
+"""The state folder: where everything lies that one service owns, and the settings it was created with.
+
+One folder, one service. The folder is private to its user (0700), and so is each secret in it (0600).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SCHEMA = 1
+DEFAULT_HOME = "~/.azureml-local"
+# A replica listens on a Unix socket below the folder. The kernel limits such a path to 104 bytes on macOS, 108 on
+# Linux; the longest name below the folder takes 32.
+LONGEST_HOME = 70
+
+
+class HomeError(Exception):
+    """The state folder cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is generated once for a state folder: who may call the service, and what it is called.
+
+    ``client_secret``, ``identity_header`` and ``storage_key`` (base64, 64 bytes) are secrets: they leave the folder only through
+    ``azureml-local env`` and ``listSecrets``.
+    """
+
+    tenant_id: str
+    subscription_id: str
+    client_id: str
+    client_object_id: str
+    client_secret: str
+    identity_header: str
+    storage_account: str
+    storage_key: str
+    resource_group: str = "azureml-local"
+    workspace: str = "workbook"
+    location: str = "eastus"
+    schema: int = SCHEMA
+
+    @classmethod
+    def generate(cls) -> Settings:
+        """Return settings of a new installation, with fresh ids and secrets."""
+        return cls(
+            tenant_id=str(uuid.uuid4()),
+            subscription_id=str(uuid.uuid4()),
+            client_id=str(uuid.uuid4()),
+            client_object_id=str(uuid.uuid4()),
+            client_secret=secrets.token_urlsafe(30),
+            identity_header=secrets.token_urlsafe(30),
+            storage_account="azuremllocal" + secrets.token_hex(5),
+            storage_key=base64.b64encode(secrets.token_bytes(64)).decode(),
+        )
+
+
+class Home:
+    """The paths in a state folder."""
+
+    def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
+        chosen = root or os.environ.get("AZUREML_LOCAL_HOME") or DEFAULT_HOME
+        self.root = Path(chosen).expanduser().resolve()
+        self.database = self.root / "state.db"
+        self.settings_file = self.root / "settings.json"
+        self.running_file = self.root / "service.json"
+        self.lock_file = self.root / "service.lock"
+        self.tls = self.root / "tls"
+        self.signing_key = self.root / "identity" / "signing-key.pem"
+        self.storage = self.root / "storage"
+        self.logs = self.root / "logs"
+        self.deployments = self.root / "deployments"
+        self.sockets = self.root / "run"
+
+    def create(self) -> Settings:
+        """Make the folder where it is missing and return its settings.
+
+        Raises:
+            HomeError: the folder cannot be written, its path is too long, or another version wrote its settings.
+        """
+        if len(os.fsencode(self.root)) > LONGEST_HOME:
+            raise HomeError(
+                f"The state folder's path is {len(os.fsencode(self.root))} bytes long; sockets below it allow "
+                f"{LONGEST_HOME}: {self.root}. Set AZUREML_LOCAL_HOME to a shorter path."
+            )
+        try:
+            for folder in (self.root, self.tls, self.signing_key.parent, self.storage, self.logs, self.deployments):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.sockets.mkdir(mode=0o700, exist_ok=True)
+            self.root.chmod(0o700)
+            if not self.settings_file.exists():
+                write_private(self.settings_file, json.dumps(asdict(Settings.generate()), indent=2))
+        except OSError as error:
+            raise HomeError(f"The state folder {self.root} cannot be used: {error.strerror}.") from error
+        return self.settings()
+
+    def settings(self) -> Settings:
+        """Return the folder's settings.
+
+        Raises:
+            HomeError: there are none, they are damaged, or another version of the service wrote them.
+        """
+        try:
+            values = json.loads(self.settings_file.read_text())
+            found = values.get("schema")
+        except FileNotFoundError as error:
+            raise HomeError(f"There is no service in {self.root} yet: azureml-local start makes one.") from error
+        except (OSError, ValueError, AttributeError) as error:
+            raise HomeError(f"{self.settings_file} cannot be read ({error}). azureml-local reset starts anew.") from error
+        if found != SCHEMA:
+            raise HomeError(
+                f"{self.root} was written by another version of the service (layout {found}, this one reads {SCHEMA}). "
+                "Use that version, or set AZUREML_LOCAL_HOME to a new folder."
+            )
+        return Settings(**values)
+
+
+def write_private(path: Path, content: str | bytes) -> None:
+    """Write a file that only its user may read, so that a reader finds either the old content or the new."""
+    data = content.encode() if isinstance(content, str) else content
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)

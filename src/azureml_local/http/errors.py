@@ -1,0 +1,106 @@
+"""Errors in the formats of Azure Resource Manager and of Azure ML's frontend behind it.
+
+Resource Manager: ``{"error": {"code", "message"}}``
+(https://github.com/Azure/azure-resource-manager-rpc/blob/master/v1.0/common-api-details.md#error-response-content).
+The frontend adds ``details`` and an ordered ``additionalInfo``, as the recordings in azure-sdk-for-python show.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+
+class AzureError(Exception):
+    """An answer other than success, as Azure Resource Manager itself gives it.
+
+    Args:
+        status: the HTTP status.
+        code: Azure's error code, e.g. ``ResourceNotFound``.
+        message: what is wrong, with the field's name and value, and what would be right.
+        target: the field or resource that the error is about.
+        headers: further response headers.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        target: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.target = target
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """Return the error as JSON: ``{"code", "message"[, "target"]}``."""
+        error = {"code": self.code, "message": self.message}
+        return {**error, "target": self.target} if self.target else error
+
+    def response(self) -> Response:
+        """Return the error as an HTTP response."""
+        return JSONResponse({"error": self.body()}, self.status, headers=self.headers)
+
+
+class FrontendError(AzureError):
+    """An answer other than success of Azure ML's frontend.
+
+    Args:
+        detail: code and message of the one entry in ``details``.
+        inner: the innermost code, in ``additionalInfo``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        detail: tuple[str, str] | None = None,
+        inner: str | None = None,
+        target: str | None = None,
+    ) -> None:
+        super().__init__(status, code, message, target=target, headers={"x-ms-response-type": "error"})
+        self.detail = detail
+        self.inner = inner
+
+    def body(self) -> dict[str, Any]:
+        """Return the error as JSON, its ``additionalInfo`` in the order that Azure keeps."""
+        details = []
+        if self.detail:
+            code, message = self.detail
+            details.append({"code": code, "message": message, "details": [], "additionalInfo": []})
+        correlation = {"operation": secrets.token_hex(16), "request": secrets.token_hex(8)}
+        info = {
+            "ComponentName": "managementfrontend",
+            "Correlation": correlation,
+            "Environment": "local",
+            "Location": "local",
+            "Time": datetime.datetime.now(datetime.UTC).isoformat(),
+        }
+        if self.inner:
+            info["InnerError"] = {"code": self.inner, "innerError": None}
+        return {
+            **super().body(),
+            "details": details,
+            "additionalInfo": [{"type": name, "info": {"value": value}} for name, value in info.items()],
+        }
+
+
+def invalid_inference_request(message: str, status: int = 400) -> FrontendError:
+    """Return the error of the service behind online endpoints: ASP.NET's problem details inside the frontend's error."""
+    problem = {"errors": {"": [message]}, "title": "One or more validation errors occurred."}
+    return FrontendError(
+        status, "BadRequest", "The request is invalid.", detail=("InferencingClientCallFailed", json.dumps(problem))
+    )

@@ -1,0 +1,228 @@
+"""Entra's endpoints on login.microsoftonline.com: discovery, keys, and tokens for a client's secret.
+
+Errors carry Entra's own numbers: https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import hmac
+import uuid
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, unquote
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from azureml_local.home import Settings
+from azureml_local.identity import audiences
+from azureml_local.identity.tokens import LIFETIME, Principal, TokenService
+
+LOGIN = "https://login.microsoftonline.com"
+LARGEST_FORM = 64 * 1024
+# Tenants that stand for "whichever the client belongs to".
+TENANT_ALIASES = ("common", "organizations")
+
+
+class EntraError(Exception):
+    """A refusal of the token endpoint."""
+
+    def __init__(self, status: int, error: str, number: int, description: str) -> None:
+        super().__init__(description)
+        self.status = status
+        self.error = error
+        self.number = number
+
+
+class Entra:
+    """The identity platform of one installation, with one registered application."""
+
+    def __init__(self, settings: Settings, tokens: TokenService) -> None:
+        self.settings = settings
+        self.tokens = tokens
+        self.app = Starlette(
+            routes=[
+                Route("/common/discovery/instance", self.instance_discovery),
+                Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid_configuration),
+                Route("/{tenant}/discovery/v2.0/keys", self.keys),
+                Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
+            ],
+            exception_handlers={EntraError: _refusal},
+        )
+
+    async def instance_discovery(self, _: Request) -> Response:
+        """Answer MSAL's question which hosts are authorities."""
+        host = "login.microsoftonline.com"
+        return JSONResponse(
+            {
+                "tenant_discovery_endpoint": f"{LOGIN}/{self.settings.tenant_id}/v2.0/.well-known/openid-configuration",
+                "api-version": "1.1",
+                "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+            }
+        )
+
+    async def openid_configuration(self, request: Request) -> Response:
+        """Describe the tenant's endpoints."""
+        self._require_tenant(request.path_params["tenant"])
+        base = f"{LOGIN}/{self.settings.tenant_id}"
+        return JSONResponse(
+            {
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+                "jwks_uri": f"{base}/discovery/v2.0/keys",
+                "response_modes_supported": ["query", "fragment", "form_post"],
+                "subject_types_supported": ["pairwise"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+                "scopes_supported": ["openid", "profile", "email", "offline_access"],
+                "issuer": f"{base}/v2.0",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+                "tenant_region_scope": None,
+                "cloud_instance_name": "microsoftonline.com",
+            }
+        )
+
+    async def keys(self, _: Request) -> Response:
+        """Return the public keys that tokens are signed with."""
+        return JSONResponse({"keys": [self.tokens.public_jwk]})
+
+    async def token(self, request: Request) -> Response:
+        """Grant a token for a client's id and secret (RFC 6749, 4.4)."""
+        self._require_tenant(request.path_params["tenant"])
+        form = await _form(request)
+        grant = form.get("grant_type")
+        if grant is None:
+            raise EntraError(
+                400, "invalid_request", 900144, "The request body must contain the following parameter: 'grant_type'."
+            )
+        if grant != "client_credentials":
+            raise EntraError(
+                400,
+                "unsupported_grant_type",
+                70003,
+                f"The app requested an unsupported grant type '{grant}'. azureml-local grants 'client_credentials'.",
+            )
+        client_id, secret = _client_credentials(request, form)
+        principal = self._authenticate(client_id, secret)
+        token, _ = self.tokens.issue(principal, self._audience(form))
+        return JSONResponse(
+            {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token},
+            headers={"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"},
+        )
+
+    def _require_tenant(self, tenant: str) -> None:
+        if tenant.lower() not in (self.settings.tenant_id, *TENANT_ALIASES):
+            raise EntraError(
+                400,
+                "invalid_tenant" if _is_guid(tenant) else "invalid_request",
+                90002,
+                f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into "
+                "the correct cloud. azureml-local env prints the right one.",
+            )
+
+    def _authenticate(self, client_id: str, secret: str) -> Principal:
+        if client_id.lower() != self.settings.client_id:
+            raise EntraError(
+                400,
+                "unauthorized_client",
+                700016,
+                f"Application with identifier '{client_id}' was not found in the directory "
+                f"'{self.settings.tenant_id}'.",
+            )
+        if not secret:
+            raise EntraError(
+                401,
+                "invalid_client",
+                7000218,
+                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+            )
+        if not hmac.compare_digest(secret.encode(), self.settings.client_secret.encode()):
+            raise EntraError(
+                401,
+                "invalid_client",
+                7000215,
+                "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
+                f"value, not the client secret ID, for a secret added to app '{self.settings.client_id}'.",
+            )
+        return Principal(self.settings.client_id, self.settings.client_object_id)
+
+    def _audience(self, form: Mapping[str, str]) -> str:
+        scope = form.get("scope", "")
+        if not scope.endswith("/.default") or " " in scope:
+            raise EntraError(
+                400,
+                "invalid_scope",
+                1002012,
+                f"The provided value for scope {scope} is not valid. Client credential flows must have a scope value "
+                "with /.default suffixed to the resource identifier (application ID URI).",
+            )
+        resource = scope.removesuffix("/.default")
+        if not audiences.is_known(resource):
+            raise EntraError(
+                400,
+                "invalid_resource",
+                500011,
+                f"The resource principal named {resource} was not found in the tenant named "
+                f"{self.settings.tenant_id}.",
+            )
+        return resource
+
+
+async def _form(request: Request) -> dict[str, str]:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST_FORM:
+            raise EntraError(413, "invalid_request", 90100, "The request body is too large.")
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _client_credentials(request: Request, form: Mapping[str, str]) -> tuple[str, str]:
+    """Return id and secret from the form, or from the basic header (RFC 6749, 2.3.1)."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            client_id, _, secret = base64.b64decode(encoded).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise EntraError(
+                401, "invalid_client", 7000215, "The Authorization header is no basic credential."
+            ) from error
+        return unquote(client_id), unquote(secret)
+    if "client_id" not in form:
+        raise EntraError(
+            400, "invalid_request", 900144, "The request body must contain the following parameter: 'client_id'."
+        )
+    return form["client_id"], form.get("client_secret", "")
+
+
+def _is_guid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def _refusal(_: Request, error: Exception) -> Response:
+    assert isinstance(error, EntraError)  # noqa: S101 - narrows the type
+    trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
+    timestamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return JSONResponse(
+        {
+            "error": error.error,
+            "error_description": f"AADSTS{error.number}: {error} Trace ID: {trace} "
+            f"Correlation ID: {correlation} Timestamp: {timestamp}",
+            "error_codes": [error.number],
+            "timestamp": timestamp,
+            "trace_id": trace,
+            "correlation_id": correlation,
+            "error_uri": f"{LOGIN}/error?code={error.number}",
+        },
+        error.status,
+        headers={"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"},
+    )

@@ -1,0 +1,136 @@
+"""The service: its parts put together, brought up and taken down in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from azureml_local import client_environment
+from azureml_local.arm import ids, online_deployments, online_endpoints, workspaces
+from azureml_local.arm.control_plane import ControlPlane
+from azureml_local.arm.operations import Operations
+from azureml_local.arm.store import Store
+from azureml_local.dataplane import discovery
+from azureml_local.dataplane.scoring import ScoringRouter
+from azureml_local.dataplane.storage import StorageApp
+from azureml_local.edge import hosts
+from azureml_local.edge.proxy import Edge
+from azureml_local.edge.tls import Authority
+from azureml_local.engines.azurite import Azurite
+from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.serving import Serving
+from azureml_local.home import Home, Settings
+from azureml_local.identity import managed_identity
+from azureml_local.identity.entra import Entra
+from azureml_local.identity.tokens import TokenService
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+
+class Service:
+    """One Azure ML in one state folder.
+
+    Args:
+        home: the state folder.
+        settings: its settings.
+        upstream_proxy: the user's own proxy, for hosts that are not served; or None.
+    """
+
+    def __init__(self, home: Home, settings: Settings, upstream_proxy: str | None) -> None:
+        self.home = home
+        self.settings = settings
+        self.port = 0
+        self.store = Store(home.database)
+        self.operations = Operations(self.store)
+        self.tokens = TokenService(home.signing_key, settings.tenant_id)
+        self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
+        self.azurite = Azurite(
+            home.storage,
+            home.logs / "azurite.log",
+            settings.storage_account,
+            settings.storage_key,
+            self.blobs.set_address,
+        )
+        self.serving = Serving(home, self.blobs, self._instance_environment)
+        self.router = ScoringRouter(self.store, self.serving, self.tokens)
+        self.edge = Edge(self._applications(), Authority(home.tls, hosts.domains()), upstream_proxy)
+        online_endpoints.register_operations(self)
+        online_deployments.register_operations(self)
+
+    async def start(self, port: int) -> None:
+        """Bring everything up and listen on loopback.
+
+        Raises:
+            OSError: the port is taken.
+            AzuriteError: the storage does not start.
+        """
+        server = await self.edge.listen(LOOPBACK, port)
+        self._server = server
+        self.port = server.sockets[0].getsockname()[1]
+        await self.azurite.start()
+        await self._ensure_default_workspace()
+        self.router.load()
+        self.operations.resume()
+        deployments = self.store.list_type(online_deployments.TYPE)
+        # Instances take seconds to start; the control plane answers meanwhile.
+        self.edge.spawn(self.serving.restore(deployment.id for deployment in deployments))
+
+    async def stop(self) -> None:
+        """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""
+        self._server.close()
+        await self.edge.close()
+        await self.operations.close()
+        await self.serving.close()
+        await self.azurite.stop()
+        self.store.close()
+
+    def _applications(self) -> Mapping[str, Any]:
+        """Return the ASGI applications by the names that the edge's host table uses."""
+        return {
+            "arm": ControlPlane(self),
+            "entra": Entra(self.settings, self.tokens).app,
+            "workspace_api": discovery.application(),
+            "scoring": self.router,
+            "storage": StorageApp(self.blobs, self.tokens),
+            "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
+            "local": Starlette(routes=[Route("/", _greet), managed_identity.route(self.settings, self.tokens)]),
+        }
+
+    async def _ensure_default_workspace(self) -> None:
+        name = self.settings.workspace
+        workspace_id = ids.WORKSPACE.format(
+            subscription=self.settings.subscription_id, resource_group=self.settings.resource_group, workspace=name
+        )
+        if self.store.get(workspace_id) is None:
+            await workspaces.provision(
+                self,
+                workspace_id,
+                location=self.settings.location,
+                properties={"friendlyName": name},
+                tags={},
+                kind="Default",
+                principal=self.settings.client_object_id,
+            )
+
+    def _instance_environment(self) -> Mapping[str, str]:
+        """Return the variables that let a deployment's code reach this service, without anybody's secret."""
+        return client_environment.network(self.port, self.home, base={})
+
+
+async def _greet(_: Request) -> Response:
+    return PlainTextResponse("azureml-local\n")
+
+
+async def _swallow(request: Request) -> Response:
+    """Take what clients report of themselves to Application Insights, and keep none of it."""
+    async for _ in request.stream():
+        continue
+    return JSONResponse({"itemsReceived": 0, "itemsAccepted": 0, "errors": []})
