@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import psutil
 
@@ -103,7 +104,8 @@ def _reset(home: Home, options: argparse.Namespace) -> int:
     if home.root.exists() and any(home.root.iterdir()) and not home.settings_file.exists():
         raise HomeError(f"{home.root} is not empty and holds no service: nothing was deleted.")
     daemon.stop(home)
-    shutil.rmtree(home.root, ignore_errors=False) if home.root.exists() else None
+    if home.root.exists():
+        shutil.rmtree(home.root)
     print(f"{home.root} is deleted; azureml-local start makes a new one.")
     return 0
 
@@ -119,12 +121,13 @@ def _serve(home: Home, options: argparse.Namespace) -> int:
 
 
 Command = Callable[[Home, argparse.Namespace], int]
-PORT = ("--port", {"type": int, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"})
-JSON = ("--json", {"action": "store_true", "help": "print JSON"})
-YES = ("--yes", {"action": "store_true", "help": "do not ask"})
-INSTALL = ("--install", {"action": "store_true", "help": "install what is missing (Azurite, with npm)"})
-READY = ("--ready", {"type": int, "help": argparse.SUPPRESS})
-COMMANDS: Mapping[str, tuple[Command, str, tuple[tuple[str, dict[str, object]], ...]]] = {
+Flag = tuple[str, dict[str, Any]]
+PORT: Flag = ("--port", {"type": int, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"})
+JSON: Flag = ("--json", {"action": "store_true", "help": "print JSON"})
+YES: Flag = ("--yes", {"action": "store_true", "help": "do not ask"})
+INSTALL: Flag = ("--install", {"action": "store_true", "help": "install what is missing (Azurite, with npm)"})
+READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
+COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     "start": (_start, "start the service, and return when it answers", (PORT,)),
     "stop": (_stop, "end the service and all that it started", ()),
     "status": (_status, "say whether it runs, and what it takes", (JSON,)),
@@ -143,6 +146,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, (command, text, flags) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text, description=text, epilog=EPILOG)
         for flag, settings in flags:
-            subparser.add_argument(flag, **settings)  # type: ignore[arg-type]
+            subparser.add_argument(flag, **settings)
         subparser.set_defaults(command=command)
     return parser

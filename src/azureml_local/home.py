@@ -28,8 +28,8 @@ class HomeError(Exception):
 class Settings:
     """What is generated once for a state folder: who may call the service, and what it is called.
 
-    ``client_secret``, ``identity_header`` and ``storage_key`` (base64, 64 bytes) are secrets: they leave the folder only through
-    ``azureml-local env`` and ``listSecrets``.
+    ``client_secret``, ``identity_header`` and ``storage_key`` (base64, 64 bytes) are secrets: they leave the
+    folder only through ``azureml-local env`` and ``listSecrets``.
     """
 
     tenant_id: str
@@ -111,7 +111,7 @@ class Home:
         except FileNotFoundError as error:
             raise HomeError(f"There is no service in {self.root} yet: azureml-local start makes one.") from error
         except (OSError, ValueError, AttributeError) as error:
-            raise HomeError(f"{self.settings_file} cannot be read ({error}). azureml-local reset starts anew.") from error
+            raise HomeError(f"{self.settings_file} cannot be read ({error}): azureml-local reset.") from error
         if found != SCHEMA:
             raise HomeError(
                 f"{self.root} was written by another version of the service (layout {found}, this one reads {SCHEMA}). "

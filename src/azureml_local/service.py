@@ -79,7 +79,7 @@ class Service:
         await self._ensure_default_workspace()
         self.router.load()
         self.operations.resume()
-        deployments = self.store.list_type(online_deployments.TYPE)
+        deployments = self.store.all_of(online_deployments.TYPE)
         # Instances take seconds to start; the control plane answers meanwhile.
         self.edge.spawn(self.serving.restore(deployment.id for deployment in deployments))
 

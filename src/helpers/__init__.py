@@ -1,0 +1,12 @@
+"""What a lesson's cells import: connect, wait, score, name, clean up. Short enough to read in one sitting.
+
+Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
+"""
+
+from helpers.cleanup import leftovers
+from helpers.connection import connect
+from helpers.naming import unique_name
+from helpers.scoring import score
+from helpers.waiting import wait
+
+__all__ = ["connect", "leftovers", "score", "unique_name", "wait"]

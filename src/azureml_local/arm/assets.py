@@ -135,7 +135,7 @@ def resolve(service: Service, asset_id: str, plural: str) -> Resource:
         raise AzureError(400, "BadArgument", f"'{asset_id}' is no id of a {kind.singular}.", target=plural)
     container = f"{parts['workspace']}/{plural}/{parts['name']}"
     if parts["by"].lower() == "labels":
-        versions = service.store.list(f"workspaces/{plural}/versions", container)
+        versions = service.store.children(f"workspaces/{plural}/versions", container)
         if parts["version"].lower() != "latest" or not versions:
             raise _not_found(kind, parts["name"], parts["version"])
         return versions[-1]
@@ -156,7 +156,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
     @routes.route("GET", containers)
     async def list_containers(request: ArmRequest) -> Response:
-        return request.page(_in_view(request, request.service.store.list(container_type, request.workspace_id)))
+        return request.page(_in_view(request, request.service.store.children(container_type, request.workspace_id)))
 
     @routes.route("GET", container_path)
     async def get_container(request: ArmRequest) -> Response:
@@ -170,7 +170,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     @routes.route("GET", versions)
     async def list_versions(request: ArmRequest) -> Response:
         container = _container(request)
-        found = _in_view(request, request.service.store.list(version_type, container.id))
+        found = _in_view(request, request.service.store.children(version_type, container.id))
         if request.query.get("$orderby", "").lower() in NEWEST_FIRST:
             found.reverse()
         return request.page(found)
@@ -225,7 +225,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
             **{key: value for key, value in sent.items() if key not in ("latestVersion", "nextVersion")},
         }
         if latest is not None:
-            taken = [version.name for version in request.service.store.list(version_type, container_id)] + [latest]
+            taken = [version.name for version in request.service.store.children(version_type, container_id)] + [latest]
             numbers = [int(name) for name in taken if name.isascii() and name.isdecimal()]
             properties |= {"latestVersion": latest, "nextVersion": str(max(numbers, default=0) + 1)}
         return request.put(container_id, container_type, request.workspace_id, {"properties": properties})
@@ -267,9 +267,7 @@ def _not_found(kind: AssetType, name: str, version: str | None = None) -> Fronte
         if version is None
         else f"{what} with name: {name} and version: {version} not found."
     )
-    return FrontendError(
-        404, "UserError", "The specified resource was not found.", detail=(f"{what}NotFound", message)
-    )
+    return FrontendError(404, "UserError", "The specified resource was not found.", detail=(f"{what}NotFound", message))
 
 
 routes = ArmRoutes()

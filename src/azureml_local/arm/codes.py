@@ -33,11 +33,11 @@ routes = ArmRoutes()
 async def list_versions(request: ArmRequest) -> Response:
     """List a code's versions; with ``hash``, those of any name whose files have that hash."""
     if "hash" not in request.query:
-        return request.page(request.service.store.list(TYPE, CODE.format(**request.params)))
+        return request.page(request.service.store.children(TYPE, CODE.format(**request.params)))
     prefix = request.workspace_id.lower() + "/"
     return request.page(
         version
-        for version in request.service.store.list_type(TYPE)
+        for version in request.service.store.all_of(TYPE)
         if version.key.startswith(prefix)
         and (version.properties.get("properties") or {}).get("hash_sha256") == request.query["hash"]
     )
@@ -54,9 +54,7 @@ def resolve(service: Service, code_id: str) -> Resource:
     version = service.store.get(code_id.removeprefix("azureml:"))
     if version is None or version.type != TYPE:
         message = f"Code with id: {code_id} not found."
-        raise FrontendError(
-            404, "UserError", "The specified resource was not found.", detail=("CodeNotFound", message)
-        )
+        raise FrontendError(404, "UserError", "The specified resource was not found.", detail=("CodeNotFound", message))
     return version
 
 

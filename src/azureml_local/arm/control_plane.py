@@ -27,7 +27,7 @@ from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_wo
 from azureml_local.http.errors import AzureError
 from azureml_local.http.routing import Match
 from azureml_local.identity import audiences
-from azureml_local.identity.tokens import InvalidToken, Principal
+from azureml_local.identity.tokens import InvalidTokenError, Principal
 
 if TYPE_CHECKING:
     from azureml_local.service import Service
@@ -39,9 +39,29 @@ LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
 # Kinds of resources that Azure ML has and azureml-local lacks: these are answered 501, a name that Azure does not
 # know either 404. From the operations of Microsoft.MachineLearningServices, API 2025-12-01.
 LACKING = frozenset(
-    "batchendpoints capabilityhosts computes connections endpoints eventgridfilters featuresets featurestoreentities "
-    "inferencepools jobs labelingjobs linkedservices managednetworks marketplacesubscriptions outboundrules "
-    "privateendpointconnections privatelinkresources raipolicies registries schedules serverlessendpoints".split()
+    (
+        "batchendpoints",
+        "capabilityhosts",
+        "computes",
+        "connections",
+        "endpoints",
+        "eventgridfilters",
+        "featuresets",
+        "featurestoreentities",
+        "inferencepools",
+        "jobs",
+        "labelingjobs",
+        "linkedservices",
+        "managednetworks",
+        "marketplacesubscriptions",
+        "outboundrules",
+        "privateendpointconnections",
+        "privatelinkresources",
+        "raipolicies",
+        "registries",
+        "schedules",
+        "serverlessendpoints",
+    )
 )
 
 
@@ -82,9 +102,7 @@ class ControlPlane:
             message = f"azureml-local failed on this request; its log has the details under {request_id}."
             response = AzureError(500, "InternalServerError", message).response()
         response.headers["x-ms-request-id"] = request_id
-        response.headers["x-ms-correlation-request-id"] = request.headers.get(
-            "x-ms-correlation-request-id", request_id
-        )
+        response.headers["x-ms-correlation-request-id"] = request.headers.get("x-ms-correlation-request-id", request_id)
         response.headers["cache-control"] = "no-cache"
         await response(scope, receive, send)
 
@@ -96,9 +114,7 @@ class ControlPlane:
         match = self.find(request.method, path, query)
         body = await _json_body(request)
         assert match.handler is not None  # noqa: S101 - find() raises otherwise
-        arm_request = ArmRequest(
-            self.service, request.method, request.url.path, match.params, query, body, principal
-        )
+        arm_request = ArmRequest(self.service, request.method, request.url.path, match.params, query, body, principal)
         self.require_scope(match.params, path)
         return await match.handler(arm_request)
 
@@ -118,7 +134,7 @@ class ControlPlane:
             )
         try:
             return self.service.tokens.verify(token.strip(), audiences.ARM)
-        except InvalidToken as error:
+        except InvalidTokenError as error:
             raise AzureError(
                 401, error.code, str(error), headers={"WWW-Authenticate": f'{challenge}, error="invalid_token"'}
             ) from error

@@ -69,7 +69,7 @@ def get_in(service: Service, workspace_id: str, name: str) -> Resource:
 @routes.route("GET", ids.WORKSPACE + "/datastores")
 async def list_datastores(request: ArmRequest) -> Response:
     """List a workspace's datastores; ``isDefault=true`` asks for the default one only."""
-    datastores = request.service.store.list(TYPE, request.workspace_id)
+    datastores = request.service.store.children(TYPE, request.workspace_id)
     wanted = request.query.get("isdefault")
     if wanted:
         datastores = [one for one in datastores if one.properties.get("isDefault") is (wanted.lower() == "true")]
@@ -154,6 +154,6 @@ def _as_sas(service: Service, datastore: Resource, secret: dict[str, Any], hours
 
 
 def _make_only_default(request: ArmRequest, chosen: Resource) -> None:
-    for other in request.service.store.list(TYPE, request.workspace_id):
+    for other in request.service.store.children(TYPE, request.workspace_id):
         if other.key != chosen.key and other.properties.get("isDefault"):
             request.service.store.save(other.with_properties(isDefault=False))

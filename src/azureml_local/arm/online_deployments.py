@@ -11,10 +11,10 @@ from azureml_local.arm import assets, codes, ids, online_endpoints
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import Resource
 from azureml_local.arm.storage_locations import locate
+from azureml_local.arm.store import Resource
 from azureml_local.engines.deployment_record import LOGS
-from azureml_local.engines.serving import ModelSource, ServingFailed, ServingSpec
+from azureml_local.engines.serving import ModelSource, ServingError, ServingSpec
 from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
 routes = ArmRoutes()
 
 
-class ProvisioningFailed(AzureError):
+class ProvisioningError(AzureError):
     """A deployment's operation failed.
 
     Azure's status carries no code of its own here: clients find it as the message's first word.
     """
 
-    def __init__(self, failure: ServingFailed) -> None:
+    def __init__(self, failure: ServingError) -> None:
         link = f"{TROUBLESHOOTING}{failure.code.lower()}"
         super().__init__(400, failure.code, f"{failure.code}: {failure} Please see {link} for more information.")
 
@@ -55,8 +55,8 @@ def register_operations(service: Service) -> None:
     async def put(deployment: Resource) -> None:
         try:
             await service.serving.deploy(deployment.id, _spec(service, deployment))
-        except ServingFailed as failure:
-            raise ProvisioningFailed(failure) from failure
+        except ServingError as failure:
+            raise ProvisioningError(failure) from failure
         service.router.refresh(_endpoint_id(deployment))
 
     async def delete(deployment: Resource) -> None:
@@ -71,7 +71,7 @@ def register_operations(service: Service) -> None:
 @routes.route("GET", DEPLOYMENTS)
 async def list_deployments(request: ArmRequest) -> Response:
     """List an endpoint's deployments."""
-    return request.page(request.service.store.list(TYPE, online_endpoints.require(request).id))
+    return request.page(request.service.store.children(TYPE, online_endpoints.require(request).id))
 
 
 @routes.route("GET", DEPLOYMENT)
@@ -215,7 +215,9 @@ def _no_script(request: ArmRequest, model_id: str | None) -> AzureError:
     if model_id:
         model = assets.resolve(request.service, model_id, "models")
         if model.properties["modelType"].lower() == "mlflow_model":
-            return AzureError(501, "NotImplemented", "azureml-local lacks deployments of MLflow models without a script.")
+            return AzureError(
+                501, "NotImplemented", "azureml-local lacks deployments of MLflow models without a script."
+            )
     return FrontendError(
         400,
         "BadRequest",
@@ -302,6 +304,4 @@ def _model_source(service: Service, workspace_id: str, model_id: str | None) -> 
     model = assets.resolve(service, model_id, "models")
     parts = ids.parse_asset(model.id)
     assert parts is not None  # noqa: S101 - it was stored under such an id
-    return ModelSource(
-        parts["name"], parts["version"], locate(service, workspace_id, model.properties["modelUri"])
-    )
+    return ModelSource(parts["name"], parts["version"], locate(service, workspace_id, model.properties["modelUri"]))

@@ -38,12 +38,14 @@ def register_operations(service: Service) -> None:
     async def put(endpoint: Resource) -> None:
         address = _address(service, endpoint)
         service.store.save(
-            endpoint.with_properties(scoringUri=f"https://{address}/score", swaggerUri=f"https://{address}/swagger.json")
+            endpoint.with_properties(
+                scoringUri=f"https://{address}/score", swaggerUri=f"https://{address}/swagger.json"
+            )
         )
         service.router.refresh(endpoint.id)
 
     async def delete(endpoint: Resource) -> None:
-        deployments = service.store.list(DEPLOYMENT_TYPE, endpoint.id)
+        deployments = service.store.children(DEPLOYMENT_TYPE, endpoint.id)
         for deployment in deployments:
             await service.serving.remove(deployment.id)
         service.store.delete(endpoint.id)
@@ -74,7 +76,7 @@ def not_found() -> FrontendError:
 @routes.route("GET", ENDPOINTS)
 async def list_endpoints(request: ArmRequest) -> Response:
     """List a workspace's online endpoints."""
-    return request.page(request.service.store.list(TYPE, request.workspace_id))
+    return request.page(request.service.store.children(TYPE, request.workspace_id))
 
 
 @routes.route("GET", ENDPOINT)
@@ -120,7 +122,7 @@ async def delete(request: ArmRequest) -> Response:
     if endpoint is None:
         return Response(status_code=204)
     request.service.operations.require_idle(endpoint.id)
-    for deployment in request.service.store.list(DEPLOYMENT_TYPE, endpoint.id):
+    for deployment in request.service.store.children(DEPLOYMENT_TYPE, endpoint.id):
         request.service.operations.require_idle(deployment.id)
     deleting = endpoint.with_properties(provisioningState="Deleting")
     request.service.store.save(deleting)
@@ -140,7 +142,9 @@ async def regenerate_keys(request: ArmRequest) -> Response:
     endpoint = _require_keys(request)
     asked = request.body.get("keyType")
     if not isinstance(asked, str) or asked.lower() not in KEY_NAMES:
-        raise AzureError(400, "BadArgument", f"keyType is '{asked}'; it must be Primary or Secondary.", target="keyType")
+        raise AzureError(
+            400, "BadArgument", f"keyType is '{asked}'; it must be Primary or Secondary.", target="keyType"
+        )
     keys = request.service.store.get_secret(endpoint.id) or {}
     keys[KEY_NAMES[asked.lower()]] = request.body.get("keyValue") or _new_key()
     request.service.store.put_secret(endpoint.id, keys)
@@ -186,7 +190,7 @@ def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
 
 def _deployment_names(request: ArmRequest) -> set[str]:
     endpoint_id = ENDPOINT.format(**request.params)
-    return {deployment.name for deployment in request.service.store.list(DEPLOYMENT_TYPE, endpoint_id)}
+    return {deployment.name for deployment in request.service.store.children(DEPLOYMENT_TYPE, endpoint_id)}
 
 
 def _require_traffic(traffic: Any, deployments: set[str]) -> None:

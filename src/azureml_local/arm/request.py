@@ -98,9 +98,7 @@ class ArmRequest:
         """
         workspace = self.workspace()
         operation_id = self.service.operations.begin(kind, resource, prefix, workspace.properties["workspaceId"])
-        locations = ids.LOCATION.format(
-            subscription=self.params["subscription"], location=workspace.body["location"]
-        )
+        locations = ids.LOCATION.format(subscription=self.params["subscription"], location=workspace.body["location"])
         query = f"?api-version={self.query.get('api-version', '')}"
         location = f"{locations}/mfeOperationResults/{operation_id}" if at_results else resource.id
         headers = {

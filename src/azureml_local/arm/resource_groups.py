@@ -42,7 +42,8 @@ async def deploy_template(request: ArmRequest) -> Response:
     _require_group(request)
     parameters = request.properties().get("parameters") or {}
     values = {name: parameter.get("value") for name, parameter in parameters.items() if isinstance(parameter, dict)}
-    if not values.get("workspaceName"):
+    name = values.get("workspaceName")
+    if not isinstance(name, str) or not name:
         raise AzureError(
             501,
             "NotImplemented",
@@ -51,10 +52,10 @@ async def deploy_template(request: ArmRequest) -> Response:
         )
     await workspaces.provision(
         request.service,
-        workspaces.workspace_id(request.params, values["workspaceName"]),
+        workspaces.workspace_id(request.params, name),
         location=values.get("location") or request.service.settings.location,
         properties={
-            "friendlyName": values.get("friendlyName") or values["workspaceName"],
+            "friendlyName": values.get("friendlyName") or name,
             "description": values.get("description") or "",
         },
         tags=values.get("tagValues") or {},

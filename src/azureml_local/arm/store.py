@@ -171,16 +171,18 @@ class Store:
         row = self._db.execute(f"{_SELECT} WHERE key = ?", (resource_id.lower(),)).fetchone()
         return _resource(row) if row else None
 
-    def list(self, resource_type: str, parent_id: str) -> list[Resource]:
+    def children(self, resource_type: str, parent_id: str) -> list[Resource]:
         """Return the resources of a kind under a parent, in order of creation."""
         rows = self._db.execute(
             f"{_SELECT} WHERE type = ? AND parent = ? ORDER BY sequence", (resource_type, parent_id.lower())
         )
         return [_resource(row) for row in rows]
 
-    def list_type(self, resource_type: str) -> list[Resource]:
+    def all_of(self, resource_type: str) -> list[Resource]:
         """Return every resource of a kind, in order of creation."""
-        return [_resource(row) for row in self._db.execute(f"{_SELECT} WHERE type = ? ORDER BY sequence", (resource_type,))]
+        return [
+            _resource(row) for row in self._db.execute(f"{_SELECT} WHERE type = ? ORDER BY sequence", (resource_type,))
+        ]
 
     def put(
         self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any], principal: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import datastores, ids
+from azureml_local.arm import datastores, ids, online_endpoints
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError
@@ -94,14 +94,14 @@ async def provision(
 @routes.route("GET", f"/subscriptions/{{subscription}}/providers/{ids.PROVIDER}/workspaces")
 async def list_in_subscription(request: ArmRequest) -> Response:
     """List the workspaces of the subscription."""
-    return request.page(_of_kind(request, request.service.store.list_type(TYPE)))
+    return request.page(_of_kind(request, request.service.store.all_of(TYPE)))
 
 
 @routes.route("GET", ids.WORKSPACES)
 async def list_in_group(request: ArmRequest) -> Response:
     """List the workspaces of a resource group."""
     group = ids.RESOURCE_GROUP.format(**request.params)
-    return request.page(_of_kind(request, request.service.store.list(TYPE, group)))
+    return request.page(_of_kind(request, request.service.store.children(TYPE, group)))
 
 
 @routes.route("GET", ids.WORKSPACE)
@@ -144,8 +144,14 @@ async def delete(request: ArmRequest) -> Response:
     workspace = request.service.store.get(request.workspace_id)
     if workspace is None:
         return Response(status_code=204)
-    await request.service.serving.remove_below(workspace.id)
-    request.service.store.delete(workspace.id)
+    service = request.service
+    endpoints = service.store.children(online_endpoints.TYPE, workspace.id)
+    for endpoint in endpoints:
+        for deployment in service.store.children(online_endpoints.DEPLOYMENT_TYPE, endpoint.id):
+            await service.serving.remove(deployment.id)
+    service.store.delete(workspace.id)
+    for endpoint in endpoints:
+        service.router.refresh(endpoint.id)
     return Response(status_code=200)
 
 

@@ -17,13 +17,13 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE, host
+from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE
 from azureml_local.arm.store import Store
 from azureml_local.engines.inference_server import ReplicaSet
 from azureml_local.engines.serving import Serving
 from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
 from azureml_local.identity import audiences
-from azureml_local.identity.tokens import InvalidToken, TokenService
+from azureml_local.identity.tokens import InvalidTokenError, TokenService
 
 # https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#azure-machine-learning-online-endpoints-and-batch-endpoints
 LARGEST_PAYLOAD = 10 * 1024 * 1024
@@ -48,7 +48,7 @@ class Route:
         return random.choices(self.names, self.shares)[0] if self.names else None  # noqa: S311 - not for secrets
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """An answer that the router gives itself."""
 
     def __init__(self, status: int, text: str, headers: Headers | None = None) -> None:
@@ -70,7 +70,7 @@ class ScoringRouter:
 
     def load(self) -> None:
         """Learn every endpoint of the store."""
-        for endpoint in self._store.list_type(TYPE):
+        for endpoint in self._store.all_of(TYPE):
             self.refresh(endpoint.id)
 
     def serves(self, name: str) -> bool:
@@ -93,7 +93,7 @@ class ScoringRouter:
         self._routes[address[2]] = Route(
             endpoint.id,
             tuple(key.encode() for key in secret.values()) if uses_keys else None,
-            frozenset(deployment.name for deployment in self._store.list(DEPLOYMENT_TYPE, endpoint.id)),
+            frozenset(deployment.name for deployment in self._store.children(DEPLOYMENT_TYPE, endpoint.id)),
             tuple(traffic),
             tuple(traffic.values()),
         )
@@ -103,7 +103,7 @@ class ScoringRouter:
         request_id = str(uuid.uuid4()).encode()
         try:
             await self._score(scope, receive, send, request_id)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             body = refusal.text.encode()
             headers = [
                 (b"content-type", b"text/plain" if not body.startswith(b"{") else b"application/json"),
@@ -121,12 +121,12 @@ class ScoringRouter:
         name = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
         route = self._routes.get(name)
         if route is None:
-            raise Refusal(404, _message(f"There is no online endpoint at {name}."))
+            raise RefusalError(404, _message(f"There is no online endpoint at {name}."))
         self._authenticate(route, found.get(b"authorization", b""))
         deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
         replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
         if replicas is None:
-            raise Refusal(404, _message(f"The deployment '{deployment}' does not serve."))
+            raise RefusalError(404, _message(f"The deployment '{deployment}' does not serve."))
         body = await _payload(found, receive)
         target = scope["raw_path"].decode("ascii")
         if scope["query_string"]:
@@ -140,27 +140,26 @@ class ScoringRouter:
         """Raise 401 unless the caller shows one of the endpoint's keys, or a token for Azure ML."""
         scheme, _, credential = authorization.partition(b" ")
         if scheme.lower() != b"bearer" or not credential:
-            raise Refusal(401, "key_auth_bad_header_forbidden")
+            raise RefusalError(401, "key_auth_bad_header_forbidden")
         credential = credential.strip()
         if route.keys is None:
             try:
                 self._tokens.verify(credential.decode("latin-1"), audiences.MACHINE_LEARNING)
-            except InvalidToken as error:
-                raise Refusal(401, str(error)) from error
-        # Each key is compared, whatever the others said, so that time tells nothing.
-        elif not any([hmac.compare_digest(credential, key) for key in route.keys]):
-            raise Refusal(401, "key_auth_access_denied")
+            except InvalidTokenError as error:
+                raise RefusalError(401, str(error)) from error
+        elif not any(hmac.compare_digest(credential, key) for key in route.keys):
+            raise RefusalError(401, "key_auth_access_denied")
 
 
 def _chosen(route: Route, asked: bytes | None) -> str:
     if asked is not None:
         name = asked.decode("latin-1")
         if name not in route.deployments:
-            raise Refusal(404, _message(f"The endpoint has no deployment '{name}'."))
+            raise RefusalError(404, _message(f"The endpoint has no deployment '{name}'."))
         return name
     name_by_traffic = route.choose()
     if name_by_traffic is None:
-        raise Refusal(404, _message("No deployment of the endpoint has traffic. Give one some: endpoint.traffic."))
+        raise RefusalError(404, _message("No deployment of the endpoint has traffic. Give one some: endpoint.traffic."))
     return name_by_traffic
 
 
@@ -171,13 +170,15 @@ async def _payload(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     while size <= LARGEST_PAYLOAD and int(declared) <= LARGEST_PAYLOAD:
         message: Any = await receive()
         if message["type"] == "http.disconnect":
-            raise Refusal(400, "The client left before its request was complete.")
+            raise RefusalError(400, "The client left before its request was complete.")
         pieces.append(message["body"])
         size += len(message["body"])
         if not message["more_body"]:
             return b"".join(pieces)
     # What is still to come is not read.
-    raise Refusal(413, _message(f"The payload is larger than {LARGEST_PAYLOAD} bytes."), [(b"connection", b"close")])
+    raise RefusalError(
+        413, _message(f"The payload is larger than {LARGEST_PAYLOAD} bytes."), [(b"connection", b"close")]
+    )
 
 
 async def _ask_model(
@@ -185,9 +186,9 @@ async def _ask_model(
 ) -> None:
     instance = replicas.least_busy()
     if instance is None:
-        raise Refusal(424, "", [*extra, *_model_error(b"503", b"model_not_ready")])
+        raise RefusalError(424, "", [*extra, *_model_error(b"503", b"model_not_ready")])
     if replicas.in_flight >= replicas.most_in_flight:
-        raise Refusal(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")])
+        raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")])
     instance.in_flight += 1
     try:
         async with asyncio.timeout(replicas.plan.request_timeout):
@@ -195,9 +196,9 @@ async def _ask_model(
                 content = await response.read()
     except TimeoutError as error:
         seconds = replicas.plan.request_timeout
-        raise Refusal(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error
+        raise RefusalError(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error
     except UpstreamError as error:
-        raise Refusal(424, "", [*extra, *_model_error(b"502", b"model_error")]) from error
+        raise RefusalError(424, "", [*extra, *_model_error(b"502", b"model_error")]) from error
     finally:
         instance.in_flight -= 1
     returned = [pair for pair in response.headers if pair[0] not in NOT_RETURNED] + extra

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
 from azureml_local.identity import audiences
-from azureml_local.identity.tokens import InvalidToken, TokenService
+from azureml_local.identity.tokens import InvalidTokenError, TokenService
 
 
 class StorageApp:
@@ -40,7 +40,7 @@ class StorageApp:
         if authorization.lower().startswith("bearer "):
             try:
                 self._tokens.verify(authorization[7:].strip(), audiences.STORAGE)
-            except InvalidToken as error:
+            except InvalidTokenError as error:
                 refusal = _error(401, "InvalidAuthenticationInfo", str(error))
                 await refusal(scope, receive, send)
                 return
@@ -73,5 +73,7 @@ async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
 
 
 def _error(status: int, code: str, message: str) -> Response:
-    body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
+    body = (
+        f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
+    )
     return Response(body, status, headers={"x-ms-error-code": code}, media_type="application/xml")

@@ -81,7 +81,7 @@ class FirstBytes(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the request's head."""
         self.transport = cast(asyncio.Transport, transport)
-        self.deadline = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, transport.abort)
+        self.deadline = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""

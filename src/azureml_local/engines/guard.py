@@ -41,7 +41,7 @@ def main() -> int:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             close_fds=False,  # hands on a listening socket; everything else here is not inheritable
-            preexec_fn=prepare,  # noqa: PLW1509 - safe: this process has one thread
+            preexec_fn=prepare,
         )
     except OSError as error:
         print(f"{command[0]} cannot be started: {error.strerror}", file=sys.stderr)

@@ -23,12 +23,12 @@ from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
 logger = logging.getLogger(__name__)
 
-GUNICORN_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
+GUNICORN_CONFIG = Path(__file__).with_name("gunicorn_settings.py")
 PROBE = [(b"host", b"localhost")]
 RESTART_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before an instance that ended is started again
 
 
-class InstanceFailed(Exception):
+class InstanceError(Exception):
     """An instance ended, or did not become ready in time, and never served."""
 
 
@@ -77,7 +77,7 @@ class Instance:
         ``init()`` has ended, and answers them after.
 
         Raises:
-            InstanceFailed: it ended first, or was not ready in time.
+            InstanceError: it ended first, or was not ready in time.
         """
         with _listen(self._socket) as listener:
             self.process = await GuardedProcess.start(
@@ -92,11 +92,11 @@ class Instance:
                 await self._answers()
         except TimeoutError as error:
             await self.stop()
-            raise InstanceFailed(f"it was not ready within {self.plan.ready_within:g} s") from error
+            raise InstanceError(f"it was not ready within {self.plan.ready_within:g} s") from error
         except UpstreamError as error:  # the connection broke because the process ended
             exit_code = await self.stop()
-            raise InstanceFailed(f"it ended with exit code {exit_code}") from error
-        except InstanceFailed:
+            raise InstanceError(f"it ended with exit code {exit_code}") from error
+        except InstanceError:
             await self.stop()
             raise
 
@@ -111,7 +111,7 @@ class Instance:
         with await self.upstream.send("GET", "/", PROBE) as response:
             await response.read()
             if response.status != 200:
-                raise InstanceFailed(f"its health probe was answered {response.status}")
+                raise InstanceError(f"its health probe was answered {response.status}")
 
 
 class ReplicaSet:
@@ -138,7 +138,7 @@ class ReplicaSet:
         return min(self.instances, key=lambda instance: instance.in_flight, default=None)
 
     async def start(self) -> None:
-        """Start every instance; return when all serve. Raises InstanceFailed, with none left running."""
+        """Start every instance; return when all serve. Raises InstanceError, with none left running."""
         starting = [self._new_instance() for _ in range(self.plan.instance_count)]
         results = await asyncio.gather(*(instance.start() for instance in starting), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
@@ -179,7 +179,7 @@ class ReplicaSet:
             try:
                 await instance.start()
                 return instance
-            except InstanceFailed as error:
+            except InstanceError as error:
                 logger.warning("an instance of %s did not start: %s", self.plan.app_root, error)
                 attempt += 1
 

@@ -1,4 +1,4 @@
-"""The one way in which the service starts a program: under a guard, in a process group of its own, logging to a file."""
+"""The one way in which the service starts a program: under a guard, in its own process group, logging to a file."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import EnvironmentBuildError, interpreter_for
-from azureml_local.engines.inference_server import InstanceFailed, LaunchPlan, ReplicaSet
+from azureml_local.engines.inference_server import InstanceError, LaunchPlan, ReplicaSet
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
 from azureml_local.http.upstream import UpstreamError
@@ -25,7 +25,7 @@ from azureml_local.http.upstream import UpstreamError
 logger = logging.getLogger(__name__)
 
 
-class ServingFailed(Exception):
+class ServingError(Exception):
     """A deployment did not come into being.
 
     ``code`` is one of https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints.
@@ -87,7 +87,7 @@ class Serving:
         """Stage, start and switch to what ``spec`` describes; what served before serves until then.
 
         Raises:
-            ServingFailed: with Azure's code; what served before goes on.
+            ServingError: with Azure's code; what served before goes on.
         """
         record = DeploymentRecord.new(self._folder(deployment_id))
         try:
@@ -97,14 +97,14 @@ class Serving:
             await replicas.start()
         except EnvironmentBuildError as error:
             record.event("ImagePullFailed", str(error))
-            raise ServingFailed("ImageBuildFailure", str(error)) from error
+            raise ServingError("ImageBuildFailure", str(error)) from error
         except (StagingError, BlobError, UpstreamError) as error:
             record.event("DownloadFailed", str(error))
-            raise ServingFailed("ResourceNotFound", str(error)) from error
-        except InstanceFailed as error:
+            raise ServingError("ResourceNotFound", str(error)) from error
+        except InstanceError as error:
             record.event("BackOff", f"Container inference-server: {error}")
             message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
-            raise ServingFailed("ResourceNotReady", message) from error
+            raise ServingError("ResourceNotReady", message) from error
         record.event("ContainerReady")
         self._switch(deployment_id, record)
         former = self._replicas.get(deployment_id.lower())
@@ -175,7 +175,7 @@ class Serving:
         replicas = ReplicaSet(LaunchPlan.load(plan), self._home.sockets)
         try:
             await replicas.start()
-        except InstanceFailed as error:
+        except InstanceError as error:
             logger.error("%s does not serve again: %s", deployment_id, error)
             return
         self._replicas[deployment_id.lower()] = replicas

@@ -99,7 +99,7 @@ class FrontendError(AzureError):
 
 
 def invalid_inference_request(message: str, status: int = 400) -> FrontendError:
-    """Return the error of the service behind online endpoints: ASP.NET's problem details inside the frontend's error."""
+    """Return the error of the service behind online endpoints: ASP.NET's problem details in the frontend's error."""
     problem = {"errors": {"": [message]}, "title": "One or more validation errors occurred."}
     return FrontendError(
         status, "BadRequest", "The request is invalid.", detail=("InferencingClientCallFailed", json.dumps(problem))

@@ -85,7 +85,7 @@ class Upstream:
             if self.address.socket:
                 _, connection = await loop.create_unix_connection(_Connection, str(self.address.socket))
             else:
-                _, connection = await loop.create_connection(_Connection, "127.0.0.1", self.address.port)
+                _, connection = await loop.create_connection(_Connection, "127.0.0.1", self.address.port or 0)
         except OSError as error:
             raise UpstreamError(f"nothing answers at {self.address}: {error}") from error
         return connection

@@ -167,8 +167,7 @@ class Entra:
                 400,
                 "invalid_resource",
                 500011,
-                f"The resource principal named {resource} was not found in the tenant named "
-                f"{self.settings.tenant_id}.",
+                f"The resource principal named {resource} was not found in the tenant named {self.settings.tenant_id}.",
             )
         return resource
 

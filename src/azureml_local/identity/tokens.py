@@ -27,7 +27,7 @@ ALGORITHM = "RS256"
 REMEMBERED_TOKENS = 1024
 
 
-class InvalidToken(Exception):
+class InvalidTokenError(Exception):
     """The token proves nothing. ``code`` is Azure's error code, the message says why."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -108,7 +108,7 @@ class TokenService:
         """Return who holds ``token``.
 
         Raises:
-            InvalidToken: it was not signed here, has expired, or is meant for another audience.
+            InvalidTokenError: it was not signed here, has expired, or is meant for another audience.
         """
         digest = hashlib.sha256(token.encode()).digest()
         verified = self._verified.get(digest)
@@ -118,9 +118,9 @@ class TokenService:
             if len(self._verified) > REMEMBERED_TOKENS:
                 self._verified.popitem(last=False)
         if verified.expires <= time.time():
-            raise InvalidToken("ExpiredAuthenticationToken", "The access token expiry UTC time is in the past.")
+            raise InvalidTokenError("ExpiredAuthenticationToken", "The access token expiry UTC time is in the past.")
         if verified.audience.rstrip("/") not in audiences:
-            raise InvalidToken(
+            raise InvalidTokenError(
                 "InvalidAuthenticationTokenAudience",
                 "The access token has been obtained for wrong audience or resource "
                 f"'{verified.audience}'. It should exactly match with one of the allowed audiences "
@@ -139,11 +139,11 @@ class TokenService:
                 options={"require": ["aud", "exp", "appid", "oid"], "verify_aud": False},
             )
         except jwt.ExpiredSignatureError as error:
-            raise InvalidToken(
+            raise InvalidTokenError(
                 "ExpiredAuthenticationToken", "The access token expiry UTC time is in the past."
             ) from error
         except jwt.InvalidTokenError as error:
-            raise InvalidToken("InvalidAuthenticationToken", "The access token is invalid.") from error
+            raise InvalidTokenError("InvalidAuthenticationToken", "The access token is invalid.") from error
         return _Verified(Principal(claims["appid"], claims["oid"]), str(claims["aud"]), int(claims["exp"]))
 
 

@@ -1,0 +1,221 @@
+"""The service under test, in a state folder of its own, and the few calls of its clients that the benchmark needs.
+
+The calls are plain HTTP: an SDK's own time would be the larger part of what is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+ARM = "https://management.azure.com"
+API = {"api-version": "2024-10-01"}
+BLOB_HEADERS = {"x-ms-version": "2021-12-02", "x-ms-blob-type": "BlockBlob"}
+COMMAND = str(Path(sys.executable).with_name("azureml-local"))
+STARTS_WITHIN = 60  # seconds
+IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
+SCRIPT = Path(__file__).with_name("score.py")
+MODEL = b"nothing that the scoring script reads\n"
+
+
+class Installation:
+    """A state folder in ``/tmp``; ends the service and deletes the folder when it is left."""
+
+    def __init__(self) -> None:
+        # Not the system's temporary folder: on macOS its path is too long for the sockets below it.
+        self.root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp"))
+        self.port = 0
+        self.pid = 0
+
+    def __enter__(self) -> Installation:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+        shutil.rmtree(self.root)
+
+    @property
+    def authority(self) -> str:
+        """The file of the authority that certifies the served hosts."""
+        return str(self.root / "tls" / "ca.pem")
+
+    def start(self) -> float:
+        """Start the service and return how many seconds it took."""
+        began = time.perf_counter()
+        self._run("start")
+        elapsed = time.perf_counter() - began
+        status = self.status()
+        self.pid, self.port = status["pid"], status["port"]
+        return elapsed
+
+    def stop(self) -> None:
+        """End the service, if it runs."""
+        self._run("stop")
+
+    def status(self) -> dict[str, Any]:
+        """Return what ``azureml-local status --json`` says."""
+        return json.loads(self._run("status", "--json"))
+
+    def _run(self, *arguments: str) -> str:
+        finished = subprocess.run(
+            [COMMAND, *arguments],
+            env={**os.environ, "AZUREML_LOCAL_HOME": str(self.root)},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=STARTS_WITHIN,
+            check=True,
+        )
+        return finished.stdout
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables for clients."""
+        return json.loads(self._run("env", "--json"))
+
+    def workspace(self) -> str:
+        """Return the default workspace's id."""
+        config = json.loads(self._run("config"))
+        return (
+            f"/subscriptions/{config['subscription_id']}/resourceGroups/{config['resource_group']}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{config['workspace_name']}"
+        )
+
+
+class Client:
+    """A client of a running service: signed in, with a model, code and environment registered."""
+
+    def __init__(self, installation: Installation) -> None:
+        variables = installation.variables()
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.proxies = {"https": variables["HTTPS_PROXY"]}
+        self.session.verify = variables["REQUESTS_CA_BUNDLE"]
+        self.workspace = installation.workspace()
+        self._variables = variables
+        self.token = self._token(f"{ARM}/.default")
+        self._headers = {"Authorization": f"Bearer {self.token}"}
+        self.model = self._register_model()
+        self.code = self._register_code()
+        self.environment = self._put("/environments/bench/versions/1", {"properties": {"image": IMAGE}}).json()["id"]
+
+    def create_endpoint(self, name: str) -> dict[str, Any]:
+        """Create an endpoint that uses keys, and return it."""
+        return self._put_endpoint(name, {})
+
+    def deploy(self, endpoint: str, deployment: str, pause: float) -> None:
+        """Create a deployment of ``score.py``, give it all traffic, and return once it serves."""
+        self._ended(
+            self._put(
+                f"/onlineEndpoints/{endpoint}/deployments/{deployment}",
+                {
+                    "sku": {"name": "Default", "tier": "Standard", "capacity": 1},
+                    "properties": {
+                        "endpointComputeType": "Managed",
+                        "instanceType": "Standard_DS3_v2",
+                        "model": self.model,
+                        "environmentId": self.environment,
+                        "codeConfiguration": {"codeId": self.code, "scoringScript": SCRIPT.name},
+                        "environmentVariables": {"PAUSE": str(pause)},
+                        # More than the load generator has connections: the router refuses what would have to wait.
+                        "requestSettings": {"maxConcurrentRequestsPerInstance": 8},
+                    },
+                },
+            )
+        )
+        self._put_endpoint(endpoint, {deployment: 100})
+
+    def delete_deployment(self, endpoint: str, deployment: str) -> None:
+        """Delete a deployment."""
+        self._put_endpoint(endpoint, {})
+        answer = self.session.delete(
+            self._url(f"/onlineEndpoints/{endpoint}/deployments/{deployment}"), params=API, headers=self._headers
+        )
+        self._ended(answer)
+
+    def key(self, endpoint: str) -> str:
+        """Return an endpoint's primary key."""
+        answer = self.session.post(
+            self._url(f"/onlineEndpoints/{endpoint}/listKeys"), params=API, headers=self._headers
+        )
+        return _checked(answer).json()["primaryKey"]
+
+    def score(self, uri: str, key: str, body: str) -> None:
+        """Ask the model once."""
+        _checked(self.session.post(uri, data=body, headers={"Authorization": f"Bearer {key}"}))
+
+    def _put_endpoint(self, name: str, traffic: dict[str, int]) -> dict[str, Any]:
+        body = {"properties": {"authMode": "Key", "traffic": traffic}}
+        self._ended(self._put(f"/onlineEndpoints/{name}", body))
+        answer = self.session.get(self._url(f"/onlineEndpoints/{name}"), params=API, headers=self._headers)
+        return _checked(answer).json()
+
+    def _ended(self, begun: requests.Response) -> None:
+        """Ask for an operation's state, as often as the service says, until it has succeeded."""
+        url = begun.headers["Azure-AsyncOperation"]
+        while (answer := _checked(self.session.get(url, headers=self._headers))).json()["status"] != "Succeeded":
+            if answer.json()["status"] == "Failed":
+                raise RuntimeError(answer.text)
+            time.sleep(int(answer.headers["x-ms-retry-after-ms"]) / 1000)
+
+    def _register_model(self) -> str:
+        datastore = _checked(
+            self.session.get(self._url("/datastores/workspaceblobstore"), params=API, headers=self._headers)
+        ).json()["properties"]
+        path = f"LocalUpload/{uuid.uuid4().hex}/model.txt"
+        token = self._token("https://storage.azure.com/.default")
+        _checked(
+            self.session.put(
+                f"https://{datastore['accountName']}.blob.core.windows.net/{datastore['containerName']}/{path}",
+                data=MODEL,
+                headers={**BLOB_HEADERS, "Authorization": f"Bearer {token}"},
+            )
+        )
+        uri = f"azureml://datastores/workspaceblobstore/paths/{path}"
+        properties = {"modelUri": uri, "modelType": "custom_model", "tags": {"made by": "make bench"}}
+        return self._put("/models/bench/versions/1", {"properties": properties}).json()["id"]
+
+    def _register_code(self) -> str:
+        version = f"/codes/{uuid.uuid4()}/versions/1"
+        upload = _checked(
+            self.session.post(self._url(f"{version}/startPendingUpload"), params=API, headers=self._headers, json={})
+        ).json()["blobReferenceForConsumption"]
+        folder = f"{upload['blobUri']}/src"
+        signature = urlsplit(upload["credential"]["sasUri"]).query
+        _checked(
+            self.session.put(f"{folder}/{SCRIPT.name}?{signature}", data=SCRIPT.read_bytes(), headers=BLOB_HEADERS)
+        )
+        return self._put(version, {"properties": {"codeUri": folder}}).json()["id"]
+
+    def _token(self, scope: str) -> str:
+        variables = self._variables
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": variables["AZURE_CLIENT_ID"],
+            "client_secret": variables["AZURE_CLIENT_SECRET"],
+            "scope": scope,
+        }
+        url = f"https://login.microsoftonline.com/{variables['AZURE_TENANT_ID']}/oauth2/v2.0/token"
+        return _checked(self.session.post(url, data=form)).json()["access_token"]
+
+    def _put(self, path: str, body: dict[str, Any]) -> requests.Response:
+        return _checked(self.session.put(self._url(path), params=API, headers=self._headers, json=body))
+
+    def _url(self, path: str) -> str:
+        return f"{ARM}{self.workspace}{path}"
+
+
+def _checked(answer: requests.Response) -> requests.Response:
+    if not answer.ok:
+        raise RuntimeError(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}")
+    return answer

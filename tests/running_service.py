@@ -1,0 +1,81 @@
+"""A service under test, started and ended through the real command line, and nothing of it left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from azureml_local import client_environment, daemon
+from azureml_local.home import Home, Settings
+
+COMMAND_SECONDS = 120
+# What would lead a client, or a service under test, anywhere else than the test means it to.
+FOREIGN = ("PROXY", "CA_BUNDLE", "SSL_CERT", "AZURE", "IDENTITY_", "MSI_", "NODE_")
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without any setting of a proxy, of certificates or of Azure."""
+    return {name: value for name, value in os.environ.items() if not any(mark in name.upper() for mark in FOREIGN)}
+
+
+def command_line(
+    root: Path | str, *arguments: str, environment: Mapping[str, str] | None = None, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``azureml-local`` on a state folder as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "azureml_local", *arguments],
+        env={**(clean_environment() if environment is None else environment), "AZUREML_LOCAL_HOME": str(root)},
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """Return a process and all that descend from it."""
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def survivors(processes: list[psutil.Process], root: Path, timeout: float = 20) -> list[str]:
+    """Wait for the processes' end; describe those that live on, and any other that names the state folder."""
+    _, alive = psutil.wait_procs(processes, timeout=timeout)
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and any(str(root) in word for word in process.cmdline()):
+                alive.append(process)
+        except psutil.Error:
+            continue
+    return [repr(process) for process in alive]
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A running service: its state folder, settings, port, process, and its clients' environment."""
+
+    home: Home
+    settings: Settings
+    port: int
+    pid: int
+    environment: Mapping[str, str]
+
+
+def start_service(root: Path) -> RunningService:
+    """Start a service in ``root`` through the command line."""
+    finished = command_line(root, "start")
+    assert finished.returncode == 0, finished.stderr
+    home = Home(root)
+    running = daemon.find(home)
+    assert running is not None
+    settings = home.settings()
+    environment = client_environment.complete(settings, running.port, home, base={})
+    return RunningService(home, settings, running.port, running.pid, environment)

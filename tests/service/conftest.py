@@ -1,0 +1,108 @@
+"""The official clients, pointed at the session's service by environment variables alone, as a user's are."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model
+from azure.identity import ClientSecretCredential
+from running_service import RunningService
+from support import Arm, Deployed, Scorer, deploy, finish
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _client_environment(service: RunningService) -> Iterator[None]:
+    """Set what ``azureml-local env`` prints, for the tests of this folder only."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in service.environment.items():
+            patch.setenv(name, value)
+        logging.getLogger("azure").setLevel(logging.ERROR)
+        yield
+
+
+@pytest.fixture(scope="session")
+def credential(service: RunningService) -> ClientSecretCredential:
+    return ClientSecretCredential(
+        service.settings.tenant_id, service.settings.client_id, service.settings.client_secret
+    )
+
+
+@pytest.fixture(scope="session")
+def ml(service: RunningService, credential: ClientSecretCredential) -> MLClient:
+    settings = service.settings
+    return MLClient(
+        credential, settings.subscription_id, settings.resource_group, settings.workspace, enable_telemetry=False
+    )
+
+
+@pytest.fixture(scope="session")
+def arm(service: RunningService, credential: ClientSecretCredential) -> Iterator[Arm]:
+    with requests.Session() as session:
+        token = credential.get_token("https://management.azure.com/.default").token
+        yield Arm(session, service.settings, token)
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test uses, good for any kind of resource."""
+    return "t" + uuid.uuid4().hex[:10]
+
+
+@pytest.fixture(scope="session")
+def deployed(ml: MLClient, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """An endpoint with the deployments ``blue`` (all traffic) and ``green`` (1 s for a request), both serving."""
+    folder = tmp_path_factory.mktemp("deployed")
+    model_folder = folder / "weights"
+    (model_folder / "inner dir").mkdir(parents=True)
+    # Names that have to be escaped in URLs, in signatures, or in both.
+    for path in ("plain.txt", "inner dir/a+b 100%.txt", "grüße.txt", "q?=&#.txt"):
+        (model_folder / path).write_text(f"content of {path}")
+    single = folder / "single.bin"
+    single.write_bytes(bytes(range(256)))
+    endpoint_name = "ep-" + uuid.uuid4().hex[:8]
+    endpoint = finish(ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=endpoint_name)))
+    environment = ml.environments.create_or_update(
+        Environment(name="tiny", image="mcr.microsoft.com/azureml/minimal-py311-inference")
+    )
+    models = {
+        "blue": ml.models.create_or_update(Model(name="weights", path=str(model_folder))),
+        "green": ml.models.create_or_update(Model(name="single", path=str(single))),
+    }
+    pollers = [
+        deploy(ml, endpoint_name, "blue", model=models["blue"], environment=environment),
+        deploy(
+            ml,
+            endpoint_name,
+            "green",
+            model=models["green"],
+            environment=environment,
+            request_settings={"request_timeout_ms": 1000, "max_concurrent_requests_per_instance": 4},
+        ),
+    ]
+    for poller in pollers:
+        finish(poller)
+    endpoint.traffic = {"blue": 100, "green": 0}
+    endpoint = finish(ml.online_endpoints.begin_create_or_update(endpoint))
+    keys = ml.online_endpoints.get_keys(endpoint_name)
+    return Deployed(endpoint_name, endpoint.scoring_uri, keys.primary_key, keys.secondary_key, environment)
+
+
+@pytest.fixture
+def scorer(deployed: Deployed) -> Iterator[Scorer]:
+    """Plain HTTP to the shared endpoint with its primary key."""
+    with requests.Session() as session:
+        yield Scorer(session, deployed.scoring_uri, deployed.primary_key)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file that requests to the model wait for; it exists at the latest when the test ends."""
+    path = tmp_path / "gate"
+    yield path
+    path.touch()

@@ -1,0 +1,34 @@
+"""A scoring script that does what each request asks of it. It imports little, so that it starts fast."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from azureml_inference_server_http.api.aml_response import AMLResponse
+
+
+def init():
+    print(f"init of {os.environ['DEPLOYMENT']}, models in {os.environ.get('AZUREML_MODEL_DIR')}", flush=True)
+
+
+def run(raw):
+    asked = json.loads(raw)
+    print("asked", raw, flush=True)
+    if "raise" in asked:
+        raise ValueError(asked["raise"])
+    if "status" in asked:
+        return AMLResponse({"said": "this"}, asked["status"], json_str=True)
+    if "wait_for" in asked:
+        while not os.path.exists(asked["wait_for"]):
+            time.sleep(0.01)
+    if "bytes" in asked:
+        return "x" * asked["bytes"]
+    if "files" in asked:
+        root = Path(os.environ["AZUREML_MODEL_DIR"])
+        return {str(p.relative_to(root)): p.read_text("latin-1") for p in root.rglob("*") if p.is_file()}
+    if "variables" in asked:
+        return dict(os.environ)
+    if "exit" in asked:
+        os._exit(asked["exit"])
+    return {"deployment": os.environ["DEPLOYMENT"], "asked": asked}

@@ -1,0 +1,133 @@
+"""What the tests of the service share: waiting for conditions, plain requests, and deployments of a tiny script."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import CodeConfiguration, Environment, ManagedOnlineDeployment, OnlineRequestSettings
+from azure.core.polling import LROPoller
+
+from azureml_local.home import Settings
+
+SCRIPTS = Path(__file__).parent / "scripts"
+SECONDS = 60
+API_VERSION = "2024-10-01"
+PROVIDER = "Microsoft.MachineLearningServices"
+Result = TypeVar("Result")
+
+
+def finish(poller: LROPoller[Result]) -> Result:
+    """Return a long-running operation's result; an operation that hangs fails the test."""
+    poller.wait(SECONDS)
+    assert poller.done(), f"the operation did not end within {SECONDS} s"
+    return poller.result()
+
+
+def wait_for(condition: Callable[[], Result], timeout: float = SECONDS) -> Result:
+    """Return the first true value of ``condition``."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{condition} did not become true within {timeout} s"
+        time.sleep(0.02)
+    return value
+
+
+class Arm:
+    """Plain requests to Resource Manager; paths begin at the workspace unless they begin with ``/subscriptions``."""
+
+    def __init__(self, session: requests.Session, settings: Settings, token: str) -> None:
+        self.session = session
+        self.settings = settings
+        self.token = token
+        self.subscription = f"/subscriptions/{settings.subscription_id}"
+        self.group = f"{self.subscription}/resourceGroups/{settings.resource_group}"
+        self.workspace = f"{self.group}/providers/{PROVIDER}/workspaces/{settings.workspace}"
+
+    def request(self, method: str, path: str, json: Any = None, **options: Any) -> requests.Response:
+        """Send a request with a token and an api-version, unless ``headers`` and ``params`` say otherwise."""
+        if not path.startswith("/subscriptions"):
+            path = self.workspace + path
+        options.setdefault("params", {"api-version": API_VERSION})
+        options.setdefault("headers", {"Authorization": f"Bearer {self.token}"})
+        options.setdefault("timeout", SECONDS)
+        return self.session.request(method, f"https://management.azure.com{path}", json=json, **options)
+
+    def get(self, path: str, **query: str) -> requests.Response:
+        """GET with query parameters (``top`` stands for ``$top`` and so on)."""
+        parameters = {("$" + key if key in ("top", "skip", "orderBy") else key): value for key, value in query.items()}
+        return self.request("GET", path, params={"api-version": API_VERSION, **parameters})
+
+    def put(self, path: str, body: Any) -> requests.Response:
+        return self.request("PUT", path, json=body)
+
+    def ended(self, response: requests.Response) -> dict[str, Any]:
+        """Poll a begun operation to its end, as Azure's protocol says, and return its last status."""
+        url = response.headers["Azure-AsyncOperation"]
+
+        def last() -> dict[str, Any] | None:
+            answer = self.session.get(url, headers={"Authorization": f"Bearer {self.token}"}, timeout=SECONDS)
+            assert answer.status_code == 200
+            status: dict[str, Any] = answer.json()
+            return status if status["status"] in ("Succeeded", "Failed", "Canceled") else None
+
+        status = wait_for(last)
+        assert status is not None
+        return status
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """An endpoint whose deployments serve."""
+
+    endpoint: str
+    scoring_uri: str
+    primary_key: str
+    secondary_key: str
+    environment: Environment
+
+
+class Scorer:
+    """Plain requests to an endpoint."""
+
+    def __init__(self, session: requests.Session, uri: str, key: str) -> None:
+        self.session = session
+        self.uri = uri
+        self.key = key
+
+    def post(self, json: Any = None, *, deployment: str | None = None, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.key}", **options.pop("headers", {})}
+        if deployment is not None:
+            headers["azureml-model-deployment"] = deployment
+        return self.session.post(self.uri, json=json, headers=headers, timeout=SECONDS, **options)
+
+
+def deploy(
+    ml: MLClient,
+    endpoint: str,
+    deployment: str,
+    *,
+    environment: Environment,
+    script: str = "score.py",
+    request_settings: dict[str, int] | None = None,
+    **options: Any,
+) -> LROPoller[ManagedOnlineDeployment]:
+    """Begin a deployment of one of the tests' scripts."""
+    options.setdefault("environment_variables", {"DEPLOYMENT": deployment})
+    return ml.online_deployments.begin_create_or_update(
+        ManagedOnlineDeployment(
+            name=deployment,
+            endpoint_name=endpoint,
+            environment=environment,
+            code_configuration=CodeConfiguration(code=str(SCRIPTS), scoring_script=script),
+            instance_type="Standard_DS3_v2",
+            instance_count=1,
+            request_settings=OnlineRequestSettings(**request_settings) if request_settings else None,
+            **options,
+        )
+    )
