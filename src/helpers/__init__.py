@@ -1,4 +1,4 @@
-"""What a lesson's cells import: connect, wait, score, name, clean up. Short enough to read in one sitting.
+"""What a lesson's cells import: connect, wait, score, show, name, clean up. Short enough to read in one sitting.
 
 Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
 """
@@ -6,7 +6,8 @@ Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried o
 from helpers.cleanup import leftovers
 from helpers.connection import connect
 from helpers.naming import unique_name
+from helpers.pictures import show
 from helpers.scoring import score
 from helpers.waiting import wait
 
-__all__ = ["connect", "leftovers", "score", "unique_name", "wait"]
+__all__ = ["connect", "leftovers", "score", "show", "unique_name", "wait"]

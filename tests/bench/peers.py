@@ -46,7 +46,7 @@ backend model
 """
 
 
-class PeerMissing(Exception):
+class PeerMissingError(Exception):
     """The peer is not installed; the message says how to install it."""
 
 
@@ -60,13 +60,13 @@ class Peer:
 
 @contextmanager
 def moto(content: bytes) -> Iterator[Peer]:
-    """Run moto's server, with ``content`` in the object ``/bench/model`` of its S3. Raises PeerMissing.
+    """Run moto's server, with ``content`` in the object ``/bench/model`` of its S3. Raises PeerMissingError.
 
     Of moto's small reads S3's GetObject is the fastest (SSM's GetParameter takes a fifth longer), and a plain GET.
     """
     program = shutil.which("moto_server", path=str(Path(sys.executable).parent)) or shutil.which("moto_server")
     if program is None:
-        raise PeerMissing("moto's server is not installed: pip install -e '.[bench]'")
+        raise PeerMissingError("moto's server is not installed: pip install -e '.[bench]'")
     process = subprocess.Popen(
         [program, "--host", "127.0.0.1", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -87,14 +87,14 @@ def moto(content: bytes) -> Iterator[Peer]:
 
 @contextmanager
 def haproxy(host: str, key: str, instance: Path, folder: Path) -> Iterator[Peer]:
-    """Run HAProxy as an endpoint: TLS, the key, routing by host, and the instance behind it. Raises PeerMissing.
+    """Run HAProxy as an endpoint: TLS, the key, routing by host, and the instance behind it. Raises PeerMissingError.
 
     Everything but this stays as HAProxy has it, so it uses every core. Its certificate, for ``host``, is written to
     ``folder`` and signs itself: ``haproxy.pem``, of the kind that the service uses (ECDSA, P-256).
     """
     program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/opt/homebrew/sbin")
     if program is None:
-        raise PeerMissing("HAProxy is not installed: apt-get install haproxy, or brew install haproxy")
+        raise PeerMissingError("HAProxy is not installed: apt-get install haproxy, or brew install haproxy")
     certificate = folder / "haproxy.pem"
     certificate.write_bytes(_self_signed(host))
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:

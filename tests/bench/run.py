@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from installation import API, Client, Installation
 from load import LoadError, Result, Spec, measure
-from peers import MOTO_AUTHORIZATION, PeerMissing, bare_start, haproxy, moto
+from peers import MOTO_AUTHORIZATION, PeerMissingError, bare_start, haproxy, moto
 from results import Row, table, write
 
 OUTPUT = Path(__file__).parents[2] / "runs" / "bench.json"
@@ -111,9 +111,10 @@ def control_plane(installation: Installation, client: Client) -> Iterator[Row]:
                 server_pid=peer.pid,
             )
             for connections in (1, CONNECTIONS):
-                name = f"control plane, GET a model, {_connections(connections)}"
-                yield from compare(name, {OURS: ours, MOTO: theirs}, connections, goals={MOTO: "ratio >= 3"})
-    except PeerMissing as missing:
+                yield from compare(
+                    "control plane, GET a model", {OURS: ours, MOTO: theirs}, connections, goals={MOTO: "ratio >= 3"}
+                )
+    except PeerMissingError as missing:
         _skipped(missing)
 
 
@@ -133,11 +134,11 @@ def scoring(installation: Installation, client: Client) -> Iterator[Row]:
     yield Row(name, median(seconds), "s", f"{BARE} started", median(bare_seconds), ratio, "value <= 3")
 
     slower, _ = deploy(installation, client, "bench-slower", "only", PAUSE)
-    name = f"scoring, model of {PAUSE * 1000:g} ms, {_connections(CONNECTIONS)}"
+    name = f"scoring, model of {PAUSE * 1000:g} ms"
     specs = {OURS: through_endpoint(installation, slower), BARE: around_endpoint(slower)}
     yield from compare(name, specs, CONNECTIONS, goals={BARE: "ratio >= 0.9"})
 
-    name = f"scoring, trivial model, {_connections(CONNECTIONS)}"
+    name = "scoring, trivial model"
     specs = {OURS: through_endpoint(installation, endpoint), BARE: around_endpoint(endpoint)}
     try:
         with haproxy(endpoint.host, endpoint.key, endpoint.socket, installation.root) as peer:
@@ -149,7 +150,7 @@ def scoring(installation: Installation, client: Client) -> Iterator[Row]:
                 authority=str(installation.root / "haproxy.pem"),
             )
             yield from compare(name, specs, CONNECTIONS, goals={HAPROXY: "ratio >= 0.85"})
-    except PeerMissing as missing:
+    except PeerMissingError as missing:
         _skipped(missing)
         yield from compare(name, specs, CONNECTIONS, goals={})
 
@@ -189,6 +190,7 @@ def around_endpoint(endpoint: Endpoint) -> Spec:
 
 def compare(name: str, specs: Mapping[str, Spec], connections: int, goals: Mapping[str, str]) -> Iterator[Row]:
     """Measure each server in turn, again and again, and yield ours by each peer: throughput, and CPU where known."""
+    name += f", {connections} connection{'s' if connections > 1 else ''}"
     results: dict[str, list[Result]] = {who: [] for who in specs}
     for _ in range(LOAD_ROUNDS):
         for who, spec in specs.items():
@@ -225,7 +227,7 @@ def _request(method: str, target: str, host: str, headers: Mapping[str, str], bo
     return "\r\n".join([*lines, "", body])
 
 
-def _skipped(missing: PeerMissing) -> None:
+def _skipped(missing: PeerMissingError) -> None:
     print(f"SKIPPED: {missing}", file=sys.stderr)
 
 

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model
 from azure.identity import ClientSecretCredential
 from running_service import RunningService
-from support import Arm, Deployed, Scorer, deploy, finish
+from support import Arm, Deployed, Scorer, deploy, finish, quick_session
 
 
 @pytest.fixture(scope="package", autouse=True)
-def _client_environment(service: RunningService) -> Iterator[None]:
+def client_variables(service: RunningService) -> Iterator[None]:
     """Set what ``azureml-local env`` prints, for the tests of this folder only."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in service.environment.items():
@@ -26,14 +25,14 @@ def _client_environment(service: RunningService) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def credential(service: RunningService) -> ClientSecretCredential:
+@pytest.fixture(scope="package")
+def credential(service: RunningService, client_variables: None) -> ClientSecretCredential:
     return ClientSecretCredential(
         service.settings.tenant_id, service.settings.client_id, service.settings.client_secret
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ml(service: RunningService, credential: ClientSecretCredential) -> MLClient:
     settings = service.settings
     return MLClient(
@@ -41,9 +40,9 @@ def ml(service: RunningService, credential: ClientSecretCredential) -> MLClient:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def arm(service: RunningService, credential: ClientSecretCredential) -> Iterator[Arm]:
-    with requests.Session() as session:
+    with quick_session() as session:
         token = credential.get_token("https://management.azure.com/.default").token
         yield Arm(session, service.settings, token)
 
@@ -54,7 +53,7 @@ def name() -> str:
     return "t" + uuid.uuid4().hex[:10]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployed(ml: MLClient, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     """An endpoint with the deployments ``blue`` (all traffic) and ``green`` (1 s for a request), both serving."""
     folder = tmp_path_factory.mktemp("deployed")
@@ -96,7 +95,7 @@ def deployed(ml: MLClient, tmp_path_factory: pytest.TempPathFactory) -> Deployed
 @pytest.fixture
 def scorer(deployed: Deployed) -> Iterator[Scorer]:
     """Plain HTTP to the shared endpoint with its primary key."""
-    with requests.Session() as session:
+    with quick_session() as session:
         yield Scorer(session, deployed.scoring_uri, deployed.primary_key)
 
 

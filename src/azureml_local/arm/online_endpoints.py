@@ -145,8 +145,11 @@ async def regenerate_keys(request: ArmRequest) -> Response:
         raise AzureError(
             400, "BadArgument", f"keyType is '{asked}'; it must be Primary or Secondary.", target="keyType"
         )
+    name = KEY_NAMES[asked.lower()]
     keys = request.service.store.get_secret(endpoint.id) or {}
-    keys[KEY_NAMES[asked.lower()]] = request.body.get("keyValue") or _new_key()
+    given = request.body.get("keyValue")
+    # azure-ai-ml sends the present key as keyValue, and means "another one".
+    keys[name] = given if given and given != keys.get(name) else _new_key()
     request.service.store.put_secret(endpoint.id, keys)
     request.service.router.refresh(endpoint.id)
     return Response(status_code=200)

@@ -26,7 +26,7 @@ def run(raw):
         return "x" * asked["bytes"]
     if "files" in asked:
         root = Path(os.environ["AZUREML_MODEL_DIR"])
-        return {str(p.relative_to(root)): p.read_text("latin-1") for p in root.rglob("*") if p.is_file()}
+        return {str(p.relative_to(root)): p.read_bytes().decode("latin-1") for p in root.rglob("*") if p.is_file()}
     if "variables" in asked:
         return dict(os.environ)
     if "exit" in asked:
