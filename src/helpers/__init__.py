@@ -5,9 +5,10 @@ Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried o
 
 from helpers.cleanup import leftovers
 from helpers.connection import connect
+from helpers.folders import lesson_folder
 from helpers.naming import unique_name
 from helpers.pictures import show
 from helpers.scoring import score
 from helpers.waiting import wait
 
-__all__ = ["connect", "leftovers", "score", "show", "unique_name", "wait"]
+__all__ = ["connect", "leftovers", "lesson_folder", "score", "show", "unique_name", "wait"]

@@ -1,0 +1,58 @@
+"""Everything that names a version names the same one."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+CONSTRAINTS = {
+    requirement.name: requirement
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+    for requirement in [Requirement(line)]
+}
+
+
+def _direct() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["test"]]
+
+
+def _pip_lines(conda_file: Path) -> list[str]:
+    dependencies = yaml.safe_load(conda_file.read_text())["dependencies"]
+    return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+
+
+def test_every_constraint_is_an_exact_version() -> None:
+    assert all(re.fullmatch(r"==[\w.]+", str(requirement.specifier)) for requirement in CONSTRAINTS.values())
+
+
+def test_every_direct_dependency_is_pinned() -> None:
+    for requirement in _direct():
+        pinned = CONSTRAINTS[requirement.name]
+        assert requirement.specifier.contains(next(iter(pinned.specifier)).version)
+
+
+def test_environment_yml_has_the_same_pins_and_nothing_else() -> None:
+    lines = [line for line in _pip_lines(ROOT / "environment.yml") if not line.startswith("--")]
+    assert sorted(lines) == sorted(str(CONSTRAINTS[requirement.name]) for requirement in _direct())
+
+
+def test_lessons_deploy_with_the_versions_that_they_train_with() -> None:
+    for conda_file in (ROOT / "notebooks").glob("*/conda.yml"):
+        for line in _pip_lines(conda_file):
+            requirement = Requirement(line)
+            assert requirement.specifier == CONSTRAINTS[requirement.name].specifier, f"{conda_file}: {line}"
+
+
+def test_no_lock_file_names_a_registry() -> None:
+    lock = json.loads((ROOT / "src/azureml_local/engines/azurite/package-lock.json").read_text())
+    assert not [name for name, package in lock["packages"].items() if "resolved" in package]
+    text = (ROOT / "constraints.txt").read_text() + (ROOT / "environment.yml").read_text()
+    assert "://" not in text
