@@ -135,49 +135,6 @@ def test_settings_of_another_version_or_damaged_are_refused_in_a_sentence(root: 
     assert (root / "settings.json").read_text() == "[]"
 
 
-def test_reset_deletes_the_state_and_only_that(root: Path) -> None:
-    first = start_service(root)
-    refused = command_line(root, "reset", stdin="n\n")
-    assert refused.returncode == 1
-    assert psutil.pid_exists(first.pid)
-    processes = family(first.pid)
-    done = command_line(root, "reset", "--yes")
-    assert done.returncode == 0
-    assert not root.exists()
-    assert survivors(processes, root) == []
-    foreign = root / "thesis"
-    foreign.mkdir(parents=True)
-    refused = command_line(root, "reset", "--yes")
-    assert refused.returncode == 1
-    assert foreign.exists()
-
-
-def test_stop_ends_everything_and_can_be_repeated_and_the_port_is_kept(root: Path) -> None:
-    first = start_service(root)
-    processes = family(first.pid)
-    assert len(processes) > 1
-    stopped = command_line(root, "stop")
-    assert (stopped.returncode, stopped.stdout) == (0, "azureml-local has ended.\n")
-    assert survivors(processes, root) == []
-    again = command_line(root, "stop")
-    assert (again.returncode, again.stdout) == (0, "azureml-local was not running.\n")
-    second = start_service(root)
-    assert second.port == first.port
-    assert second.settings == first.settings
-    assert second.environment == first.environment
-
-
-def test_last_port_taken_by_another_program_is_given_up(root: Path) -> None:
-    first = start_service(root)
-    command_line(root, "stop")
-    with socket.socket() as squatter:
-        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        squatter.bind(("127.0.0.1", first.port))
-        squatter.listen()
-        second = start_service(root)
-    assert second.port != first.port
-
-
 def test_only_loopback_is_listened_on(service: RunningService) -> None:
     listening = [
         connection.laddr.ip
@@ -259,120 +216,6 @@ def use(patch: pytest.MonkeyPatch, started: RunningService) -> MLClient:
     )
 
 
-def test_two_services_side_by_side_know_nothing_of_each_other(service: RunningService, root: Path) -> None:
-    second = start_service(root)
-    assert second.port != service.port
-    one, two = Clients(service), Clients(second)
-    scope = "https://management.azure.com/.default"
-    url = "https://management.azure.com/subscriptions/{}/resourceGroups/azureml-local?api-version=2021-04-01"
-    token = two.credential.get_token(scope).token
-    headers = {"Authorization": f"Bearer {token}"}
-    assert two.session.get(url.format(second.settings.subscription_id), headers=headers).status_code == 200
-    assert one.session.get(url.format(service.settings.subscription_id), headers=headers).status_code == 401
-    one.session.verify = two.session.verify
-    with pytest.raises(requests.exceptions.SSLError):
-        one.session.get(url.format(service.settings.subscription_id))
-
-
-def test_after_kill_9_nothing_runs_on_and_nothing_is_lost(
-    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A change is on disk before it is acknowledged (design.md, "write before you acknowledge"): also one that was made
-    right before the kill. No process survives the service."""
-    first = start_service(root)
-    ml = use(monkeypatch, first)
-    file = tmp_path / "weights.txt"
-    file.write_text("1 2 3")
-    endpoint = finish(ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="kept")))
-    environment = Environment(image="mcr.microsoft.com/azureml/minimal-py311-inference")
-    finish(deploy(ml, "kept", "blue", environment=environment))
-    endpoint.traffic = {"blue": 100}
-    endpoint = finish(ml.online_endpoints.begin_create_or_update(endpoint))
-    keys = ml.online_endpoints.get_keys("kept")
-    processes = family(first.pid)
-    assert len(processes) >= 5
-    model = ml.models.create_or_update(Model(name="weights", path=str(file)))
-    psutil.Process(first.pid).kill()
-
-    second = start_service(root)
-    assert second.port == first.port
-    assert survivors(processes, Path("/nowhere")) == []
-    ml = use(monkeypatch, second)
-    assert ml.online_endpoints.get("kept").traffic == {"blue": 100}
-    assert ml.online_endpoints.get_keys("kept").primary_key == keys.primary_key
-    assert ml.models.get("weights", label="latest").version == model.version
-    ml.models.download("weights", model.version, download_path=str(tmp_path / "back"))
-    assert [path.read_text() for path in (tmp_path / "back").rglob("weights.txt")] == ["1 2 3"]
-
-    seen: set[int] = set()
-
-    def scores() -> bool:
-        answer = requests.post(
-            endpoint.scoring_uri, json={}, headers={"Authorization": f"Bearer {keys.primary_key}"}, timeout=30
-        )
-        seen.add(answer.status_code)
-        return answer.status_code == 200
-
-    wait_for(scores)
-    # 404 would say that there is no such deployment; while instances start, Azure says that the model is not ready.
-    assert seen <= {200, 424, 503}
-    # The tokens of the time before go on: the signing key was kept.
-    assert ml.workspaces.get("workbook").name == "workbook"
-
-
-def test_key_that_is_no_text_does_not_keep_the_service_from_starting_again(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bad input is refused; were it stored, the service would still have to start."""
-    first = start_service(root)
-    ml = use(monkeypatch, first)
-    finish(ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="one")))
-    settings = first.settings
-    token = ml._credential.get_token("https://management.azure.com/.default").token
-    requests.post(
-        f"https://management.azure.com/subscriptions/{settings.subscription_id}/resourceGroups/azureml-local/providers/"
-        "Microsoft.MachineLearningServices/workspaces/workbook/onlineEndpoints/one/regenerateKeys?api-version=1",
-        json={"keyType": "Primary", "keyValue": 5},
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=30,
-    )
-    command_line(root, "stop")
-    again = command_line(root, "start")
-    assert again.returncode == 0, again.stderr
-
-
-def test_operation_that_a_kill_cut_off_ends_after_the_next_start(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long-running operations survive a restart (design.md, arm)."""
-    first = start_service(root)
-    ml = use(monkeypatch, first)
-    finish(ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="resumed")))
-    environment = Environment(image="mcr.microsoft.com/azureml/minimal-py311-inference")
-    deploy(ml, "resumed", "blue", environment=environment)
-    psutil.Process(first.pid).kill()
-    second = start_service(root)
-    ml = use(monkeypatch, second)
-    wait_for(lambda: ml.online_deployments.get("blue", "resumed").provisioning_state == "Succeeded")
-    key = ml.online_endpoints.get_keys("resumed").primary_key
-    answer = requests.post(
-        ml.online_endpoints.get("resumed").scoring_uri,
-        json={},
-        headers={"Authorization": f"Bearer {key}", "azureml-model-deployment": "blue"},
-        timeout=30,
-    )
-    assert answer.status_code == 200
-
-
-def test_storage_that_dies_is_started_again_with_its_data(root: Path) -> None:
-    started = start_service(root)
-    clients = Clients(started)
-    container = clients.blobs.create_container("kept")
-    container.upload_blob("blob", b"data")
-    node = next(process for process in family(started.pid) if "azurite" in " ".join(process.cmdline()) and "node" in process.name())
-    node.terminate()
-    node.wait(20)
-    assert wait_for(lambda: container.download_blob("blob").readall()) == b"data"
-
-
 def test_ctrl_c_ends_a_service_in_the_foreground(root: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "azureml_local", "serve"],
@@ -394,3 +237,134 @@ def test_help_lists_every_command() -> None:
     for command in ("start", "stop", "status", "reset", "env", "config", "doctor", "serve"):
         assert command in text
     assert not os.path.exists("/tmp/azl-none")
+
+
+def test_stopped_twice_started_elsewhere_and_reset(root: Path) -> None:
+    first = start_service(root)
+    processes = family(first.pid)
+    assert len(processes) > 1
+    stopped = command_line(root, "stop")
+    assert (stopped.returncode, stopped.stdout) == (0, "azureml-local has ended.\n")
+    assert survivors(processes, root) == []
+    again = command_line(root, "stop")
+    assert (again.returncode, again.stdout) == (0, "azureml-local was not running.\n")
+    # A last port that another program has taken is given up; everything else is as it was.
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind(("127.0.0.1", first.port))
+        squatter.listen()
+        second = start_service(root)
+    assert second.port != first.port
+    assert second.settings == first.settings
+    refused = command_line(root, "reset", stdin="n\n")
+    assert refused.returncode == 1
+    assert psutil.pid_exists(second.pid)
+    processes = family(second.pid)
+    assert command_line(root, "reset", "--yes").returncode == 0
+    assert not root.exists()
+    assert survivors(processes, root) == []
+
+
+def test_reset_leaves_a_folder_that_is_no_state_folder(root: Path) -> None:
+    (root / "thesis").mkdir()
+    assert command_line(root, "reset", "--yes").returncode == 1
+    assert (root / "thesis").exists()
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[RunningService]:
+    """Another service beside the session's."""
+    folder = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()
+    try:
+        yield start_service(folder)
+    finally:
+        command_line(folder, "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_two_services_side_by_side_know_nothing_of_each_other(service: RunningService, second: RunningService) -> None:
+    assert second.port != service.port
+    one, two = Clients(service), Clients(second)
+    token = two.credential.get_token("https://management.azure.com/.default").token
+    headers = {"Authorization": f"Bearer {token}"}
+    url = "https://management.azure.com/subscriptions/{}/resourceGroups/azureml-local?api-version=2021-04-01"
+    assert two.session.get(url.format(second.settings.subscription_id), headers=headers).status_code == 200
+    assert one.session.get(url.format(service.settings.subscription_id), headers=headers).status_code == 401
+    stranger = Clients(service).session
+    stranger.verify = two.session.verify
+    with pytest.raises(requests.exceptions.SSLError):
+        stranger.get(url.format(service.settings.subscription_id), headers=headers)
+
+
+def test_storage_that_dies_is_started_again_with_its_data(second: RunningService) -> None:
+    container = Clients(second).blobs.create_container("kept")
+    container.upload_blob("blob", b"data")
+    node = next(process for process in family(second.pid) if Path(process.cmdline()[0]).name == "node")
+    node.terminate()
+    node.wait(20)
+    assert wait_for(lambda: container.download_blob("blob").readall()) == b"data"
+
+
+def test_bad_input_does_not_keep_the_service_from_starting_again(second: RunningService) -> None:
+    """What would be refused must not be stored either: the next start reads it."""
+    clients = Clients(second)
+    token = clients.credential.get_token("https://management.azure.com/.default").token
+    base = (
+        f"https://management.azure.com/subscriptions/{second.settings.subscription_id}/resourceGroups/azureml-local"
+        "/providers/Microsoft.MachineLearningServices/workspaces/workbook/onlineEndpoints/one"
+    )
+    options = {"headers": {"Authorization": f"Bearer {token}"}, "params": {"api-version": "2024-10-01"}, "timeout": 30}
+    body = {"location": "eastus", "properties": {"authMode": "Key"}}
+    assert clients.session.put(base, json=body, **options).status_code == 201
+    wait_for(lambda: clients.session.get(base, **options).json()["properties"]["provisioningState"] == "Succeeded")
+    clients.session.post(f"{base}/regenerateKeys", json={"keyType": "Primary", "keyValue": 5}, **options)
+    assert command_line(second.home.root, "stop").returncode == 0
+    again = command_line(second.home.root, "start")
+    assert again.returncode == 0, again.stderr
+
+
+def test_after_kill_9_nothing_runs_on_nothing_is_lost_and_what_was_begun_ends(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A change is on disk before it is acknowledged (design.md, "write before you acknowledge"), also one that was made
+    right before the kill; long-running operations survive a restart; no process survives the service."""
+    first = start_service(root)
+    ml = use(monkeypatch, first)
+    file = tmp_path / "weights.txt"
+    file.write_text("1 2 3")
+    endpoint = finish(ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="kept")))
+    environment = Environment(image="mcr.microsoft.com/azureml/minimal-py311-inference")
+    finish(deploy(ml, "kept", "blue", environment=environment))
+    endpoint.traffic = {"blue": 100}
+    endpoint = finish(ml.online_endpoints.begin_create_or_update(endpoint))
+    keys = ml.online_endpoints.get_keys("kept")
+    model = ml.models.create_or_update(Model(name="weights", path=str(file)))
+    deploy(ml, "kept", "green", environment=environment)
+    assert ml.online_deployments.get("green", "kept").provisioning_state == "Updating"
+    processes = family(first.pid)
+    assert len(processes) >= 5
+    psutil.Process(first.pid).kill()
+
+    second = start_service(root)
+    assert second.port == first.port
+    seen: set[int] = set()
+
+    def scores(deployment: str) -> bool:
+        headers = {"Authorization": f"Bearer {keys.primary_key}", "azureml-model-deployment": deployment}
+        answer = requests.post(endpoint.scoring_uri, json={}, headers=headers, timeout=30)
+        if deployment == "blue":
+            seen.add(answer.status_code)
+        return answer.status_code == 200
+
+    wait_for(lambda: scores("blue"))
+    assert survivors(processes, Path("/nowhere")) == []
+    # The signing key was kept: the token of the time before goes on.
+    assert ml.online_endpoints.get("kept").traffic == {"blue": 100}
+    assert ml.online_endpoints.get_keys("kept").primary_key == keys.primary_key
+    assert ml.models.get("weights", label="latest").version == model.version
+    ml.models.download("weights", model.version, download_path=str(tmp_path / "back"))
+    assert [path.read_text() for path in (tmp_path / "back").rglob("weights.txt")] == ["1 2 3"]
+    wait_for(lambda: ml.online_deployments.get("green", "kept").provisioning_state == "Succeeded")
+    assert scores("green")
+    # 404 would say that there is no such deployment; while instances start, Azure says that the model is not ready.
+    assert seen <= {200, 424, 503}
