@@ -1,0 +1,314 @@
+"""Models, environments, data, components and code, through the SDK and on the wire.
+
+Shapes and statuses: section 6 of the notes on Azure's wire shapes (recordings R1, R3, R5, R6, R7); what can be changed
+of a version: azure-cli-extensions#5440; component specs: service-behaviour.md, "On the wire".
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from azure.ai.ml import MLClient, command, load_component
+from azure.ai.ml.entities import Data, Environment, Model
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from support import Arm, Deployed, deploy, finish
+
+URI = "azureml://datastores/workspaceblobstore/paths/anywhere"
+KINDS = {
+    "models": {"modelUri": URI},
+    "environments": {"image": "mcr.microsoft.com/azureml/minimal-py311-inference"},
+    "data": {"dataUri": URI, "dataType": "uri_folder"},
+    "components": {"componentSpec": {"name": "c", "type": "command", "command": "true"}},
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path, name: str) -> Path:
+    path = tmp_path / "model.txt"
+    path.write_text(name)
+    return path
+
+
+def test_model_of_a_file(ml: MLClient, arm: Arm, file: Path, name: str, tmp_path: Path) -> None:
+    model = ml.models.create_or_update(Model(name=name, path=str(file), tags={"a": "1"}, description="d"))
+    assert model.version == "1"
+    assert model.path.startswith("azureml://subscriptions/")
+    assert "/resourceGroups/" in model.path
+    assert model.path.endswith("/model.txt")
+    got = arm.get(f"/models/{name}/versions/1").json()
+    assert got["id"] == f"{arm.workspace}/models/{name}/versions/1"
+    assert got["type"] == "Microsoft.MachineLearningServices/workspaces/models/versions"
+    assert got["properties"]["modelType"] == "custom_model"
+    assert got["properties"]["isAnonymous"] is False
+    assert got["properties"]["flavors"] == {}
+    assert set(got["systemData"]) == {
+        "createdAt", "createdBy", "createdByType", "lastModifiedAt", "lastModifiedBy", "lastModifiedByType",
+    }  # fmt: skip
+    ml.models.download(name, "1", download_path=str(tmp_path / "back"))
+    assert [path.read_text() for path in (tmp_path / "back").rglob("model.txt")] == [name]
+
+
+def test_model_of_a_folder(ml: MLClient, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "net"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "ü b.txt").write_text("1")
+    (folder / "top.txt").write_text("2")
+    (folder / "empty").write_text("")
+    ml.models.create_or_update(Model(name=name, path=str(folder)))
+    ml.models.download(name, "1", download_path=str(tmp_path / "back"))
+    found = {path.name: path.read_text() for path in (tmp_path / "back").rglob("*") if path.is_file()}
+    assert found == {"ü b.txt": "1", "top.txt": "2", "empty": ""}
+
+
+def test_versions_count_up_and_latest_is_the_last_written(ml: MLClient, arm: Arm, tmp_path: Path, name: str) -> None:
+    for number in (1, 2, 3):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(f"{name} {number}")
+        assert ml.models.create_or_update(Model(name=name, path=str(path))).version == str(number)
+    assert arm.put(f"/models/{name}/versions/10", {"properties": {"modelUri": URI}}).status_code == 201
+    assert arm.put(f"/models/{name}/versions/beta", {"properties": {"modelUri": URI}}).status_code == 201
+    container = arm.get(f"/models/{name}").json()["properties"]
+    assert container["nextVersion"] == "11"
+    assert container["latestVersion"] == "beta"
+    assert ml.models.get(name, label="latest").version == "beta"
+    newest = arm.get(f"/models/{name}/versions", orderBy="createdtime desc", top="1").json()
+    assert [one["name"] for one in newest["value"]] == ["beta"]
+    assert "nextLink" not in newest
+    assert {one.version for one in ml.models.list(name)} == {"1", "2", "3", "10", "beta"}
+    assert name in {one.name for one in ml.models.list()}
+
+
+def test_first_version_makes_the_container(arm: Arm, name: str) -> None:
+    created = arm.put(f"/models/{name}/versions/1", {"properties": {"modelUri": URI}})
+    assert created.status_code == 201
+    assert created.headers["Location"].startswith(
+        f"https://management.azure.com{arm.workspace}/models/{name}/versions/1?api-version="
+    )
+    properties = arm.get(f"/models/{name}").json()["properties"]
+    assert properties == {
+        "description": None, "tags": {}, "properties": {}, "isArchived": False, "latestVersion": "1", "nextVersion": "2",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_repeated_put_changes_nothing(kind: str, arm: Arm, name: str) -> None:
+    """[R1]: repeated models 200 with a later ``lastModifiedAt``, environments 201 with the dates of the first."""
+    path = f"/{kind}/{name}/versions/1"
+    first = arm.put(path, {"properties": KINDS[kind]})
+    assert first.status_code == 201
+    again = arm.put(path, {"properties": KINDS[kind]})
+    assert again.status_code == (201 if kind == "environments" else 200)
+    assert again.json()["properties"] == first.json()["properties"]
+    assert again.json()["systemData"]["createdAt"] == first.json()["systemData"]["createdAt"]
+    if kind == "environments":
+        assert again.json()["systemData"] == first.json()["systemData"]
+    else:
+        assert again.json()["systemData"]["lastModifiedAt"] > first.json()["systemData"]["lastModifiedAt"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("models", {"modelUri": URI + "/else"}),
+        ("models", {"modelType": "mlflow_model"}),
+        ("environments", {"image": "mcr.microsoft.com/azureml/minimal-py312-inference"}),
+        ("environments", {"condaFile": "dependencies: [pip]"}),
+        ("data", {"dataUri": URI + "/else"}),
+        ("data", {"dataType": "uri_file"}),
+        ("components", {"componentSpec": {"name": "c", "type": "command", "command": "false"}}),
+    ],
+    ids=str,
+)
+def test_what_a_version_is_made_of_cannot_be_changed(kind: str, change: dict[str, object], arm: Arm, name: str) -> None:
+    path = f"/{kind}/{name}/versions/1"
+    arm.put(path, {"properties": KINDS[kind]})
+    refused = arm.put(path, {"properties": {**KINDS[kind], **change}})
+    assert refused.status_code in (400, 409)
+    assert refused.json()["error"]["code"] == "UserError"
+    assert "is already registered and cannot be changed" in refused.text
+    described = arm.put(path, {"properties": {**KINDS[kind], "description": "new", "tags": {"a": "b"}}})
+    assert described.status_code in (200, 201)
+    assert arm.get(path).json()["properties"]["description"] == "new"
+
+
+def test_version_conflict_through_the_sdk(ml: MLClient, file: Path, tmp_path: Path, name: str) -> None:
+    ml.models.create_or_update(Model(name=name, version="7", path=str(file)))
+    other = tmp_path / "other.txt"
+    other.write_text("other" + name)
+    with pytest.raises(Exception, match=r"already|exist|conflict"):
+        ml.models.create_or_update(Model(name=name, version="7", path=str(other)))
+    same = ml.models.create_or_update(Model(name=name, version="7", path=str(file), description="d"))
+    assert same.description == "d"
+
+
+@pytest.mark.parametrize("kind", ["models", "environments", "data"])
+def test_archived_versions_are_left_out_until_restored(kind: str, ml: MLClient, arm: Arm, name: str) -> None:
+    operations = getattr(ml, kind)
+    for version in ("1", "2"):
+        arm.put(f"/{kind}/{name}/versions/{version}", {"properties": KINDS[kind]})
+    operations.archive(name, version="2")
+    assert {one.version for one in operations.list(name)} == {"1"}
+    assert {one.version for one in operations.list(name, list_view_type="ARCHIVED_ONLY")} == {"2"}
+    assert {one.version for one in operations.list(name, list_view_type="ALL")} == {"1", "2"}
+    assert operations.get(name, version="2").version == "2"
+    operations.restore(name, version="2")
+    assert {one.version for one in operations.list(name)} == {"1", "2"}
+    operations.archive(name)
+    assert name not in {one.name for one in operations.list()}
+    assert name in {one.name for one in operations.list(list_view_type="ARCHIVED_ONLY")}
+    operations.restore(name)
+    assert name in {one.name for one in operations.list()}
+
+
+def test_environment_returns_its_conda_file_as_json(ml: MLClient, arm: Arm, tmp_path: Path, name: str) -> None:
+    """Goes in as YAML, comes back as JSON text of two spaces, keys in their order."""
+    conda = tmp_path / "conda.yml"
+    conda.write_text("name: n\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - pip:\n      - numpy\n")
+    environment = Environment(name=name, image=KINDS["environments"]["image"], conda_file=str(conda))
+    created = ml.environments.create_or_update(environment)
+    assert created.conda_file["dependencies"] == ["python=3.11", {"pip": ["numpy"]}]
+    text = arm.get(f"/environments/{name}/versions/{created.version}").json()["properties"]["condaFile"]
+    expected = {"name": "n", "channels": ["conda-forge"], "dependencies": ["python=3.11", {"pip": ["numpy"]}]}
+    assert text == json.dumps(expected, indent=2)
+    assert ml.environments.get(name, label="latest").version == created.version
+
+
+@pytest.mark.parametrize("conda", ["{", "- a\n- b", "just text", ""])
+def test_environment_with_a_conda_file_that_is_none(conda: str, arm: Arm, name: str) -> None:
+    properties = {**KINDS["environments"], "condaFile": conda}
+    assert arm.put(f"/environments/{name}/versions/1", {"properties": properties}).status_code == 400
+
+
+def test_conda_file_with_a_date_in_it(arm: Arm, name: str) -> None:
+    """YAML reads ``2024-01-31`` as a date; JSON knows it as text only."""
+    properties = {**KINDS["environments"], "condaFile": "name: 2024-01-31\ndependencies: [pip]"}
+    answer = arm.put(f"/environments/{name}/versions/1", {"properties": properties})
+    assert answer.status_code == 201
+    assert json.loads(answer.json()["properties"]["condaFile"])["name"] == "2024-01-31"
+
+
+def test_data_of_a_file_and_of_an_uri(ml: MLClient, file: Path, name: str) -> None:
+    data = ml.data.create_or_update(Data(name=name, path=str(file), type="uri_file"))
+    assert data.version == "1"
+    assert data.path.endswith("/model.txt")
+    assert ml.data.get(name, version="1").type == "uri_file"
+    elsewhere = ml.data.create_or_update(Data(name=name, path="https://bla/", type="uri_file"))
+    assert (elsewhere.version, elsewhere.path) == ("2", "https://bla/")
+    assert ml.data.get(name, label="latest").version == "2"
+
+
+def test_component_comes_back_with_its_scalars_as_text(ml: MLClient, arm: Arm, name: str) -> None:
+    component = command(
+        name=name,
+        command="echo ${{inputs.n}}",
+        environment="azureml://registries/azureml/environments/any/versions/1",
+        inputs={"n": {"type": "integer", "default": 1}},
+    ).component
+    created = ml.components.create_or_update(component, version="1")
+    assert (created.name, created.version) == (name, "1")
+    spec = arm.get(f"/components/{name}/versions/1").json()["properties"]["componentSpec"]
+    assert spec["inputs"]["n"]["default"] == "1"
+    assert "_source" not in spec
+    assert load_component is not None
+    assert ml.components.get(name, "1").command == "echo ${{inputs.n}}"
+    assert name in {one.name for one in ml.components.list()}
+
+
+def test_code_is_uploaded_once_whatever_its_name(ml: MLClient, arm: Arm, deployed: Deployed, name: str) -> None:
+    """codes?hash= finds it again: a second deployment of the same folder uploads nothing and has the same code."""
+    path = f"/onlineEndpoints/{deployed.endpoint}/deployments"
+    code = arm.get(f"{path}/blue").json()["properties"]["codeConfiguration"]["codeId"]
+    assert arm.get(f"{path}/green").json()["properties"]["codeConfiguration"]["codeId"] == code
+    version = arm.get(code).json()
+    properties = version["properties"]
+    assert properties["properties"]["hash_sha256"]
+    assert properties["isArchived"] is False
+    assert properties["codeUri"].startswith(f"https://{arm.settings.storage_account}.blob.core.windows.net")
+    anything = code.split("/")[-3].replace("-", "")
+    found = arm.get(f"/codes/{anything}/versions", hash=properties["properties"]["hash_sha256"], hashVersion="202208")
+    assert [one["id"] for one in found.json()["value"]] == [code]
+    other = arm.get(f"/codes/{anything}/versions", hash="0" * 64, hashVersion="202208")
+    assert other.json()["value"] == []
+    # Another folder is another code.
+    finish_failed = deploy(ml, deployed.endpoint, name, environment=deployed.environment, script="init_raises.py")
+    assert arm.get(f"{path}/{name}").json()["properties"]["codeConfiguration"]["codeId"] == code
+    with pytest.raises(HttpResponseError):
+        finish(finish_failed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail"),
+    [("models", "Model"), ("environments", "Environment"), ("data", "Data"), ("components", "Component")],
+)
+def test_missing_assets(kind: str, detail: str, arm: Arm) -> None:
+    for path in (f"/{kind}/absent", f"/{kind}/absent/versions", f"/{kind}/absent/versions/1"):
+        answer = arm.get(path)
+        assert answer.status_code == 404, path
+        assert answer.headers["x-ms-response-type"] == "error"
+        error = answer.json()["error"]
+        assert (error["code"], error["message"]) == ("UserError", "The specified resource was not found.")
+        assert detail in error["details"][0]["message"]
+    container = arm.get("/models/absent").json()["error"]["details"][0]
+    assert container["code"] == "ModelNotFound"
+    assert container["message"] == "Model container with name: absent not found."
+
+
+def test_missing_assets_through_the_sdk(ml: MLClient) -> None:
+    with pytest.raises(ResourceNotFoundError):
+        ml.models.get("absent", version="1")
+    with pytest.raises(ResourceNotFoundError):
+        ml.data.get("absent", version="1")
+
+
+@pytest.mark.parametrize("bad", ["-a", ".a", "a b", "a" * 256, "ä", "a%0A"])
+def test_asset_names_must_follow_azures_rule(bad: str, arm: Arm) -> None:
+    """``^[a-zA-Z0-9][a-zA-Z0-9\\-_.]{0,254}$`` in mfe.json of the public OpenAPI."""
+    assert arm.put(f"/models/{bad}/versions/1", {"properties": KINDS["models"]}).status_code == 400
+    assert arm.put(f"/models/good/versions/{bad}", {"properties": KINDS["models"]}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [
+        ("models", {}),
+        ("models", {"modelUri": 5}),
+        ("models", {"modelUri": URI, "tags": "a"}),
+        ("models", {"modelUri": URI, "modelType": 5}),
+        ("data", {"dataUri": URI}),
+        ("data", {"dataUri": 5, "dataType": "uri_file"}),
+        ("data", {"dataUri": URI, "dataType": "uri_thing"}),
+        ("components", {"componentSpec": "echo"}),
+        ("environments", {"image": "i", "condaFile": 5}),
+    ],
+    ids=str,
+)
+def test_wrong_properties_are_refused(kind: str, properties: dict[str, object], arm: Arm, name: str) -> None:
+    answer = arm.put(f"/{kind}/{name}/versions/1", {"properties": properties})
+    assert answer.status_code == 400, answer.text
+    assert arm.get(f"/{kind}/{name}/versions/1").status_code == 404
+
+
+def test_pages_lead_to_one_another(arm: Arm, ml: MLClient, name: str) -> None:
+    """Resource Manager's paging: ``nextLink`` is absolute, followed as it is, until a page has none."""
+    for number in range(1, 131):
+        assert arm.put(f"/data/{name}/versions/{number}", {"properties": KINDS["data"]}).status_code == 201
+    first = arm.get(f"/data/{name}/versions").json()
+    assert first["nextLink"].startswith(f"https://management.azure.com{arm.workspace}/data/{name}/versions?")
+    seen = [one["name"] for one in first["value"]]
+    link = first["nextLink"]
+    while link:
+        page = arm.session.get(link, headers={"Authorization": f"Bearer {arm.token}"}, timeout=30).json()
+        seen += [one["name"] for one in page["value"]]
+        link = page.get("nextLink")
+    assert sorted(seen, key=int) == [str(number) for number in range(1, 131)]
+    assert len(list(ml.data.list(name))) == 130
+    # More than a page holds: what is left out must be reachable.
+    wide = arm.get(f"/data/{name}/versions", top="120").json()
+    assert len(wide["value"]) == 120 or "nextLink" in wide
+
+
+@pytest.mark.parametrize("query", [{"top": "-1"}, {"top": "ten"}, {"skip": "x"}, {"listViewType": "Some"}], ids=str)
+def test_wrong_query_is_refused(query: dict[str, str], arm: Arm) -> None:
+    assert arm.get("/models", **query).status_code == 400

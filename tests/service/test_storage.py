@@ -1,0 +1,190 @@
+"""Blob storage through azure-storage-blob, by token, account key and shared access signature.
+
+https://learn.microsoft.com/rest/api/storageservices/authorize-requests-to-azure-storage and
+https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import os
+import uuid
+from collections.abc import Callable
+
+import pytest
+import requests
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.identity import ClientSecretCredential
+from azure.storage.blob import (
+    BlobServiceClient,
+    ContainerClient,
+    ContainerSasPermissions,
+    generate_container_sas,
+)
+from running_service import RunningService
+from support import Arm
+
+MIB = 1024 * 1024
+NAMES = ["plain", "a b/c+d", "grüße/日本", "100%/q?x=1&y#z", "dots/../up", "semi;colon,comma'quote"]
+
+
+@pytest.fixture(scope="module")
+def address(service: RunningService) -> str:
+    return f"https://{service.settings.storage_account}.blob.core.windows.net"
+
+
+@pytest.fixture(scope="module")
+def blobs(service: RunningService, address: str) -> BlobServiceClient:
+    return BlobServiceClient(address, service.settings.storage_key, retry_total=0)
+
+
+@pytest.fixture
+def container(blobs: BlobServiceClient) -> ContainerClient:
+    return blobs.create_container("c" + uuid.uuid4().hex)
+
+
+@pytest.fixture(params=["token", "key", "sas"])
+def by(
+    request: pytest.FixtureRequest,
+    service: RunningService,
+    credential: ClientSecretCredential,
+    address: str,
+    container: ContainerClient,
+) -> ContainerClient:
+    """The same container under each kind of authorization."""
+    settings = service.settings
+    credentials: dict[str, Callable[[], object]] = {
+        "token": lambda: credential,
+        "key": lambda: settings.storage_key,
+        "sas": lambda: generate_container_sas(
+            settings.storage_account,
+            container.container_name,
+            settings.storage_key,
+            permission=ContainerSasPermissions(read=True, write=True, list=True, delete=True, create=True),
+            expiry=datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1),
+        ),
+    }
+    return ContainerClient(address, container.container_name, credential=credentials[request.param](), retry_total=0)
+
+
+def test_blobs_of_any_name_are_written_read_listed_and_deleted(by: ContainerClient) -> None:
+    names = [name for name in NAMES if ".." not in name]
+    for name in names:
+        by.upload_blob(name, name.encode(), metadata={"k": "v"})
+    assert sorted(by.list_blob_names()) == sorted(names)
+    assert list(by.list_blob_names(name_starts_with="a b/")) == ["a b/c+d"]
+    for name in names:
+        assert by.download_blob(name).readall() == name.encode()
+        assert by.get_blob_client(name).get_blob_properties().metadata == {"k": "v"}
+    with pytest.raises(ResourceExistsError):
+        by.upload_blob(names[0], b"again")
+    by.delete_blob(names[0])
+    with pytest.raises(ResourceNotFoundError) as caught:
+        by.download_blob(names[0])
+    assert caught.value.error_code == "BlobNotFound"
+
+
+def test_parts_are_downloaded_by_range(by: ContainerClient) -> None:
+    data = bytes(range(256)) * 16
+    by.upload_blob("ranged", data)
+    assert by.download_blob("ranged", offset=300, length=1000).readall() == data[300:1300]
+    assert by.download_blob("ranged", offset=4000).readall() == data[4000:]
+
+
+def test_70_mb_in_blocks_and_back(container: ContainerClient, credential: ClientSecretCredential, address: str) -> None:
+    """azure-storage-blob uploads in blocks above 64 MiB; by key and by token."""
+    data = os.urandom(MIB) * 70
+    digest = hashlib.sha256(data).hexdigest()
+    for name, client in (
+        ("by-key", container),
+        ("by-token", ContainerClient(address, container.container_name, credential=credential, retry_total=0)),
+    ):
+        client.upload_blob(name, data, max_concurrency=4)
+        blocks, _ = client.get_blob_client(name).get_block_list()
+        assert len(blocks) >= 18
+        assert hashlib.sha256(client.download_blob(name, max_concurrency=4).readall()).hexdigest() == digest
+    assert sum(blob.size for blob in container.list_blobs()) == 140 * MIB
+
+
+def test_wrong_key_is_refused_403(address: str, container: ContainerClient) -> None:
+    wrong = base64.b64encode(b"x" * 64).decode()
+    client = ContainerClient(address, container.container_name, credential=wrong, retry_total=0)
+    with pytest.raises(ClientAuthenticationError) as caught:
+        client.upload_blob("b", b"1")
+    assert caught.value.status_code == 403
+    assert caught.value.error_code == "AuthenticationFailed" or caught.value.error_code == "AuthorizationFailure"
+
+
+def test_expired_and_too_narrow_signatures_are_refused_403(
+    service: RunningService, address: str, container: ContainerClient
+) -> None:
+    def client(hours: int, **permission: bool) -> ContainerClient:
+        now = datetime.datetime.now(datetime.UTC)
+        sas = generate_container_sas(
+            service.settings.storage_account,
+            container.container_name,
+            service.settings.storage_key,
+            permission=ContainerSasPermissions(**permission),
+            start=now - datetime.timedelta(hours=2),
+            expiry=now + datetime.timedelta(hours=hours),
+        )
+        return ContainerClient(address, container.container_name, credential=sas, retry_total=0)
+
+    container.upload_blob("b", b"1")
+    assert client(1, read=True).download_blob("b").readall() == b"1"
+    for refused in (
+        lambda: client(-1, read=True).download_blob("b"),
+        lambda: client(1, read=True).upload_blob("new", b"1"),
+        lambda: client(1, write=True).download_blob("b"),
+    ):
+        with pytest.raises(HttpResponseError) as caught:
+            refused()
+        assert caught.value.status_code == 403
+
+
+def test_without_authorization_nothing_is_told(address: str, container: ContainerClient) -> None:
+    container.upload_blob("b", b"secret")
+    answer = requests.get(f"{address}/{container.container_name}/b", timeout=30)
+    assert answer.status_code in (401, 403, 404, 409)
+    assert b"secret" not in answer.content
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "arm"])
+def test_token_that_proves_nothing_401(token: str, address: str, container: ContainerClient, arm: Arm) -> None:
+    """A token for another audience is refused like one that nobody signed."""
+    container.upload_blob("b", b"secret")
+    headers = {"Authorization": f"Bearer {arm.token if token == 'arm' else token}", "x-ms-version": "2021-12-02"}
+    answer = requests.get(f"{address}/{container.container_name}/b", headers=headers, timeout=30)
+    assert answer.status_code == 401
+    assert answer.headers["x-ms-error-code"] == "InvalidAuthenticationInfo"
+    assert b"secret" not in answer.content
+
+
+def test_account_of_somebody_else_is_not_served() -> None:
+    answer = requests.get("https://somebodyelse.blob.core.windows.net/c/b", timeout=30)
+    assert answer.status_code == 501
+    assert "somebodyelse" in answer.text
+
+
+def test_missing_blob_head_has_no_body(blobs: BlobServiceClient, container: ContainerClient) -> None:
+    """[R1] HEAD of a missing blob: 404, no body, ``x-ms-error-code: BlobNotFound``."""
+    assert not container.get_blob_client("absent").exists()
+    with pytest.raises(ResourceNotFoundError) as caught:
+        blobs.get_container_client("absent").get_container_properties()
+    assert caught.value.status_code == 404
+
+
+def test_upload_signature_is_for_its_container_only(arm: Arm, container: ContainerClient, name: str) -> None:
+    """startPendingUpload, sdk-rest-surface B5: a container of its own, a signature that writes to it."""
+    body = {"pendingUploadType": "TemporaryBlobReference"}
+    answer = arm.request("POST", f"/codes/{name}/versions/1/startPendingUpload", json=body).json()
+    reference = answer["blobReferenceForConsumption"]
+    client = ContainerClient.from_container_url(reference["credential"]["sasUri"], retry_total=0)
+    client.upload_blob("score.py", b"1")
+    assert client.download_blob("score.py").readall() == b"1"
+    other = reference["credential"]["sasUri"].replace(client.container_name, container.container_name)
+    with pytest.raises(HttpResponseError) as caught:
+        ContainerClient.from_container_url(other, retry_total=0).upload_blob("b", b"1")
+    assert caught.value.status_code == 403
