@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
-from azure.ai.ml import MLClient, command, load_component
+from azure.ai.ml import MLClient, command
 from azure.ai.ml.entities import Data, Environment, Model
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from support import Arm, Deployed, deploy, finish
@@ -150,29 +150,38 @@ def test_archived_versions_are_left_out_until_restored(kind: str, ml: MLClient, 
         arm.put(f"/{kind}/{name}/versions/{version}", {"properties": KINDS[kind]})
     operations.archive(name, version="2")
     assert {one.version for one in operations.list(name)} == {"1"}
-    assert {one.version for one in operations.list(name, list_view_type="ARCHIVED_ONLY")} == {"2"}
-    assert {one.version for one in operations.list(name, list_view_type="ALL")} == {"1", "2"}
+    assert {one.version for one in operations.list(name, list_view_type="ArchivedOnly")} == {"2"}
+    assert {one.version for one in operations.list(name, list_view_type="All")} == {"1", "2"}
     assert operations.get(name, version="2").version == "2"
     operations.restore(name, version="2")
     assert {one.version for one in operations.list(name)} == {"1", "2"}
     operations.archive(name)
     assert name not in {one.name for one in operations.list()}
-    assert name in {one.name for one in operations.list(list_view_type="ARCHIVED_ONLY")}
+    assert name in {one.name for one in operations.list(list_view_type="ArchivedOnly")}
     operations.restore(name)
     assert name in {one.name for one in operations.list()}
 
 
-def test_environment_returns_its_conda_file_as_json(ml: MLClient, arm: Arm, tmp_path: Path, name: str) -> None:
+def test_environment_returns_its_conda_file_as_json(ml: MLClient, arm: Arm, name: str) -> None:
     """Goes in as YAML, comes back as JSON text of two spaces, keys in their order."""
+    conda = "name: n\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - pip:\n      - numpy\n"
+    answer = arm.put(f"/environments/{name}/versions/foo", {"properties": {**KINDS["environments"], "condaFile": conda}})
+    expected = {"name": "n", "channels": ["conda-forge"], "dependencies": ["python=3.11", {"pip": ["numpy"]}]}
+    assert answer.json()["properties"]["condaFile"] == json.dumps(expected, indent=2)
+    assert answer.json()["properties"]["osType"] == "Linux"
+    assert answer.json()["properties"]["environmentType"] == "UserCreated"
+    got = ml.environments.get(name, label="latest")
+    assert got.version == "foo"
+    assert got.conda_file == expected
+
+
+def test_environment_of_a_conda_file_through_the_sdk(ml: MLClient, tmp_path: Path, name: str) -> None:
     conda = tmp_path / "conda.yml"
-    conda.write_text("name: n\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - pip:\n      - numpy\n")
+    conda.write_text("dependencies:\n  - python=3.11\n  - pip:\n      - numpy\n")
     environment = Environment(name=name, image=KINDS["environments"]["image"], conda_file=str(conda))
     created = ml.environments.create_or_update(environment)
     assert created.conda_file["dependencies"] == ["python=3.11", {"pip": ["numpy"]}]
-    text = arm.get(f"/environments/{name}/versions/{created.version}").json()["properties"]["condaFile"]
-    expected = {"name": "n", "channels": ["conda-forge"], "dependencies": ["python=3.11", {"pip": ["numpy"]}]}
-    assert text == json.dumps(expected, indent=2)
-    assert ml.environments.get(name, label="latest").version == created.version
+    assert ml.environments.create_or_update(environment).version == created.version
 
 
 @pytest.mark.parametrize("conda", ["{", "- a\n- b", "just text", ""])
@@ -211,7 +220,6 @@ def test_component_comes_back_with_its_scalars_as_text(ml: MLClient, arm: Arm, n
     spec = arm.get(f"/components/{name}/versions/1").json()["properties"]["componentSpec"]
     assert spec["inputs"]["n"]["default"] == "1"
     assert "_source" not in spec
-    assert load_component is not None
     assert ml.components.get(name, "1").command == "echo ${{inputs.n}}"
     assert name in {one.name for one in ml.components.list()}
 

@@ -7,6 +7,7 @@ deserialises strictly what it knows of a workspace.
 from __future__ import annotations
 
 import base64
+import uuid
 
 import pytest
 from azure.ai.ml import MLClient
@@ -14,6 +15,7 @@ from azure.ai.ml.entities import AccountKeyConfiguration, AzureBlobDatastore, Wo
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
+from azure.storage.blob import ContainerClient
 from running_service import RunningService
 from support import Arm, finish
 
@@ -63,7 +65,7 @@ def test_created_listed_updated_and_deleted(ml: MLClient, name: str) -> None:
     assert created.tags["a"] == "1"
     assert name in [one.name for one in ml.workspaces.list()]
     # Other settings stay as they are.
-    updated = finish(ml.workspaces.begin_update(Workspace(name=name, display_name="shown"), display_name="shown"))
+    updated = finish(ml.workspaces.begin_update(ml.workspaces.get(name), display_name="shown"))
     assert (updated.display_name, updated.description) == ("shown", "d")
     assert ml.workspaces.get(name).tags["a"] == "1"
     finish(ml.workspaces.begin_delete(name, delete_dependent_resources=False))
@@ -152,8 +154,11 @@ def test_four_default_datastores_and_no_secret_in_them(ml: MLClient, arm: Arm, s
 
 
 def test_secrets_of_a_datastore(ml: MLClient, arm: Arm, service: RunningService) -> None:
-    got = ml.datastores.get("workspaceblobstore", include_secrets=True)
-    assert got.credentials.account_key == service.settings.storage_key
+    got = ml.datastores.get("workspaceblobstore", include_secrets=True)  # the SDK asks for one that expires
+    with ContainerClient(
+        f"https://{got.account_name}.blob.core.windows.net", got.container_name, got.credentials.sas_token
+    ) as container:
+        container.upload_blob(uuid.uuid4().hex, b"1")
     bare = arm.request("POST", "/datastores/workspaceblobstore/listSecrets")  # an old SDK sends no body
     assert bare.json() == {"secretsType": "AccountKey", "key": service.settings.storage_key}
     sas = arm.request(
@@ -165,12 +170,10 @@ def test_secrets_of_a_datastore(ml: MLClient, arm: Arm, service: RunningService)
         assert field in sas["sasToken"]
 
 
-@pytest.mark.parametrize("hours", [0, -1, 1000, "two", 1.5])
+@pytest.mark.parametrize("hours", [-1, "two", 1.5], ids=str)
 def test_secret_for_a_wrong_time(hours: object, arm: Arm) -> None:
     body = {"expirableSecret": True, "expireAfterHours": hours}
     answer = arm.request("POST", "/datastores/workspaceblobstore/listSecrets", json=body)
-    if hours == 0:
-        pytest.skip("Azure's answer to 0 hours is not established")
     assert answer.status_code == 400
 
 

@@ -1,0 +1,276 @@
+"""Resource Manager's own manners: authentication, routing, bodies, errors.
+
+Codes and texts: section 2 of the notes on Azure's wire shapes (2.2: answers of ARM's gateway); error format:
+https://github.com/Azure/azure-resource-manager-rpc/blob/master/v1.0/common-api-details.md#error-response-content
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import uuid
+from typing import Any
+
+import jwt
+import pytest
+from azure.identity import ClientSecretCredential
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from running_service import RunningService
+from support import Arm
+
+SCOPE = "https://management.azure.com/.default"
+
+
+def error(answer: Any) -> dict[str, Any]:
+    body = answer.json()
+    assert set(body) == {"error"}
+    assert body["error"]["message"]
+    found: dict[str, Any] = body["error"]
+    return found
+
+
+# --- who is calling ---
+
+
+def test_no_token_401_with_a_challenge(arm: Arm) -> None:
+    for headers in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}):
+        answer = arm.request("GET", "", headers=headers)
+        assert answer.status_code == 401
+        assert error(answer)["code"] == "AuthenticationFailed"
+        challenge = answer.headers["WWW-Authenticate"]
+        assert challenge.startswith("Bearer authorization_uri=")
+        assert arm.settings.tenant_id in challenge
+
+
+def claims(arm: Arm) -> dict[str, Any]:
+    return jwt.decode(arm.token, options={"verify_signature": False})
+
+
+def resigned(arm: Arm, service: RunningService, **changes: Any) -> str:
+    """Return a token of the service's own key with changed claims: what only a clock or a thief could make."""
+    key = serialization.load_pem_private_key(service.home.signing_key.read_bytes(), None)
+    return jwt.encode({**claims(arm), **changes}, key, "RS256", headers=jwt.get_unverified_header(arm.token))
+
+
+def test_expired_token(arm: Arm, service: RunningService) -> None:
+    token = resigned(arm, service, exp=int(time.time()) - 1)
+    answer = arm.request("GET", "", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert error(answer)["code"] == "ExpiredAuthenticationToken"
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    good = resigned(arm, service, exp=int(time.time()) + 60)
+    assert arm.request("GET", "", headers={"Authorization": f"Bearer {good}"}).status_code == 200
+
+
+def test_token_for_another_audience(arm: Arm, credential: ClientSecretCredential) -> None:
+    for resource in ("https://storage.azure.com", "https://ml.azure.com"):
+        token = credential.get_token(f"{resource}/.default").token
+        answer = arm.request("GET", "", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 401
+        assert error(answer)["code"] == "InvalidAuthenticationTokenAudience"
+        assert resource in error(answer)["message"]
+
+
+def unpadded(value: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize("forgery", ["rubbish", "foreign key", "no algorithm", "public key as secret", "changed claim"])
+def test_forged_token(forgery: str, arm: Arm, service: RunningService) -> None:
+    """RFC 8725: the algorithm is the verifier's choice, never the token's."""
+    head, body, signature = arm.token.split(".")
+    if forgery == "rubbish":
+        token = "a.b.c"
+    elif forgery == "foreign key":
+        stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        token = jwt.encode(claims(arm), stranger, "RS256", headers=jwt.get_unverified_header(arm.token))
+    elif forgery == "no algorithm":
+        token = f"{unpadded({'alg': 'none', 'typ': 'JWT'})}.{body}."
+    elif forgery == "public key as secret":
+        key = serialization.load_pem_private_key(service.home.signing_key.read_bytes(), None)
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        message = f"{unpadded({'alg': 'HS256', 'typ': 'JWT'})}.{body}"
+        import hashlib
+        import hmac
+
+        mac = hmac.new(public, message.encode(), hashlib.sha256).digest()
+        token = f"{message}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+    else:
+        token = f"{head}.{unpadded({**claims(arm), 'exp': int(time.time()) + 999999})}.{signature}"
+    answer = arm.request("GET", "", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert error(answer)["code"] == "InvalidAuthenticationToken"
+
+
+def test_token_of_another_tenant(arm: Arm, service: RunningService) -> None:
+    other = str(uuid.uuid4())
+    token = resigned(arm, service, tid=other, iss=f"https://sts.windows.net/{other}/")
+    assert arm.request("GET", "", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+# --- what is asked ---
+
+
+def test_every_answer_names_its_request(arm: Arm) -> None:
+    mine = str(uuid.uuid4())
+    headers = {"Authorization": f"Bearer {arm.token}", "x-ms-correlation-request-id": mine}
+    for path in ("", "/models/absent", "/frobnicators/x"):
+        answer = arm.request("GET", path, headers=headers)
+        assert str(uuid.UUID(answer.headers["x-ms-request-id"])) == answer.headers["x-ms-request-id"]
+        assert answer.headers["x-ms-correlation-request-id"] == mine
+
+
+def test_api_version_is_required(arm: Arm) -> None:
+    answer = arm.request("GET", "", params={})
+    assert answer.status_code == 400
+    assert error(answer)["code"] == "MissingApiVersionParameter"
+    assert arm.request("GET", "", params={"API-Version": "2021-01-01"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["frobnicators", "frobnicators/x", "workspaces/{ws}/frobnicators/x"])
+def test_resource_type_that_azure_lacks(path: str, arm: Arm) -> None:
+    base = arm.workspace.rpartition("/workspaces/")[0]
+    answer = arm.get(f"{base}/{path.format(ws=arm.settings.workspace)}")
+    assert answer.status_code == 404
+    assert error(answer)["code"] == "InvalidResourceType"
+    assert "Microsoft.MachineLearningServices" in error(answer)["message"]
+    assert "2024-10-01" in error(answer)["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/computes"),
+        ("PUT", "/computes/cpu"),
+        ("GET", "/jobs"),
+        ("PUT", "/jobs/j"),
+        ("POST", "/jobs/j/cancel"),
+        ("GET", "/schedules/s"),
+        ("PUT", "/batchEndpoints/b"),
+        ("GET", "/batchEndpoints/b/deployments/d"),
+        ("GET", "/connections"),
+        ("GET", "/featuresets/f/versions/1"),
+        # Operations of resources that are served.
+        ("PATCH", "/onlineEndpoints/e"),
+        ("PATCH", "/onlineEndpoints/e/deployments/d"),
+        ("GET", "/onlineEndpoints/e/deployments/d/skus"),
+        ("POST", "/onlineEndpoints/e/token"),
+        ("DELETE", "/models/m/versions/1"),
+        ("DELETE", "/models/m"),
+        ("DELETE", "/codes/c/versions/1"),
+        ("POST", "/diagnose"),
+    ],
+)
+def test_what_azure_has_and_this_lacks_501_by_name(method: str, path: str, arm: Arm) -> None:
+    """design.md: "A route that we lack answers 501 and names the operation". All of these are operations of Azure
+    (https://learn.microsoft.com/rest/api/azureml/operation-groups), so that 405 or 404 would be untrue."""
+    answer = arm.request(method, path)
+    assert answer.status_code == 501, answer.text
+    assert error(answer)["code"] == "NotImplemented"
+    assert f"{method} " in error(answer)["message"]
+    assert path in error(answer)["message"]
+
+
+def test_other_providers_501(arm: Arm) -> None:
+    answer = arm.get(f"{arm.group}/providers/Microsoft.Compute/virtualMachines/v")
+    assert answer.status_code == 501
+    assert "Microsoft.Compute" in error(answer)["message"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("PUT", "/models"), ("TRACE", "/models")])
+def test_method_that_a_resource_does_not_take_405(method: str, path: str, arm: Arm) -> None:
+    answer = arm.request(method, path)
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"nonsense", b"[]", b'"text"', b"5", b'{"properties": Infinity}', b'{"a": NaN}', b'{"a": 1e999}', b"\xff\xfe{}",
+     b'{"a": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"],
+    ids=lambda body: repr(body[:24]),
+)  # fmt: skip
+def test_malformed_json_400(body: bytes, arm: Arm, name: str) -> None:
+    """``InvalidRequestContent``, also for what Python would take: ``'Error parsing Infinity value. …'`` [C]."""
+    headers = {"Authorization": f"Bearer {arm.token}", "Content-Type": "application/json"}
+    answer = arm.request("PUT", f"/models/{name}/versions/1", data=body, headers=headers)
+    assert answer.status_code == 400, answer.text
+    assert error(answer)["code"] == "InvalidRequestContent"
+
+
+def test_text_that_is_no_unicode_400(arm: Arm, name: str) -> None:
+    """A lone surrogate cannot be sent back in UTF-8 (RFC 8259, 8.2)."""
+    headers = {"Authorization": f"Bearer {arm.token}", "Content-Type": "application/json"}
+    body = b'{"properties": {"modelUri": "azureml://datastores/x/paths/y", "description": "\\ud800"}}'
+    answer = arm.request("PUT", f"/models/{name}/versions/1", data=body, headers=headers)
+    assert answer.status_code == 400
+    assert arm.get(f"/models/{name}/versions/1").status_code == 404
+
+
+def test_body_over_4_mb_413_and_the_next_request_goes_through(arm: Arm, name: str) -> None:
+    """https://learn.microsoft.com/azure/azure-resource-manager/management/azure-subscription-service-limits: the size
+    of a request is limited to 4 MB."""
+    path = f"/models/{name}/versions/1"
+    uri = {"modelUri": "azureml://datastores/workspaceblobstore/paths/x"}
+    headers = {"Authorization": f"Bearer {arm.token}", "Content-Type": "application/json"}
+    large = json.dumps({"properties": {**uri, "description": "x" * (4 * 1024 * 1024)}}).encode()
+    assert arm.request("PUT", path, data=large, headers=headers).status_code == 413
+    assert arm.request("PUT", path, data=iter([large[:1000], large[1000:]]), headers=headers).status_code == 413
+    fits = json.dumps({"properties": {**uri, "description": "x" * (4 * 1024 * 1024 - 1000)}}).encode()
+    assert arm.request("PUT", path, data=fits, headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/models/m/versions/1", {}),
+        ("PUT", "/models/m/versions/1", {"properties": []}),
+        ("PUT", "/models/m", {"properties": "x"}),
+        ("PUT", "/onlineEndpoints/good-name", {}),
+        ("PUT", "/onlineEndpoints/good-name", {"location": "eastus", "properties": {}}),
+        ("PUT", "/onlineEndpoints/good-name", {"location": "eastus", "properties": {"authMode": "Password"}}),
+        ("PUT", "/onlineEndpoints/good-name", {"location": "eastus", "properties": {"authMode": "Key", "keys": "k"}}),
+        ("PUT", "/onlineEndpoints/good-name", {"location": "eastus", "properties": {"authMode": "Key", "properties": 5}}),
+        ("PUT", "/onlineEndpoints/good-name", {"identity": "me", "properties": {"authMode": "Key"}}),
+        ("PUT", "/onlineEndpoints/good-name", {"tags": "t", "properties": {"authMode": "Key"}}),
+        ("PUT", "/onlineEndpoints/good-name", {"location": 5, "properties": {"authMode": "Key"}}),
+        ("PATCH", "", {"properties": "x"}),
+        ("PATCH", "", {"tags": "x"}),
+        ("PUT", "/datastores/d", {"properties": {}}),
+        ("PUT", "/datastores/d", {"properties": {"datastoreType": "Tape"}}),
+        ("PUT", "/datastores/d", {"properties": {"datastoreType": "AzureBlob", "credentials": "x"}}),
+        ("PUT", "/codes/c/versions/1", {"properties": {}}),
+        ("PUT", "/codes/c/versions/1", {"properties": {"codeUri": 5}}),
+        ("POST", "/datastores/workspaceblobstore/listSecrets", {"expirableSecret": True, "expireAfterHours": []}),
+    ],
+    ids=str,
+)
+def test_wrong_bodies_are_refused_and_nothing_is_made(method: str, path: str, body: Any, arm: Arm) -> None:
+    answer = arm.request(method, path, json=body)
+    assert answer.status_code == 400, answer.text
+    assert error(answer)["code"]
+    if path.startswith("/onlineEndpoints"):
+        assert arm.get(path).status_code == 404
+
+
+def test_token_mode_is_said_to_be_lacking_not_wrong(arm: Arm, name: str) -> None:
+    body = {"location": "eastus", "properties": {"authMode": "AMLToken"}}
+    answer = arm.put(f"/onlineEndpoints/{name}", body)
+    assert answer.status_code == 501
+    assert "AMLToken" in error(answer)["message"]
+
+
+def test_operation_that_does_not_exist(arm: Arm) -> None:
+    base = f"{arm.subscription}/providers/Microsoft.MachineLearningServices/locations/eastus"
+    assert arm.get(f"{base}/mfeOperationsStatus/oe:absent").status_code == 404
+    assert arm.get(f"{base}/mfeOperationResults/oe:absent").status_code == 404
+
+
+def test_paths_match_in_any_case_and_with_a_trailing_slash(arm: Arm) -> None:
+    answer = arm.get(f"{arm.workspace.replace('resourceGroups', 'RESOURCEGROUPS').replace('workspaces', 'WorkSpaces')}/")
+    assert answer.status_code == 200
+    assert answer.json()["id"] == arm.workspace
