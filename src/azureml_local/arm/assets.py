@@ -146,7 +146,7 @@ def resolve(service: Service, asset_id: str, plural: str) -> Resource:
 
 
 def _declare(kind: AssetType, routes: ArmRoutes) -> None:
-    """Declare the eight routes of a kind."""
+    """Declare the routes of a kind."""
     containers = ids.WORKSPACE + f"/{kind.plural}"
     container_path = containers + "/{name}"
     versions = container_path + "/versions"
@@ -202,6 +202,14 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         headers = None if known else {"Location": request.url({})}
         return JSONResponse(version.to_json(), kind.repeated_status if known else 201, headers=headers)
 
+    @routes.route("DELETE", version_path)
+    async def delete_version(request: ArmRequest) -> Response:
+        return _delete(request, version_path)
+
+    @routes.route("DELETE", container_path)
+    async def delete_container(request: ArmRequest) -> Response:
+        return _delete(request, container_path)
+
     def _container(request: ArmRequest) -> Resource:
         container = request.service.store.get(container_path.format(**request.params))
         if container is None:
@@ -229,6 +237,15 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
             numbers = [int(name) for name in taken if name.isascii() and name.isdecimal()]
             properties |= {"latestVersion": latest, "nextVersion": str(max(numbers, default=0) + 1)}
         return request.put(container_id, container_type, request.workspace_id, {"properties": properties})
+
+
+def _delete(request: ArmRequest, template: str) -> Response:
+    """Delete what the path names, with all below it; 204 where there is nothing."""
+    resource = request.service.store.get(template.format(**request.params))
+    if resource is None:
+        return Response(status_code=204)
+    request.service.store.delete(resource.id)
+    return Response(status_code=200)
 
 
 def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:

@@ -111,6 +111,25 @@ async def create_or_update(request: ArmRequest) -> Response:
     return request.begun(201, "onlineDeployments/put", deployment, PREFIX, deployment.to_json())
 
 
+@routes.route("PATCH", DEPLOYMENT)
+async def update(request: ArmRequest) -> Response:
+    """Change a deployment's tags, or begin to change how many instances it has."""
+    deployment = _require(request)
+    request.service.operations.require_idle(deployment.id)
+    body = dict(deployment.body)
+    if request.body.get("tags") is not None:
+        body["tags"] = request.body["tags"]
+    if request.body.get("sku"):
+        body["sku"] = {**body["sku"], "capacity": _capacity(request)}
+    scales = body["sku"] != deployment.body["sku"]
+    if scales:
+        body["properties"] = {**body["properties"], "provisioningState": "Updating"}
+    changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
+    if not scales:
+        return JSONResponse(changed.to_json())
+    return request.begun(202, "onlineDeployments/put", changed, PREFIX, None)
+
+
 @routes.route("DELETE", DEPLOYMENT)
 async def delete(request: ArmRequest) -> Response:
     """Begin to delete a deployment that takes no traffic; 204 where there is none."""

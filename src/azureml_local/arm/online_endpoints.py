@@ -115,6 +115,18 @@ async def create_or_update(request: ArmRequest) -> Response:
     return request.begun(201, "onlineEndpoints/put", endpoint, PREFIX, answer)
 
 
+@routes.route("PATCH", ENDPOINT)
+async def update(request: ArmRequest) -> Response:
+    """Change an endpoint's tags or identity."""
+    endpoint = require(request)
+    body = dict(endpoint.body)
+    if request.body.get("tags") is not None:
+        body["tags"] = request.body["tags"]
+    if request.body.get("identity"):
+        body["identity"] = _identity(request, endpoint)
+    return JSONResponse(request.put(endpoint.id, TYPE, request.workspace_id, body).to_json())
+
+
 @routes.route("DELETE", ENDPOINT)
 async def delete(request: ArmRequest) -> Response:
     """Begin to delete an endpoint with its deployments; 204 where there is none."""

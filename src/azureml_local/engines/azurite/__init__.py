@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -19,9 +20,12 @@ from pathlib import Path
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.http.upstream import Address
 
+logger = logging.getLogger(__name__)
+
 HERE = Path(__file__).parent
 INSTALLED = Path(sys.prefix) / "share" / "azureml-local" / "azurite"
 MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+RELAUNCH_AFTER = 1.0  # seconds between two attempts to start it again
 LISTENING = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
 
 
@@ -114,6 +118,15 @@ class Azurite:
                 while await process.read_line():
                     continue  # with --silent it says nothing but good-bye
                 await process.ended
-                process = await self._launch()
+                logger.error("Azurite ended by itself; starting it again (its output: %s)", self._log)
+                process = await self._relaunch()
         finally:
             await process.stop()
+
+    async def _relaunch(self) -> GuardedProcess:
+        while True:
+            try:
+                return await self._launch()
+            except AzuriteError as error:
+                logger.error("%s Trying again.", error)
+                await asyncio.sleep(RELAUNCH_AFTER)
