@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from running_service import RunningService, command_line, family, start_service, survivors
 
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import gc
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
-
-import psutil
 
 from azureml_local import __version__, client_environment
 from azureml_local.home import Home, HomeError, write_private
@@ -88,13 +88,15 @@ def stop(home: Home) -> bool:
     if running is None:
         return False
     try:
-        process = psutil.Process(running.pid)
-        process.terminate()
-        process.wait(STOP_WITHIN)
-    except psutil.NoSuchProcess:
+        os.kill(running.pid, signal.SIGTERM)
+    except ProcessLookupError:
         return True
-    except psutil.TimeoutExpired as error:
-        raise DaemonError(f"The service (process {running.pid}) did not end within {STOP_WITHIN:g} s.") from error
+    # Its lock is free as soon as it has ended, whereas its process may wait for whoever started it to take notice.
+    waiting = threading.Thread(target=_wait_for_lock, args=(home,), daemon=True)
+    waiting.start()
+    waiting.join(STOP_WITHIN)
+    if waiting.is_alive():
+        raise DaemonError(f"The service (process {running.pid}) did not end within {STOP_WITHIN:g} s.")
     return True
 
 
@@ -141,6 +143,9 @@ def _run(home: Home, port: int | None, ready: int | None) -> None:
             running = Running(os.getpid(), service.port, time.time(), __version__)
             write_private(home.running_file, json.dumps(asdict(running)))
             _tell(ready, "")
+            # What lives now lives as long as the service: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
             await ended.wait()
         finally:
             await service.stop()
@@ -221,6 +226,11 @@ def _try_lock(file: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _wait_for_lock(home: Home) -> None:
+    with home.lock_file.open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @contextmanager

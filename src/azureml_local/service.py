@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -48,6 +49,7 @@ class Service:
         self.home = home
         self.settings = settings
         self.port = 0
+        self._server: asyncio.Server | None = None
         self.store = Store(home.database)
         self.operations = Operations(self.store)
         self.tokens = TokenService(home.signing_key, settings.tenant_id)
@@ -72,9 +74,8 @@ class Service:
             OSError: the port is taken.
             AzuriteError: the storage does not start.
         """
-        server = await self.edge.listen(LOOPBACK, port)
-        self._server = server
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = await self.edge.listen(LOOPBACK, port)
+        self.port = self._server.sockets[0].getsockname()[1]
         await self.azurite.start()
         await self._ensure_default_workspace()
         self.router.load()
@@ -85,7 +86,8 @@ class Service:
 
     async def stop(self) -> None:
         """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""
-        self._server.close()
+        if self._server:
+            self._server.close()
         await self.edge.close()
         await self.operations.close()
         await self.serving.close()

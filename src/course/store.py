@@ -24,7 +24,7 @@ def store(path: Path) -> None:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed; the stored notebook stays as it was.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     NotebookClient(
         notebook, timeout=TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     ).execute()
@@ -32,8 +32,8 @@ def store(path: Path) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = _results(cell.outputs)
-    notebook.metadata = nbformat.from_dict(METADATA)
-    nbformat.write(notebook, path)
+    notebook.metadata = nbformat.from_dict(METADATA)  # type: ignore[no-untyped-call]
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 
 
 def _results(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -43,7 +43,9 @@ def _results(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode
     """
     others = [output for output in outputs if output.output_type != "stream"]
     text = "".join(output.text for output in outputs if output.get("name") == "stdout").lstrip(".")
-    return ([nbformat.v4.new_output("stream", name="stdout", text=text)] if text else []) + others
+    if text:
+        others.insert(0, nbformat.v4.new_output("stream", name="stdout", text=text))  # type: ignore[no-untyped-call]
+    return others
 
 
 if __name__ == "__main__":

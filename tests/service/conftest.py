@@ -11,8 +11,9 @@ import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model
 from azure.identity import ClientSecretCredential
-from running_service import RunningService
 from support import Arm, Deployed, Scorer, deploy, finish, quick_session
+
+from running_service import RunningService
 
 
 @pytest.fixture(scope="package", autouse=True)

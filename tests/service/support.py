@@ -97,9 +97,7 @@ class WithoutNagle(requests.adapters.HTTPAdapter):
     """Sends what it has at once: towards a proxy, urllib3 waits for acknowledgements (40 ms) before it sends a body."""
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        return super().proxy_manager_for(
-            proxy, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], **options
-        )
+        return super().proxy_manager_for(proxy, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], **options)
 
 
 def quick_session() -> requests.Session:

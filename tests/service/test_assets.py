@@ -88,7 +88,8 @@ def test_first_version_makes_the_container(arm: Arm, name: str) -> None:
     )
     properties = arm.get(f"/models/{name}").json()["properties"]
     assert properties == {
-        "description": None, "tags": {}, "properties": {}, "isArchived": False, "latestVersion": "1", "nextVersion": "2",
+        "description": None, "tags": {}, "properties": {}, "isArchived": False, "latestVersion": "1",
+        "nextVersion": "2",
     }  # fmt: skip
 
 
@@ -165,7 +166,9 @@ def test_archived_versions_are_left_out_until_restored(kind: str, ml: MLClient, 
 def test_environment_returns_its_conda_file_as_json(ml: MLClient, arm: Arm, name: str) -> None:
     """Goes in as YAML, comes back as JSON text of two spaces, keys in their order."""
     conda = "name: n\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - pip:\n      - numpy\n"
-    answer = arm.put(f"/environments/{name}/versions/foo", {"properties": {**KINDS["environments"], "condaFile": conda}})
+    answer = arm.put(
+        f"/environments/{name}/versions/foo", {"properties": {**KINDS["environments"], "condaFile": conda}}
+    )
     expected = {"name": "n", "channels": ["conda-forge"], "dependencies": ["python=3.11", {"pip": ["numpy"]}]}
     assert answer.json()["properties"]["condaFile"] == json.dumps(expected, indent=2)
     assert answer.json()["properties"]["osType"] == "Linux"
@@ -281,14 +284,14 @@ def test_asset_names_must_follow_azures_rule(bad: str, arm: Arm) -> None:
     ("kind", "properties"),
     [
         ("models", {}),
-        ("models", {"modelUri": 5}),
+        ("models", {"modelUri": ["a"]}),
         ("models", {"modelUri": URI, "tags": "a"}),
-        ("models", {"modelUri": URI, "modelType": 5}),
+        ("models", {"modelUri": URI, "modelType": ["a"]}),
         ("data", {"dataUri": URI}),
-        ("data", {"dataUri": 5, "dataType": "uri_file"}),
+        ("data", {"dataUri": {"a": "b"}, "dataType": "uri_file"}),
         ("data", {"dataUri": URI, "dataType": "uri_thing"}),
         ("components", {"componentSpec": "echo"}),
-        ("environments", {"image": "i", "condaFile": 5}),
+        ("environments", {"image": "i", "condaFile": {"dependencies": []}}),
     ],
     ids=str,
 )

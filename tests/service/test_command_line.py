@@ -4,7 +4,6 @@ becomes of it when it is killed. State files are their user's alone (design.md, 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -23,8 +22,9 @@ from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model
 from azure.core.exceptions import AzureError
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import BlobServiceClient
-from running_service import RunningService, clean_environment, command_line, family, start_service, survivors
 from support import deploy, finish, wait_for
+
+from running_service import RunningService, clean_environment, command_line, family, start_service, survivors
 
 
 @pytest.fixture
@@ -83,7 +83,9 @@ def test_nothing_runs_yet(root: Path) -> None:
     assert (stopped.returncode, stopped.stdout) == (0, "azureml-local was not running.\n")
 
 
-def test_config_is_what_the_sdk_reads(service: RunningService, tmp_path: Path, credential: ClientSecretCredential) -> None:
+def test_config_is_what_the_sdk_reads(
+    service: RunningService, tmp_path: Path, credential: ClientSecretCredential
+) -> None:
     (tmp_path / "config.json").write_text(command_line(service.home.root, "config").stdout)
     client = MLClient.from_config(credential, path=str(tmp_path / "config.json"), enable_telemetry=False)
     assert client.workspaces.get(client.workspace_name).name == service.settings.workspace
@@ -92,9 +94,12 @@ def test_config_is_what_the_sdk_reads(service: RunningService, tmp_path: Path, c
 def test_env_is_evaluated_by_a_shell_and_leads_curl_and_python_to_the_service(service: RunningService) -> None:
     printed = command_line(service.home.root, "env")
     assert printed.returncode == 0
-    assert json.loads(command_line(service.home.root, "env", "--json").stdout)["HTTPS_PROXY"].endswith(str(service.port))
+    assert json.loads(command_line(service.home.root, "env", "--json").stdout)["HTTPS_PROXY"].endswith(
+        str(service.port)
+    )
     url = f"https://login.microsoftonline.com/{service.settings.tenant_id}/v2.0/.well-known/openid-configuration"
-    script = f'eval "$ENV_LINES"; curl -sS {url} && "$PYTHON" -c "import requests; print(requests.get(\'{url}\').status_code)"'
+    python = f"import requests; print(requests.get('{url}').status_code)"
+    script = f'eval "$ENV_LINES"; curl -sS {url} && "$PYTHON" -c "{python}"'
     finished = subprocess.run(
         ["/bin/sh", "-c", script],
         env={**clean_environment(), "ENV_LINES": printed.stdout, "PYTHON": sys.executable},
@@ -149,12 +154,20 @@ def test_only_loopback_is_listened_on(service: RunningService) -> None:
 
 def test_state_is_its_users_alone(service: RunningService, deployed) -> None:  # type: ignore[no-untyped-def]
     home = service.home
-    for folder in (home.root, home.tls, home.signing_key.parent, home.storage, home.logs, home.deployments, home.sockets):
+    for folder in (
+        home.root,
+        home.tls,
+        home.signing_key.parent,
+        home.storage,
+        home.logs,
+        home.deployments,
+        home.sockets,
+    ):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
     secret = [home.settings_file, home.signing_key, home.tls / "ca.key", home.running_file]
-    secret += [path for path in home.root.glob("state.db*")]
-    secret += [path for path in home.deployments.rglob("launch.json")]
-    secret += [path for path in home.sockets.iterdir()]
+    secret += home.root.glob("state.db*")
+    secret += home.deployments.rglob("launch.json")
+    secret += home.sockets.iterdir()
     assert len(secret) >= 8
     for path in secret:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
@@ -240,7 +253,7 @@ def test_help_lists_every_command() -> None:
     text = command_line("/tmp/azl-none", "--help").stdout
     for command in ("start", "stop", "status", "reset", "env", "config", "doctor", "serve"):
         assert command in text
-    assert not os.path.exists("/tmp/azl-none")
+    assert not Path("/tmp/azl-none").exists()
 
 
 def test_stopped_twice_started_elsewhere_and_reset(root: Path) -> None:
@@ -328,7 +341,7 @@ def test_bad_input_does_not_keep_the_service_from_starting_again(second: Running
     body = {"location": "eastus", "properties": {"authMode": "Key"}}
     assert clients.session.put(base, json=body, **options).status_code == 201
     wait_for(lambda: clients.session.get(base, **options).json()["properties"]["provisioningState"] == "Succeeded")
-    clients.session.post(f"{base}/regenerateKeys", json={"keyType": "Primary", "keyValue": 5}, **options)
+    clients.session.post(f"{base}/regenerateKeys", json={"keyType": "Primary", "keyValue": ["k"]}, **options)
     assert command_line(second.home.root, "stop").returncode == 0
     again = command_line(second.home.root, "start")
     assert again.returncode == 0, again.stderr

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from running_service import RunningService
 
 from azureml_local.edge.tls import Authority
+from running_service import RunningService
 
 
 def connect(service: RunningService, text: bytes, timeout: float = 30) -> bytes:
@@ -34,7 +34,8 @@ def connect(service: RunningService, text: bytes, timeout: float = 30) -> bytes:
 @pytest.mark.parametrize(
     "target",
     ["graph.microsoftonline.com:443", "management.core.windows.net:443", "x.vault.azure.net:443", "x.azurecr.io:443",
-     "x.queue.core.windows.net:443", "management.azure.com:8443", "MANAGEMENT.AZURE.COM.:80", "evilmanagement.azure.com:443"],
+     "x.queue.core.windows.net:443", "management.azure.com:8443",
+     "MANAGEMENT.AZURE.COM.:80", "evilmanagement.azure.com:443"],
 )  # fmt: skip
 def test_azure_hosts_that_are_not_served_are_refused_by_name(target: str, service: RunningService) -> None:
     answer = connect(service, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())

@@ -1,8 +1,8 @@
 """Deployments that fail, as on Azure: with a code that a person can look up, a log that says why, and nothing harmed.
 
-https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints (codes);
-section 1.2 (the operation's status: its ``code`` is null, clients print ``(None) ResourceNotReady: ...``) and 1.6 (errors) of the notes on Azure's wire shapes.
-"""
+https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints (codes); section 1.2 (the
+operation's status: its ``code`` is null, clients print ``(None) ResourceNotReady: ...``) and 1.6 (errors) of the
+notes on Azure's wire shapes."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def failure_of_request(request: Callable[[], object]) -> str:
     return str(caught.value.message)
 
 
-def test_unknown_image_is_an_image_build_failure(
-    begin: Begin, ml: MLClient, deployed: Deployed, name: str
-) -> None:
+def test_unknown_image_is_an_image_build_failure(begin: Begin, ml: MLClient, deployed: Deployed, name: str) -> None:
     message = failure_of(begin(environment=Environment(image="docker.io/library/nobody-knows:1")))
     assert "ImageBuildFailure:" in message
     assert "docker.io/library/nobody-knows:1" in message
@@ -148,7 +146,7 @@ def deployment_body(arm: Arm, deployed: Deployed, **changes: Any) -> dict[str, A
         {"readinessProbe": {"period": "often"}},
         {"livenessProbe": {"failureThreshold": 0}},
         {"scaleSettings": {"scaleType": "Sometimes"}},
-        {"environmentId": 5},
+        {"environmentId": ["a"]},
         {"codeConfiguration": "score.py"},
         {"requestSettings": "fast"},
         {"scaleSettings": "Default"},
@@ -192,9 +190,7 @@ def test_names_must_follow_azures_rule(kind: str, bad: str, arm: Arm, deployed: 
     if kind == "endpoint":
         answer = arm.put(f"/onlineEndpoints/{bad}", {"location": "eastus", "properties": {"authMode": "Key"}})
     else:
-        answer = arm.put(
-            f"/onlineEndpoints/{deployed.endpoint}/deployments/{bad}", deployment_body(arm, deployed)
-        )
+        answer = arm.put(f"/onlineEndpoints/{deployed.endpoint}/deployments/{bad}", deployment_body(arm, deployed))
     assert answer.status_code == 400, answer.text
 
 
@@ -245,7 +241,9 @@ def test_failed_update_leaves_the_former_version_serving(
 ) -> None:
     """https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online: rolling update; the endpoint stays
     available. After the failure, another update is possible."""
-    message = failure_of(deploy(ml, deployed.endpoint, "green", environment=deployed.environment, script="init_raises.py"))
+    message = failure_of(
+        deploy(ml, deployed.endpoint, "green", environment=deployed.environment, script="init_raises.py")
+    )
     assert "ResourceNotReady" in message
     assert ml.online_deployments.get("green", deployed.endpoint).provisioning_state == "Failed"
     assert scorer.post({}, deployment="green").json()["deployment"] == "green"

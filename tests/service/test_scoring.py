@@ -18,6 +18,7 @@ import pytest
 import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import ManagedOnlineEndpoint
+from azure.identity import ClientSecretCredential
 from support import Arm, Deployed, Scorer, finish, wait_for
 
 MIB = 1024 * 1024
@@ -98,7 +99,7 @@ def test_key_of_another_endpoint_is_refused(other: ManagedOnlineEndpoint, ml: ML
     assert (scorer.post({}).status_code, scorer.post({}).text) == (401, "key_auth_access_denied")
 
 
-def test_entra_token_does_not_open_an_endpoint_with_keys(credential, scorer: Scorer) -> None:  # type: ignore[no-untyped-def]
+def test_entra_token_does_not_open_an_endpoint_with_keys(credential: ClientSecretCredential, scorer: Scorer) -> None:
     scorer.key = credential.get_token("https://ml.azure.com/.default").token
     assert scorer.post({}).status_code == 401
 
@@ -181,9 +182,7 @@ def test_exception_in_run_424_with_the_containers_words(scorer: Scorer, deployed
     assert answer.status_code == 424
     assert answer.headers["ms-azureml-model-error-statuscode"] == "500"
     assert answer.headers["x-ms-run-function-failed"] == "True"
-    assert answer.json() == {
-        "message": "An unexpected error occurred in scoring script. Check the logs for more info."
-    }
+    assert answer.json() == {"message": "An unexpected error occurred in scoring script. Check the logs for more info."}
     log = ml.online_deployments.get_logs("blue", deployed.endpoint, lines=200)
     assert "ValueError: boom on purpose" in log
 
@@ -340,7 +339,9 @@ def test_unknown_endpoint_is_not_found(deployed: Deployed, scorer: Scorer) -> No
     assert scorer.post({}).status_code == 404
 
 
-def test_entra_authentication_takes_tokens_for_azure_ml_only(ml: MLClient, arm: Arm, credential, scorer: Scorer, name: str) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+def test_entra_authentication_takes_tokens_for_azure_ml_only(
+    ml: MLClient, arm: Arm, credential: ClientSecretCredential, scorer: Scorer, name: str
+) -> None:
     """https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-online-endpoint: audience
     ``https://ml.azure.com``. Without deployments the router's 404 says that the token was accepted."""
     endpoint = finish(

@@ -16,7 +16,12 @@ from email.utils import formatdate
 
 import pytest
 import requests
-from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import (
     BlobServiceClient,
@@ -24,8 +29,9 @@ from azure.storage.blob import (
     ContainerSasPermissions,
     generate_container_sas,
 )
-from running_service import RunningService
 from support import Arm
+
+from running_service import RunningService
 
 MIB = 1024 * 1024
 NAMES = ["plain", "a b/c+d", "grüße/日本", "100%/q?x=1&y#z", "dots/../up", "semi;colon,comma'quote"]
@@ -122,9 +128,9 @@ def test_wrong_key_is_refused_403(refusal: HttpResponseError, container: Contain
 
 
 def test_wrong_key_has_azures_error_code(refusal: HttpResponseError) -> None:
-    """https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: AuthenticationFailed (403), "The
-    value for the Authorization header is not formed correctly including the signature"; the client turns that code, and
-    no other, into ClientAuthenticationError."""
+    """https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: AuthenticationFailed (403),
+    "The value for the Authorization header is not formed correctly including the signature"; the client turns that
+    code, and no other, into ClientAuthenticationError."""
     assert refusal.error_code == "AuthenticationFailed"
     assert isinstance(refusal, ClientAuthenticationError)
 

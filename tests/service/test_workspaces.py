@@ -1,8 +1,7 @@
 """Workspaces and datastores, through both management clients.
 
-Shapes: sections 5 and 6 of the notes on Azure's wire shapes (recordings R1, R2, R4, R5); azure-mgmt-machinelearningservices
-deserialises strictly what it knows of a workspace.
-"""
+Shapes: sections 5 and 6 of the notes on Azure's wire shapes (recordings R1, R2, R4, R5);
+azure-mgmt-machinelearningservices deserialises strictly what it knows of a workspace."""
 
 from __future__ import annotations
 
@@ -16,8 +15,9 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
 from azure.storage.blob import ContainerClient
-from running_service import RunningService
 from support import Arm, finish
+
+from running_service import RunningService
 
 GROUP = "azureml-local"
 

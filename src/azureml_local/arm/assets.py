@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids
+from azureml_local.arm import ids, shapes
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
@@ -49,7 +49,8 @@ class AssetType:
         required: the members that must be there.
         defaults: what Azure fills in.
         normalise: brings ``properties`` into the form that Azure returns.
-        repeated_status: the status of a PUT that changes nothing.
+        repeated_status: the status of a PUT of a version that exists.
+        repeated_keeps_dates: a PUT that changes nothing leaves ``systemData`` as it was.
     """
 
     plural: str
@@ -59,6 +60,7 @@ class AssetType:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     normalise: Callable[[dict[str, Any]], dict[str, Any]] = lambda properties: properties
     repeated_status: int = 200
+    repeated_keeps_dates: bool = False
 
 
 def _normalise_environment(properties: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def _normalise_environment(properties: dict[str, Any]) -> dict[str, Any]:
         raise FrontendError(400, "UserError", f"properties.condaFile is no YAML: {error}") from error
     if not isinstance(conda, dict):
         raise FrontendError(400, "UserError", "properties.condaFile must be a mapping with 'dependencies'.")
-    return {**properties, "condaFile": json.dumps(conda, indent=2)}
+    return {**properties, "condaFile": json.dumps(conda, indent=2, default=str)}
 
 
 def _normalise_model(properties: dict[str, Any]) -> dict[str, Any]:
@@ -110,6 +112,7 @@ ASSET_TYPES = (
         defaults={"environmentType": "UserCreated", "osType": "Linux"},
         normalise=_normalise_environment,
         repeated_status=201,
+        repeated_keeps_dates=True,
     ),
     AssetType("data", "data", immutable=("dataUri", "dataType"), required=("dataUri", "dataType")),
     AssetType(
@@ -164,6 +167,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
     @routes.route("PUT", container_path)
     async def put_container(request: ArmRequest) -> Response:
+        request.require_shape(shapes.CONTAINER)
         require_asset_name(request.params["name"], kind.singular.capitalize())
         return JSONResponse(_merge_container(request, request.properties()).to_json())
 
@@ -189,6 +193,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
     @routes.route("PUT", version_path)
     async def put_version(request: ArmRequest) -> Response:
+        request.require_shape(shapes.VERSIONS[kind.plural])
         require_asset_name(request.params["name"], kind.singular.capitalize())
         require_asset_name(request.params["version"], "Version")
         properties = _version_properties(kind, request)
@@ -196,6 +201,8 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         known = request.service.store.get(version_id)
         if known:
             _require_unchanged(kind, known, properties)
+            if known.properties == properties and kind.repeated_keeps_dates:
+                return JSONResponse(known.to_json(), kind.repeated_status)
         with request.service.store.transaction():
             container = _merge_container(request, {}, latest=None if known else request.params["version"])
             version = request.put(version_id, version_type, container.id, {"properties": properties})

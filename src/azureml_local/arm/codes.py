@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids
+from azureml_local.arm import ids, shapes
 from azureml_local.arm.assets import VERSION_DEFAULTS
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -61,6 +61,7 @@ def resolve(service: Service, code_id: str) -> Resource:
 @routes.route("POST", VERSION + "/startPendingUpload")
 async def start_pending_upload(request: ArmRequest) -> Response:
     """Return a container of its own for an upload, and a signature that lets the caller write to it."""
+    request.require_shape(shapes.PENDING_UPLOAD)
     service = request.service
     workspace = request.workspace()
     container = f"{workspace.properties['workspaceId'][:8]}-{uuid.uuid4()}"
@@ -85,6 +86,7 @@ async def start_pending_upload(request: ArmRequest) -> Response:
 @routes.route("PUT", VERSION)
 async def create_or_update(request: ArmRequest) -> Response:
     """Register uploaded code; 201 where the version is new, 200 where it existed."""
+    request.require_shape(shapes.CODE)
     require_asset_name(request.params["name"], "Code")
     require_asset_name(request.params["version"], "Version")
     properties = {**VERSION_DEFAULTS, **request.properties()}
@@ -98,3 +100,13 @@ async def create_or_update(request: ArmRequest) -> Response:
         request.put(code_id, CONTAINER_TYPE, request.workspace_id, {"properties": container})
         version = request.put(version_id, TYPE, code_id, {"properties": properties})
     return JSONResponse(version.to_json(), 201 if is_new else 200)
+
+
+@routes.route("DELETE", VERSION)
+async def delete(request: ArmRequest) -> Response:
+    """Delete a code version, not its files; 204 where there is none."""
+    version = request.service.store.get(VERSION.format(**request.params))
+    if version is None:
+        return Response(status_code=204)
+    request.service.store.delete(version.id)
+    return Response(status_code=200)

@@ -6,7 +6,7 @@ import json
 import logging
 import uuid
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -50,6 +50,7 @@ LACKING = frozenset(
         "featurestoreentities",
         "inferencepools",
         "jobs",
+        "labels",
         "labelingjobs",
         "linkedservices",
         "managednetworks",
@@ -60,7 +61,11 @@ LACKING = frozenset(
         "raipolicies",
         "registries",
         "schedules",
+        "quotas",
         "serverlessendpoints",
+        "skus",
+        "usages",
+        "vmsizes",
     )
 )
 
@@ -169,10 +174,12 @@ class ControlPlane:
                 "SubscriptionNotFound",
                 f"The subscription '{subscription}' could not be found. azureml-local config prints the right one.",
             )
-        has_parent = "workspace" in params and not path.rstrip("/").lower().endswith(
-            f"/workspaces/{params['workspace'].lower()}"
-        )
-        if has_parent and self.service.store.get(ids.WORKSPACE.format(**params)) is None:
+        group = params.get("resource_group")
+        if group and group.lower() != self.service.settings.resource_group:
+            raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
+        workspace_id = ids.WORKSPACE.format(**params) if "workspace" in params else ""
+        is_below = unquote(path).strip("/").lower() != workspace_id.strip("/").lower()
+        if workspace_id and is_below and self.service.store.get(workspace_id) is None:
             raise missing_workspace(params)
 
 
@@ -183,14 +190,18 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
         message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only."
         return AzureError(501, "NotImplemented", message)
     after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
-    kinds = after_provider[0::2] if len(after_provider) % 2 == 0 else after_provider[0:-1:2] + after_provider[-1:]
-    unknown = [kind for kind in kinds if kind not in LACKING and kind not in SERVED_KINDS]
-    if unknown and len(after_provider) > 1 and unknown[0] == after_provider[0]:
+    kinds = after_provider[0::2]
+    if method == "POST" and len(kinds) * 2 > len(after_provider):
+        kinds.pop()  # an action, such as listKeys
+    unknown = next((kind for kind in kinds if kind not in LACKING and kind not in SERVED_KINDS), None)
+    if unknown:
+        version = query.get("api-version", "")
         return AzureError(
             404,
             "InvalidResourceType",
-            f"The resource type '{unknown[0]}' could not be found in the namespace '{ids.PROVIDER}' for api version "
-            f"'{query.get('api-version', '')}'.",
+            f"The resource type '{unknown}' could not be found in the namespace '{ids.PROVIDER}' for api version "
+            f"'{version}'.",
+            headers={"x-ms-failure-cause": "gateway"},
         )
     return AzureError(501, "NotImplemented", f"azureml-local lacks the operation {method} {path}.")
 
@@ -214,7 +225,9 @@ async def _json_body(request: Request) -> dict[str, Any]:
         return {}
     try:
         body = json.loads(received)
-    except ValueError as error:
+        if b"\\u" in received:
+            json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair is valid JSON, but no text
+    except (ValueError, RecursionError) as error:
         raise AzureError(
             400,
             "InvalidRequestContent",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids
+from azureml_local.arm import ids, shapes
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
@@ -85,8 +85,8 @@ async def get(request: ArmRequest) -> Response:
 @routes.route("PUT", DATASTORE)
 async def create_or_update(request: ArmRequest) -> Response:
     """Create or replace a datastore; its secret is taken out of the body and kept apart."""
-    name = request.params["datastore"]
-    require_asset_name(name, "Datastore")
+    request.require_shape(shapes.DATASTORE)
+    require_asset_name(request.params["datastore"], "Datastore")
     sent = request.properties()
     if sent.get("datastoreType") not in DATASTORE_TYPES:
         raise AzureError(
@@ -134,13 +134,14 @@ async def delete(request: ArmRequest) -> Response:
 @routes.route("POST", DATASTORE + "/listSecrets")
 async def list_secrets(request: ArmRequest) -> Response:
     """Return a datastore's secret; as a shared access signature where the caller asks for one that expires."""
+    request.require_shape(shapes.LIST_SECRETS)
     datastore = get_in(request.service, request.workspace_id, request.params["datastore"])
     secret = request.service.store.get_secret(datastore.id)
     if secret is None:
         raise FrontendError(400, "UserError", f"Datastore '{datastore.name}' has no credentials.")
     if request.body.get("expirableSecret") and secret.get("secretsType") == "AccountKey":
         hours = request.body.get("expireAfterHours") or 1
-        if not isinstance(hours, int) or not 0 < hours <= 24 * 7:
+        if not 0 < hours <= 24 * 7:
             raise AzureError(400, "BadArgument", f"expireAfterHours must be 1 to 168, not '{hours}'.")
         return JSONResponse(_as_sas(request.service, datastore, secret, hours))
     return JSONResponse(secret)

@@ -14,7 +14,7 @@ ENDPOINT = re.compile(r"^[a-zA-Z]([-a-zA-Z0-9]{1,30})[a-zA-Z0-9]$")
 
 def require_asset_name(name: str, what: str) -> None:
     """Raise 400 where ``name`` is none for an asset, or for an asset's version."""
-    if not ASSET.match(name):
+    if not ASSET.fullmatch(name):
         raise AzureError(
             400,
             "InvalidResourceName",
@@ -26,7 +26,7 @@ def require_asset_name(name: str, what: str) -> None:
 
 def require_endpoint_name(name: str, what: str) -> None:
     """Raise 400 where ``name`` is none for an endpoint, or for a deployment."""
-    if not ENDPOINT.match(name):
+    if not ENDPOINT.fullmatch(name):
         raise invalid_inference_request(
             f"{what} name '{name}' is invalid. It must have 3 to 32 characters, start with a letter, end with a letter "
             "or digit and hold only letters, digits and '-'."

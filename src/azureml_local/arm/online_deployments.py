@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import assets, codes, ids, online_endpoints
+from azureml_local.arm import assets, codes, ids, online_endpoints, shapes
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage_locations import locate
 from azureml_local.arm.store import Resource
-from azureml_local.engines.deployment_record import LOGS
 from azureml_local.engines.serving import ModelSource, ServingError, ServingSpec
 from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
 
@@ -83,6 +82,7 @@ async def get(request: ArmRequest) -> Response:
 @routes.route("PUT", DEPLOYMENT)
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create a deployment, or to replace it; the present one serves until the new one does."""
+    request.require_shape(shapes.ONLINE_DEPLOYMENT)
     service = request.service
     endpoint = online_endpoints.require(request)
     require_endpoint_name(request.params["deployment"], "Deployment")
@@ -108,12 +108,13 @@ async def create_or_update(request: ArmRequest) -> Response:
         "properties": _properties(request),
     }
     deployment = request.put(deployment_id, TYPE, endpoint.id, body)
-    return request.begun(201, "onlineDeployments/put", deployment, PREFIX, deployment.to_json())
+    return request.begun(201, "onlineDeployments/put", deployment, PREFIX)
 
 
 @routes.route("PATCH", DEPLOYMENT)
 async def update(request: ArmRequest) -> Response:
     """Change a deployment's tags, or begin to change how many instances it has."""
+    request.require_shape(shapes.ONLINE_DEPLOYMENT)
     deployment = _require(request)
     request.service.operations.require_idle(deployment.id)
     body = dict(deployment.body)
@@ -127,7 +128,7 @@ async def update(request: ArmRequest) -> Response:
     changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
     if not scales:
         return JSONResponse(changed.to_json())
-    return request.begun(202, "onlineDeployments/put", changed, PREFIX, None)
+    return request.begun(202, "onlineDeployments/put", changed, PREFIX, lambda _: None)
 
 
 @routes.route("DELETE", DEPLOYMENT)
@@ -146,24 +147,18 @@ async def delete(request: ArmRequest) -> Response:
             )
     deleting = deployment.with_properties(provisioningState="Deleting")
     request.service.store.save(deleting)
-    return request.begun(202, "onlineDeployments/delete", deleting, PREFIX, None, at_results=True)
+    return request.begun(202, "onlineDeployments/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
 @routes.route("POST", DEPLOYMENT + "/getLogs")
 async def get_logs(request: ArmRequest) -> Response:
     """Return the last lines of a container's log, also after the deployment failed."""
+    request.require_shape(shapes.GET_LOGS)
     deployment = _require(request)
     container = request.body.get("containerType") or "InferenceServer"
-    if not isinstance(container, str) or container.lower() not in LOGS:
-        raise AzureError(
-            400,
-            "BadArgument",
-            f"containerType is '{container}'; it must be InferenceServer or StorageInitializer.",
-            target="containerType",
-        )
     tail = request.body.get("tail")
     tail = DEFAULT_TAIL if tail is None else tail
-    if isinstance(tail, bool) or not isinstance(tail, int) or not 0 < tail <= LONGEST_TAIL:
+    if not 0 < tail <= LONGEST_TAIL:
         raise AzureError(400, "BadArgument", f"tail is {tail}; it must be 1 to {LONGEST_TAIL} lines.", target="tail")
     record = request.service.serving.latest_attempt(deployment.id)
     content = record.text(container.lower(), tail) if record else ""
@@ -183,8 +178,9 @@ def _endpoint_id(deployment: Resource) -> str:
 
 
 def _capacity(request: ArmRequest) -> int:
-    capacity = (request.body.get("sku") or {}).get("capacity", 1)
-    if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
+    asked = (request.body.get("sku") or {}).get("capacity")
+    capacity: int = 1 if asked is None else asked
+    if capacity < 1:
         raise invalid_inference_request(f"sku.capacity is {capacity}; a deployment needs 1 instance or more.")
     return capacity
 
@@ -261,7 +257,7 @@ def _require_request_settings(settings: Mapping[str, Any]) -> None:
             f"requestSettings.requestTimeout is {settings['requestTimeout']}; it must be at most {LONGEST_REQUEST} s."
         )
     concurrent = settings["maxConcurrentRequestsPerInstance"]
-    if isinstance(concurrent, bool) or not isinstance(concurrent, int) or concurrent < 1:
+    if concurrent < 1:
         raise invalid_inference_request(
             f"requestSettings.maxConcurrentRequestsPerInstance is {concurrent}; it must be 1 or more."
         )
@@ -286,7 +282,7 @@ def _probe(sent: Mapping[str, Any], name: str) -> dict[str, Any]:
     for key in ("timeout", "period", "initialDelay"):
         _duration(probe[key], f"{name}.{key}")
     for key in ("failureThreshold", "successThreshold"):
-        if isinstance(probe[key], bool) or not isinstance(probe[key], int) or probe[key] < 1:
+        if probe[key] < 1:
             raise invalid_inference_request(f"{name}.{key} is {probe[key]}; it must be 1 or more.")
     return probe
 

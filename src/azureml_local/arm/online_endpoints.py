@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids
+from azureml_local.arm import ids, shapes
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
@@ -88,6 +88,7 @@ async def get(request: ArmRequest) -> Response:
 @routes.route("PUT", ENDPOINT)
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create an endpoint or to change it; the answer to a change shows the traffic as it was."""
+    request.require_shape(shapes.ONLINE_ENDPOINT)
     service = request.service
     name = request.params["endpoint"]
     require_endpoint_name(name, "Endpoint")
@@ -109,15 +110,18 @@ async def create_or_update(request: ArmRequest) -> Response:
         if known is None:
             keys = {key: _new_key() for key in KEY_NAMES.values()} | _given_keys(request)
             service.store.put_secret(endpoint_id, keys)
-    answer = endpoint.to_json()
-    if known:
-        answer["properties"] = {**answer["properties"], "traffic": known.properties["traffic"]}
+    former_traffic = known.properties["traffic"] if known else properties["traffic"]
+
+    def answer(begun: Resource) -> dict[str, Any]:
+        return begun.with_properties(traffic=former_traffic).to_json()
+
     return request.begun(201, "onlineEndpoints/put", endpoint, PREFIX, answer)
 
 
 @routes.route("PATCH", ENDPOINT)
 async def update(request: ArmRequest) -> Response:
     """Change an endpoint's tags or identity."""
+    request.require_shape(shapes.ONLINE_ENDPOINT)
     endpoint = require(request)
     body = dict(endpoint.body)
     if request.body.get("tags") is not None:
@@ -138,7 +142,7 @@ async def delete(request: ArmRequest) -> Response:
         request.service.operations.require_idle(deployment.id)
     deleting = endpoint.with_properties(provisioningState="Deleting")
     request.service.store.save(deleting)
-    return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, None, at_results=True)
+    return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
 @routes.route("POST", ENDPOINT + "/listKeys")
@@ -151,9 +155,10 @@ async def list_keys(request: ArmRequest) -> Response:
 @routes.route("POST", ENDPOINT + "/regenerateKeys")
 async def regenerate_keys(request: ArmRequest) -> Response:
     """Replace one key by a new one, or by the one that is given; the old one is dead when this answers."""
+    request.require_shape(shapes.REGENERATE_KEYS)
     endpoint = _require_keys(request)
-    asked = request.body.get("keyType")
-    if not isinstance(asked, str) or asked.lower() not in KEY_NAMES:
+    asked = request.body.get("keyType") or ""
+    if asked.lower() not in KEY_NAMES:
         raise AzureError(
             400, "BadArgument", f"keyType is '{asked}'; it must be Primary or Secondary.", target="keyType"
         )
@@ -208,14 +213,14 @@ def _deployment_names(request: ArmRequest) -> set[str]:
     return {deployment.name for deployment in request.service.store.children(DEPLOYMENT_TYPE, endpoint_id)}
 
 
-def _require_traffic(traffic: Any, deployments: set[str]) -> None:
+def _require_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
     _require_shares(traffic, deployments, "traffic")
     total = sum(traffic.values())
     if total not in (0, 100):
         raise invalid_inference_request(f"The traffic of all deployments must add up to 0 or 100, not {total}.")
 
 
-def _require_mirror(mirror: Any, deployments: set[str]) -> None:
+def _require_mirror(mirror: Mapping[str, int], deployments: set[str]) -> None:
     _require_shares(mirror, deployments, "mirrorTraffic")
     if len(mirror) > 1 or sum(mirror.values()) > LARGEST_MIRROR:
         raise invalid_inference_request(
@@ -223,16 +228,14 @@ def _require_mirror(mirror: Any, deployments: set[str]) -> None:
         )
 
 
-def _require_shares(shares: Any, deployments: set[str], what: str) -> None:
-    if not isinstance(shares, Mapping):
-        raise invalid_inference_request(f"{what} must be an object of deployment names and percentages.")
+def _require_shares(shares: Mapping[str, int | None], deployments: set[str], what: str) -> None:
     for name, share in shares.items():
         if name not in deployments:
             known = ", ".join(sorted(deployments)) or "none"
             raise invalid_inference_request(
                 f"{what} names the deployment '{name}', which does not exist. Deployments of this endpoint: {known}."
             )
-        if isinstance(share, bool) or not isinstance(share, int) or not 0 <= share <= 100:
+        if share is None or not 0 <= share <= 100:
             raise invalid_inference_request(f"{what} of '{name}' is {share}; it must be a whole number from 0 to 100.")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -56,21 +55,11 @@ class Operations:
                 target=name,
             )
 
-    def begin(self, kind: str, resource: Resource, prefix: str, workspace_guid: str) -> str:
-        """Start an operation on a stored resource and return the operation's id.
-
-        Args:
-            kind: a registered kind.
-            resource: what it works on.
-            prefix: two letters that Azure puts before the id, e.g. ``od`` for an online deployment.
-            workspace_guid: the workspace's guid, part of the id on Azure.
-        """
-        operation = StoredOperation(
-            f"{prefix}:{workspace_guid}:{uuid.uuid4()}", kind, resource.key, "InProgress", None, timestamp(), None
-        )
+    def begin(self, kind: str, resource: Resource, operation_id: str) -> None:
+        """Start an operation of a registered kind on a stored resource."""
+        operation = StoredOperation(operation_id, kind, resource.key, "InProgress", None, timestamp(), None)
         self._store.put_operation(operation)
         self._start(operation, resource)
-        return operation.id
 
     def resume(self) -> None:
         """Start again what an earlier process left unfinished."""

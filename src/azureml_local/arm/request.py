@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import urllib.parse
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids
+from azureml_local.arm import ids, shapes
 from azureml_local.arm.operations import POLL_AFTER_MS
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError
@@ -63,6 +64,10 @@ class ArmRequest:
             )
         return properties
 
+    def require_shape(self, shape: Mapping[str, Any]) -> None:
+        """Raise 400 unless the body has a shape of :mod:`azureml_local.arm.shapes`."""
+        shapes.require(self.body, shape)
+
     def put(self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any]) -> Resource:
         """Create or replace a resource on behalf of the caller."""
         return self.service.store.put(resource_id, resource_type, parent_id, body, self.principal.object_id)
@@ -71,11 +76,11 @@ class ArmRequest:
         """Return one page of ``resources``, with ``nextLink`` where more follow (``$skip``, ``$top``)."""
         everything = list(resources)
         start = self._whole_number("$skip", 0)
-        asked = self._whole_number("$top", 0)
-        end = start + min(asked or PAGE_SIZE, PAGE_SIZE)
+        asked = self._whole_number("$top", len(everything))
+        end = start + min(asked, PAGE_SIZE)
         answer: dict[str, Any] = {"value": [resource.to_json() for resource in everything[start:end]]}
-        if end < len(everything) and not asked:
-            answer["nextLink"] = self.url({"$skip": str(end)})
+        if end < len(everything) and asked > PAGE_SIZE:
+            answer["nextLink"] = self.url({"$skip": str(end), "$top": str(asked - PAGE_SIZE)})
         return JSONResponse(answer)
 
     def url(self, changes: Mapping[str, str]) -> str:
@@ -84,30 +89,43 @@ class ArmRequest:
         return f"{ARM_HOST}{urllib.parse.quote(self.path)}?{query}"
 
     def begun(
-        self, status: int, kind: str, resource: Resource, prefix: str, body: Any, *, at_results: bool = False
+        self,
+        status: int,
+        kind: str,
+        resource: Resource,
+        prefix: str,
+        answer: Callable[[Resource], Any] = Resource.to_json,
+        *,
+        at_results: bool = False,
     ) -> Response:
         """Begin an operation on ``resource`` and answer that it has begun.
 
         Args:
             status: 201 or 202.
             kind: what is done; a registered kind of operation.
-            resource: what it is done to.
+            resource: what it is done to; it is given the operation's address, as on Azure.
             prefix: what Azure puts before the operation's id.
-            body: the answer's JSON.
+            answer: makes the answer's JSON of the resource.
             at_results: ``Location`` leads to the operation's result rather than to the resource.
         """
         workspace = self.workspace()
-        operation_id = self.service.operations.begin(kind, resource, prefix, workspace.properties["workspaceId"])
+        operation_id = f"{prefix}:{workspace.properties['workspaceId']}:{uuid.uuid4()}"
         locations = ids.LOCATION.format(subscription=self.params["subscription"], location=workspace.body["location"])
         query = f"?api-version={self.query.get('api-version', '')}"
+        status_url = f"{ARM_HOST}{locations}/mfeOperationsStatus/{operation_id}{query}"
+        resource = resource.with_properties(
+            properties={**(resource.properties.get("properties") or {}), "AzureAsyncOperationUri": status_url}
+        )
+        self.service.store.save(resource)
+        self.service.operations.begin(kind, resource, operation_id)
         location = f"{locations}/mfeOperationResults/{operation_id}" if at_results else resource.id
         headers = {
-            "Azure-AsyncOperation": f"{ARM_HOST}{locations}/mfeOperationsStatus/{operation_id}{query}",
+            "Azure-AsyncOperation": status_url,
             "Location": f"{ARM_HOST}{location}{query}",
             "x-ms-async-operation-timeout": "PT30M",
             "x-ms-retry-after-ms": str(POLL_AFTER_MS),
         }
-        return JSONResponse(body, status, headers=headers)
+        return JSONResponse(answer(resource), status, headers=headers)
 
     def _whole_number(self, name: str, default: int) -> int:
         text = self.query.get(name, str(default))

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, workspaces
+from azureml_local.arm import ids, shapes, workspaces
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.http.errors import AzureError
 
@@ -19,7 +19,7 @@ DEPLOYMENT = ids.RESOURCE_GROUP + "/providers/Microsoft.Resources/deployments/{d
 @routes.route("GET", ids.RESOURCE_GROUP)
 async def get(request: ArmRequest) -> Response:
     """Return the installation's resource group."""
-    group = _require_group(request)
+    group = request.service.settings.resource_group
     return JSONResponse(
         {
             "id": f"/subscriptions/{request.params['subscription']}/resourceGroups/{group}",
@@ -39,9 +39,9 @@ async def deploy_template(request: ArmRequest) -> Response:
     Only the template's ``parameters`` are read: the SDK's own template creates a workspace and what it needs, and
     azureml-local is no general template engine.
     """
-    _require_group(request)
+    request.require_shape(shapes.TEMPLATE_DEPLOYMENT)
     parameters = request.properties().get("parameters") or {}
-    values = {name: parameter.get("value") for name, parameter in parameters.items() if isinstance(parameter, dict)}
+    values = {name: (parameter or {}).get("value") for name, parameter in parameters.items()}
     name = values.get("workspaceName")
     if not isinstance(name, str) or not name:
         raise AzureError(
@@ -84,11 +84,3 @@ def _deployment(request: ArmRequest, parameters: dict[str, Any]) -> dict[str, An
             "correlationId": str(uuid.uuid4()),
         },
     }
-
-
-def _require_group(request: ArmRequest) -> str:
-    group = request.service.settings.resource_group
-    asked = request.params["resource_group"]
-    if asked.lower() != group:
-        raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{asked}' could not be found.")
-    return group

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import datastores, ids, online_endpoints
+from azureml_local.arm import datastores, ids, online_endpoints, shapes
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError
@@ -48,7 +48,7 @@ async def provision(
         AzureError: 400 where the name breaks Azure's rules.
     """
     name = resource_id.rpartition("/")[2]
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         raise AzureError(
             400,
             "ValidationError",
@@ -87,7 +87,8 @@ async def provision(
     }
     with service.store.transaction():
         workspace = service.store.put(resource_id, TYPE, group, body, principal)
-        datastores.add_defaults(service, workspace, principal)
+        if known is None:
+            datastores.add_defaults(service, workspace, principal)
     return workspace
 
 
@@ -113,6 +114,7 @@ async def get(request: ArmRequest) -> Response:
 @routes.route("PUT", ids.WORKSPACE)
 async def create_or_update(request: ArmRequest) -> Response:
     """Create a workspace; 201 where it is new, 200 where it existed."""
+    request.require_shape(shapes.WORKSPACE)
     is_new = request.service.store.get(request.workspace_id) is None
     sent = request.body.get("properties") or {}
     workspace = await provision(
@@ -130,10 +132,11 @@ async def create_or_update(request: ArmRequest) -> Response:
 @routes.route("PATCH", ids.WORKSPACE)
 async def update(request: ArmRequest) -> Response:
     """Change a workspace's tags, names and settings."""
+    request.require_shape(shapes.WORKSPACE)
     workspace = request.workspace()
     sent = request.body.get("properties") or {}
     properties = workspace.properties | {name: sent[name] for name in PATCHABLE if sent.get(name) is not None}
-    body = {**workspace.body, "tags": request.body.get("tags", workspace.body["tags"]), "properties": properties}
+    body = {**workspace.body, "tags": request.body.get("tags") or workspace.body["tags"], "properties": properties}
     group = ids.RESOURCE_GROUP.format(**request.params)
     return JSONResponse(request.put(workspace.id, TYPE, group, body).to_json())
 

@@ -8,9 +8,11 @@ written against ASGI itself, because it is what stands between a client and the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import random
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -21,15 +23,19 @@ from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE
 from azureml_local.arm.store import Store
 from azureml_local.engines.inference_server import ReplicaSet
 from azureml_local.engines.serving import Serving
-from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
+from azureml_local.http.upstream import HOP_BY_HOP, BodyTooLargeError, Headers, UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, TokenService
 
 # https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#azure-machine-learning-online-endpoints-and-batch-endpoints
 LARGEST_PAYLOAD = 10 * 1024 * 1024
 DEPLOYMENT_HEADER = b"azureml-model-deployment"
+CLIENT_ID_HEADER = b"x-ms-client-request-id"
+# https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#request-tracing
+NOT_IN_CLIENT_ID = re.compile(rb"[^A-Za-z0-9_-]")
+LONGEST_CLIENT_ID = 40
 # The router overwrites the request's id, and the key is none of the model's business.
-NOT_PASSED_ON = HOP_BY_HOP | {b"authorization", b"x-request-id", DEPLOYMENT_HEADER}
+NOT_PASSED_ON = HOP_BY_HOP | {b"authorization", b"x-request-id", DEPLOYMENT_HEADER, CLIENT_ID_HEADER}
 NOT_RETURNED = HOP_BY_HOP | {b"server", b"x-request-id"}
 
 
@@ -42,10 +48,31 @@ class Route:
     deployments: frozenset[str]
     names: tuple[str, ...]  # the deployments with traffic, and their shares
     shares: tuple[int, ...]
+    mirror: str | None  # the deployment that gets copies of requests, and of how many percent
+    mirror_share: int
 
     def choose(self) -> str | None:
         """Return a deployment by its share of the traffic; None where no deployment has any."""
         return random.choices(self.names, self.shares)[0] if self.names else None  # noqa: S311 - not for secrets
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """A request as the model gets it."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """The model's answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
 
 
 class RefusalError(Exception):
@@ -67,6 +94,7 @@ class ScoringRouter:
         self._tokens = tokens
         self._routes: dict[str, Route] = {}
         self._hosts: dict[str, str] = {}  # an endpoint's key -> its host, to forget it by
+        self._mirroring: set[asyncio.Task[None]] = set()
 
     def load(self) -> None:
         """Learn every endpoint of the store."""
@@ -96,6 +124,7 @@ class ScoringRouter:
             frozenset(deployment.name for deployment in self._store.children(DEPLOYMENT_TYPE, endpoint.id)),
             tuple(traffic),
             tuple(traffic.values()),
+            *next(iter(endpoint.properties["mirrorTraffic"].items()), (None, 0)),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,17 +153,27 @@ class ScoringRouter:
             raise RefusalError(404, _message(f"There is no online endpoint at {name}."))
         self._authenticate(route, found.get(b"authorization", b""))
         deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
-        replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
-        if replicas is None:
-            raise RefusalError(404, _message(f"The deployment '{deployment}' does not serve."))
         body = await _payload(found, receive)
         target = scope["raw_path"].decode("ascii")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("ascii")
-        passed_on = [pair for pair in headers if pair[0] not in NOT_PASSED_ON]
-        passed_on.append((b"x-request-id", request_id))
+        call = ModelCall(scope["method"], target, _passed_on(headers, request_id), body)
         extra = [(DEPLOYMENT_HEADER, deployment.encode()), (b"x-request-id", request_id)]
-        await _ask_model(replicas, scope["method"], target, passed_on, body, extra, send)
+        if route.mirror and random.randrange(100) < route.mirror_share:  # noqa: S311 - not for secrets
+            self._mirror(f"{route.endpoint_id}/deployments/{route.mirror}", call)
+        replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
+        await _answer(await _ask_model(replicas, call, extra), extra, send)
+
+    def _mirror(self, deployment_id: str, call: ModelCall) -> None:
+        """Send a copy of a request to another deployment, and drop its answer, whatever it is."""
+
+        async def ask() -> None:
+            with contextlib.suppress(RefusalError):
+                await _ask_model(self._serving.replicas(deployment_id), call, [])
+
+        task = asyncio.get_running_loop().create_task(ask())
+        self._mirroring.add(task)
+        task.add_done_callback(self._mirroring.discard)
 
     def _authenticate(self, route: Route, authorization: bytes) -> None:
         """Raise 401 unless the caller shows one of the endpoint's keys, or a token for Azure ML."""
@@ -181,33 +220,49 @@ async def _payload(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     )
 
 
-async def _ask_model(
-    replicas: ReplicaSet, method: str, target: str, headers: Headers, body: bytes, extra: Headers, send: Send
-) -> None:
-    instance = replicas.least_busy()
-    if instance is None:
+def _passed_on(headers: Headers, request_id: bytes) -> Headers:
+    """Return the headers for the model; the client's own request id is cleaned and cut as Azure's router does."""
+    passed_on = [pair for pair in headers if pair[0] not in NOT_PASSED_ON]
+    passed_on.append((b"x-request-id", request_id))
+    client_id = next((value for name, value in headers if name == CLIENT_ID_HEADER), None)
+    if client_id is not None:
+        passed_on.append((CLIENT_ID_HEADER, NOT_IN_CLIENT_ID.sub(b"", client_id)[:LONGEST_CLIENT_ID]))
+    return passed_on
+
+
+async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Headers) -> ModelAnswer:
+    """Pass a request to the least busy instance. Raises RefusalError where none answers."""
+    instance = replicas.least_busy() if replicas else None
+    if replicas is None or instance is None:  # starting, or being replaced
         raise RefusalError(424, "", [*extra, *_model_error(b"503", b"model_not_ready")])
     if replicas.in_flight >= replicas.most_in_flight:
         raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")])
     instance.in_flight += 1
     try:
         async with asyncio.timeout(replicas.plan.request_timeout):
-            with await instance.upstream.send(method, target, headers, body) as response:
-                content = await response.read()
+            with await instance.upstream.send(call.method, call.target, call.headers, call.body) as response:
+                return ModelAnswer(response.status, response.headers, await response.read(LARGEST_PAYLOAD))
     except TimeoutError as error:
         seconds = replicas.plan.request_timeout
         raise RefusalError(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error
+    except BodyTooLargeError as error:
+        too_large = _message("Response payload too large.")
+        raise RefusalError(424, too_large, [*extra, *_model_error(b"413", b"model_error")]) from error
     except UpstreamError as error:
         raise RefusalError(424, "", [*extra, *_model_error(b"502", b"model_error")]) from error
     finally:
         instance.in_flight -= 1
-    returned = [pair for pair in response.headers if pair[0] not in NOT_RETURNED] + extra
-    status = response.status
+
+
+async def _answer(answer: ModelAnswer, extra: Headers, send: Send) -> None:
+    """Return the model's answer: 200 as it is, anything else as 424 with the model's own status in a header."""
+    headers = [pair for pair in answer.headers if pair[0] not in NOT_RETURNED] + extra
+    status = answer.status
     if status != 200:
-        returned += _model_error(b"%d" % status, b"model_error")
+        headers += _model_error(b"%d" % status, b"model_error")
         status = 424
-    await send({"type": "http.response.start", "status": status, "headers": returned})
-    await send({"type": "http.response.body", "body": content})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 def _model_error(status: bytes, reason: bytes) -> Headers:

@@ -52,6 +52,11 @@ class StorageApp:
         body = _request_body(receive) if has_body else b""
         try:
             with await self._blobs.upstream.send(scope["method"], target, headers, body) as response:
+                if response.status == 403 and response.header(b"x-ms-error-code") == b"AuthorizationFailure":
+                    # Azurite's word for whatever is wrong with a signature; Azure's is another.
+                    refusal = _error(403, "AuthenticationFailed", "Server failed to authenticate the request.")
+                    await refusal(scope, receive, send)
+                    return
                 kept = [(name, value) for name, value in response.headers if name not in HOP_BY_HOP]
                 await send({"type": "http.response.start", "status": response.status, "headers": kept})
                 async for piece in response.chunks():

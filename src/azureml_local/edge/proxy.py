@@ -16,10 +16,10 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from azureml_local.edge import hosts
+from azureml_local.edge.http_protocol import HttpProtocol
 from azureml_local.edge.tls import Authority
 
 logger = logging.getLogger(__name__)
@@ -50,9 +50,9 @@ class Edge:
         """Listen on ``address``; port 0 takes a free one. Raises OSError where the port is taken."""
         return await asyncio.get_running_loop().create_server(lambda: FirstBytes(self), address, port, backlog=512)
 
-    def http_protocol(self, application: str) -> HttpToolsProtocol:
+    def http_protocol(self, application: str) -> HttpProtocol:
         """Return a protocol that speaks HTTP to ``application``."""
-        return HttpToolsProtocol(self._configs[application], self.state, {})
+        return HttpProtocol(self._configs[application], self.state, {})
 
     def spawn(self, coroutine: Any) -> None:
         """Run ``coroutine`` beside the event loop, and keep it from being collected before it ends."""
@@ -222,6 +222,7 @@ def _http_config(application: Any) -> Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody stands before the edge whose X-Forwarded headers could be believed
         timeout_keep_alive=KEEP_ALIVE,
         interface="asgi3",
     )

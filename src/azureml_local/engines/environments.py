@@ -102,7 +102,10 @@ def _conda_requirements(conda: Mapping[str, Any]) -> Iterator[Requirement]:
 def _from_conda(entry: str) -> str:
     """Return a conda match specification as a pip requirement: ``numpy=1.23`` is ``numpy==1.23.*``."""
     entry = entry.rpartition("::")[2].strip()
-    name, operator, version = (part.strip() for part in re.match(r"([\w.\-]+)\s*([<>=!~]*)(.*)", entry).groups())  # type: ignore[union-attr]
+    parts = re.match(r"([\w.\-]+)\s*([<>=!~]*)(.*)", entry)
+    if parts is None:
+        raise EnvironmentBuildError(f"The conda file has a dependency that is no package: {entry!r}.")
+    name, operator, version = (part.strip() for part in parts.groups())
     name = PIP_NAMES.get(name.lower(), name)
     if operator == "=":
         version = version.partition("=")[0]

@@ -31,6 +31,10 @@ class UpstreamError(Exception):
     """The engine could not be reached, or broke off before its response was complete."""
 
 
+class BodyTooLargeError(UpstreamError):
+    """The response is larger than the reader takes."""
+
+
 @dataclass(frozen=True)
 class Address:
     """Where an engine listens: a TCP port on loopback, or a Unix socket."""
@@ -124,9 +128,14 @@ class UpstreamResponse:
         """Return a header's value; ``name`` in lower case."""
         return next((value for key, value in self.headers if key == name), None)
 
-    async def read(self) -> bytes:
-        """Return the whole body. Raises UpstreamError where it breaks off."""
-        return await self._connection.read_all()
+    async def read(self, largest: int | None = None) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            BodyTooLargeError: it has more than ``largest`` bytes.
+            UpstreamError: it breaks off.
+        """
+        return await self._connection.read_all(largest)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises UpstreamError where it breaks off."""
@@ -150,7 +159,8 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: Headers = []
-        self.is_reusable = False
+        self._keeps_alive = False
+        self._is_sent = False
         self._head_complete = False
         self._complete = False
         self._failure: UpstreamError | None = None
@@ -158,6 +168,11 @@ class _Connection(asyncio.Protocol):
         self._buffered = 0
         self._head_size = 0
         self._is_head_request = False
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether both request and response are complete, and the server keeps the connection."""
+        return self._is_sent and self._complete and self._keeps_alive and not self.is_closed
 
     def abort(self) -> None:
         """Close at once."""
@@ -175,6 +190,7 @@ class _Connection(asyncio.Protocol):
         if isinstance(body, bytes):
             lines.append(b"content-length: %d" % len(body))
             self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+            self._is_sent = True
             return
         declared = next((value for name, value in headers if name == b"content-length"), None)
         lines.append(b"content-length: " + declared if declared else b"transfer-encoding: chunked")
@@ -186,16 +202,20 @@ class _Connection(asyncio.Protocol):
             await self._writable.wait()
         if not declared:
             self.transport.write(b"0\r\n\r\n")
+        self._is_sent = True
 
     async def head_received(self) -> None:
         while not self._head_complete:
             await self._progress()
 
-    async def read_all(self) -> bytes:
-        while not self._complete:
+    async def read_all(self, largest: int | None) -> bytes:
+        while True:
+            if largest is not None and self._buffered > largest:
+                raise BodyTooLargeError(f"the engine's response is larger than {largest} bytes")
+            if self._complete:
+                return b"".join(self._body)
             self.transport.resume_reading()
             await self._progress()
-        return b"".join(self._body)
 
     async def read_chunks(self) -> AsyncIterator[bytes]:
         while True:
@@ -247,7 +267,6 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
-        self.is_reusable = False
         self._writable.set()
         ends_here = self._head_complete and not self._complete and self._has_no_length()
         if ends_here:
@@ -282,4 +301,4 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._head_complete:
             self._complete = True
-            self.is_reusable = self._parser.should_keep_alive() and not self.is_closed
+            self._keeps_alive = self._parser.should_keep_alive()

@@ -119,7 +119,7 @@ class Entra:
         if tenant.lower() not in (self.settings.tenant_id, *TENANT_ALIASES):
             raise EntraError(
                 400,
-                "invalid_tenant" if _is_guid(tenant) else "invalid_request",
+                "invalid_tenant",
                 90002,
                 f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into "
                 "the correct cloud. azureml-local env prints the right one.",
@@ -138,8 +138,8 @@ class Entra:
             raise EntraError(
                 401,
                 "invalid_client",
-                7000218,
-                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+                7000216,
+                "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
             )
         if not hmac.compare_digest(secret.encode(), self.settings.client_secret.encode()):
             raise EntraError(
@@ -152,7 +152,11 @@ class Entra:
         return Principal(self.settings.client_id, self.settings.client_object_id)
 
     def _audience(self, form: Mapping[str, str]) -> str:
-        scope = form.get("scope", "")
+        scope = form.get("scope")
+        if not scope:
+            raise EntraError(
+                400, "invalid_request", 900144, "The request body must contain the following parameter: 'scope'."
+            )
         if not scope.endswith("/.default") or " " in scope:
             raise EntraError(
                 400,
@@ -197,14 +201,6 @@ def _client_credentials(request: Request, form: Mapping[str, str]) -> tuple[str,
             400, "invalid_request", 900144, "The request body must contain the following parameter: 'client_id'."
         )
     return form["client_id"], form.get("client_secret", "")
-
-
-def _is_guid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 async def _refusal(_: Request, error: Exception) -> Response:

@@ -20,7 +20,7 @@ def run(raw):
     if "status" in asked:
         return AMLResponse({"said": "this"}, asked["status"], json_str=True)
     if "wait_for" in asked:
-        while not os.path.exists(asked["wait_for"]):
+        while not Path(asked["wait_for"]).exists():
             time.sleep(0.01)
     if "bytes" in asked:
         return "x" * asked["bytes"]

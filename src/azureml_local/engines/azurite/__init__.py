@@ -93,7 +93,8 @@ class Azurite:
             await asyncio.gather(self._supervisor, return_exceptions=True)
 
     async def _launch(self) -> GuardedProcess:
-        command = [str(_node_folder() / "bin" / "node"), str(MAIN), "--blobHost", "127.0.0.1", "--blobPort", "0"]
+        command = [str(_node_folder() / "bin" / "node"), "--require", str(HERE / "without_telemetry.cjs"), str(MAIN)]
+        command += ["--blobHost", "127.0.0.1", "--blobPort", "0"]
         # Today's clients send a newer API version than any Azurite knows.
         command += ["--location", str(self._folder), "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
         process = await GuardedProcess.start(

@@ -1,0 +1,162 @@
+"""azureml_local.client_environment: what a user has set stays in force (design.md, connect(): "merging an existing CA
+bundle and upstream proxy"). Variables:
+https://requests.readthedocs.io/en/latest/user/advanced/#ssl-cert-verification,
+https://docs.python.org/3/library/urllib.request.html (NO_PROXY), https://curl.se/docs/manpage.html."""
+
+import datetime
+import os
+import shlex
+import ssl
+import stat
+import subprocess
+from pathlib import Path
+
+import certifi
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from azureml_local import client_environment, daemon
+from azureml_local.edge.tls import Authority
+from azureml_local.home import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / "h")
+    made.tls.mkdir(parents=True)
+    Authority(made.tls, ("a.example",))
+    return made
+
+
+@pytest.fixture
+def companys(tmp_path: Path) -> Path:
+    """A bundle with an authority that no other bundle has."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the company")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "company.pem"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM).rstrip(b"\n"))  # no newline at its end
+    return path
+
+
+def authorities(bundle: str) -> set[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(bundle)
+    names = set()
+    for certificate in context.get_ca_certs():
+        subject = {key: value for ((key, value),) in certificate["subject"]}  # type: ignore[misc, union-attr]
+        names.add(str(subject.get("commonName")))
+    return names
+
+
+OURS = "azureml-local (this machine only)"
+
+
+def test_public_authorities_and_ours(home: Home) -> None:
+    found = authorities(client_environment.network(1, home, {})["REQUESTS_CA_BUNDLE"])
+    assert found == authorities(certifi.where()) | {OURS}
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"])
+def test_users_bundle_stays_trusted(variable: str, home: Home, companys: Path) -> None:
+    variables = client_environment.network(1, home, {variable: str(companys)})
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"):
+        assert {"the company", OURS} <= authorities(variables[name])
+
+
+def test_bundle_that_is_not_there_is_no_reason_to_fail(home: Home, tmp_path: Path) -> None:
+    variables = client_environment.network(1, home, {"REQUESTS_CA_BUNDLE": str(tmp_path / "absent")})
+    assert OURS in authorities(variables["REQUESTS_CA_BUNDLE"])
+
+
+def test_users_bundle_stays_trusted_when_the_variables_are_set_again(home: Home, companys: Path) -> None:
+    """A second ``eval "$(azureml-local env)"`` in the same shell."""
+    first = client_environment.network(1, home, {"REQUESTS_CA_BUNDLE": str(companys)})
+    second = client_environment.network(1, home, first)
+    assert "the company" in authorities(second["REQUESTS_CA_BUNDLE"])
+
+
+def test_users_bundle_stays_trusted_when_others_ask(home: Home, companys: Path) -> None:
+    """The service itself asks for each deployment's variables, from an environment without the company's bundle; a
+    shell that was set up before goes on reading the file that it was given."""
+    mine = client_environment.network(1, home, {"REQUESTS_CA_BUNDLE": str(companys)})
+    client_environment.network(1, home, {})
+    assert "the company" in authorities(mine["REQUESTS_CA_BUNDLE"])
+
+
+def test_hosts_without_proxy_stay_without(home: Home) -> None:
+    variables = client_environment.network(1, home, {"NO_PROXY": "corp.example, 10.0.0.0/8,localhost"})
+    names = [name.strip() for name in variables["NO_PROXY"].split(",")]
+    assert names[:2] == ["corp.example", "10.0.0.0/8"]
+    assert set(names) >= {"localhost", "127.0.0.1", "::1"}
+    assert len(names) == len(set(names))
+    assert variables["no_proxy"] == variables["NO_PROXY"]
+    assert client_environment.network(1, home, {"no_proxy": "a"})["NO_PROXY"].startswith("a,")
+    again = client_environment.network(1, home, variables)
+    assert again["NO_PROXY"] == variables["NO_PROXY"]
+
+
+def test_both_cases_lead_to_the_service(home: Home) -> None:
+    variables = client_environment.network(4321, home, {})
+    assert variables["HTTPS_PROXY"] == variables["https_proxy"] == "http://127.0.0.1:4321"
+    assert client_environment.is_set(variables)
+    assert not client_environment.is_set({"HTTPS_PROXY": "http://proxy.corp:80"})
+    assert not client_environment.is_set({**variables, "HTTPS_PROXY": "http://proxy.corp:80"})
+
+
+def test_secrets_are_for_users_and_not_for_deployments(tmp_path: Path) -> None:
+    home = Home(tmp_path / "h")
+    settings = home.create()
+    Authority(home.tls, ("a.example",))
+    assert client_environment.complete(settings, 1, home, {})["AZURE_CLIENT_SECRET"] == settings.client_secret
+    assert settings.client_secret not in str(client_environment.network(1, home, {}))
+    assert stat.S_IMODE((home.tls / "ca-bundle.pem").stat().st_mode) == 0o600
+
+
+def test_shell_lines_survive_any_value() -> None:
+    value = "a 'b' \"c\" $HOME `id`\nd;e"
+    lines = client_environment.as_shell({"VALUE": value})
+    finished = subprocess.run(
+        ["/bin/sh", "-c", f'{lines}\nprintf %s "$VALUE"'], capture_output=True, text=True, check=True, timeout=10
+    )
+    assert finished.stdout == value
+    assert shlex.split(lines)[0] == "export"
+
+
+# --- the user's own proxy (daemon) ---
+
+
+def test_users_own_proxy() -> None:
+    """The lower-case name first, as Python's urllib and curl do."""
+    assert daemon._users_own_proxy({}) is None
+    assert daemon._users_own_proxy({"HTTPS_PROXY": "http://p:1"}) == "http://p:1"
+    assert daemon._users_own_proxy({"HTTPS_PROXY": "http://p:1", "https_proxy": "http://q:2"}) == "http://q:2"
+    assert daemon._users_own_proxy({"HTTPS_PROXY": ""}) is None
+
+
+def test_service_started_from_an_environment_of_ours_does_not_ask_itself(home: Home) -> None:
+    variables = client_environment.network(1, home, {})
+    assert daemon._users_own_proxy(variables) is None
+    lower_only = {name: value for name, value in variables.items() if name != "HTTPS_PROXY"}
+    assert daemon._users_own_proxy(lower_only) is None
+
+
+def test_users_own_proxy_is_still_known_after_a_restart_from_such_an_environment(home: Home) -> None:
+    """``eval "$(azureml-local env)"; azureml-local stop; azureml-local start``: hosts that are not served must still be
+    reached through the company's proxy."""
+    variables = client_environment.network(1, home, {"HTTPS_PROXY": "http://proxy.corp:80"})
+    assert daemon._users_own_proxy({**os.environ, **variables}) == "http://proxy.corp:80"

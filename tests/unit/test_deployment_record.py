@@ -1,0 +1,70 @@
+"""azureml_local.engines.deployment_record: the text of getLogs, laid out as Azure's (section 4 of the notes on Azure's
+wire shapes: help of Get-AzMLWorkspaceOnlineDeploymentLog)."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from azureml_local.engines.deployment_record import DeploymentRecord
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> DeploymentRecord:
+    return DeploymentRecord.new(tmp_path)
+
+
+def phases(text: str) -> list[str]:
+    return text.partition("\n\n")[0].splitlines()
+
+
+def test_begun(record: DeploymentRecord) -> None:
+    record.event("Pulling")
+    text = record.text("inferenceserver", 10)
+    assert phases(text) == ["Instance status:", "SystemSetup: Succeeded", "UserContainerImagePull: InProgress"]
+    assert re.search(
+        r"^Kind: Pod, Name: Pulling, Type: Normal, Time: \d{8}-\d\d:\d\d:\d\d\.\d{6}, "
+        r"Message: Start pulling container image$",
+        text,
+        re.M,
+    )
+
+
+def test_complete(record: DeploymentRecord) -> None:
+    for event in ("Pulling", "Pulled", "Downloading", "Downloaded", "Created", "Started", "ContainerReady"):
+        record.event(event)
+    assert phases(record.text("inferenceserver", 10)) == [
+        "Instance status:", "SystemSetup: Succeeded", "UserContainerImagePull: Succeeded", "ModelDownload: Succeeded",
+        "UserContainerStart: Succeeded",
+    ]  # fmt: skip
+
+
+def test_phase_that_failed_is_the_last(record: DeploymentRecord) -> None:
+    for event in ("Pulling", "Pulled", "Downloading"):
+        record.event(event)
+    record.event("DownloadFailed", "nothing there")
+    text = record.text("inferenceserver", 10)
+    assert phases(text)[-1] == "ModelDownload: Failed"
+    assert "Name: DownloadFailed, Type: Warning" in text
+    assert "Message: nothing there" in text
+
+
+def test_tail_is_counted_in_lines_and_each_container_has_its_own(record: DeploymentRecord) -> None:
+    for number in range(20):
+        record.write("inferenceserver", f"line {number}")
+    record.write("storageinitializer", "a model")
+    lines = record.text("inferenceserver", 3).partition("Container logs:\n")[2].splitlines()
+    assert lines == ["line 17", "line 18", "line 19"]
+    assert record.text("storageinitializer", 3).endswith("Container logs:\na model\n")
+
+
+def test_log_that_is_no_unicode_is_shown_all_the_same(record: DeploymentRecord) -> None:
+    record.log("inferenceserver").write_bytes(b"bad \xff byte\n")
+    assert "bad \ufffd byte" in record.text("inferenceserver", 3)
+
+
+def test_latest_attempt(tmp_path: Path) -> None:
+    assert DeploymentRecord.latest(tmp_path) is None
+    attempts = [DeploymentRecord.new(tmp_path).folder for _ in range(20)]
+    assert [record.folder for record in DeploymentRecord.all(tmp_path)] == attempts
+    assert DeploymentRecord.latest(tmp_path).folder == attempts[-1]  # type: ignore[union-attr]

@@ -1,0 +1,107 @@
+"""azureml_local.engines.environments: what an environment asks for, and whether this interpreter has it.
+
+conda's match specifications:
+https://docs.conda.io/projects/conda-build/en/stable/resources/package-spec.html#package-match-specifications
+(``numpy=1.23`` is ``1.23.*``, ``numpy 1.23.*`` the same). design.md: only a ``python=`` pin is relaxed, with a
+warning."""
+
+import json
+import sys
+from importlib import metadata
+
+import pytest
+
+from azureml_local.engines import environments
+from azureml_local.engines.environments import EnvironmentBuildError, interpreter_for
+
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
+NUMPY = metadata.version("numpy")
+MAJOR = NUMPY.partition(".")[0]
+
+
+def interpreter(*dependencies: object, image: str = IMAGE) -> environments.Interpreter:
+    return interpreter_for({"image": image, "condaFile": json.dumps({"dependencies": list(dependencies)})})
+
+
+def refusal(*dependencies: object, image: str = IMAGE) -> str:
+    with pytest.raises(EnvironmentBuildError) as caught:
+        interpreter(*dependencies, image=image)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "specification",
+    [
+        "numpy", f"numpy={NUMPY}", f"numpy=={NUMPY}", f"numpy={MAJOR}", f"numpy={MAJOR}.*", "numpy>=1.0",
+        "numpy>=1,<99",
+        f"conda-forge::numpy={NUMPY}", f"numpy={NUMPY}=py311h_0", f"numpy {MAJOR}.*", f"numpy ={MAJOR}", "numpy >=1.0",
+        "pytorch", "pip", "python", "setuptools=1", "NumPy",
+    ],
+)  # fmt: skip
+def test_conda_specifications_that_are_met(specification: str) -> None:
+    assert interpreter(specification).python == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("specification", "name"),
+    [("numpy=0.1", "numpy"), ("numpy==0.1", "numpy"), ("numpy<1", "numpy"), ("numpy 0.1.*", "numpy"),
+     ("no-such-package", "no-such-package"), ("pytorch=0.1", "torch"), ("numpy>=99", "numpy")],
+)  # fmt: skip
+def test_conda_specifications_that_are_not_met(specification: str, name: str) -> None:
+    message = refusal(specification)
+    assert name in message
+    assert "no requirement" not in message
+
+
+def test_pip_requirements_too() -> None:
+    assert interpreter({"pip": ["numpy>=1", "requests[socks]", "scikit-learn; python_version < '3'"]})
+    message = refusal({"pip": ["numpy==0.1", "absent-one"]})
+    assert f"numpy==0.1 (found {NUMPY})" in message
+    assert "absent-one (not installed)" in message
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "=1.0", ">>x", "numpy==", "numpy>=x.y.z!", 5, None, ["numpy"], {"npm": ["x"]}, {"pip": "x"}]
+)
+def test_malformed_dependencies_are_named(entry: object) -> None:
+    message = refusal("numpy", entry)
+    assert "conda file" in message
+
+
+@pytest.mark.parametrize("conda", [{"dependencies": "numpy"}, {"dependencies": {"a": 1}}])
+def test_malformed_conda_files(conda: object) -> None:
+    with pytest.raises(EnvironmentBuildError):
+        interpreter_for({"image": IMAGE, "condaFile": json.dumps(conda)})
+
+
+def test_python_pin_is_relaxed_with_a_warning() -> None:
+    notes = interpreter("python=3.6").notes
+    assert any(note.startswith("WARNING") and "3.6" in note for note in notes)
+    own = f"python={sys.version_info[0]}.{sys.version_info[1]}"
+    assert not any("WARNING" in note for note in interpreter(own).notes)
+
+
+@pytest.mark.parametrize("suffix", ["", ":latest", ":20240101.v1", "@sha256:abc123", ":1@sha256:abc123"])
+def test_images_are_known_by_their_repository(suffix: str) -> None:
+    assert interpreter(image=IMAGE + suffix).python == sys.executable
+
+
+@pytest.mark.parametrize("image", ["", "ubuntu", "evil.example/azureml/openmpi4.1.0-ubuntu20.04", IMAGE + "-x"])
+def test_unknown_image_is_named(image: str) -> None:
+    assert f"'{image}'" in refusal(image=image)
+
+
+def test_dockerfile_is_said_not_to_be_built() -> None:
+    with pytest.raises(EnvironmentBuildError, match="Dockerfile"):
+        interpreter_for({"build": {"contextUri": "https://x/y"}})
+
+
+def test_environment_without_a_conda_file() -> None:
+    assert interpreter_for({"image": IMAGE}).python == sys.executable
+
+
+def test_inference_server_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints: the package
+    azureml-inference-server-http must be in the image."""
+    monkeypatch.setattr(environments, "TO_SERVE", ("absent-inference-server",))
+    assert "absent-inference-server" in refusal()

@@ -1,0 +1,146 @@
+"""azureml_local.engines.guard, run as the service runs it. Nothing that it started outlives it (design.md, "killed with
+its parent, so that nothing is orphaned"); exit statuses as of a shell (POSIX, 2.8.2: above 128 for a signal)."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from azureml_local.engines.process import GUARD
+
+# Starts a grandchild, says both process ids, and waits; SIGTERM ends it only where the word "polite" is given.
+FAMILY = """
+import os, signal, subprocess, sys, time
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(os.getpid(), child.pid, flush=True)
+if "exit" in sys.argv:
+    sys.exit(3)
+time.sleep(600)
+"""
+
+
+def guarded(*command: str, grace: float = 5.0, **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(GUARD), str(grace), *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    assert process.stdout
+    return [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+
+
+def wait_for(condition: Callable[[], bool], timeout: float = 15) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def all_end(processes: list[psutil.Process], timeout: float = 15) -> None:
+    def gone(process: psutil.Process) -> bool:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+    wait_for(lambda: all(gone(process) for process in processes), timeout)
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("pass", 0), ("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137),
+     ("import os; os.kill(os.getpid(), 15)", 143)],
+)  # fmt: skip
+def test_exit_status_is_the_commands(script: str, status: int) -> None:
+    with guarded(sys.executable, "-c", script) as process:
+        assert process.wait(15) == status
+
+
+def test_command_that_is_not_there(tmp_path: Path) -> None:
+    with guarded(str(tmp_path / "absent")) as process:
+        _, errors = process.communicate(timeout=15)
+    assert process.returncode == 127
+    assert "absent cannot be started" in errors
+    assert "Traceback" not in errors
+
+
+def test_whole_group_ends_when_the_pipe_closes() -> None:
+    with guarded(sys.executable, "-c", FAMILY) as process:
+        members = family(process)
+        process.stdin.close()  # type: ignore[union-attr]
+        assert process.wait(15) == 143
+        all_end(members)
+
+
+def test_stubborn_command_is_killed_after_its_grace() -> None:
+    with guarded(sys.executable, "-c", FAMILY, "stubborn", grace=0.2) as process:
+        members = family(process)
+        process.stdin.close()  # type: ignore[union-attr]
+        assert process.wait(15) == 137
+        all_end(members)
+
+
+def test_what_a_command_leaves_behind_is_ended() -> None:
+    with guarded(sys.executable, "-c", FAMILY, "exit") as process:
+        members = family(process)
+        assert process.wait(15) == 3
+        all_end(members)
+
+
+def test_command_ends_when_the_service_is_killed() -> None:
+    """The service here is a process that starts a guard as the service does, and is killed with SIGKILL."""
+    script = (
+        "import subprocess, sys, time\n"
+        f"guard = subprocess.Popen([sys.executable, '-I', '-S', {str(GUARD)!r}, '5', sys.executable, '-c',\n"
+        "    sys.argv[1]], stdin=subprocess.PIPE)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, FAMILY], stdout=subprocess.PIPE, text=True) as service:
+        members = family(service)
+        members.append(members[0].parent())  # type: ignore[arg-type]
+        service.kill()
+        all_end(members)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS has no parent-death signal")
+def test_command_ends_when_the_guard_is_killed() -> None:
+    with guarded(sys.executable, "-c", FAMILY) as process:
+        members = family(process)
+        process.kill()
+        all_end(members[:1])
+        for member in members[1:]:  # the test's own cleaning: nobody promises their end here
+            if member.is_running():
+                member.kill()
+
+
+def test_ctrl_c_in_the_terminal_is_the_services_business() -> None:
+    with guarded(sys.executable, "-c", FAMILY, start_new_session=True) as process:
+        members = family(process)
+        os.kill(process.pid, signal.SIGINT)
+        process.stdin.write("x")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+        assert members[0].is_running()
+        assert process.poll() is None
+        process.stdin.close()  # type: ignore[union-attr]
+        assert process.wait(15) == 143
+
+
+def test_input_is_not_read_by_the_command() -> None:
+    with guarded(sys.executable, "-c", "import sys; print(repr(sys.stdin.read()), flush=True)") as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write("secret")
+        process.stdin.flush()
+        assert process.stdout.readline() == "''\n"
+        assert process.wait(15) == 0

@@ -1,0 +1,91 @@
+"""azureml_local.engines.staging: a file and a folder keep their name (service-behaviour.md, ``AZUREML_MODEL_DIR``),
+and no blob's name leads out of its folder (CWE-22)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.staging import BlobPath, StagingError, download, inside
+
+
+class Blobs:
+    """Stands for the storage: names and their content."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    async def list_blobs(self, _: str, prefix: str) -> list[str]:
+        return [name for name in self.names if name.startswith(prefix)]
+
+    async def read_blob(self, _: str, name: str) -> AsyncIterator[bytes]:
+        yield name.encode()[:3]
+        yield name.encode()[3:]
+
+
+def stage(path: str, folder: Path, *names: str) -> Path:
+    return asyncio.run(download(cast(BlobStorage, Blobs(*names)), BlobPath("c", path), folder))
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_file_keeps_its_name(tmp_path: Path) -> None:
+    assert stage("a/b/model.pkl", tmp_path, "a/b/model.pkl", "a/b/model.pkl.bak") == tmp_path / "model.pkl"
+    assert tree(tmp_path) == {"model.pkl": "a/b/model.pkl"}
+
+
+def test_folder_keeps_its_name(tmp_path: Path) -> None:
+    assert stage("a/net", tmp_path, "a/net/x", "a/net/y/z", "a/network/no") == tmp_path / "net"
+    assert tree(tmp_path) == {"net/x": "a/net/x", "net/y/z": "a/net/y/z"}
+
+
+def test_whole_container(tmp_path: Path) -> None:
+    assert stage("", tmp_path, "score.py", "sub/x") == tmp_path
+    assert tree(tmp_path) == {"score.py": "score.py", "sub/x": "sub/x"}
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(StagingError, match="a/net"):
+        stage("a/net", tmp_path, "a/network/no")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a", "a/../../evil"),
+        ("a", "a/../../../evil"),
+        ("", "../evil"),
+        ("", "/evil"),
+        ("", "//evil"),
+        ("", "x/../../evil"),
+    ],
+)
+def test_names_that_lead_out_are_refused(path: str, name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "folder"
+    folder.mkdir(parents=True)
+    with pytest.raises(StagingError):
+        stage(path, folder, name)
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("relative", ["../x", "a/../../x", "/etc/passwd", "..", "a/b/../../.."])
+def test_paths_that_lead_out_are_refused(relative: str, tmp_path: Path) -> None:
+    with pytest.raises(StagingError):
+        inside(tmp_path, relative)
+
+
+@pytest.mark.parametrize("relative", ["x", "a/b", "a/../b", "..x", "."])
+def test_paths_that_stay_inside(relative: str, tmp_path: Path) -> None:
+    assert inside(tmp_path, relative).is_relative_to(tmp_path.resolve())
+
+
+def test_link_that_leads_out_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link").symlink_to("/etc")
+    with pytest.raises(StagingError):
+        inside(tmp_path / "folder", "link/passwd")

@@ -1,0 +1,129 @@
+"""azureml_local.arm.store: ids compare in any case and come back as they were first written; what was told is on disk
+(design.md, "write before you acknowledge")."""
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from azureml_local.arm.store import Store, StoredOperation, StoreError, timestamp
+
+ROOT = "/subscriptions/S/resourceGroups/G"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "state.db")
+    yield opened
+    opened.close()
+
+
+def test_ids_in_any_case(store: Store) -> None:
+    store.put(f"{ROOT}/Thing", "things", ROOT, {"properties": {"a": 1}}, "me")
+    found = store.get(f"{ROOT}/THING".upper())
+    assert found is not None
+    assert found.id == f"{ROOT}/Thing"
+    assert found.to_json()["id"] == f"{ROOT}/Thing"
+    again = store.put(f"{ROOT.lower()}/thing", "things", ROOT, {"properties": {"a": 2}}, "you")
+    assert again.id == f"{ROOT}/Thing"
+    assert again.properties == {"a": 2}
+    assert (again.created_by, again.modified_by) == ("me", "you")
+    assert again.created_at == found.created_at
+    assert again.modified_at > found.modified_at
+    assert len(store.children("things", ROOT.upper())) == 1
+
+
+def test_lists_are_in_order_of_creation_and_by_parent_and_kind(store: Store) -> None:
+    for name in ("b", "a", "c"):
+        store.put(f"{ROOT}/{name}", "things", ROOT, {}, "me")
+    store.put(f"{ROOT}/other", "others", ROOT, {}, "me")
+    store.put(f"{ROOT}x/d", "things", ROOT + "x", {}, "me")
+    store.put(f"{ROOT}/b", "things", ROOT, {"changed": 1}, "me")
+    assert [found.name for found in store.children("things", ROOT)] == ["b", "a", "c"]
+    assert [found.name for found in store.all_of("things")] == ["b", "a", "c", "d"]
+
+
+def test_deletion_takes_all_below_and_nothing_beside(store: Store) -> None:
+    for path in ("a", "a/b", "a/b/c", "ab", "A_", "a%b"):
+        store.put(f"{ROOT}/{path}", "things", ROOT, {}, "me")
+        store.put_secret(f"{ROOT}/{path}", {"key": path})
+    store.delete(f"{ROOT}/A")
+    assert [found.id.removeprefix(ROOT) for found in store.all_of("things")] == ["/ab", "/A_", "/a%b"]
+    assert store.get_secret(f"{ROOT}/a/b") is None
+    assert store.get_secret(f"{ROOT}/AB") == {"key": "ab"}
+
+
+def test_save_does_not_bring_back_what_was_deleted(store: Store) -> None:
+    thing = store.put(f"{ROOT}/a", "things", ROOT, {"properties": {}}, "me")
+    store.save(thing.with_properties(x=1))
+    assert store.get(thing.id).properties == {"x": 1}  # type: ignore[union-attr]
+    store.delete(thing.id)
+    store.save(thing.with_properties(x=2))
+    assert store.get(thing.id) is None
+
+
+def test_secret_is_no_part_of_the_resource(store: Store) -> None:
+    thing = store.put(f"{ROOT}/a", "things", ROOT, {}, "me")
+    store.put_secret(thing.id, {"key": "hush"})
+    assert "hush" not in str(store.get(thing.id))
+    with pytest.raises(sqlite3.IntegrityError):
+        store.put_secret(f"{ROOT}/absent", {"key": "hush"})
+
+
+def test_transaction_is_all_or_nothing(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.put(f"{ROOT}/a", "things", ROOT, {}, "me")
+        raise ZeroDivisionError
+    assert store.get(f"{ROOT}/a") is None
+    with store.transaction():
+        store.put(f"{ROOT}/a", "things", ROOT, {}, "me")
+    assert store.get(f"{ROOT}/a") is not None
+
+
+def test_what_was_written_is_there_for_the_next_without_a_close(tmp_path: Path) -> None:
+    first = Store(tmp_path / "state.db")
+    first.put(f"{ROOT}/a", "things", ROOT, {"kept": {"ü": [1, None]}}, "me")
+    second = Store(tmp_path / "state.db")
+    assert second.get(f"{ROOT}/a").body == {"kept": {"ü": [1, None]}}  # type: ignore[union-attr]
+    assert second._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert second._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    first.close()
+    second.close()
+
+
+def test_damaged_or_newer_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(StoreError, match="azureml-local reset"):
+        Store(path)
+    path.unlink()
+    Store(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="layout 99"):
+        Store(path)
+
+
+def test_operations(store: Store) -> None:
+    begun = StoredOperation("oe:1", "kind", "key", "InProgress", None, timestamp(), None)
+    ended = StoredOperation("oe:2", "kind", "key", "Failed", {"message": "m"}, timestamp(), timestamp())
+    store.put_operation(begun)
+    store.put_operation(ended)
+    assert store.get_operation("oe:2") == ended
+    assert store.get_operation("absent") is None
+    assert store.unfinished_operations() == [begun]
+
+
+@pytest.mark.parametrize(
+    ("kind", "members"),
+    [("workspaces/onlineEndpoints", 3), ("workspaces/onlineEndpoints/deployments", 3), ("workspaces", 6)],
+)
+def test_system_data_has_as_many_members_as_on_azure(kind: str, members: int, store: Store) -> None:
+    """Section 8.6 of the notes: exactly createdAt, createdBy, lastModifiedAt for endpoints and deployments."""
+    data = store.put(f"{ROOT}/a", kind, ROOT, {}, "me").to_json()["systemData"]
+    assert len(data) == members
+    assert {"createdAt", "createdBy", "lastModifiedAt"} <= set(data)
