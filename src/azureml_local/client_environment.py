@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 from collections.abc import Mapping
@@ -14,6 +15,10 @@ from azureml_local.home import Home, Settings, write_private
 # Names the proxy that is ours, so that a service that is started from such an environment does not take it for the
 # user's own.
 MARK = "AZUREML_LOCAL_PROXY"
+# Carries the user's own proxy along, which HTTPS_PROXY no longer names.
+UPSTREAM = "AZUREML_LOCAL_UPSTREAM_PROXY"
+# Ends, in a bundle of ours, the authorities that the user trusts; after it comes our own.
+OURS = "# azureml-local's own authority\n"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -30,7 +35,9 @@ def network(port: int, home: Home, base: Mapping[str, str]) -> dict[str, str]:
     bundle = str(_bundle(home, base))
     without_proxy = [name for name in (base.get("NO_PROXY") or base.get("no_proxy") or "").split(",") if name]
     without_proxy += [name for name in LOOPBACK_NAMES if name not in without_proxy]
+    upstream = users_own_proxy(base)
     return {
+        **({UPSTREAM: upstream} if upstream else {}),
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,  # Python prefers the lower-case name where both are set
         "NO_PROXY": ",".join(without_proxy),
@@ -67,13 +74,26 @@ def is_set(environment: Mapping[str, str]) -> bool:
     return MARK in environment and environment.get("HTTPS_PROXY") == environment[MARK]
 
 
+def users_own_proxy(environment: Mapping[str, str]) -> str | None:
+    """Return the HTTPS proxy that the user has set, which is not a service's; None where there is none."""
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        proxy = environment.get(name)
+        if proxy and proxy != environment.get(MARK):
+            return proxy
+    return environment.get(UPSTREAM) or None
+
+
 def _bundle(home: Home, base: Mapping[str, str]) -> Path:
-    """Write and return a bundle of our authority and those that the caller trusts already."""
-    bundle = home.tls / "ca-bundle.pem"
+    """Return a bundle of our authority and those that the caller trusts already, written where it is missing.
+
+    Callers that trust different authorities get different files, so that none changes under another.
+    """
     trusted = base.get("REQUESTS_CA_BUNDLE") or base.get("SSL_CERT_FILE") or base.get("CURL_CA_BUNDLE") or ""
-    if not trusted or not os.path.isfile(trusted) or Path(trusted).name == bundle.name:  # noqa: PTH113
+    if not os.path.isfile(trusted):  # noqa: PTH113 - Path("") would be the current folder
         trusted = certifi.where()
-    content = Path(trusted).read_text().rstrip("\n") + "\n" + (home.tls / "ca.pem").read_text()
+    users = Path(trusted).read_text().partition(OURS)[0].rstrip("\n") + "\n"
+    bundle = home.tls / f"ca-bundle-{hashlib.sha256(users.encode()).hexdigest()[:8]}.pem"
+    content = users + OURS + (home.tls / "ca.pem").read_text()
     if not bundle.exists() or bundle.read_text() != content:
         write_private(bundle, content)
     return bundle

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -134,7 +134,7 @@ def _run(home: Home, port: int | None, ready: int | None) -> None:
     from azureml_local.service import Service
 
     async def live() -> None:
-        service = Service(home, home.settings(), _users_own_proxy(os.environ))
+        service = Service(home, home.settings(), client_environment.users_own_proxy(os.environ))
         ended = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -211,13 +211,6 @@ def _last_port(home: Home) -> int | None:
         return int(json.loads(home.running_file.read_text())["port"])
     except (FileNotFoundError, ValueError, KeyError):
         return None
-
-
-def _users_own_proxy(environment: Mapping[str, str]) -> str | None:
-    """Return the user's own HTTPS proxy; None where there is none, or where it is a service of ours."""
-    if client_environment.is_set(environment):
-        return None
-    return environment.get("https_proxy") or environment.get("HTTPS_PROXY") or None
 
 
 def _try_lock(file: IO[str]) -> bool:

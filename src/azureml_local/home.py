@@ -16,8 +16,8 @@ from pathlib import Path
 SCHEMA = 1
 DEFAULT_HOME = "~/.azureml-local"
 # A replica listens on a Unix socket below the folder. The kernel limits such a path to 104 bytes on macOS, 108 on
-# Linux; the longest name below the folder takes 32.
-LONGEST_HOME = 70
+# Linux; the name of one below the folder takes 18.
+LONGEST_HOME = 85
 
 
 class HomeError(Exception):

@@ -323,3 +323,28 @@ def test_pages_lead_to_one_another(arm: Arm, ml: MLClient, name: str) -> None:
 @pytest.mark.parametrize("query", [{"top": "-1"}, {"top": "ten"}, {"skip": "x"}, {"listViewType": "Some"}], ids=str)
 def test_wrong_query_is_refused(query: dict[str, str], arm: Arm) -> None:
     assert arm.get("/models", **query).status_code == 400
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_deleted_versions_and_containers(kind: str, arm: Arm, name: str) -> None:
+    """DELETE of the OpenAPI: 200 where it was there, 204 where not."""
+    for version in ("1", "2"):
+        assert arm.put(f"/{kind}/{name}/versions/{version}", {"properties": KINDS[kind]}).status_code == 201
+    assert arm.request("DELETE", f"/{kind}/{name}/versions/1").status_code == 200
+    assert arm.request("DELETE", f"/{kind}/{name}/versions/1").status_code == 204
+    assert arm.get(f"/{kind}/{name}/versions/1").status_code == 404
+    assert [one["name"] for one in arm.get(f"/{kind}/{name}/versions").json()["value"]] == ["2"]
+    assert arm.request("DELETE", f"/{kind}/{name}").status_code == 200
+    assert arm.get(f"/{kind}/{name}/versions/2").status_code == 404
+    assert arm.get(f"/{kind}/{name}").status_code == 404
+    assert arm.request("DELETE", f"/{kind}/{name}").status_code == 204
+
+
+def test_scalars_in_maps_of_text_become_text(arm: Arm, name: str) -> None:
+    """azure-ai-ml itself sends a number there: ``properties.properties.hash_version`` of each code
+    (azure/ai/ml/entities/_assets/_artifacts/code.py), which [R1] shows accepted."""
+    properties = {**KINDS["models"], "properties": {"hash_version": 202208}, "tags": {"layers": 3}}
+    answer = arm.put(f"/models/{name}/versions/1", {"properties": properties})
+    assert answer.status_code == 201
+    assert answer.json()["properties"]["properties"] == {"hash_version": "202208"}
+    assert answer.json()["properties"]["tags"] == {"layers": "3"}

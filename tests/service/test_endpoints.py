@@ -282,3 +282,17 @@ def test_delete_of_an_endpoint_ends_its_instances_and_its_address(
     _, alive = psutil.wait_procs(list(instances), timeout=10)
     assert alive == []
     wait_for(lambda: len(list(service.home.deployments.iterdir())) < folders, 5)
+
+
+def test_patch_changes_tags_and_nothing_else(arm: Arm, deployed: Deployed, scorer: Scorer) -> None:
+    """PATCH of the OpenAPI: tags and identity of an endpoint, tags and sku of a deployment; 200 with the resource."""
+    for path in (f"/onlineEndpoints/{deployed.endpoint}", f"/onlineEndpoints/{deployed.endpoint}/deployments/blue"):
+        before = arm.get(path).json()
+        answer = arm.request("PATCH", path, json={"tags": {"patched": "yes"}})
+        assert answer.status_code == 200
+        after = arm.get(path).json()
+        assert after["tags"] == {"patched": "yes"}
+        assert after["properties"] == before["properties"]
+        assert arm.request("PATCH", path, json={"tags": before["tags"]}).status_code == 200
+    assert scorer.post({}).status_code == 200
+    assert arm.request("PATCH", "/onlineEndpoints/absent", json={"tags": {}}).status_code == 404

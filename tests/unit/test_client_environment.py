@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from azureml_local import client_environment, daemon
+from azureml_local import client_environment
 from azureml_local.edge.tls import Authority
 from azureml_local.home import Home
 
@@ -124,7 +124,7 @@ def test_secrets_are_for_users_and_not_for_deployments(tmp_path: Path) -> None:
     Authority(home.tls, ("a.example",))
     assert client_environment.complete(settings, 1, home, {})["AZURE_CLIENT_SECRET"] == settings.client_secret
     assert settings.client_secret not in str(client_environment.network(1, home, {}))
-    assert stat.S_IMODE((home.tls / "ca-bundle.pem").stat().st_mode) == 0o600
+    assert stat.S_IMODE(next(home.tls.glob("ca-bundle-*.pem")).stat().st_mode) == 0o600
 
 
 def test_shell_lines_survive_any_value() -> None:
@@ -142,21 +142,23 @@ def test_shell_lines_survive_any_value() -> None:
 
 def test_users_own_proxy() -> None:
     """The lower-case name first, as Python's urllib and curl do."""
-    assert daemon._users_own_proxy({}) is None
-    assert daemon._users_own_proxy({"HTTPS_PROXY": "http://p:1"}) == "http://p:1"
-    assert daemon._users_own_proxy({"HTTPS_PROXY": "http://p:1", "https_proxy": "http://q:2"}) == "http://q:2"
-    assert daemon._users_own_proxy({"HTTPS_PROXY": ""}) is None
+    assert client_environment.users_own_proxy({}) is None
+    assert client_environment.users_own_proxy({"HTTPS_PROXY": "http://p:1"}) == "http://p:1"
+    assert (
+        client_environment.users_own_proxy({"HTTPS_PROXY": "http://p:1", "https_proxy": "http://q:2"}) == "http://q:2"
+    )
+    assert client_environment.users_own_proxy({"HTTPS_PROXY": ""}) is None
 
 
 def test_service_started_from_an_environment_of_ours_does_not_ask_itself(home: Home) -> None:
     variables = client_environment.network(1, home, {})
-    assert daemon._users_own_proxy(variables) is None
+    assert client_environment.users_own_proxy(variables) is None
     lower_only = {name: value for name, value in variables.items() if name != "HTTPS_PROXY"}
-    assert daemon._users_own_proxy(lower_only) is None
+    assert client_environment.users_own_proxy(lower_only) is None
 
 
 def test_users_own_proxy_is_still_known_after_a_restart_from_such_an_environment(home: Home) -> None:
     """``eval "$(azureml-local env)"; azureml-local stop; azureml-local start``: hosts that are not served must still be
     reached through the company's proxy."""
     variables = client_environment.network(1, home, {"HTTPS_PROXY": "http://proxy.corp:80"})
-    assert daemon._users_own_proxy({**os.environ, **variables}) == "http://proxy.corp:80"
+    assert client_environment.users_own_proxy({**os.environ, **variables}) == "http://proxy.corp:80"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
@@ -206,6 +207,15 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
     return AzureError(501, "NotImplemented", f"azureml-local lacks the operation {method} {path}.")
 
 
+def _refuse_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number(text)
+
+
 async def _json_body(request: Request) -> dict[str, Any]:
     declared = request.headers.get("content-length", "0")
     received = bytearray()
@@ -224,7 +234,7 @@ async def _json_body(request: Request) -> dict[str, Any]:
     if not received:
         return {}
     try:
-        body = json.loads(received)
+        body = json.loads(received, parse_constant=_refuse_number, parse_float=_finite)
         if b"\\u" in received:
             json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair is valid JSON, but no text
     except (ValueError, RecursionError) as error:

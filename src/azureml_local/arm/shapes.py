@@ -1,7 +1,7 @@
 """What a request's JSON must look like: tables of members and types, checked before a handler reads anything.
 
-A shape is a type, a mapping of known members to their shapes (others are let through), :class:`MapOf`,
-:class:`ListOf` or :class:`OneOf`. ``null`` fits everywhere, as it does on Azure.
+A shape is a type, a tuple of types, a mapping of known members to their shapes (others are let through),
+:class:`MapOf`, :class:`ListOf` or :class:`OneOf`. ``null`` fits everywhere, as it does on Azure.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ class OneOf:
 
 
 NAMES = {str: "text", int: "a whole number", bool: "true or false", dict: "an object", list: "an array"}
-TAGS = MapOf(str)
+SCALAR = (str, int, float, bool)  # what Azure turns into text where it keeps text
+TEXTS = MapOf(SCALAR)
+TAGS = TEXTS
 IDENTITY = {"type": str, "userAssignedIdentities": MapOf(dict)}
-ASSET = {"description": str, "tags": TAGS, "properties": MapOf(str), "isArchived": bool, "isAnonymous": bool}
+ASSET = {"description": str, "tags": TAGS, "properties": TEXTS, "isArchived": bool, "isAnonymous": bool}
 PROBE = {
     "failureThreshold": int,
     "successThreshold": int,
@@ -58,7 +60,7 @@ DATASTORE = {
     "properties": {
         "description": str,
         "tags": TAGS,
-        "properties": MapOf(str),
+        "properties": TEXTS,
         "isDefault": bool,
         "datastoreType": str,
         "accountName": str,
@@ -85,7 +87,7 @@ ONLINE_ENDPOINT = {
     "identity": IDENTITY,
     "properties": {
         "description": str,
-        "properties": MapOf(str),
+        "properties": TEXTS,
         "authMode": str,
         "compute": str,
         "publicNetworkAccess": OneOf(("Enabled", "Disabled")),
@@ -102,13 +104,13 @@ ONLINE_DEPLOYMENT = {
     "sku": {"name": str, "capacity": int},
     "properties": {
         "description": str,
-        "properties": MapOf(str),
+        "properties": TEXTS,
         "endpointComputeType": str,
         "instanceType": str,
         "model": str,
         "modelMountPath": str,
         "environmentId": str,
-        "environmentVariables": MapOf(str),
+        "environmentVariables": TEXTS,
         "codeConfiguration": {"codeId": str, "scoringScript": str},
         "requestSettings": {
             "requestTimeout": str,
@@ -144,6 +146,9 @@ def require(value: Any, shape: Any, path: str = "") -> None:
         _require_type(value, dict, path)
         for name, item_shape in shape.items():
             require(value.get(name), item_shape, f"{path}.{name}" if path else name)
+    elif isinstance(shape, tuple):
+        if not isinstance(value, shape):
+            raise _wrong(path, value, NAMES[shape[0]])
     else:
         _require_type(value, shape, path)
 

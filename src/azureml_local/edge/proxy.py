@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -195,11 +196,15 @@ async def _connect_out(edge: Edge, host: str, port: int) -> tuple[asyncio.Stream
         pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         credentials = f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"
     writer.write(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{credentials}\r\n".encode())
-    head = await reader.readuntil(b"\r\n\r\n")
-    status = head.split(b" ", 2)[1]
-    if status != b"200":
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         writer.close()
-        raise ConnectionError(f"the upstream proxy answered {status.decode('ascii', 'replace')}")
+        raise ConnectionError("the upstream proxy gave no proper answer") from error
+    status_line = head.partition(b"\r\n")[0].decode("ascii", "replace")
+    if not re.match(r"HTTP/1\.[01] 200( |$)", status_line):
+        writer.close()
+        raise ConnectionError(f"the upstream proxy answered '{status_line}'")
     return reader, writer
 
 

@@ -110,6 +110,8 @@ def _from_conda(entry: str) -> str:
     if operator == "=":
         version = version.partition("=")[0]
         return f"{name}=={version}" if version.endswith("*") else f"{name}=={version}.*"
+    if not operator and version:  # "numpy 1.23"
+        return f"{name}=={version}"
     return f"{name}{operator}{version}"
 
 

@@ -157,7 +157,7 @@ class ReplicaSet:
         self.instances = []
 
     def _new_instance(self) -> Instance:
-        return Instance(self.plan, self._sockets / f"{secrets.token_hex(8)}.sock")
+        return Instance(self.plan, self._sockets / f"{secrets.token_hex(4)}.sock")
 
     async def _supervise(self, instance: Instance) -> None:
         """Wait for the instance's end and put another in its place, until cancelled."""

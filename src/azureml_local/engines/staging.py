@@ -34,9 +34,9 @@ async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
     ]
     if not names:
         raise StagingError(f"There is nothing at '{source.path}' in container {source.container}.")
-    base = PurePosixPath(source.path).parent
+    parent = source.path.rpartition("/")[0]
     for name in names:
-        target = inside(folder, PurePosixPath(name).relative_to(base))
+        target = inside(folder, name.removeprefix(f"{parent}/") if parent else name)
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             async for piece in blobs.read_blob(source.container, name):
@@ -44,7 +44,7 @@ async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
     return folder / PurePosixPath(source.path).name
 
 
-def inside(folder: Path, relative: PurePosixPath | str) -> Path:
+def inside(folder: Path, relative: str) -> Path:
     """Return a path below ``folder``. Raises StagingError where it would lead out of it."""
     target = (folder / relative).resolve()
     if not target.is_relative_to(folder.resolve()):
