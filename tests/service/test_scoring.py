@@ -147,11 +147,11 @@ def test_deployment_header_that_names_none_404(wrong: str, scorer: Scorer) -> No
 
 def test_payload_of_10_mb_is_taken_a_larger_one_413(scorer: Scorer) -> None:
     """https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas: 10 MB on managed endpoints."""
-    padding = 10 * MIB - len(json.dumps({"data": ""}))
-    fits = json.dumps({"data": "x" * padding}).encode()
+    padding = 10 * MIB - len(json.dumps({"count": ""}))
+    fits = json.dumps({"count": "x" * padding}).encode()
     assert len(fits) == 10 * MIB
     headers = {"Content-Type": "application/json"}
-    assert scorer.post(data=fits, headers=headers).status_code == 200
+    assert scorer.post(data=fits, headers=headers).json() == 10 * MIB
     assert scorer.post(data=fits + b" ", headers=headers).status_code == 413
     assert scorer.post({}).status_code == 200
 

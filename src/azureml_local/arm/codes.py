@@ -90,7 +90,6 @@ async def create_or_update(request: ArmRequest) -> Response:
     require_asset_name(request.params["name"], "Code")
     require_asset_name(request.params["version"], "Version")
     properties = {**VERSION_DEFAULTS, **request.properties()}
-    properties["properties"] = {name: str(value) for name, value in (properties["properties"] or {}).items()}
     if not properties.get("codeUri"):
         raise AzureError(400, "BadArgument", "properties.codeUri is missing; a code needs it.", target="codeUri")
     version_id = VERSION.format(**request.params)

@@ -65,8 +65,8 @@ class ArmRequest:
         return properties
 
     def require_shape(self, shape: Mapping[str, Any]) -> None:
-        """Raise 400 unless the body has a shape of :mod:`azureml_local.arm.shapes`."""
-        shapes.require(self.body, shape)
+        """Bring the body into a shape of :mod:`azureml_local.arm.shapes`, or raise 400."""
+        self.body.update(shapes.fit(self.body, shape))
 
     def put(self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any]) -> Resource:
         """Create or replace a resource on behalf of the caller."""

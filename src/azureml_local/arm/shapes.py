@@ -1,6 +1,6 @@
 """What a request's JSON must look like: tables of members and types, checked before a handler reads anything.
 
-A shape is a type, a tuple of types, a mapping of known members to their shapes (others are let through),
+A shape is a type, :data:`TEXT`, a mapping of known members to their shapes (others are let through),
 :class:`MapOf`, :class:`ListOf` or :class:`OneOf`. ``null`` fits everywhere, as it does on Azure.
 """
 
@@ -35,8 +35,9 @@ class OneOf:
 
 
 NAMES = {str: "text", int: "a whole number", bool: "true or false", dict: "an object", list: "an array"}
-SCALAR = (str, int, float, bool)  # what Azure turns into text where it keeps text
-TEXTS = MapOf(SCALAR)
+SCALARS = (str, int, float, bool)
+TEXT = object()  # any scalar, which Azure turns into text
+TEXTS = MapOf(TEXT)
 TAGS = TEXTS
 IDENTITY = {"type": str, "userAssignedIdentities": MapOf(dict)}
 ASSET = {"description": str, "tags": TAGS, "properties": TEXTS, "isArchived": bool, "isAnonymous": bool}
@@ -127,30 +128,34 @@ ONLINE_DEPLOYMENT = {
 GET_LOGS = {"containerType": OneOf(("InferenceServer", "StorageInitializer")), "tail": int}
 
 
-def require(value: Any, shape: Any, path: str = "") -> None:
-    """Raise 400 ``RequestInvalid``, naming the member, unless ``value`` has the shape."""
+def fit(value: Any, shape: Any, path: str = "") -> Any:
+    """Return ``value`` as Azure keeps it: scalars are text where Azure keeps text.
+
+    Raises:
+        AzureError: 400 ``RequestInvalid``, naming the member that does not have its shape.
+    """
     if value is None:
-        return
+        return None
+    if shape is TEXT:
+        if not isinstance(value, SCALARS):
+            raise _wrong(path, value, NAMES[str])
+        return value if isinstance(value, str) else str(value)
     if isinstance(shape, OneOf):
         if not isinstance(value, str) or value.lower() not in {word.lower() for word in shape.words}:
             raise _wrong(path, value, f"one of {', '.join(shape.words)}")
-    elif isinstance(shape, ListOf):
+        return value
+    if isinstance(shape, ListOf):
         _require_type(value, list, path)
-        for position, item in enumerate(value):
-            require(item, shape.items, f"{path}[{position}]")
-    elif isinstance(shape, MapOf):
+        return [fit(item, shape.items, f"{path}[{position}]") for position, item in enumerate(value)]
+    if isinstance(shape, MapOf):
         _require_type(value, dict, path)
-        for name, item in value.items():
-            require(item, shape.values, f"{path}.{name}")
-    elif isinstance(shape, Mapping):
+        return {name: fit(item, shape.values, f"{path}.{name}") for name, item in value.items()}
+    if isinstance(shape, Mapping):
         _require_type(value, dict, path)
-        for name, item_shape in shape.items():
-            require(value.get(name), item_shape, f"{path}.{name}" if path else name)
-    elif isinstance(shape, tuple):
-        if not isinstance(value, shape):
-            raise _wrong(path, value, NAMES[shape[0]])
-    else:
-        _require_type(value, shape, path)
+        known = {name: fit(value[name], shape[name], f"{path}.{name}".lstrip(".")) for name in shape if name in value}
+        return {**value, **known}
+    _require_type(value, shape, path)
+    return value
 
 
 def _require_type(value: Any, wanted: type, path: str) -> None:
