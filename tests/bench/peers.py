@@ -64,7 +64,7 @@ def moto(content: bytes) -> Iterator[Peer]:
 
     Of moto's small reads S3's GetObject is the fastest (SSM's GetParameter takes a fifth longer), and a plain GET.
     """
-    program = shutil.which("moto_server", path=str(Path(sys.executable).parent)) or shutil.which("moto_server")
+    program = shutil.which("moto_server", path=str(Path(sys.prefix) / "moto" / "bin"))
     if program is None:
         raise PeerMissingError("moto's server is not installed: pip install -e '.[bench]'")
     process = subprocess.Popen(

@@ -239,9 +239,15 @@ async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Header
         raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")])
     instance.in_flight += 1
     try:
-        async with asyncio.timeout(replicas.plan.request_timeout):
-            with await instance.upstream.send(call.method, call.target, call.headers, call.body) as response:
-                return ModelAnswer(response.status, response.headers, await response.read(LARGEST_PAYLOAD))
+        answer = await instance.upstream.exchange(
+            call.method,
+            call.target,
+            call.headers,
+            call.body,
+            seconds=replicas.plan.request_timeout,
+            largest=LARGEST_PAYLOAD,
+        )
+        return ModelAnswer(*answer)
     except TimeoutError as error:
         seconds = replicas.plan.request_timeout
         raise RefusalError(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -22,6 +22,7 @@ HOP_BY_HOP = frozenset(
     # RFC 9110, 7.6.1
     (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 )
+NOT_SENT_AS_GIVEN = HOP_BY_HOP | {b"content-length"}
 BODY_HIGH_WATER = 512 * 1024  # bytes that wait for a slow reader before the socket is no longer read
 LARGEST_RESPONSE_HEAD = 64 * 1024
 IDLE_SECONDS = 2.0  # Node closes an idle connection after 5 s; one reused in that moment would lose its request
@@ -78,6 +79,34 @@ class Upstream:
             raise
         return UpstreamResponse(self, connection)
 
+    async def exchange(
+        self, method: str, target: str, headers: Headers, body: bytes, *, seconds: float, largest: int
+    ) -> tuple[int, Headers, bytes]:
+        """Send a request and return status, headers and body of its response: one wait, for small whole messages.
+
+        Args:
+            method: the HTTP method.
+            target: path and query, percent-encoded.
+            headers: see :meth:`send`.
+            body: all of it.
+            seconds: how long the response may take.
+            largest: how many bytes the response's body may have.
+
+        Raises:
+            TimeoutError: the response was not complete in time.
+            BodyTooLargeError: the response's body is larger.
+            UpstreamError: nothing listens there, or the connection broke.
+        """
+        connection = await self._connection()
+        timer = asyncio.get_running_loop().call_later(seconds, connection.fail, TimeoutError())
+        try:
+            connection.write_whole_request(method, target, headers, body)
+            content = await connection.whole_response(largest)
+            return connection.status, connection.headers, content
+        finally:
+            timer.cancel()
+            self.release(connection)
+
     async def _connection(self) -> _Connection:
         loop = asyncio.get_running_loop()
         while self._idle:
@@ -128,14 +157,9 @@ class UpstreamResponse:
         """Return a header's value; ``name`` in lower case."""
         return next((value for key, value in self.headers if key == name), None)
 
-    async def read(self, largest: int | None = None) -> bytes:
-        """Return the whole body.
-
-        Raises:
-            BodyTooLargeError: it has more than ``largest`` bytes.
-            UpstreamError: it breaks off.
-        """
-        return await self._connection.read_all(largest)
+    async def read(self) -> bytes:
+        """Return the whole body. Raises UpstreamError where it breaks off."""
+        return await self._connection.read_all()
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives. Raises UpstreamError where it breaks off."""
@@ -149,8 +173,7 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.is_closed = False
         self.idle_since = 0.0
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._writable: asyncio.Event | None = None  # made when it is first needed
         self._waiter: asyncio.Future[None] | None = None
         self.reset()
 
@@ -163,7 +186,8 @@ class _Connection(asyncio.Protocol):
         self._is_sent = False
         self._head_complete = False
         self._complete = False
-        self._failure: UpstreamError | None = None
+        self._failure: Exception | None = None
+        self._largest_whole: int | None = None
         self._body: list[bytes] = []
         self._buffered = 0
         self._head_size = 0
@@ -181,17 +205,25 @@ class _Connection(asyncio.Protocol):
 
     # --- what the caller does ---
 
-    async def write_request(
-        self, method: str, target: str, headers: Iterable[tuple[bytes, bytes]], body: bytes | AsyncIterator[bytes]
-    ) -> None:
+    def write_whole_request(self, method: str, target: str, headers: Headers, body: bytes) -> None:
+        lines = self._head(method, target, headers)
+        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        self.transport.write(b"\r\n".join(lines) + body)
+        self._is_sent = True
+
+    def _head(self, method: str, target: str, headers: Headers) -> list[bytes]:
         self._is_head_request = method == "HEAD"
         lines = [f"{method} {target} HTTP/1.1".encode("ascii")]
-        lines += [b"%b: %b" % pair for pair in headers if pair[0] not in HOP_BY_HOP and pair[0] != b"content-length"]
+        lines += [name + b": " + value for name, value in headers if name not in NOT_SENT_AS_GIVEN]
+        return lines
+
+    async def write_request(
+        self, method: str, target: str, headers: Headers, body: bytes | AsyncIterator[bytes]
+    ) -> None:
         if isinstance(body, bytes):
-            lines.append(b"content-length: %d" % len(body))
-            self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
-            self._is_sent = True
+            self.write_whole_request(method, target, headers, body)
             return
+        lines = self._head(method, target, headers)
         declared = next((value for name, value in headers if name == b"content-length"), None)
         lines.append(b"content-length: " + declared if declared else b"transfer-encoding: chunked")
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
@@ -199,23 +231,33 @@ class _Connection(asyncio.Protocol):
             if self.is_closed or self._head_complete:
                 return  # answered before the body's end: the answer says why
             self.transport.write(piece if declared else b"%x\r\n%b\r\n" % (len(piece), piece))
-            await self._writable.wait()
+            if self._writable:
+                await self._writable.wait()
         if not declared:
             self.transport.write(b"0\r\n\r\n")
         self._is_sent = True
+
+    async def whole_response(self, largest: int) -> bytes:
+        self._largest_whole = largest
+        while not self._complete:
+            await self._progress()
+        return b"".join(self._body)
+
+    def fail(self, error: Exception) -> None:
+        """End the connection and whoever waits for it."""
+        self._failure = self._failure or error
+        self.abort()
+        self._wake()
 
     async def head_received(self) -> None:
         while not self._head_complete:
             await self._progress()
 
-    async def read_all(self, largest: int | None) -> bytes:
-        while True:
-            if largest is not None and self._buffered > largest:
-                raise BodyTooLargeError(f"the engine's response is larger than {largest} bytes")
-            if self._complete:
-                return b"".join(self._body)
+    async def read_all(self) -> bytes:
+        while not self._complete:
             self.transport.resume_reading()
             await self._progress()
+        return b"".join(self._body)
 
     async def read_chunks(self) -> AsyncIterator[bytes]:
         while True:
@@ -245,10 +287,12 @@ class _Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        self._writable = asyncio.Event()
 
     def resume_writing(self) -> None:
-        self._writable.set()
+        if self._writable:
+            self._writable.set()
+            self._writable = None
 
     def data_received(self, data: bytes) -> None:
         if not self._head_complete:
@@ -256,18 +300,21 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._failure = UpstreamError(f"the engine's response is no HTTP: {error}")
-            self.abort()
+            self.fail(UpstreamError(f"the engine's response is no HTTP: {error}"))
         if not self._head_complete and self._head_size > LARGEST_RESPONSE_HEAD:
-            self._failure = UpstreamError("the engine's response head is too large")
-            self.abort()
-        if self._buffered > BODY_HIGH_WATER and not self._complete:
-            self.transport.pause_reading()
-        self._wake()
+            self.fail(UpstreamError("the engine's response head is too large"))
+        if self._largest_whole is None:
+            if self._buffered > BODY_HIGH_WATER and not self._complete:
+                self.transport.pause_reading()
+            self._wake()
+        elif self._buffered > self._largest_whole:
+            self.fail(BodyTooLargeError(f"the engine's response is larger than {self._largest_whole} bytes"))
+        elif self._complete:
+            self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
-        self._writable.set()
+        self.resume_writing()
         ends_here = self._head_complete and not self._complete and self._has_no_length()
         if ends_here:
             self._complete = True
