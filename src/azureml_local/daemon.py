@@ -28,6 +28,7 @@ from azureml_local import __version__, client_environment
 from azureml_local.home import Home, HomeError, write_private
 
 STOP_WITHIN = 60.0  # seconds
+LOCK_WITHIN = 1.0  # seconds; whoever looks whether a service runs holds its lock for a moment
 
 
 class DaemonError(Exception):
@@ -92,10 +93,9 @@ def stop(home: Home) -> bool:
     except ProcessLookupError:
         return True
     # Its lock is free as soon as it has ended, whereas its process may wait for whoever started it to take notice.
-    waiting = threading.Thread(target=_wait_for_lock, args=(home,), daemon=True)
-    waiting.start()
-    waiting.join(STOP_WITHIN)
-    if waiting.is_alive():
+    with home.lock_file.open("r+") as lock:
+        ended = _lock_within(STOP_WITHIN, lock)
+    if not ended:
         raise DaemonError(f"The service (process {running.pid}) did not end within {STOP_WITHIN:g} s.")
     return True
 
@@ -117,7 +117,7 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
     try:
         home.create()
         with home.lock_file.open("w") as lock:
-            if not _try_lock(lock):
+            if not _lock_within(LOCK_WITHIN, lock):
                 raise DaemonError(f"Another service runs in {home.root}.")
             _run(home, port, ready)
     except (DaemonError, HomeError) as error:
@@ -221,9 +221,12 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
-def _wait_for_lock(home: Home) -> None:
-    with home.lock_file.open("r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def _lock_within(seconds: float, file: IO[str]) -> bool:
+    """Wait for a lock, but not for ever: a wait that is given up ends with this process."""
+    waiting = threading.Thread(target=fcntl.flock, args=(file, fcntl.LOCK_EX), daemon=True)
+    waiting.start()
+    waiting.join(seconds)
+    return not waiting.is_alive()
 
 
 @contextmanager

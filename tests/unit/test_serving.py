@@ -1,6 +1,8 @@
-"""azureml_local.engines.serving right after a start, while what served before is being started again: a deployment that is
-removed or replaced meanwhile is not brought back, and no instance is left that nobody knows (design.md, "nothing is
-orphaned"). Operations that a crash cut off are resumed at the same moment (Service.start)."""
+"""azureml_local.engines.serving right after a start, while what served before is being started again.
+
+A deployment that is removed or replaced meanwhile is not brought back, and no instance is left that nobody knows
+(design.md, "nothing is orphaned"). Operations that a crash cut off are resumed at the same moment (Service.start).
+"""
 
 import asyncio
 from pathlib import Path
@@ -21,11 +23,14 @@ class FakeReplicas:
     """Stands for a deployment's instances: started when told to."""
 
     made: list["FakeReplicas"]
+    all_may_start: bool
 
     def __init__(self, plan: object, _: Path) -> None:
         self.plan = plan
         self.may_start = asyncio.Event()
         self.runs = False
+        if FakeReplicas.all_may_start:
+            self.may_start.set()
         FakeReplicas.made.append(self)
 
     async def start(self) -> None:
@@ -40,6 +45,7 @@ class FakeReplicas:
 def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     """A service whose deployment served when it ended."""
     FakeReplicas.made = []
+    FakeReplicas.all_may_start = False
     home = Home(tmp_path)
     started = Serving(home, cast(BlobStorage, None), dict)
     record = DeploymentRecord.new(started._folder(ID))
@@ -55,10 +61,10 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     return started
 
 
-async def until_made(count: int) -> None:
-    async with asyncio.timeout(5):
-        while len(FakeReplicas.made) < count:
-            await asyncio.sleep(0)
+async def settle() -> None:
+    """Let every task go on as far as it can."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 def running() -> list[object]:
@@ -68,7 +74,7 @@ def running() -> list[object]:
 def test_what_served_serves_again(serving: Serving) -> None:
     async def main() -> None:
         restoring = asyncio.ensure_future(serving.restore([ID]))
-        await until_made(1)
+        await settle()
         FakeReplicas.made[0].may_start.set()
         await restoring
         assert serving.replicas(ID.upper()) is cast(Any, FakeReplicas.made[0])
@@ -80,10 +86,9 @@ def test_what_served_serves_again(serving: Serving) -> None:
 def test_deployment_that_is_removed_meanwhile_is_not_brought_back(serving: Serving) -> None:
     async def main() -> None:
         restoring = asyncio.ensure_future(serving.restore([ID]))
-        await until_made(1)
+        await settle()
         removing = asyncio.ensure_future(serving.remove(ID))
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await settle()
         FakeReplicas.made[0].may_start.set()
         async with asyncio.timeout(5):
             await asyncio.gather(restoring, removing, return_exceptions=True)
@@ -99,11 +104,11 @@ def test_deployment_that_is_replaced_meanwhile_serves_its_new_version_only(first
         deploying = asyncio.ensure_future(serving.deploy(ID, cast(ServingSpec, None)))
         restoring = asyncio.ensure_future(serving.restore([ID]))
         for turn in (first, 1 - first):
-            for _ in range(20):
-                await asyncio.sleep(0)
+            await settle()
             for replicas in FakeReplicas.made:
                 if (replicas.plan == "former plan") == (turn == 0):
                     replicas.may_start.set()
+        FakeReplicas.all_may_start = True  # one may have waited for the other
         async with asyncio.timeout(5):
             await asyncio.gather(deploying, restoring, return_exceptions=True)
         found = serving.replicas(ID)

@@ -211,7 +211,12 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
     @routes.route("DELETE", version_path)
     async def delete_version(request: ArmRequest) -> Response:
-        return _delete(request, version_path)
+        answer = _delete(request, version_path)
+        container = request.service.store.get(container_path.format(**request.params))
+        if container:
+            versions = request.service.store.children(version_type, container.id)
+            request.service.store.save(container.with_properties(latestVersion=versions[-1].name if versions else None))
+        return answer
 
     @routes.route("DELETE", container_path)
     async def delete_container(request: ArmRequest) -> Response:

@@ -95,11 +95,8 @@ async def create_or_update(request: ArmRequest) -> Response:
     deployment_id = DEPLOYMENT.format(**request.params)
     service.operations.require_idle(deployment_id)
     known = service.store.get(deployment_id)
-    if known and known.properties["provisioningState"] == "Failed" and service.serving.replicas(deployment_id) is None:
-        raise invalid_inference_request(
-            f"Specified deployment [{known.name}] failed during initial provisioning and is in an unrecoverable "
-            "state. Delete and re-create."
-        )
+    if known:
+        _require_recoverable(service, known)
     body = {
         "tags": request.body.get("tags") or {},
         "location": request.body.get("location") or endpoint.body["location"],
@@ -117,6 +114,7 @@ async def update(request: ArmRequest) -> Response:
     request.require_shape(shapes.ONLINE_DEPLOYMENT)
     deployment = _require(request)
     request.service.operations.require_idle(deployment.id)
+    _require_recoverable(request.service, deployment)
     body = dict(deployment.body)
     if request.body.get("tags") is not None:
         body["tags"] = request.body["tags"]
@@ -171,6 +169,16 @@ def _require(request: ArmRequest) -> Resource:
     if deployment is None:
         raise online_endpoints.not_found()
     return deployment
+
+
+def _require_recoverable(service: Service, deployment: Resource) -> None:
+    """Raise 400 for a deployment that has never served: on Azure, too, it can only be deleted."""
+    failed = deployment.properties["provisioningState"] == "Failed"
+    if failed and service.serving.replicas(deployment.id) is None:
+        raise invalid_inference_request(
+            f"Specified deployment [{deployment.name}] failed during initial provisioning and is in an unrecoverable "
+            "state. Delete and re-create."
+        )
 
 
 def _endpoint_id(deployment: Resource) -> str:

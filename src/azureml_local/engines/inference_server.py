@@ -96,7 +96,7 @@ class Instance:
         except UpstreamError as error:  # the connection broke because the process ended
             exit_code = await self.stop()
             raise InstanceError(f"it ended with exit code {exit_code}") from error
-        except InstanceError:
+        except BaseException:
             await self.stop()
             raise
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,8 @@ class Serving:
         self._blobs = blobs
         self._client_environment = client_environment
         self._replicas: dict[str, ReplicaSet] = {}
+        # A restart resumes operations while it restores what served: one of them at a time for a deployment.
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def replicas(self, deployment_id: str) -> ReplicaSet | None:
         """Return a deployment's instances, or None where it does not serve."""
@@ -89,6 +92,10 @@ class Serving:
         Raises:
             ServingError: with Azure's code; what served before goes on.
         """
+        async with self._locks[deployment_id.lower()]:
+            await self._deploy(deployment_id, spec)
+
+    async def _deploy(self, deployment_id: str, spec: ServingSpec) -> None:
         record = DeploymentRecord.new(self._folder(deployment_id))
         try:
             replicas = ReplicaSet(await self._prepare(spec, record), self._home.sockets)
@@ -119,10 +126,12 @@ class Serving:
 
     async def remove(self, deployment_id: str) -> None:
         """End a deployment's instances and delete its files."""
-        replicas = self._replicas.pop(deployment_id.lower(), None)
-        if replicas:
-            await replicas.stop()
-        staging.remove(self._folder(deployment_id))
+        async with self._locks[deployment_id.lower()]:
+            replicas = self._replicas.pop(deployment_id.lower(), None)
+            if replicas:
+                await replicas.stop()
+            staging.remove(self._folder(deployment_id))
+        self._locks.pop(deployment_id.lower(), None)
 
     async def close(self) -> None:
         """End every instance."""
@@ -169,16 +178,17 @@ class Serving:
         return folder
 
     async def _restore_one(self, deployment_id: str) -> None:
-        plan = DeploymentRecord(self._folder(deployment_id) / "current").plan
-        if not plan.exists():
-            return
-        replicas = ReplicaSet(LaunchPlan.load(plan), self._home.sockets)
-        try:
-            await replicas.start()
-        except InstanceError as error:
-            logger.error("%s does not serve again: %s", deployment_id, error)
-            return
-        self._replicas[deployment_id.lower()] = replicas
+        async with self._locks[deployment_id.lower()]:
+            plan = DeploymentRecord(self._folder(deployment_id) / "current").plan
+            if deployment_id.lower() in self._replicas or not plan.exists():
+                return  # a resumed operation was faster
+            replicas = ReplicaSet(LaunchPlan.load(plan), self._home.sockets)
+            try:
+                await replicas.start()
+            except InstanceError as error:
+                logger.error("%s does not serve again: %s", deployment_id, error)
+                return
+            self._replicas[deployment_id.lower()] = replicas
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()

@@ -36,11 +36,16 @@ async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
         raise StagingError(f"There is nothing at '{source.path}' in container {source.container}.")
     parent = source.path.rpartition("/")[0]
     for name in names:
+        if name.endswith("/"):
+            continue  # marks a folder
         target = inside(folder, name.removeprefix(f"{parent}/") if parent else name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as file:
-            async for piece in blobs.read_blob(source.container, name):
-                file.write(piece)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                async for piece in blobs.read_blob(source.container, name):
+                    file.write(piece)
+        except OSError as error:
+            raise StagingError(f"The blob {name} cannot be written as a file: {error.strerror}.") from error
     return folder / PurePosixPath(source.path).name
 
 
