@@ -66,7 +66,7 @@ def moto(content: bytes) -> Iterator[Peer]:
     """
     program = shutil.which("moto_server", path=str(Path(sys.prefix) / "moto" / "bin"))
     if program is None:
-        raise PeerMissingError("moto's server is not installed: pip install -e '.[bench]'")
+        raise PeerMissingError("moto's server is not installed: make bench installs it")
     process = subprocess.Popen(
         [program, "--host", "127.0.0.1", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
