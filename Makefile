@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[test]'
+	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[test]'
 	$(BIN)/azureml-local doctor --install
 	touch $@
 
@@ -49,7 +49,7 @@ stop: ## end it
 	@test ! -x $(BIN)/azureml-local || $(BIN)/azureml-local stop
 
 bench: $(STAMP) ## measure speed against peers, into runs/bench.json
-	test -x $(VENV)/moto/bin/moto_server || { $(BIN)/uv venv --quiet $(VENV)/moto && $(BIN)/uv pip install --quiet --python $(VENV)/moto 'moto[server]==$(MOTO)'; }
+	test -x $(VENV)/moto/bin/moto_server || { $(BIN)/uv venv --quiet $(VENV)/moto && $(BIN)/uv pip install --quiet --system-certs --python $(VENV)/moto 'moto[server]==$(MOTO)'; }
 	$(BIN)/python tests/bench/run.py
 
 notebooks: $(STAMP) ## execute the lessons and store them with their outputs

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from azureml_local import client_environment
 from azureml_local.arm import ids, online_deployments, online_endpoints, workspaces
+from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.store import Store
@@ -63,9 +64,12 @@ class Service:
         )
         self.serving = Serving(home, self.blobs, self._instance_environment)
         self.router = ScoringRouter(self.store, self.serving, self.tokens)
+        self.context = Context(
+            settings, self.store, self.operations, self.tokens, self.blobs, self.serving, self.router
+        )
+        online_endpoints.register_operations(self.context)
+        online_deployments.register_operations(self.context)
         self.edge = Edge(self._applications(), Authority(home.tls, hosts.domains()), upstream_proxy)
-        online_endpoints.register_operations(self)
-        online_deployments.register_operations(self)
 
     async def start(self, port: int) -> None:
         """Bring everything up and listen on loopback.
@@ -97,7 +101,7 @@ class Service:
     def _applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""
         return {
-            "arm": ControlPlane(self),
+            "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens).app,
             "workspace_api": discovery.application(),
             "scoring": self.router,
@@ -113,7 +117,7 @@ class Service:
         )
         if self.store.get(workspace_id) is None:
             await workspaces.provision(
-                self,
+                self.context,
                 workspace_id,
                 location=self.settings.location,
                 properties={"friendlyName": name},

@@ -9,19 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, shapes
+from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError, FrontendError
-
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
 VERSION_DEFAULTS: Mapping[str, Any] = {
     "description": None,
@@ -126,7 +124,7 @@ ASSET_TYPES = (
 BY_PLURAL = {kind.plural: kind for kind in ASSET_TYPES}
 
 
-def resolve(service: Service, asset_id: str, plural: str) -> Resource:
+def resolve(context: Context, asset_id: str, plural: str) -> Resource:
     """Return the asset version that an id names, by version or by label ``latest``.
 
     Raises:
@@ -138,11 +136,11 @@ def resolve(service: Service, asset_id: str, plural: str) -> Resource:
         raise AzureError(400, "BadArgument", f"'{asset_id}' is no id of a {kind.singular}.", target=plural)
     container = f"{parts['workspace']}/{plural}/{parts['name']}"
     if parts["by"].lower() == "labels":
-        versions = service.store.children(f"workspaces/{plural}/versions", container)
+        versions = context.store.children(f"workspaces/{plural}/versions", container)
         if parts["version"].lower() != "latest" or not versions:
             raise _not_found(kind, parts["name"], parts["version"])
         return versions[-1]
-    version = service.store.get(f"{container}/versions/{parts['version']}")
+    version = context.store.get(f"{container}/versions/{parts['version']}")
     if version is None:
         raise _not_found(kind, parts["name"], parts["version"])
     return version
@@ -159,7 +157,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
     @routes.route("GET", containers)
     async def list_containers(request: ArmRequest) -> Response:
-        return request.page(_in_view(request, request.service.store.children(container_type, request.workspace_id)))
+        return request.page(_in_view(request, request.context.store.children(container_type, request.workspace_id)))
 
     @routes.route("GET", container_path)
     async def get_container(request: ArmRequest) -> Response:
@@ -174,14 +172,14 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     @routes.route("GET", versions)
     async def list_versions(request: ArmRequest) -> Response:
         container = _container(request)
-        found = _in_view(request, request.service.store.children(version_type, container.id))
+        found = _in_view(request, request.context.store.children(version_type, container.id))
         if request.query.get("$orderby", "").lower() in NEWEST_FIRST:
             found.reverse()
         return request.page(found)
 
     @routes.route("GET", version_path)
     async def get_version(request: ArmRequest) -> Response:
-        version = request.service.store.get(version_path.format(**request.params))
+        version = request.context.store.get(version_path.format(**request.params))
         if version is None:
             raise _not_found(kind, request.params["name"], request.params["version"])
         return JSONResponse(version.to_json())
@@ -189,7 +187,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     @routes.route("GET", container_path + "/labels/{label}")
     async def get_label(request: ArmRequest) -> Response:
         label = f"{container_path.format(**request.params)}/labels/{request.params['label']}"
-        return JSONResponse(resolve(request.service, label, kind.plural).to_json())
+        return JSONResponse(resolve(request.context, label, kind.plural).to_json())
 
     @routes.route("PUT", version_path)
     async def put_version(request: ArmRequest) -> Response:
@@ -198,12 +196,12 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         require_asset_name(request.params["version"], "Version")
         properties = _version_properties(kind, request)
         version_id = version_path.format(**request.params)
-        known = request.service.store.get(version_id)
+        known = request.context.store.get(version_id)
         if known:
             _require_unchanged(kind, known, properties)
             if known.properties == properties and kind.repeated_keeps_dates:
                 return JSONResponse(known.to_json(), kind.repeated_status)
-        with request.service.store.transaction():
+        with request.context.store.transaction():
             container = _merge_container(request, {}, latest=None if known else request.params["version"])
             version = request.put(version_id, version_type, container.id, {"properties": properties})
         headers = None if known else {"Location": request.url({})}
@@ -212,10 +210,10 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     @routes.route("DELETE", version_path)
     async def delete_version(request: ArmRequest) -> Response:
         answer = _delete(request, version_path)
-        container = request.service.store.get(container_path.format(**request.params))
+        container = request.context.store.get(container_path.format(**request.params))
         if container:
-            versions = request.service.store.children(version_type, container.id)
-            request.service.store.save(container.with_properties(latestVersion=versions[-1].name if versions else None))
+            versions = request.context.store.children(version_type, container.id)
+            request.context.store.save(container.with_properties(latestVersion=versions[-1].name if versions else None))
         return answer
 
     @routes.route("DELETE", container_path)
@@ -223,7 +221,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         return _delete(request, container_path)
 
     def _container(request: ArmRequest) -> Resource:
-        container = request.service.store.get(container_path.format(**request.params))
+        container = request.context.store.get(container_path.format(**request.params))
         if container is None:
             raise _not_found(kind, request.params["name"])
         return container
@@ -231,7 +229,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     def _merge_container(request: ArmRequest, sent: dict[str, Any], latest: str | None = None) -> Resource:
         """Write the container, keeping what the request does not name."""
         container_id = container_path.format(**request.params)
-        known = request.service.store.get(container_id)
+        known = request.context.store.get(container_id)
         if known and not sent and latest is None:
             return known
         properties = {
@@ -245,7 +243,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
             **{key: value for key, value in sent.items() if key not in ("latestVersion", "nextVersion")},
         }
         if latest is not None:
-            taken = [version.name for version in request.service.store.children(version_type, container_id)] + [latest]
+            taken = [version.name for version in request.context.store.children(version_type, container_id)] + [latest]
             numbers = [int(name) for name in taken if name.isascii() and name.isdecimal()]
             properties |= {"latestVersion": latest, "nextVersion": str(max(numbers, default=0) + 1)}
         return request.put(container_id, container_type, request.workspace_id, {"properties": properties})
@@ -253,10 +251,10 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
 def _delete(request: ArmRequest, template: str) -> Response:
     """Delete what the path names, with all below it; 204 where there is nothing."""
-    resource = request.service.store.get(template.format(**request.params))
+    resource = request.context.store.get(template.format(**request.params))
     if resource is None:
         return Response(status_code=204)
-    request.service.store.delete(resource.id)
+    request.context.store.delete(resource.id)
     return Response(status_code=200)
 
 

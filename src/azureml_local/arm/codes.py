@@ -6,19 +6,16 @@ The SDK names each upload by a new guid and asks for the hash first, so hashes a
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, shapes
 from azureml_local.arm.assets import VERSION_DEFAULTS
+from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError, FrontendError
-
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
 CODE = ids.WORKSPACE + "/codes/{name}"
 VERSION = CODE + "/versions/{version}"
@@ -33,11 +30,11 @@ routes = ArmRoutes()
 async def list_versions(request: ArmRequest) -> Response:
     """List a code's versions; with ``hash``, those of any name whose files have that hash."""
     if "hash" not in request.query:
-        return request.page(request.service.store.children(TYPE, CODE.format(**request.params)))
+        return request.page(request.context.store.children(TYPE, CODE.format(**request.params)))
     prefix = request.workspace_id.lower() + "/"
     return request.page(
         version
-        for version in request.service.store.all_of(TYPE)
+        for version in request.context.store.all_of(TYPE)
         if version.key.startswith(prefix)
         and (version.properties.get("properties") or {}).get("hash_sha256") == request.query["hash"]
     )
@@ -46,12 +43,12 @@ async def list_versions(request: ArmRequest) -> Response:
 @routes.route("GET", VERSION)
 async def get(request: ArmRequest) -> Response:
     """Return a code version."""
-    return JSONResponse(resolve(request.service, VERSION.format(**request.params)).to_json())
+    return JSONResponse(resolve(request.context, VERSION.format(**request.params)).to_json())
 
 
-def resolve(service: Service, code_id: str) -> Resource:
+def resolve(context: Context, code_id: str) -> Resource:
     """Return the code version that an id names, or raise Azure's 404."""
-    version = service.store.get(code_id.removeprefix("azureml:"))
+    version = context.store.get(code_id.removeprefix("azureml:"))
     if version is None or version.type != TYPE:
         message = f"Code with id: {code_id} not found."
         raise FrontendError(404, "UserError", "The specified resource was not found.", detail=("CodeNotFound", message))
@@ -62,11 +59,11 @@ def resolve(service: Service, code_id: str) -> Resource:
 async def start_pending_upload(request: ArmRequest) -> Response:
     """Return a container of its own for an upload, and a signature that lets the caller write to it."""
     request.require_shape(shapes.PENDING_UPLOAD)
-    service = request.service
+    context = request.context
     workspace = request.workspace()
     container = f"{workspace.properties['workspaceId'][:8]}-{uuid.uuid4()}"
-    await service.blobs.create_container(container)
-    uri = f"https://{service.settings.storage_account}.blob.core.windows.net/{container}"
+    await context.blobs.create_container(container)
+    uri = f"https://{context.settings.storage_account}.blob.core.windows.net/{container}"
     return JSONResponse(
         {
             "pendingUploadId": request.body.get("pendingUploadId") or str(uuid.uuid4()),
@@ -76,7 +73,7 @@ async def start_pending_upload(request: ArmRequest) -> Response:
                 "storageAccountArmId": workspace.properties["storageAccount"],
                 "credential": {
                     "credentialType": "SAS",
-                    "sasUri": f"{uri}?{service.blobs.container_sas(container, UPLOAD_HOURS)}",
+                    "sasUri": f"{uri}?{context.blobs.container_sas(container, UPLOAD_HOURS)}",
                 },
             },
         }
@@ -94,8 +91,8 @@ async def create_or_update(request: ArmRequest) -> Response:
         raise AzureError(400, "BadArgument", "properties.codeUri is missing; a code needs it.", target="codeUri")
     version_id = VERSION.format(**request.params)
     code_id = CODE.format(**request.params)
-    is_new = request.service.store.get(version_id) is None
-    with request.service.store.transaction():
+    is_new = request.context.store.get(version_id) is None
+    with request.context.store.transaction():
         container = {"latestVersion": request.params["version"], "isArchived": False}
         request.put(code_id, CONTAINER_TYPE, request.workspace_id, {"properties": container})
         version = request.put(version_id, TYPE, code_id, {"properties": properties})
@@ -105,8 +102,8 @@ async def create_or_update(request: ArmRequest) -> Response:
 @routes.route("DELETE", VERSION)
 async def delete(request: ArmRequest) -> Response:
     """Delete a code version, not its files; 204 where there is none."""
-    version = request.service.store.get(VERSION.format(**request.params))
+    version = request.context.store.get(VERSION.format(**request.params))
     if version is None:
         return Response(status_code=204)
-    request.service.store.delete(version.id)
+    request.context.store.delete(version.id)
     return Response(status_code=200)

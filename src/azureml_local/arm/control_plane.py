@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from starlette.requests import Request
@@ -24,14 +24,12 @@ from azureml_local.arm import (
     resource_groups,
     workspaces,
 )
+from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_workspace
 from azureml_local.http.errors import AzureError
 from azureml_local.http.routing import Match
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
-
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +89,8 @@ def routes() -> ArmRoutes:
 class ControlPlane:
     """Answers for ``management.azure.com``."""
 
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, context: Context) -> None:
+        self.context = context
         self.routes = routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,14 +118,14 @@ class ControlPlane:
         match = self.find(request.method, path, query)
         body = await _json_body(request)
         assert match.handler is not None  # noqa: S101 - find() raises otherwise
-        arm_request = ArmRequest(self.service, request.method, request.url.path, match.params, query, body, principal)
+        arm_request = ArmRequest(self.context, request.method, request.url.path, match.params, query, body, principal)
         self.require_scope(match.params, path)
         return await match.handler(arm_request)
 
     def authenticate(self, request: Request) -> Principal:
         """Return who is calling. Raises 401 without a valid token for Resource Manager."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        challenge = f'Bearer authorization_uri="https://login.windows.net/{self.service.settings.tenant_id}"'
+        challenge = f'Bearer authorization_uri="https://login.windows.net/{self.context.settings.tenant_id}"'
         if scheme.lower() != "bearer" or not token:
             raise AzureError(
                 401,
@@ -139,7 +137,7 @@ class ControlPlane:
                 },
             )
         try:
-            return self.service.tokens.verify(token.strip(), audiences.ARM)
+            return self.context.tokens.verify(token.strip(), audiences.ARM)
         except InvalidTokenError as error:
             raise AzureError(
                 401, error.code, str(error), headers={"WWW-Authenticate": f'{challenge}, error="invalid_token"'}
@@ -169,18 +167,18 @@ class ControlPlane:
     def require_scope(self, params: dict[str, str], path: str) -> None:
         """Raise 404 where the subscription, or the workspace that a resource belongs to, does not exist."""
         subscription = params.get("subscription")
-        if subscription and subscription.lower() != self.service.settings.subscription_id:
+        if subscription and subscription.lower() != self.context.settings.subscription_id:
             raise AzureError(
                 404,
                 "SubscriptionNotFound",
                 f"The subscription '{subscription}' could not be found. azureml-local config prints the right one.",
             )
         group = params.get("resource_group")
-        if group and group.lower() != self.service.settings.resource_group:
+        if group and group.lower() != self.context.settings.resource_group:
             raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
         workspace_id = ids.WORKSPACE.format(**params) if "workspace" in params else ""
         is_below = unquote(path).strip("/").lower() != workspace_id.strip("/").lower()
-        if workspace_id and is_below and self.service.store.get(workspace_id) is None:
+        if workspace_id and is_below and self.context.store.get(workspace_id) is None:
             raise missing_workspace(params)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, shapes
+from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError, FrontendError
-
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
 DATASTORE = ids.WORKSPACE + "/datastores/{datastore}"
 TYPE = "workspaces/datastores"
@@ -31,7 +29,7 @@ def blobstore_container(workspace_guid: str) -> str:
     return f"azureml-blobstore-{workspace_guid}"
 
 
-def add_defaults(service: Service, workspace: Resource, principal: str) -> None:
+def add_defaults(context: Context, workspace: Resource, principal: str) -> None:
     """Give a workspace the four datastores that Azure gives it."""
     guid = workspace.properties["workspaceId"]
     places = {
@@ -47,20 +45,20 @@ def add_defaults(service: Service, workspace: Resource, principal: str) -> None:
             "properties": None,
             "isDefault": name == "workspaceblobstore",
             "credentials": {"credentialsType": "AccountKey"},
-            "accountName": service.settings.storage_account,
+            "accountName": context.settings.storage_account,
             "endpoint": ENDPOINT,
             "protocol": "https",
             "serviceDataAccessAuthIdentity": "WorkspaceSystemAssignedIdentity",
             **place,
         }
         resource_id = f"{workspace.id}/datastores/{name}"
-        service.store.put(resource_id, TYPE, workspace.id, {"properties": properties}, principal)
-        service.store.put_secret(resource_id, {"secretsType": "AccountKey", "key": service.settings.storage_key})
+        context.store.put(resource_id, TYPE, workspace.id, {"properties": properties}, principal)
+        context.store.put_secret(resource_id, {"secretsType": "AccountKey", "key": context.settings.storage_key})
 
 
-def get_in(service: Service, workspace_id: str, name: str) -> Resource:
+def get_in(context: Context, workspace_id: str, name: str) -> Resource:
     """Return a datastore, or raise Azure's 404."""
-    datastore = service.store.get(f"{workspace_id}/datastores/{name}")
+    datastore = context.store.get(f"{workspace_id}/datastores/{name}")
     if datastore is None:
         raise FrontendError(404, "UserError", f"Could not find datastore: {name}.", inner="NotFoundError")
     return datastore
@@ -69,7 +67,7 @@ def get_in(service: Service, workspace_id: str, name: str) -> Resource:
 @routes.route("GET", ids.WORKSPACE + "/datastores")
 async def list_datastores(request: ArmRequest) -> Response:
     """List a workspace's datastores; ``isDefault=true`` asks for the default one only."""
-    datastores = request.service.store.children(TYPE, request.workspace_id)
+    datastores = request.context.store.children(TYPE, request.workspace_id)
     wanted = request.query.get("isdefault")
     if wanted:
         datastores = [one for one in datastores if one.properties.get("isDefault") is (wanted.lower() == "true")]
@@ -79,7 +77,7 @@ async def list_datastores(request: ArmRequest) -> Response:
 @routes.route("GET", DATASTORE)
 async def get(request: ArmRequest) -> Response:
     """Return a datastore, without its secret."""
-    return JSONResponse(get_in(request.service, request.workspace_id, request.params["datastore"]).to_json())
+    return JSONResponse(get_in(request.context, request.workspace_id, request.params["datastore"]).to_json())
 
 
 @routes.route("PUT", DATASTORE)
@@ -108,11 +106,11 @@ async def create_or_update(request: ArmRequest) -> Response:
         "credentials": credentials,
     }
     resource_id = DATASTORE.format(**request.params)
-    is_new = request.service.store.get(resource_id) is None
-    with request.service.store.transaction():
+    is_new = request.context.store.get(resource_id) is None
+    with request.context.store.transaction():
         datastore = request.put(resource_id, TYPE, request.workspace_id, {"properties": properties})
         if secret:
-            request.service.store.put_secret(resource_id, secret)
+            request.context.store.put_secret(resource_id, secret)
         if properties["isDefault"]:
             _make_only_default(request, datastore)
     headers = {"Location": request.url({})} if is_new else None
@@ -122,12 +120,12 @@ async def create_or_update(request: ArmRequest) -> Response:
 @routes.route("DELETE", DATASTORE)
 async def delete(request: ArmRequest) -> Response:
     """Delete a datastore, not its data. The default datastore cannot be deleted."""
-    datastore = request.service.store.get(DATASTORE.format(**request.params))
+    datastore = request.context.store.get(DATASTORE.format(**request.params))
     if datastore is None:
         return Response(status_code=204)
     if datastore.properties.get("isDefault"):
         raise FrontendError(400, "UserError", f"The default datastore '{datastore.name}' cannot be deleted.")
-    request.service.store.delete(datastore.id)
+    request.context.store.delete(datastore.id)
     return Response(status_code=200)
 
 
@@ -135,26 +133,26 @@ async def delete(request: ArmRequest) -> Response:
 async def list_secrets(request: ArmRequest) -> Response:
     """Return a datastore's secret; as a shared access signature where the caller asks for one that expires."""
     request.require_shape(shapes.LIST_SECRETS)
-    datastore = get_in(request.service, request.workspace_id, request.params["datastore"])
-    secret = request.service.store.get_secret(datastore.id)
+    datastore = get_in(request.context, request.workspace_id, request.params["datastore"])
+    secret = request.context.store.get_secret(datastore.id)
     if secret is None:
         raise FrontendError(400, "UserError", f"Datastore '{datastore.name}' has no credentials.")
     if request.body.get("expirableSecret") and secret.get("secretsType") == "AccountKey":
         hours = request.body.get("expireAfterHours") or 1
         if not 0 < hours <= 24 * 7:
             raise AzureError(400, "BadArgument", f"expireAfterHours must be 1 to 168, not '{hours}'.")
-        return JSONResponse(_as_sas(request.service, datastore, secret, hours))
+        return JSONResponse(_as_sas(request.context, datastore, secret, hours))
     return JSONResponse(secret)
 
 
-def _as_sas(service: Service, datastore: Resource, secret: dict[str, Any], hours: int) -> dict[str, Any]:
+def _as_sas(context: Context, datastore: Resource, secret: dict[str, Any], hours: int) -> dict[str, Any]:
     account = datastore.properties["accountName"]
-    if account != service.settings.storage_account:
+    if account != context.settings.storage_account:
         return secret
-    return {"secretsType": "Sas", "sasToken": "?" + service.blobs.account_sas(hours)}
+    return {"secretsType": "Sas", "sasToken": "?" + context.blobs.account_sas(hours)}
 
 
 def _make_only_default(request: ArmRequest, chosen: Resource) -> None:
-    for other in request.service.store.children(TYPE, request.workspace_id):
+    for other in request.context.store.children(TYPE, request.workspace_id):
         if other.key != chosen.key and other.properties.get("isDefault"):
-            request.service.store.save(other.with_properties(isDefault=False))
+            request.context.store.save(other.with_properties(isDefault=False))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import assets, codes, ids, online_endpoints, shapes
+from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -15,9 +16,6 @@ from azureml_local.arm.storage_locations import locate
 from azureml_local.arm.store import Resource
 from azureml_local.engines.serving import ModelSource, ServingError, ServingSpec
 from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
-
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
 DEPLOYMENTS = online_endpoints.ENDPOINT + "/deployments"
 DEPLOYMENT = DEPLOYMENTS + "/{deployment}"
@@ -48,29 +46,29 @@ class ProvisioningError(AzureError):
         return {"code": None, "message": self.message}
 
 
-def register_operations(service: Service) -> None:
+def register_operations(context: Context) -> None:
     """Say what this module's long-running operations do."""
 
     async def put(deployment: Resource) -> None:
         try:
-            await service.serving.deploy(deployment.id, _spec(service, deployment))
+            await context.serving.deploy(deployment.id, _spec(context, deployment))
         except ServingError as failure:
             raise ProvisioningError(failure) from failure
-        service.router.refresh(_endpoint_id(deployment))
+        context.router.refresh(_endpoint_id(deployment))
 
     async def delete(deployment: Resource) -> None:
-        await service.serving.remove(deployment.id)
-        service.store.delete(deployment.id)
-        service.router.refresh(_endpoint_id(deployment))
+        await context.serving.remove(deployment.id)
+        context.store.delete(deployment.id)
+        context.router.refresh(_endpoint_id(deployment))
 
-    service.operations.register("onlineDeployments/put", put)
-    service.operations.register("onlineDeployments/delete", delete)
+    context.operations.register("onlineDeployments/put", put)
+    context.operations.register("onlineDeployments/delete", delete)
 
 
 @routes.route("GET", DEPLOYMENTS)
 async def list_deployments(request: ArmRequest) -> Response:
     """List an endpoint's deployments."""
-    return request.page(request.service.store.children(TYPE, online_endpoints.require(request).id))
+    return request.page(request.context.store.children(TYPE, online_endpoints.require(request).id))
 
 
 @routes.route("GET", DEPLOYMENT)
@@ -83,20 +81,20 @@ async def get(request: ArmRequest) -> Response:
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create a deployment, or to replace it; the present one serves until the new one does."""
     request.require_shape(shapes.ONLINE_DEPLOYMENT)
-    service = request.service
+    context = request.context
     endpoint = online_endpoints.require(request)
     require_endpoint_name(request.params["deployment"], "Deployment")
-    service.operations.require_idle(endpoint.id)
+    context.operations.require_idle(endpoint.id)
     if endpoint.properties["provisioningState"] != "Succeeded":
         raise invalid_inference_request(
             "This endpoint has not been created successfully or is in deleting provisioning state. Please recreate "
             "endpoint and then try again to create deployment."
         )
     deployment_id = DEPLOYMENT.format(**request.params)
-    service.operations.require_idle(deployment_id)
-    known = service.store.get(deployment_id)
+    context.operations.require_idle(deployment_id)
+    known = context.store.get(deployment_id)
     if known:
-        _require_recoverable(service, known)
+        _require_recoverable(context, known)
     body = {
         "tags": request.body.get("tags") or {},
         "location": request.body.get("location") or endpoint.body["location"],
@@ -113,8 +111,8 @@ async def update(request: ArmRequest) -> Response:
     """Change a deployment's tags, or begin to change how many instances it has."""
     request.require_shape(shapes.ONLINE_DEPLOYMENT)
     deployment = _require(request)
-    request.service.operations.require_idle(deployment.id)
-    _require_recoverable(request.service, deployment)
+    request.context.operations.require_idle(deployment.id)
+    _require_recoverable(request.context, deployment)
     body = dict(deployment.body)
     if request.body.get("tags") is not None:
         body["tags"] = request.body["tags"]
@@ -133,10 +131,10 @@ async def update(request: ArmRequest) -> Response:
 async def delete(request: ArmRequest) -> Response:
     """Begin to delete a deployment that takes no traffic; 204 where there is none."""
     endpoint = online_endpoints.require(request)
-    deployment = request.service.store.get(DEPLOYMENT.format(**request.params))
+    deployment = request.context.store.get(DEPLOYMENT.format(**request.params))
     if deployment is None:
         return Response(status_code=204)
-    request.service.operations.require_idle(deployment.id)
+    request.context.operations.require_idle(deployment.id)
     for what in ("traffic", "mirrorTraffic"):
         if endpoint.properties[what].get(deployment.name):
             raise invalid_inference_request(
@@ -144,7 +142,7 @@ async def delete(request: ArmRequest) -> Response:
                 f"endpoint's {what}. Set it to 0 before you delete the deployment."
             )
     deleting = deployment.with_properties(provisioningState="Deleting")
-    request.service.store.save(deleting)
+    request.context.store.save(deleting)
     return request.begun(202, "onlineDeployments/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
@@ -158,23 +156,23 @@ async def get_logs(request: ArmRequest) -> Response:
     tail = DEFAULT_TAIL if tail is None else tail
     if not 0 < tail <= LONGEST_TAIL:
         raise AzureError(400, "BadArgument", f"tail is {tail}; it must be 1 to {LONGEST_TAIL} lines.", target="tail")
-    record = request.service.serving.latest_attempt(deployment.id)
+    record = request.context.serving.latest_attempt(deployment.id)
     content = record.text(container.lower(), tail) if record else ""
     return JSONResponse({"content": content})
 
 
 def _require(request: ArmRequest) -> Resource:
     online_endpoints.require(request)
-    deployment = request.service.store.get(DEPLOYMENT.format(**request.params))
+    deployment = request.context.store.get(DEPLOYMENT.format(**request.params))
     if deployment is None:
         raise online_endpoints.not_found()
     return deployment
 
 
-def _require_recoverable(service: Service, deployment: Resource) -> None:
+def _require_recoverable(context: Context, deployment: Resource) -> None:
     """Raise 400 for a deployment that has never served: on Azure, too, it can only be deleted."""
     failed = deployment.properties["provisioningState"] == "Failed"
-    if failed and service.serving.replicas(deployment.id) is None:
+    if failed and context.serving.replicas(deployment.id) is None:
         raise invalid_inference_request(
             f"Specified deployment [{deployment.name}] failed during initial provisioning and is in an unrecoverable "
             "state. Delete and re-create."
@@ -207,10 +205,10 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
     code = sent.get("codeConfiguration") or {}
     if not code.get("codeId") or not code.get("scoringScript"):
         raise _no_script(request, sent.get("model"))
-    _require_asset(lambda: codes.resolve(request.service, code["codeId"]))
-    _require_asset(lambda: assets.resolve(request.service, sent.get("environmentId") or "", "environments"))
+    _require_asset(lambda: codes.resolve(request.context, code["codeId"]))
+    _require_asset(lambda: assets.resolve(request.context, sent.get("environmentId") or "", "environments"))
     if sent.get("model"):
-        _require_asset(lambda: assets.resolve(request.service, sent["model"], "models"))
+        _require_asset(lambda: assets.resolve(request.context, sent["model"], "models"))
     settings = REQUEST_SETTINGS | {k: v for k, v in (sent.get("requestSettings") or {}).items() if v is not None}
     _require_request_settings(settings)
     return {
@@ -236,7 +234,7 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
 
 def _no_script(request: ArmRequest, model_id: str | None) -> AzureError:
     if model_id:
-        model = assets.resolve(request.service, model_id, "models")
+        model = assets.resolve(request.context, model_id, "models")
         if model.properties["modelType"].lower() == "mlflow_model":
             return AzureError(
                 501, "NotImplemented", "azureml-local lacks deployments of MLflow models without a script."
@@ -302,16 +300,16 @@ def _duration(text: Any, what: str) -> float:
         raise invalid_inference_request(f"{what}: {error}.") from error
 
 
-def _spec(service: Service, deployment: Resource) -> ServingSpec:
+def _spec(context: Context, deployment: Resource) -> ServingSpec:
     """Return what the deployment is to run, every id in it resolved."""
     properties = deployment.properties
     workspace_id = deployment.id.partition("/onlineEndpoints/")[0]
     request, probe = properties["requestSettings"], properties["readinessProbe"]
-    code = codes.resolve(service, properties["codeConfiguration"]["codeId"])
+    code = codes.resolve(context, properties["codeConfiguration"]["codeId"])
     return ServingSpec(
-        environment=assets.resolve(service, properties["environmentId"], "environments").properties,
-        model=_model_source(service, workspace_id, properties.get("model")),
-        code=locate(service, workspace_id, code.properties["codeUri"]),
+        environment=assets.resolve(context, properties["environmentId"], "environments").properties,
+        model=_model_source(context, workspace_id, properties.get("model")),
+        code=locate(context, workspace_id, code.properties["codeUri"]),
         scoring_script=properties["codeConfiguration"]["scoringScript"],
         environment_variables=properties["environmentVariables"],
         instance_count=deployment.body["sku"]["capacity"],
@@ -321,10 +319,10 @@ def _spec(service: Service, deployment: Resource) -> ServingSpec:
     )
 
 
-def _model_source(service: Service, workspace_id: str, model_id: str | None) -> ModelSource | None:
+def _model_source(context: Context, workspace_id: str, model_id: str | None) -> ModelSource | None:
     if not model_id:
         return None
-    model = assets.resolve(service, model_id, "models")
+    model = assets.resolve(context, model_id, "models")
     parts = ids.parse_asset(model.id)
     assert parts is not None  # noqa: S101 - it was stored under such an id
-    return ModelSource(parts["name"], parts["version"], locate(service, workspace_id, model.properties["modelUri"]))
+    return ModelSource(parts["name"], parts["version"], locate(context, workspace_id, model.properties["modelUri"]))

@@ -6,18 +6,16 @@ import secrets
 import string
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, shapes
+from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
-
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
 ENDPOINTS = ids.WORKSPACE + "/onlineEndpoints"
 ENDPOINT = ENDPOINTS + "/{endpoint}"
@@ -32,32 +30,32 @@ KEY_ALPHABET = string.ascii_letters + string.digits
 routes = ArmRoutes()
 
 
-def register_operations(service: Service) -> None:
+def register_operations(context: Context) -> None:
     """Say what this module's long-running operations do."""
 
     async def put(endpoint: Resource) -> None:
-        address = _address(service, endpoint)
-        service.store.save(
+        address = _address(context, endpoint)
+        context.store.save(
             endpoint.with_properties(
                 scoringUri=f"https://{address}/score", swaggerUri=f"https://{address}/swagger.json"
             )
         )
-        service.router.refresh(endpoint.id)
+        context.router.refresh(endpoint.id)
 
     async def delete(endpoint: Resource) -> None:
-        deployments = service.store.children(DEPLOYMENT_TYPE, endpoint.id)
+        deployments = context.store.children(DEPLOYMENT_TYPE, endpoint.id)
         for deployment in deployments:
-            await service.serving.remove(deployment.id)
-        service.store.delete(endpoint.id)
-        service.router.refresh(endpoint.id)
+            await context.serving.remove(deployment.id)
+        context.store.delete(endpoint.id)
+        context.router.refresh(endpoint.id)
 
-    service.operations.register("onlineEndpoints/put", put)
-    service.operations.register("onlineEndpoints/delete", delete)
+    context.operations.register("onlineEndpoints/put", put)
+    context.operations.register("onlineEndpoints/delete", delete)
 
 
 def require(request: ArmRequest) -> Resource:
     """Return the endpoint in the path, or raise Azure's 404."""
-    endpoint = request.service.store.get(ENDPOINT.format(**request.params))
+    endpoint = request.context.store.get(ENDPOINT.format(**request.params))
     if endpoint is None:
         raise not_found()
     return endpoint
@@ -76,7 +74,7 @@ def not_found() -> FrontendError:
 @routes.route("GET", ENDPOINTS)
 async def list_endpoints(request: ArmRequest) -> Response:
     """List a workspace's online endpoints."""
-    return request.page(request.service.store.children(TYPE, request.workspace_id))
+    return request.page(request.context.store.children(TYPE, request.workspace_id))
 
 
 @routes.route("GET", ENDPOINT)
@@ -89,12 +87,12 @@ async def get(request: ArmRequest) -> Response:
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create an endpoint or to change it; the answer to a change shows the traffic as it was."""
     request.require_shape(shapes.ONLINE_ENDPOINT)
-    service = request.service
+    context = request.context
     name = request.params["endpoint"]
     require_endpoint_name(name, "Endpoint")
     endpoint_id = ENDPOINT.format(**request.params)
-    service.operations.require_idle(endpoint_id)
-    known = service.store.get(endpoint_id)
+    context.operations.require_idle(endpoint_id)
+    known = context.store.get(endpoint_id)
     if known is None:
         _require_free_name(request, name)
     properties = _properties(request, known)
@@ -105,11 +103,11 @@ async def create_or_update(request: ArmRequest) -> Response:
         "identity": _identity(request, known),
         "properties": properties,
     }
-    with service.store.transaction():
+    with context.store.transaction():
         endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
         if known is None:
             keys = {key: _new_key() for key in KEY_NAMES.values()} | _given_keys(request)
-            service.store.put_secret(endpoint_id, keys)
+            context.store.put_secret(endpoint_id, keys)
     former_traffic = known.properties["traffic"] if known else properties["traffic"]
 
     def answer(begun: Resource) -> dict[str, Any]:
@@ -134,14 +132,14 @@ async def update(request: ArmRequest) -> Response:
 @routes.route("DELETE", ENDPOINT)
 async def delete(request: ArmRequest) -> Response:
     """Begin to delete an endpoint with its deployments; 204 where there is none."""
-    endpoint = request.service.store.get(ENDPOINT.format(**request.params))
+    endpoint = request.context.store.get(ENDPOINT.format(**request.params))
     if endpoint is None:
         return Response(status_code=204)
-    request.service.operations.require_idle(endpoint.id)
-    for deployment in request.service.store.children(DEPLOYMENT_TYPE, endpoint.id):
-        request.service.operations.require_idle(deployment.id)
+    request.context.operations.require_idle(endpoint.id)
+    for deployment in request.context.store.children(DEPLOYMENT_TYPE, endpoint.id):
+        request.context.operations.require_idle(deployment.id)
     deleting = endpoint.with_properties(provisioningState="Deleting")
-    request.service.store.save(deleting)
+    request.context.store.save(deleting)
     return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
@@ -149,7 +147,7 @@ async def delete(request: ArmRequest) -> Response:
 async def list_keys(request: ArmRequest) -> Response:
     """Return both keys of an endpoint that uses keys."""
     endpoint = _require_keys(request)
-    return JSONResponse(request.service.store.get_secret(endpoint.id))
+    return JSONResponse(request.context.store.get_secret(endpoint.id))
 
 
 @routes.route("POST", ENDPOINT + "/regenerateKeys")
@@ -163,12 +161,12 @@ async def regenerate_keys(request: ArmRequest) -> Response:
             400, "BadArgument", f"keyType is '{asked}'; it must be Primary or Secondary.", target="keyType"
         )
     name = KEY_NAMES[asked.lower()]
-    keys = request.service.store.get_secret(endpoint.id) or {}
+    keys = request.context.store.get_secret(endpoint.id) or {}
     given = request.body.get("keyValue")
     # azure-ai-ml sends the present key as keyValue, and means "another one".
     keys[name] = given if given and given != keys.get(name) else _new_key()
-    request.service.store.put_secret(endpoint.id, keys)
-    request.service.router.refresh(endpoint.id)
+    request.context.store.put_secret(endpoint.id, keys)
+    request.context.router.refresh(endpoint.id)
     return Response(status_code=200)
 
 
@@ -210,7 +208,7 @@ def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
 
 def _deployment_names(request: ArmRequest) -> set[str]:
     endpoint_id = ENDPOINT.format(**request.params)
-    return {deployment.name for deployment in request.service.store.children(DEPLOYMENT_TYPE, endpoint_id)}
+    return {deployment.name for deployment in request.context.store.children(DEPLOYMENT_TYPE, endpoint_id)}
 
 
 def _require_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
@@ -241,7 +239,7 @@ def _require_shares(shares: Mapping[str, int | None], deployments: set[str], wha
 
 def _require_free_name(request: ArmRequest, name: str) -> None:
     location = request.workspace().body["location"]
-    if request.service.router.serves(host(name, location)):
+    if request.context.router.serves(host(name, location)):
         raise invalid_inference_request(
             "There is already an endpoint with this name, Endpoint name needs to be unique within a region. Try some "
             "other name."
@@ -253,9 +251,9 @@ def host(name: str, location: str) -> str:
     return f"{name}.{location}.inference.ml.azure.com".lower()
 
 
-def _address(service: Service, endpoint: Resource) -> str:
-    workspace = service.store.get(endpoint.id.partition("/onlineEndpoints/")[0])
-    location = workspace.body["location"] if workspace else service.settings.location
+def _address(context: Context, endpoint: Resource) -> str:
+    workspace = context.store.get(endpoint.id.partition("/onlineEndpoints/")[0])
+    location = workspace.body["location"] if workspace else context.settings.location
     return host(endpoint.name, location)
 
 
@@ -265,7 +263,7 @@ def _identity(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
         return dict(sent)
     former = (known.body.get("identity") or {}) if known else {}
     principal = former.get("principalId") or str(uuid.uuid4())
-    return {"type": "SystemAssigned", "principalId": principal, "tenantId": request.service.settings.tenant_id}
+    return {"type": "SystemAssigned", "principalId": principal, "tenantId": request.context.settings.tenant_id}
 
 
 def _require_keys(request: ArmRequest) -> Resource:

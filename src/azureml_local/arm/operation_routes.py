@@ -47,7 +47,7 @@ async def result(request: ArmRequest) -> Response:
 
 async def _operation(request: ArmRequest) -> StoredOperation:
     operation_id = request.params["operation"]
-    operation = await request.service.operations.status(operation_id)
+    operation = await request.context.operations.status(operation_id)
     if operation is None:
         raise AzureError(404, "NotFound", f"There is no operation '{operation_id}'.")
     return operation

@@ -6,19 +6,17 @@ import urllib.parse
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, shapes
+from azureml_local.arm.context import Context
 from azureml_local.arm.operations import POLL_AFTER_MS
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError
 from azureml_local.http.routing import Routes
 from azureml_local.identity.tokens import Principal
-
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
 ARM_HOST = "https://management.azure.com"
 PAGE_SIZE = 100
@@ -32,7 +30,7 @@ class ArmRequest:
     (an empty object where there is none).
     """
 
-    service: Service
+    context: Context
     method: str
     path: str
     params: Mapping[str, str]
@@ -47,7 +45,7 @@ class ArmRequest:
 
     def workspace(self) -> Resource:
         """Return the workspace in the path, or raise Resource Manager's 404."""
-        workspace = self.service.store.get(self.workspace_id)
+        workspace = self.context.store.get(self.workspace_id)
         if workspace is None:
             raise missing_workspace(self.params)
         return workspace
@@ -70,7 +68,7 @@ class ArmRequest:
 
     def put(self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any]) -> Resource:
         """Create or replace a resource on behalf of the caller."""
-        return self.service.store.put(resource_id, resource_type, parent_id, body, self.principal.object_id)
+        return self.context.store.put(resource_id, resource_type, parent_id, body, self.principal.object_id)
 
     def page(self, resources: Iterable[Resource]) -> Response:
         """Return one page of ``resources``, with ``nextLink`` where more follow (``$skip``, ``$top``)."""
@@ -116,8 +114,8 @@ class ArmRequest:
         resource = resource.with_properties(
             properties={**(resource.properties.get("properties") or {}), "AzureAsyncOperationUri": status_url}
         )
-        self.service.store.save(resource)
-        self.service.operations.begin(kind, resource, operation_id)
+        self.context.store.save(resource)
+        self.context.operations.begin(kind, resource, operation_id)
         location = f"{locations}/mfeOperationResults/{operation_id}" if at_results else resource.id
         headers = {
             "Azure-AsyncOperation": status_url,

@@ -19,13 +19,13 @@ DEPLOYMENT = ids.RESOURCE_GROUP + "/providers/Microsoft.Resources/deployments/{d
 @routes.route("GET", ids.RESOURCE_GROUP)
 async def get(request: ArmRequest) -> Response:
     """Return the installation's resource group."""
-    group = request.service.settings.resource_group
+    group = request.context.settings.resource_group
     return JSONResponse(
         {
             "id": f"/subscriptions/{request.params['subscription']}/resourceGroups/{group}",
             "name": group,
             "type": "Microsoft.Resources/resourceGroups",
-            "location": request.service.settings.location,
+            "location": request.context.settings.location,
             "tags": {},
             "properties": {"provisioningState": "Succeeded"},
         }
@@ -51,9 +51,9 @@ async def deploy_template(request: ArmRequest) -> Response:
             "parameter 'workspaceName'.",
         )
     await workspaces.provision(
-        request.service,
+        request.context,
         workspaces.workspace_id(request.params, name),
-        location=values.get("location") or request.service.settings.location,
+        location=values.get("location") or request.context.settings.location,
         properties={
             "friendlyName": values.get("friendlyName") or name,
             "description": values.get("description") or "",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from azureml_local.arm import datastores, ids
+from azureml_local.arm.context import Context
 from azureml_local.engines.staging import BlobPath
 from azureml_local.http.errors import FrontendError
 
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
-
-def locate(service: Service, workspace_id: str, uri: str) -> BlobPath:
+def locate(context: Context, workspace_id: str, uri: str) -> BlobPath:
     """Return the place of an ``azureml://`` URI or of a blob's URL.
 
     Raises:
@@ -21,13 +18,13 @@ def locate(service: Service, workspace_id: str, uri: str) -> BlobPath:
     """
     in_datastore = ids.parse_datastore_path(uri)
     if in_datastore:
-        datastore = datastores.get_in(service, workspace_id, in_datastore["datastore"])
+        datastore = datastores.get_in(context, workspace_id, in_datastore["datastore"])
         account, container = datastore.properties.get("accountName"), datastore.properties.get("containerName")
         path = in_datastore["path"]
     else:
         url = urlsplit(uri)
         account = (url.hostname or "").partition(".")[0]
         container, _, path = unquote(url.path).lstrip("/").partition("/")
-    if account != service.settings.storage_account or not container:
+    if account != context.settings.storage_account or not container:
         raise FrontendError(400, "UserError", f"{uri} is not in storage that azureml-local serves.")
     return BlobPath(container, path.strip("/"))

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import datastores, ids, online_endpoints, shapes
+from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError
-
-if TYPE_CHECKING:
-    from azureml_local.service import Service
 
 routes = ArmRoutes()
 
@@ -33,7 +31,7 @@ def workspace_id(params: Mapping[str, str], name: str) -> str:
 
 
 async def provision(
-    service: Service,
+    context: Context,
     resource_id: str,
     *,
     location: str,
@@ -56,26 +54,26 @@ async def provision(
             "hold only letters, digits, '-' and '_'.",
             target="name",
         )
-    known = service.store.get(resource_id)
+    known = context.store.get(resource_id)
     guid = known.properties["workspaceId"] if known else str(uuid.uuid4())
-    await service.blobs.create_container(datastores.blobstore_container(guid))
-    await service.blobs.create_container(datastores.ARTIFACT_CONTAINER)
+    await context.blobs.create_container(datastores.blobstore_container(guid))
+    await context.blobs.create_container(datastores.ARTIFACT_CONTAINER)
     group = resource_id.partition("/providers/")[0]
     body = {
         "location": location,
         "tags": dict(tags),
         "kind": kind,
         "sku": {"name": "Basic", "tier": "Basic"},
-        "identity": {"type": "SystemAssigned", "principalId": guid, "tenantId": service.settings.tenant_id},
+        "identity": {"type": "SystemAssigned", "principalId": guid, "tenantId": context.settings.tenant_id},
         "properties": {
             "friendlyName": name,
             "description": "",
-            "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/{service.settings.storage_account}",
+            "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/{context.settings.storage_account}",
             "keyVault": None,
             "applicationInsights": None,
             "containerRegistry": None,
             "hbiWorkspace": False,
-            "tenantId": service.settings.tenant_id,
+            "tenantId": context.settings.tenant_id,
             "publicNetworkAccess": "Enabled",
             "workspaceId": guid,
             "discoveryUrl": f"https://{location}.api.azureml.ms/discovery",
@@ -85,24 +83,24 @@ async def provision(
             "provisioningState": "Succeeded",
         },
     }
-    with service.store.transaction():
-        workspace = service.store.put(resource_id, TYPE, group, body, principal)
+    with context.store.transaction():
+        workspace = context.store.put(resource_id, TYPE, group, body, principal)
         if known is None:
-            datastores.add_defaults(service, workspace, principal)
+            datastores.add_defaults(context, workspace, principal)
     return workspace
 
 
 @routes.route("GET", f"/subscriptions/{{subscription}}/providers/{ids.PROVIDER}/workspaces")
 async def list_in_subscription(request: ArmRequest) -> Response:
     """List the workspaces of the subscription."""
-    return request.page(_of_kind(request, request.service.store.all_of(TYPE)))
+    return request.page(_of_kind(request, request.context.store.all_of(TYPE)))
 
 
 @routes.route("GET", ids.WORKSPACES)
 async def list_in_group(request: ArmRequest) -> Response:
     """List the workspaces of a resource group."""
     group = ids.RESOURCE_GROUP.format(**request.params)
-    return request.page(_of_kind(request, request.service.store.children(TYPE, group)))
+    return request.page(_of_kind(request, request.context.store.children(TYPE, group)))
 
 
 @routes.route("GET", ids.WORKSPACE)
@@ -115,12 +113,12 @@ async def get(request: ArmRequest) -> Response:
 async def create_or_update(request: ArmRequest) -> Response:
     """Create a workspace; 201 where it is new, 200 where it existed."""
     request.require_shape(shapes.WORKSPACE)
-    is_new = request.service.store.get(request.workspace_id) is None
+    is_new = request.context.store.get(request.workspace_id) is None
     sent = request.body.get("properties") or {}
     workspace = await provision(
-        request.service,
+        request.context,
         request.workspace_id,
-        location=request.body.get("location") or request.service.settings.location,
+        location=request.body.get("location") or request.context.settings.location,
         properties={name: sent[name] for name in PATCHABLE if sent.get(name)},
         tags=request.body.get("tags") or {},
         kind=request.body.get("kind") or "Default",
@@ -144,17 +142,17 @@ async def update(request: ArmRequest) -> Response:
 @routes.route("DELETE", ids.WORKSPACE)
 async def delete(request: ArmRequest) -> Response:
     """Delete a workspace and all in it, serving instances included. 204 where there is none."""
-    workspace = request.service.store.get(request.workspace_id)
+    workspace = request.context.store.get(request.workspace_id)
     if workspace is None:
         return Response(status_code=204)
-    service = request.service
-    endpoints = service.store.children(online_endpoints.TYPE, workspace.id)
+    context = request.context
+    endpoints = context.store.children(online_endpoints.TYPE, workspace.id)
     for endpoint in endpoints:
-        for deployment in service.store.children(online_endpoints.DEPLOYMENT_TYPE, endpoint.id):
-            await service.serving.remove(deployment.id)
-    service.store.delete(workspace.id)
+        for deployment in context.store.children(online_endpoints.DEPLOYMENT_TYPE, endpoint.id):
+            await context.serving.remove(deployment.id)
+    context.store.delete(workspace.id)
     for endpoint in endpoints:
-        service.router.refresh(endpoint.id)
+        context.router.refresh(endpoint.id)
     return Response(status_code=200)
 
 
@@ -164,7 +162,7 @@ async def list_keys(request: ArmRequest) -> Response:
     storage = request.workspace().properties["storageAccount"]
     return JSONResponse(
         {
-            "userStorageKey": request.service.settings.storage_key,
+            "userStorageKey": request.context.settings.storage_key,
             "userStorageResourceId": storage,
             "userStorageArmId": storage,
             "appInsightsInstrumentationKey": None,

@@ -1,0 +1,36 @@
+"""What the control plane works with, put together by the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from azureml_local.arm.operations import Operations
+from azureml_local.arm.store import Store
+from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.serving import Serving
+from azureml_local.home import Settings
+from azureml_local.identity.tokens import TokenService
+
+
+class Router(Protocol):
+    """The scoring router as the control plane sees it."""
+
+    def serves(self, name: str) -> bool:
+        """Say whether an endpoint answers at this host."""
+
+    def refresh(self, endpoint_id: str) -> None:
+        """Learn an endpoint anew, or forget it where it was deleted."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The installation's settings, its store and operations, and the engines that act on resources."""
+
+    settings: Settings
+    store: Store
+    operations: Operations
+    tokens: TokenService
+    blobs: BlobStorage
+    serving: Serving
+    router: Router
