@@ -75,6 +75,7 @@ class Home:
         self.storage = self.root / "storage"
         self.logs = self.root / "logs"
         self.deployments = self.root / "deployments"
+        self.environments = self.root / "environments"
         self.sockets = self.root / "run"
 
     def create(self) -> Settings:

@@ -74,15 +74,6 @@ def test_unknown_image_is_an_image_build_failure(begin: Begin, ml: MLClient, dep
     assert "UserContainerImagePull: Failed" in log
 
 
-def test_unmet_package_version_is_named(begin: Begin, tmp_path: Path) -> None:
-    conda = tmp_path / "conda.yml"
-    conda.write_text("dependencies:\n  - python=3.11\n  - pip:\n      - scikit-learn==0.19.0\n      - no-such-thing\n")
-    message = failure_of(begin(environment=Environment(image=IMAGE, conda_file=str(conda))))
-    assert "ImageBuildFailure:" in message
-    assert "scikit-learn==0.19.0" in message
-    assert "no-such-thing" in message
-
-
 @pytest.mark.parametrize("line", ["=1.0", ">>numpy", "numpy=="])
 def test_malformed_requirement_is_an_image_build_failure(line: str, begin: Begin, tmp_path: Path) -> None:
     conda = tmp_path / "conda.yml"

@@ -1,36 +1,32 @@
-"""Environments: which interpreter on this machine satisfies what an environment asks for.
+"""Environments: an interpreter on this machine that has what an environment asks for.
 
-An environment is an image and, most often, a conda file. Its requirements are read from both; the service's own
-interpreter is used where it satisfies every one of them.
+The service's own interpreter is used where it satisfies every requirement. Otherwise uv builds a virtual environment,
+once for each set of requirements: it is found again by their hash.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
-import re
+import os
+import platform
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.specifiers import SpecifierSet
 
-IMAGES = Path(__file__).parents[3] / "environments" / "images.yml"
-# conda's name -> pip's name, where they differ.
-PIP_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "msgpack-python": "msgpack"}
-# What conda brings that is no distribution of Python's.
-NO_DISTRIBUTIONS = frozenset(("pip", "python", "setuptools", "wheel", "nodejs", "libgcc", "cudatoolkit"))
-# What the inference server needs of any environment that serves: Azure asks for the same.
-TO_SERVE = ("azureml-inference-server-http",)
+from azureml_local import client_environment
+from azureml_local.engines.process import GuardedProcess
+from azureml_local.engines.requirements import EnvironmentBuildError, Requirements, of_environment
 
-
-class EnvironmentBuildError(Exception):
-    """The environment cannot be had on this machine; the message names what is missing."""
+COMPLETE = "complete.json"  # written last: a build that broke off lacks it
+SHOWN_LINES = 8  # of a failed build's log, in the error
 
 
 @dataclass(frozen=True)
@@ -41,99 +37,122 @@ class Interpreter:
     notes: tuple[str, ...]
 
 
-def interpreter_for(environment: Mapping[str, Any]) -> Interpreter:
-    """Return the interpreter for an environment version's ``properties``.
+class Environments:
+    """Finds interpreters, and builds those that are missing.
 
-    Raises:
-        EnvironmentBuildError: the image is unknown, the conda file is malformed, or a requirement is not met.
+    Args:
+        folder: where they are built.
     """
-    if environment.get("build"):
-        raise EnvironmentBuildError("azureml-local does not build images from a Dockerfile ('build').")
-    image = environment.get("image") or ""
-    wanted = [Requirement(text) for text in (*_image_requirements(image), *TO_SERVE)]
-    conda = json.loads(environment["condaFile"]) if environment.get("condaFile") else {}
-    notes = [f"Image {image}: packages come from {sys.executable}."]
-    for requirement in _conda_requirements(conda):
-        if requirement.name == "python":
-            if not requirement.specifier.contains(_python_version()):
-                notes.append(f"WARNING: {requirement} asked for, Python {_python_version()} used.")
-        elif canonicalize_name(requirement.name) not in NO_DISTRIBUTIONS:
-            wanted.append(requirement)
-    missing = [problem for requirement in wanted if (problem := _unmet(requirement))]
-    if missing:
-        raise EnvironmentBuildError(
-            "The environment asks for packages that azureml-local's own interpreter lacks: "
-            + "; ".join(missing)
-            + ". Ask for these versions, or install them beside azureml-local."
-        )
-    return Interpreter(sys.executable, (*notes, *(f"{requirement}: satisfied." for requirement in wanted)))
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def interpreter_for(self, properties: Mapping[str, Any], log: Path) -> Interpreter:
+        """Return the interpreter for an environment version's ``properties``.
+
+        Args:
+            properties: the version's image and conda file.
+            log: receives what a build says.
+
+        Raises:
+            EnvironmentBuildError: the environment cannot be had; the message has the resolver's last words.
+        """
+        requirements = of_environment(properties)
+        unmet = requirements.unmet_here()
+        notes = [f"Image {properties.get('image')}: packages only; azureml-local runs no containers."]
+        if not unmet:
+            notes += _python_notes(requirements.python, _own_version())
+            return Interpreter(sys.executable, (*notes, f"Every package is there in {sys.executable}."))
+        notes.append(f"azureml-local's own interpreter lacks: {'; '.join(unmet)}.")
+        version = await self._python_version(requirements.python, log)
+        notes += _python_notes(requirements.python, version)
+        python = await self._built(requirements, version, log)
+        return Interpreter(str(python), (*notes, f"Its own environment: {python.parent.parent}."))
+
+    async def _python_version(self, wanted: SpecifierSet, log: Path) -> str:
+        """Return the newest Python on this machine that is wanted, or else the service's own."""
+        own = _own_version()
+        if wanted.contains(own):
+            return own
+        found = [version for version in await _pythons(log.with_name("pythons.json")) if wanted.contains(version)]
+        return found[0] if found else own
+
+    async def _built(self, requirements: Requirements, version: str, log: Path) -> Path:
+        lines = [*requirements.options, *sorted(str(package) for package in requirements.packages)]
+        identity = "\n".join([version, platform.platform(), *lines])
+        key = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        folder = self._folder / key
+        async with self._locks[key]:
+            if not (folder / COMPLETE).exists():
+                await _build(folder, version, lines, log)
+        return folder / "bin" / "python"
 
 
-@cache
-def _images() -> dict[str, list[str]]:
-    images: dict[str, list[str]] = yaml.safe_load(IMAGES.read_text())
-    return images
+async def _build(folder: Path, version: str, lines: Sequence[str], log: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    requirements = folder.with_suffix(".txt")
+    requirements.write_text("\n".join(lines) + "\n")
+    python = str(folder / "bin" / "python")
+    for arguments in (
+        ["venv", "--python", version, str(folder)],
+        ["pip", "install", "--python", python, "--compile-bytecode", "--requirement", str(requirements)],
+    ):
+        status, said = await _uv(arguments, log)
+        if status:
+            shutil.rmtree(folder, ignore_errors=True)
+            last = " ".join(" ".join(said.splitlines()[-SHOWN_LINES:]).split())
+            raise EnvironmentBuildError(f"The environment could not be built: {last}")
+    (folder / COMPLETE).write_text(json.dumps({"python": version, "requirements": list(lines)}, indent=2))
 
 
-def _image_requirements(image: str) -> list[str]:
-    repository = re.sub(r"(:[^/:]+)?(@sha256:\w+)?$", "", image)
-    if repository not in _images():
-        raise EnvironmentBuildError(
-            f"The image '{image}' is not known. azureml-local runs no containers; environments/images.yml lists the "
-            "images whose packages it can provide."
-        )
-    return _images()[repository]
+async def _pythons(log: Path) -> list[str]:
+    """Return the versions of the Pythons on this machine, newest first."""
+    status, said = await _uv(["python", "list", "--quiet", "--only-installed", "--output-format", "json"], log)
+    return [entry["version"] for entry in json.loads(said)] if status == 0 else []
 
 
-def _conda_requirements(conda: Mapping[str, Any]) -> Iterator[Requirement]:
-    dependencies = conda.get("dependencies") or []
-    if not isinstance(dependencies, list):
-        raise EnvironmentBuildError("The conda file's 'dependencies' must be a list.")
-    for entry in dependencies:
-        if isinstance(entry, str):
-            yield _requirement(_from_conda(entry), entry)
-        elif isinstance(entry, dict) and isinstance(entry.get("pip"), list):
-            for line in entry["pip"]:
-                yield _requirement(str(line), line)
-        else:
-            raise EnvironmentBuildError(f"The conda file has a dependency that is no package: {entry!r}.")
+async def _uv(arguments: Sequence[str], log: Path) -> tuple[int, str]:
+    """Run uv; return its exit status and what it said, which is also in the log."""
+    began = _size(log)
+    process = await GuardedProcess.start(
+        [_uv_program(), "--no-progress", "--color", "never", "--system-certs", *arguments],
+        log=log,
+        environment={**_users_environment(), "UV_PYTHON_DOWNLOADS": "never"},
+    )
+    status = await process.ended
+    return status, _read_from(log, began)
 
 
-def _from_conda(entry: str) -> str:
-    """Return a conda match specification as a pip requirement: ``numpy=1.23`` is ``numpy==1.23.*``."""
-    entry = entry.rpartition("::")[2].strip()
-    parts = re.match(r"([\w.\-]+)\s*([<>=!~]*)(.*)", entry)
-    if parts is None:
-        raise EnvironmentBuildError(f"The conda file has a dependency that is no package: {entry!r}.")
-    name, operator, version = (part.strip() for part in parts.groups())
-    name = PIP_NAMES.get(name.lower(), name)
-    if operator == "=":
-        version = version.partition("=")[0]
-        return f"{name}=={version}" if version.endswith("*") else f"{name}=={version}.*"
-    if not operator and version:  # "numpy 1.23"
-        return f"{name}=={version}"
-    return f"{name}{operator}{version}"
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
-def _requirement(text: str, original: object) -> Requirement:
-    try:
-        return Requirement(text)
-    except InvalidRequirement as error:
-        raise EnvironmentBuildError(f"'{original}' in the conda file is no requirement: {error}.") from error
+def _read_from(file: Path, offset: int) -> str:
+    with file.open("rb") as opened:
+        opened.seek(offset)
+        return opened.read().decode(errors="replace")
 
 
-def _unmet(requirement: Requirement) -> str | None:
-    """Say what is wrong with a requirement, or return None where it is met."""
-    if requirement.marker and not requirement.marker.evaluate():
-        return None
-    try:
-        version = metadata.version(requirement.name)
-    except metadata.PackageNotFoundError:
-        return f"{requirement} (not installed)"
-    if not requirement.specifier.contains(version, prereleases=True):
-        return f"{requirement} (found {version})"
-    return None
+def _uv_program() -> str:
+    import uv
+
+    return str(uv.find_uv_bin())
 
 
-def _python_version() -> str:
+def _users_environment() -> dict[str, str]:
+    """Return this process's environment, with the user's own proxy: package indexes are not Azure's hosts."""
+    kept = {name: value for name, value in os.environ.items() if name.lower() != "https_proxy"}
+    proxy = client_environment.users_own_proxy(os.environ)
+    return {**kept, "HTTPS_PROXY": proxy} if proxy else kept
+
+
+def _python_notes(wanted: SpecifierSet, version: str) -> list[str]:
+    if wanted.contains(version):
+        return []
+    return [f"WARNING: python{wanted} was asked for; this machine has none, Python {version} is used."]
+
+
+def _own_version() -> str:
     return ".".join(str(part) for part in sys.version_info[:3])

@@ -17,8 +17,9 @@ from typing import Any
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.deployment_record import DeploymentRecord
-from azureml_local.engines.environments import EnvironmentBuildError, interpreter_for
+from azureml_local.engines.environments import Environments
 from azureml_local.engines.inference_server import InstanceError, LaunchPlan, ReplicaSet
+from azureml_local.engines.requirements import EnvironmentBuildError
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
 from azureml_local.http.upstream import UpstreamError
@@ -74,6 +75,7 @@ class Serving:
         self._home = home
         self._blobs = blobs
         self._client_environment = client_environment
+        self._environments = Environments(home.environments)
         self._replicas: dict[str, ReplicaSet] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -140,7 +142,7 @@ class Serving:
     async def _prepare(self, spec: ServingSpec, record: DeploymentRecord) -> LaunchPlan:
         """Get everything that the instances need onto the disk, and write down how they are started."""
         record.event("Pulling")
-        interpreter = interpreter_for(spec.environment)
+        interpreter = await self._environments.interpreter_for(spec.environment, record.log("inferenceserver"))
         for note in interpreter.notes:
             record.write("inferenceserver", note)
         record.event("Pulled")

@@ -1,0 +1,134 @@
+"""What an environment asks for: its image's packages and its conda file's, as pip requirements."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+IMAGES = Path(__file__).parents[3] / "environments" / "images.yml"
+# conda's name -> pip's name, where they differ.
+PIP_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "msgpack-python": "msgpack", "py-xgboost": "xgboost"}
+# What conda brings that is no distribution of Python's.
+NO_DISTRIBUTIONS = frozenset(("pip", "setuptools", "wheel", "nodejs", "libgcc", "cudatoolkit"))
+# What the inference server needs of any environment that serves: Azure asks for the same.
+TO_SERVE = "azureml-inference-server-http"
+
+
+class EnvironmentBuildError(Exception):
+    """The environment cannot be had on this machine; the message names what is missing."""
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What an environment asks for.
+
+    ``options`` are lines of pip's requirements format that are no packages, such as ``--extra-index-url ...``.
+    """
+
+    python: SpecifierSet
+    packages: tuple[Requirement, ...]
+    options: tuple[str, ...]
+
+    def unmet_here(self) -> list[str]:
+        """Say which packages the service's own interpreter lacks, or has in another version."""
+        return [problem for package in self.packages if (problem := _unmet(package))]
+
+
+def of_environment(properties: Mapping[str, Any]) -> Requirements:
+    """Read an environment version's ``properties``.
+
+    Raises:
+        EnvironmentBuildError: the image is unknown, or the conda file is malformed.
+    """
+    if properties.get("build"):
+        raise EnvironmentBuildError("azureml-local does not build images from a Dockerfile ('build').")
+    lines = [*_image_requirements(properties.get("image") or ""), TO_SERVE]
+    conda = json.loads(properties["condaFile"]) if properties.get("condaFile") else {}
+    lines += _conda_lines(conda)
+    packages = [_requirement(line) for line in lines if not line.startswith("-")]
+    python = [package.specifier for package in packages if package.name == "python"]
+    return Requirements(
+        python[-1] if python else SpecifierSet(),
+        tuple(
+            package
+            for package in packages
+            if package.name != "python" and canonicalize_name(package.name) not in NO_DISTRIBUTIONS
+        ),
+        tuple(line for line in lines if line.startswith("-")),
+    )
+
+
+@cache
+def _images() -> dict[str, list[str]]:
+    images: dict[str, list[str]] = yaml.safe_load(IMAGES.read_text())
+    return images
+
+
+def _image_requirements(image: str) -> list[str]:
+    repository = re.sub(r"(:[^/:]+)?(@sha256:\w+)?$", "", image)
+    if repository not in _images():
+        raise EnvironmentBuildError(
+            f"The image '{image}' is not known. azureml-local runs no containers; environments/images.yml lists the "
+            "images whose packages it can provide."
+        )
+    return _images()[repository]
+
+
+def _conda_lines(conda: Mapping[str, Any]) -> Iterator[str]:
+    dependencies = conda.get("dependencies") or []
+    if not isinstance(dependencies, list):
+        raise EnvironmentBuildError("The conda file's 'dependencies' must be a list.")
+    for entry in dependencies:
+        if isinstance(entry, str):
+            yield _from_conda(entry)
+        elif isinstance(entry, dict) and isinstance(entry.get("pip"), list):
+            yield from (str(line).strip() for line in entry["pip"])
+        else:
+            raise EnvironmentBuildError(f"The conda file has a dependency that is no package: {entry!r}.")
+
+
+def _from_conda(entry: str) -> str:
+    """Return a conda match specification as a pip requirement: ``numpy=1.23`` is ``numpy==1.23.*``."""
+    entry = entry.rpartition("::")[2].strip()
+    parts = re.match(r"([\w.\-]+)\s*([<>=!~]*)(.*)", entry)
+    if parts is None:
+        raise EnvironmentBuildError(f"The conda file has a dependency that is no package: {entry!r}.")
+    name, operator, version = (part.strip() for part in parts.groups())
+    name = PIP_NAMES.get(name.lower(), name)
+    if operator == "=":
+        version = version.partition("=")[0]
+        return f"{name}=={version}" if version.endswith("*") else f"{name}=={version}.*"
+    if not operator and version:  # "numpy 1.23"
+        return f"{name}=={version}"
+    return f"{name}{operator}{version}"
+
+
+def _requirement(line: str) -> Requirement:
+    try:
+        return Requirement(line)
+    except InvalidRequirement as error:
+        raise EnvironmentBuildError(f"'{line}' in the conda file is no requirement: {error}.") from error
+
+
+def _unmet(requirement: Requirement) -> str | None:
+    """Say what is wrong with a requirement, or return None where it is met."""
+    if requirement.marker and not requirement.marker.evaluate():
+        return None
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return f"{requirement} (not installed)"
+    if not requirement.specifier.contains(version, prereleases=True):
+        return f"{requirement} (found {version})"
+    return None
