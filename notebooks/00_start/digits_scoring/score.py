@@ -1,4 +1,4 @@
-"""Scoring script: Azure ML calls init() once when an instance starts, and run() for each request."""
+"""Scoring script: Azure ML calls init() once an instance, and run() for each request."""
 
 import json
 import os

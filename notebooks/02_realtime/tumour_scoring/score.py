@@ -1,4 +1,4 @@
-"""Scoring script for the tumour classifier: named measurements in, a diagnosis with its probability out."""
+"""Scoring script: named measurements of tumours in, diagnoses with probabilities out."""
 
 import json
 import os
@@ -22,6 +22,9 @@ def run(raw_data):
     patients = pd.DataFrame(json.loads(raw_data)["patients"])[list(model.feature_names_in_)]
     probabilities = model.predict_proba(patients)[:, 1]
     return [
-        {"diagnosis": "benign" if probability >= 0.5 else "malignant", "probability_benign": round(probability, 3)}
+        {
+            "diagnosis": "benign" if probability >= 0.5 else "malignant",
+            "probability_benign": round(probability, 3),
+        }
         for probability in probabilities.tolist()
     ]
