@@ -15,7 +15,7 @@ MOTO := 5.2.5
 .PHONY: help setup run test lint lab start stop bench notebooks clean
 
 help: ## say what each command does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## install everything into .venv (the other commands do it when needed)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -101,11 +100,8 @@ def _reset(home: Home, options: argparse.Namespace) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             print("Nothing was deleted.")
             return 1
-    if home.root.exists() and any(home.root.iterdir()) and not home.settings_file.exists():
-        raise HomeError(f"{home.root} is not empty and holds no service: nothing was deleted.")
     daemon.stop(home)
-    if home.root.exists():
-        shutil.rmtree(home.root)
+    home.delete()
     print(f"{home.root} is deleted; azureml-local start makes a new one.")
     return 0
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import certifi
 
+from azureml_local.edge import hosts
 from azureml_local.home import Home, Settings, write_private
+from azureml_local.identity import managed_identity
 
 # Names the proxy that is ours, so that a service that is started from such an environment does not take it for the
 # user's own.
@@ -33,7 +35,8 @@ def network(port: int, home: Home, base: Mapping[str, str]) -> dict[str, str]:
     """
     proxy = f"http://127.0.0.1:{port}"
     bundle = str(_bundle(home, base))
-    without_proxy = [name for name in (base.get("NO_PROXY") or base.get("no_proxy") or "").split(",") if name]
+    without_proxy = [name.strip() for name in (base.get("NO_PROXY") or base.get("no_proxy") or "").split(",")]
+    without_proxy = [name for name in without_proxy if name and not _covers_azure(name)]
     without_proxy += [name for name in LOOPBACK_NAMES if name not in without_proxy]
     upstream = users_own_proxy(base)
     return {
@@ -55,9 +58,14 @@ def complete(settings: Settings, port: int, home: Home, base: Mapping[str, str])
     """Return :func:`network` and the credentials that azure-identity reads, a secret among them."""
     return {
         **network(port, home, base),
+        "AZUREML_CURRENT_CLOUD": "AzureCloud",
+        "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com",
         "AZURE_TENANT_ID": settings.tenant_id,
         "AZURE_CLIENT_ID": settings.client_id,
         "AZURE_CLIENT_SECRET": settings.client_secret,
+        # The same identity for programs that ask for a managed one.
+        "IDENTITY_ENDPOINT": f"http://127.0.0.1:{port}{managed_identity.PATH}",
+        "IDENTITY_HEADER": settings.identity_header,
         # Job logs are streamed as they come; on Azure the client waits up to a minute between two looks.
         "AZUREML_RUN_POLLING_INTERVAL_MIN": "0",
         "AZUREML_RUN_POLLING_INTERVAL_MAX": "0",
@@ -74,12 +82,21 @@ def is_set(environment: Mapping[str, str]) -> bool:
     return MARK in environment and environment.get("HTTPS_PROXY") == environment[MARK]
 
 
+def _covers_azure(name: str) -> bool:
+    """Say whether a name of NO_PROXY would let calls past the service, to the real Azure."""
+    domain = name.lstrip("*.").lower()
+    return not domain or any(
+        host == domain or host.endswith(f".{domain}") or domain.endswith(host if host[0] == "." else f".{host}")
+        for host in (*hosts.SERVED, *hosts.AZURE)
+    )
+
+
 def users_own_proxy(environment: Mapping[str, str]) -> str | None:
     """Return the HTTPS proxy that the user has set, which is not a service's; None where there is none."""
     for name in ("https_proxy", "HTTPS_PROXY"):
         proxy = environment.get(name)
         if proxy and proxy != environment.get(MARK):
-            return proxy
+            return proxy if "://" in proxy else f"http://{proxy}"
     return environment.get(UPSTREAM) or None
 
 

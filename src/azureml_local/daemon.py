@@ -50,12 +50,13 @@ def find(home: Home) -> Running | None:
     if not home.lock_file.exists():
         return None
     with home.lock_file.open("r+") as lock:
-        if _try_lock(lock):
+        # A shared lock: two that look at once do not take each other for a service.
+        if _try_lock(lock, fcntl.LOCK_SH):
             return None
     try:
         return Running(**json.loads(home.running_file.read_text()))
-    except (FileNotFoundError, ValueError):
-        return None  # it is starting, or ending
+    except (FileNotFoundError, ValueError, TypeError):
+        return None  # it is starting
 
 
 def start(home: Home, port: int | None = None) -> Running:
@@ -134,13 +135,16 @@ def _run(home: Home, port: int | None, ready: int | None) -> None:
     from azureml_local.service import Service
 
     async def live() -> None:
+        last_port = _last_port(home)
+        home.running_file.unlink(missing_ok=True)  # it tells of a service that has ended
         service = Service(home, home.settings(), client_environment.users_own_proxy(os.environ))
         ended = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
         try:
-            await _start_on_some_port(service, port, _last_port(home))
+            await _start_on_some_port(service, port, last_port)
             running = Running(os.getpid(), service.port, time.time(), __version__)
+            write_private(home.port_file, str(service.port))
             write_private(home.running_file, json.dumps(asdict(running)))
             _tell(ready, "")
             # What lives now lives as long as the service: the collector need not look at it again.
@@ -208,14 +212,14 @@ def _tell(ready: int | None, message: str) -> None:
 
 def _last_port(home: Home) -> int | None:
     try:
-        return int(json.loads(home.running_file.read_text())["port"])
-    except (FileNotFoundError, ValueError, KeyError):
+        return int(home.port_file.read_text())
+    except (FileNotFoundError, ValueError):
         return None
 
 
-def _try_lock(file: IO[str]) -> bool:
+def _try_lock(file: IO[str], kind: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,28 @@ DEFAULT_HOME = "~/.azureml-local"
 LONGEST_HOME = 85
 
 
+# Every name that the service puts into the folder.
+OWN = frozenset(
+    (
+        "settings.json",
+        "service.json",
+        "service.lock",
+        "start.lock",
+        "port",
+        "state.db",
+        "state.db-wal",
+        "state.db-shm",
+        "tls",
+        "identity",
+        "storage",
+        "logs",
+        "deployments",
+        "environments",
+        "run",
+    )
+)
+
+
 class HomeError(Exception):
     """The state folder cannot be used; the message says why and what to do."""
 
@@ -28,8 +51,8 @@ class HomeError(Exception):
 class Settings:
     """What is generated once for a state folder: who may call the service, and what it is called.
 
-    ``client_secret``, ``identity_header`` and ``storage_key`` (base64, 64 bytes) are secrets: they leave the
-    folder only through ``azureml-local env`` and ``listSecrets``.
+    ``client_secret``, ``identity_header`` and ``storage_key`` (base64, 64 bytes) are secrets: the first two
+    leave the folder through ``azureml-local env``, the key through the control plane's ``listSecrets``, ``listKeys``.
     """
 
     tenant_id: str
@@ -69,6 +92,7 @@ class Home:
         self.database = self.root / "state.db"
         self.settings_file = self.root / "settings.json"
         self.running_file = self.root / "service.json"
+        self.port_file = self.root / "port"
         self.lock_file = self.root / "service.lock"
         self.tls = self.root / "tls"
         self.signing_key = self.root / "identity" / "signing-key.pem"
@@ -89,6 +113,7 @@ class Home:
                 f"The state folder's path is {len(os.fsencode(self.root))} bytes long; sockets below it allow "
                 f"{LONGEST_HOME}: {self.root}. Set AZUREML_LOCAL_HOME to a shorter path."
             )
+        self._require_own_folder()
         try:
             for folder in (self.root, self.tls, self.signing_key.parent, self.storage, self.logs, self.deployments):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,6 +124,26 @@ class Home:
         except OSError as error:
             raise HomeError(f"The state folder {self.root} cannot be used: {error.strerror}.") from error
         return self.settings()
+
+    def delete(self) -> None:
+        """Delete the folder with all that the service has put there, and nothing else."""
+        self._require_own_folder()
+        if self.root.exists():
+            for entry in self.root.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+            self.root.rmdir()
+
+    def _require_own_folder(self) -> None:
+        """Raise HomeError for a folder that holds something of another's."""
+        foreign = [entry.name for entry in self.root.iterdir() if entry.name not in OWN] if self.root.is_dir() else []
+        if foreign:
+            raise HomeError(
+                f"{self.root} holds '{sorted(foreign)[0]}', which is not the service's. Set AZUREML_LOCAL_HOME to a "
+                "folder of its own."
+            )
 
     def settings(self) -> Settings:
         """Return the folder's settings.

@@ -78,6 +78,8 @@ class Service:
             OSError: the port is taken.
             AzuriteError: the storage does not start.
         """
+        for left_behind in self.home.sockets.glob("*.sock"):  # by a service that was killed
+            left_behind.unlink()
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
         await self.azurite.start()
@@ -86,7 +88,8 @@ class Service:
         self.operations.resume()
         deployments = self.store.all_of(online_deployments.TYPE)
         # Instances take seconds to start; the control plane answers meanwhile.
-        self.edge.spawn(self.serving.restore(deployment.id for deployment in deployments))
+        self.edge.spawn(self.serving.restore([deployment.id for deployment in deployments]))
+        await self._server.start_serving()
 
     async def stop(self) -> None:
         """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""

@@ -43,7 +43,6 @@ def _connect_to_this_machine() -> MLClient:
     settings = home.settings()
     # For this process and what it starts; nothing on the machine is changed.
     os.environ.update(client_environment.complete(settings, running.port, home, os.environ))
-    os.environ.pop("AZUREML_CURRENT_CLOUD", None)
 
     # Imported only now: the SDK reads some of these variables as it is imported.
     from azure.ai.ml import MLClient

@@ -294,3 +294,18 @@ def test_paths_match_in_any_case_and_with_a_trailing_slash(arm: Arm) -> None:
     )
     assert answer.status_code == 200
     assert answer.json()["id"] == arm.workspace
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "path", ["/onlineEndpoints/a%2Fdeployments%2Fb", "/models/m%2Fversions%2F1", "/jobs%2fx/codes/c"]
+)
+def test_encoded_slash_cannot_change_which_resource_is_meant(method: str, path: str, arm: Arm) -> None:
+    answer = arm.request(method, path, json={"properties": {}})
+    assert answer.status_code in (400, 404), answer.text
+
+
+def test_workspace_name_with_an_encoded_slash(arm: Arm) -> None:
+    answer = arm.request("DELETE", f"{arm.workspace}%2FonlineEndpoints%2Fep")
+    assert answer.status_code == 400
+    assert error(answer)["code"] == "InvalidResourceName"

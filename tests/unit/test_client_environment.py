@@ -162,3 +162,30 @@ def test_users_own_proxy_is_still_known_after_a_restart_from_such_an_environment
     reached through the company's proxy."""
     variables = client_environment.network(1, home, {"HTTPS_PROXY": "http://proxy.corp:80"})
     assert client_environment.users_own_proxy({**os.environ, **variables}) == "http://proxy.corp:80"
+
+
+@pytest.mark.parametrize(
+    "name", ["*", ".azure.com", "azure.com", "management.azure.com", ".windows.net", "*.api.azureml.ms", "com", ".net"]
+)
+def test_names_that_would_let_calls_past_the_service_are_dropped(name: str, home: Home) -> None:
+    """Usual where Azure is reached over private links; here a call would create things in the real Azure."""
+    variables = client_environment.network(1, home, {"NO_PROXY": f"corp.example,{name}"})
+    assert name not in variables["NO_PROXY"].split(",")
+    assert variables["NO_PROXY"].startswith("corp.example,")
+
+
+def test_clients_are_kept_in_the_public_cloud(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """azure-ai-ml reads AZUREML_CURRENT_CLOUD, azure-identity AZURE_AUTHORITY_HOST: both could lead elsewhere."""
+    home = Home(tmp_path_factory.mktemp("h"))
+    settings = home.create()
+    Authority(home.tls, ("a.example",))
+    variables = client_environment.complete(
+        settings, 1, home, {"AZURE_AUTHORITY_HOST": "https://login.chinacloudapi.cn"}
+    )
+    assert variables["AZUREML_CURRENT_CLOUD"] == "AzureCloud"
+    assert variables["AZURE_AUTHORITY_HOST"] == "https://login.microsoftonline.com"
+
+
+def test_proxy_without_a_scheme_is_an_http_proxy() -> None:
+    """As curl takes it."""
+    assert client_environment.users_own_proxy({"https_proxy": "proxy.corp:3128"}) == "http://proxy.corp:3128"

@@ -29,6 +29,7 @@ def ask(
         applications = dict.fromkeys((*hosts.SERVED.values(), "local"), nothing)
         edge = Edge(applications, Authority(tmp_path, hosts.domains()), f"{scheme}127.0.0.1:{port}")
         server = await edge.listen("127.0.0.1", 0)
+        await server.start_serving()
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
         writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         received = b""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_local.engines import requirements
+from azureml_local.engines import environments, requirements
 from azureml_local.engines.environments import Environments, Interpreter
 from azureml_local.engines.requirements import EnvironmentBuildError, of_environment
 
@@ -124,3 +124,22 @@ def test_inference_server_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     azureml-inference-server-http must be in the image."""
     monkeypatch.setattr(requirements, "TO_SERVE", "absent-inference-server")
     assert "absent-inference-server" in unmet()
+
+
+def test_builds_see_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Source distributions run code of their own while they are built."""
+    for name in ("AZURE_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "MY_TOKEN"):
+        monkeypatch.setenv(name, "s3cr3t")
+    monkeypatch.setenv("UV_INDEX_URL", "https://index.example")
+    passed = environments._build_environment()
+    assert "s3cr3t" not in passed.values()
+    assert passed["UV_INDEX_URL"] == "https://index.example"
+
+
+@pytest.mark.parametrize("line", ["-r requirements.txt", "-e .", "--trusted-host x", "--find-links x\nevil"])
+def test_lines_that_cannot_be_served_are_named(line: str) -> None:
+    assert line.split()[0] in refusal({"pip": [line]})
+
+
+def test_address_of_a_package_is_never_taken_for_met() -> None:
+    assert unmet({"pip": ["numpy @ https://x.example/numpy-1.0.tar.gz"]}).startswith("numpy @")

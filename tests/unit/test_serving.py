@@ -25,8 +25,9 @@ class FakeReplicas:
     made: list["FakeReplicas"]
     all_may_start: bool
 
-    def __init__(self, plan: object, _: Path) -> None:
+    def __init__(self, plan: object, *_: object) -> None:
         self.plan = plan
+        self.starting: asyncio.Future[None] | None = None
         self.may_start = asyncio.Event()
         self.runs = False
         if FakeReplicas.all_may_start:
@@ -37,7 +38,12 @@ class FakeReplicas:
         await self.may_start.wait()
         self.runs = True
 
+    def start_in_background(self) -> None:
+        self.starting = asyncio.ensure_future(self.start())
+
     async def stop(self) -> None:
+        if self.starting:
+            self.starting.cancel()
         self.runs = False
 
 
@@ -77,6 +83,7 @@ def test_what_served_serves_again(serving: Serving) -> None:
         await settle()
         FakeReplicas.made[0].may_start.set()
         await restoring
+        await settle()
         assert serving.replicas(ID.upper()) is cast(Any, FakeReplicas.made[0])
         assert running() == ["former plan"]
 
@@ -92,6 +99,7 @@ def test_deployment_that_is_removed_meanwhile_is_not_brought_back(serving: Servi
         FakeReplicas.made[0].may_start.set()
         async with asyncio.timeout(5):
             await asyncio.gather(restoring, removing, return_exceptions=True)
+        await settle()
         assert serving.replicas(ID) is None
         assert running() == []
 
@@ -111,6 +119,7 @@ def test_deployment_that_is_replaced_meanwhile_serves_its_new_version_only(first
         FakeReplicas.all_may_start = True  # one may have waited for the other
         async with asyncio.timeout(5):
             await asyncio.gather(deploying, restoring, return_exceptions=True)
+        await settle()
         found = serving.replicas(ID)
         assert found is not None
         assert cast(Any, found).plan == "new plan"

@@ -118,7 +118,7 @@ class ControlPlane:
         match = self.find(request.method, path, query)
         body = await _json_body(request)
         assert match.handler is not None  # noqa: S101 - find() raises otherwise
-        arm_request = ArmRequest(self.context, request.method, request.url.path, match.params, query, body, principal)
+        arm_request = ArmRequest(self.context, request.url.path, match.params, query, body, principal)
         self.require_scope(match.params, path)
         return await match.handler(arm_request)
 
@@ -155,6 +155,10 @@ class ControlPlane:
                 f"The requested resource does not support http method '{method}'; it supports "
                 f"{', '.join(match.allowed)}.",
                 headers={"Allow": ", ".join(match.allowed)},
+            )
+        if any("/" in value for value in match.params.values()):
+            raise AzureError(
+                400, "InvalidResourceName", "A name in the path must not hold '/', encoded or not."
             )
         if "api-version" not in query:
             raise AzureError(

@@ -21,6 +21,8 @@ DEPLOYMENTS = online_endpoints.ENDPOINT + "/deployments"
 DEPLOYMENT = DEPLOYMENTS + "/{deployment}"
 TYPE = online_endpoints.DEPLOYMENT_TYPE
 PREFIX = "od"
+# https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#azure-machine-learning-online-endpoints-and-batch-endpoints
+MOST_INSTANCES = 50
 LONGEST_REQUEST = 180  # seconds, on managed endpoints
 LONGEST_TAIL = 5000  # lines
 DEFAULT_TAIL = 100
@@ -186,8 +188,10 @@ def _endpoint_id(deployment: Resource) -> str:
 def _capacity(request: ArmRequest) -> int:
     asked = (request.body.get("sku") or {}).get("capacity")
     capacity: int = 1 if asked is None else asked
-    if capacity < 1:
-        raise invalid_inference_request(f"sku.capacity is {capacity}; a deployment needs 1 instance or more.")
+    if not 1 <= capacity <= MOST_INSTANCES:
+        raise invalid_inference_request(
+            f"sku.capacity is {capacity}; a deployment has 1 to {MOST_INSTANCES} instances (Azure's default quota)."
+        )
     return capacity
 
 

@@ -31,7 +31,6 @@ class ArmRequest:
     """
 
     context: Context
-    method: str
     path: str
     params: Mapping[str, str]
     query: Mapping[str, str]

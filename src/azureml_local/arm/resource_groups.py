@@ -42,6 +42,9 @@ async def deploy_template(request: ArmRequest) -> Response:
     request.require_shape(shapes.TEMPLATE_DEPLOYMENT)
     parameters = request.properties().get("parameters") or {}
     values = {name: (parameter or {}).get("value") for name, parameter in parameters.items()}
+    for parameter in ("location", "friendlyName", "description", "kind"):
+        shapes.fit(values.get(parameter), str, f"properties.parameters.{parameter}.value")
+    shapes.fit(values.get("tagValues"), shapes.TAGS, "properties.parameters.tagValues.value")
     name = values.get("workspaceName")
     if not isinstance(name, str) or not name:
         raise AzureError(

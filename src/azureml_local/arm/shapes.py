@@ -1,7 +1,7 @@
 """What a request's JSON must look like: tables of members and types, checked before a handler reads anything.
 
 A shape is a type, :data:`TEXT`, a mapping of known members to their shapes (others are let through),
-:class:`MapOf`, :class:`ListOf` or :class:`OneOf`. ``null`` fits everywhere, as it does on Azure.
+:class:`MapOf` or :class:`OneOf`. ``null`` fits everywhere, as it does on Azure.
 """
 
 from __future__ import annotations
@@ -21,20 +21,13 @@ class MapOf:
 
 
 @dataclass(frozen=True)
-class ListOf:
-    """An array, whose items have one shape."""
-
-    items: Any
-
-
-@dataclass(frozen=True)
 class OneOf:
     """One of some words, in any case."""
 
     words: tuple[str, ...]
 
 
-NAMES = {str: "text", int: "a whole number", bool: "true or false", dict: "an object", list: "an array"}
+NAMES = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
 SCALARS = (str, int, float, bool)
 TEXT = object()  # any scalar, which Azure turns into text
 TEXTS = MapOf(TEXT)
@@ -144,9 +137,6 @@ def fit(value: Any, shape: Any, path: str = "") -> Any:
         if not isinstance(value, str) or value.lower() not in {word.lower() for word in shape.words}:
             raise _wrong(path, value, f"one of {', '.join(shape.words)}")
         return value
-    if isinstance(shape, ListOf):
-        _require_type(value, list, path)
-        return [fit(item, shape.items, f"{path}[{position}]") for position, item in enumerate(value)]
     if isinstance(shape, MapOf):
         _require_type(value, dict, path)
         return {name: fit(item, shape.values, f"{path}.{name}") for name, item in value.items()}

@@ -20,6 +20,7 @@ routes = ArmRoutes()
 TYPE = "workspaces"
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")
+LOCATION = re.compile(r"[a-z][a-z0-9]{2,30}")
 PATCHABLE = ("friendlyName", "description", "publicNetworkAccess", "imageBuildCompute")
 
 
@@ -54,6 +55,9 @@ async def provision(
             "hold only letters, digits, '-' and '_'.",
             target="name",
         )
+    location = location.replace(" ", "").lower()
+    if not LOCATION.fullmatch(location):
+        raise AzureError(400, "LocationNotAvailableForResourceType", f"'{location}' is no location of Azure's.")
     known = context.store.get(resource_id)
     guid = known.properties["workspaceId"] if known else str(uuid.uuid4())
     await context.blobs.create_container(datastores.blobstore_container(guid))
@@ -147,12 +151,18 @@ async def delete(request: ArmRequest) -> Response:
         return Response(status_code=204)
     context = request.context
     endpoints = context.store.children(online_endpoints.TYPE, workspace.id)
-    for endpoint in endpoints:
-        for deployment in context.store.children(online_endpoints.DEPLOYMENT_TYPE, endpoint.id):
-            await context.serving.remove(deployment.id)
+    deployments = [
+        deployment
+        for endpoint in endpoints
+        for deployment in context.store.children(online_endpoints.DEPLOYMENT_TYPE, endpoint.id)
+    ]
+    for resource in (*endpoints, *deployments):
+        context.operations.require_idle(resource.id)
     context.store.delete(workspace.id)
     for endpoint in endpoints:
         context.router.refresh(endpoint.id)
+    for deployment in deployments:
+        await context.serving.remove(deployment.id)
     return Response(status_code=200)
 
 

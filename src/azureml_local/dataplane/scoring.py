@@ -36,7 +36,13 @@ NOT_IN_CLIENT_ID = re.compile(rb"[^A-Za-z0-9_-]")
 LONGEST_CLIENT_ID = 40
 # The router overwrites the request's id, and the key is none of the model's business.
 NOT_PASSED_ON = HOP_BY_HOP | {b"authorization", b"x-request-id", DEPLOYMENT_HEADER, CLIENT_ID_HEADER}
-NOT_RETURNED = HOP_BY_HOP | {b"server", b"x-request-id"}
+NOT_RETURNED = HOP_BY_HOP | {
+    b"server",
+    b"x-request-id",
+    DEPLOYMENT_HEADER,
+    b"ms-azureml-model-error-statuscode",
+    b"ms-azureml-model-error-reason",
+}
 
 
 @dataclass(frozen=True)
@@ -147,6 +153,8 @@ class ScoringRouter:
     async def _score(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
         headers: Headers = scope["headers"]
         found = dict(headers)
+        if sum(name in (b"host", b"authorization") for name, _ in headers) > 2:
+            raise RefusalError(400, _message("The request has two Host or Authorization headers."))
         name = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
         route = self._routes.get(name)
         if route is None:

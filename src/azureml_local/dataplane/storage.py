@@ -50,6 +50,7 @@ class StorageApp:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, target: str, headers: Headers) -> None:
         has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
         body = _request_body(receive) if has_body else b""
+        has_begun = False
         try:
             with await self._blobs.upstream.send(scope["method"], target, headers, body) as response:
                 if response.status == 403 and response.header(b"x-ms-error-code") == b"AuthorizationFailure":
@@ -58,11 +59,14 @@ class StorageApp:
                     await refusal(scope, receive, send)
                     return
                 kept = [(name, value) for name, value in response.headers if name not in HOP_BY_HOP]
+                has_begun = True
                 await send({"type": "http.response.start", "status": response.status, "headers": kept})
                 async for piece in response.chunks():
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
         except UpstreamError as error:
+            if has_begun:  # the response breaks off for the client, too
+                raise
             await _error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
 
 

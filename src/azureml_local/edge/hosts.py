@@ -31,6 +31,12 @@ AZURE = (
     ".windows.net",
     ".azurecr.io",
     ".azuredatabricks.net",
+    # sovereign clouds
+    ".usgovcloudapi.net",
+    ".azure.us",
+    ".microsoftonline.us",
+    ".chinacloudapi.cn",
+    ".azure.cn",
 )
 
 

@@ -25,9 +25,12 @@ from azureml_local.edge.tls import Authority
 
 logger = logging.getLogger(__name__)
 
+HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 LARGEST_HEAD = 16 * 1024
 HEAD_TIMEOUT = 15.0  # seconds for a client to send its CONNECT; ends connections that only hold a socket
 KEEP_ALIVE = 75  # seconds; longer than the pauses between a notebook's cells are worth a new TLS handshake
+LAST_ANSWERS = 10.0  # seconds that requests in flight get when the service ends
+CONNECT_TIMEOUT = 30.0  # seconds for a host that is not served, or for the user's proxy, to answer
 TUNNEL_CHUNK = 64 * 1024
 
 
@@ -48,8 +51,13 @@ class Edge:
         self._configs = {name: _http_config(app) for name, app in applications.items()}
 
     async def listen(self, address: str, port: int) -> asyncio.Server:
-        """Listen on ``address``; port 0 takes a free one. Raises OSError where the port is taken."""
-        return await asyncio.get_running_loop().create_server(lambda: FirstBytes(self), address, port, backlog=512)
+        """Take a port of ``address``, 0 for a free one; connections are accepted once the server starts serving.
+
+        Raises OSError where the port is taken.
+        """
+        return await asyncio.get_running_loop().create_server(
+            lambda: FirstBytes(self), address, port, backlog=512, start_serving=False
+        )
 
     def http_protocol(self, application: str) -> HttpProtocol:
         """Return a protocol that speaks HTTP to ``application``."""
@@ -65,6 +73,8 @@ class Edge:
         """End every connection, those with a request in flight after its answer."""
         for connection in list(self.state.connections):
             connection.shutdown()
+        if self.state.tasks:
+            await asyncio.wait(set(self.state.tasks), timeout=LAST_ANSWERS)
         for task in list(self.tasks):
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -110,7 +120,7 @@ class FirstBytes(asyncio.Protocol):
         target = head.split(b" ", 2)[1].decode("ascii", "replace")
         host, _, port = target.rpartition(":")
         host = host.strip("[]").rstrip(".").lower()
-        if rest or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        if rest or not HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) < 65536:
             # A client may send nothing before our answer (RFC 9110, 9.3.6).
             self._refuse(400, "Bad Request", f"CONNECT needs host:port, not {target!r}.")
             return
@@ -156,7 +166,8 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
     """Carry bytes between the client and a host that is not ours, reading neither."""
     loop = asyncio.get_running_loop()
     try:
-        reader, writer = await _connect_out(edge, host, port)
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            reader, writer = await _connect_out(edge, host, port)
     except (OSError, ValueError) as error:
         _answer_plainly(transport, 502, "Bad Gateway", f"{host}:{port} cannot be reached: {error}.")
         return
@@ -201,6 +212,9 @@ async def _connect_out(edge: Edge, host: str, port: int) -> tuple[asyncio.Stream
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         writer.close()
         raise ConnectionError("the upstream proxy gave no proper answer") from error
+    except BaseException:
+        writer.close()
+        raise
     status_line = head.partition(b"\r\n")[0].decode("ascii", "replace")
     if not re.match(r"HTTP/1\.[01] 200( |$)", status_line):
         writer.close()

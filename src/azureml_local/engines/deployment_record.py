@@ -89,7 +89,6 @@ class DeploymentRecord:
                 state = "Succeeded"
             else:
                 state = "Failed" if failed else "InProgress"
-                failed = False  # the phases after the one that failed have not begun
                 lines.append(f"{phase}: {state}")
                 break
             lines.append(f"{phase}: {state}")

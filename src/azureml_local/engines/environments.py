@@ -10,9 +10,9 @@ import asyncio
 import hashlib
 import json
 import os
-import platform
 import shutil
 import sys
+import sysconfig
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +22,12 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 
 from azureml_local import client_environment
-from azureml_local.engines.process import GuardedProcess
+from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.requirements import EnvironmentBuildError, Requirements, of_environment
 
 COMPLETE = "complete.json"  # written last: a build that broke off lacks it
+# Where packages come from, and whom to trust about it.
+FOR_BUILDS = ("UV_", "PIP_", "NO_PROXY", "no_proxy", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "XDG_")
 SHOWN_LINES = 8  # of a failed build's log, in the error
 
 
@@ -65,38 +67,38 @@ class Environments:
             notes += _python_notes(requirements.python, _own_version())
             return Interpreter(sys.executable, (*notes, f"Every package is there in {sys.executable}."))
         notes.append(f"azureml-local's own interpreter lacks: {'; '.join(unmet)}.")
-        version = await self._python_version(requirements.python, log)
+        base, version = await self._base_python(requirements.python, log)
         notes += _python_notes(requirements.python, version)
-        python = await self._built(requirements, version, log)
+        python = await self._built(requirements, base, log)
         return Interpreter(str(python), (*notes, f"Its own environment: {python.parent.parent}."))
 
-    async def _python_version(self, wanted: SpecifierSet, log: Path) -> str:
-        """Return the newest Python on this machine that is wanted, or else the service's own."""
-        own = _own_version()
-        if wanted.contains(own):
+    async def _base_python(self, wanted: SpecifierSet, log: Path) -> tuple[str, str]:
+        """Return path and version of the newest Python on this machine that is wanted, or else of the service's own."""
+        own = (sys.executable, _own_version())
+        if wanted.contains(own[1]):
             return own
-        found = [version for version in await _pythons(log.with_name("pythons.json")) if wanted.contains(version)]
+        found = [python for python in await _pythons(log.with_name("pythons.json")) if wanted.contains(python[1])]
         return found[0] if found else own
 
-    async def _built(self, requirements: Requirements, version: str, log: Path) -> Path:
+    async def _built(self, requirements: Requirements, base: str, log: Path) -> Path:
         lines = [*requirements.options, *sorted(str(package) for package in requirements.packages)]
-        identity = "\n".join([version, platform.platform(), *lines])
+        identity = "\n".join([base, sysconfig.get_platform(), *lines])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         folder = self._folder / key
         async with self._locks[key]:
             if not (folder / COMPLETE).exists():
-                await _build(folder, version, lines, log)
+                await _build(folder, base, lines, log)
         return folder / "bin" / "python"
 
 
-async def _build(folder: Path, version: str, lines: Sequence[str], log: Path) -> None:
+async def _build(folder: Path, base: str, lines: Sequence[str], log: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     requirements = folder.with_suffix(".txt")
     requirements.write_text("\n".join(lines) + "\n")
     python = str(folder / "bin" / "python")
     for arguments in (
-        ["venv", "--python", version, str(folder)],
+        ["venv", "--python", base, str(folder)],
         ["pip", "install", "--python", python, "--compile-bytecode", "--requirement", str(requirements)],
     ):
         status, said = await _uv(arguments, log)
@@ -104,13 +106,13 @@ async def _build(folder: Path, version: str, lines: Sequence[str], log: Path) ->
             shutil.rmtree(folder, ignore_errors=True)
             last = " ".join(" ".join(said.splitlines()[-SHOWN_LINES:]).split())
             raise EnvironmentBuildError(f"The environment could not be built: {last}")
-    (folder / COMPLETE).write_text(json.dumps({"python": version, "requirements": list(lines)}, indent=2))
+    (folder / COMPLETE).write_text(json.dumps({"python": base, "requirements": list(lines)}, indent=2))
 
 
-async def _pythons(log: Path) -> list[str]:
-    """Return the versions of the Pythons on this machine, newest first."""
+async def _pythons(log: Path) -> list[tuple[str, str]]:
+    """Return path and version of the Pythons on this machine, newest first."""
     status, said = await _uv(["python", "list", "--quiet", "--only-installed", "--output-format", "json"], log)
-    return [entry["version"] for entry in json.loads(said)] if status == 0 else []
+    return [(entry["path"], entry["version"]) for entry in json.loads(said)] if status == 0 else []
 
 
 async def _uv(arguments: Sequence[str], log: Path) -> tuple[int, str]:
@@ -119,9 +121,12 @@ async def _uv(arguments: Sequence[str], log: Path) -> tuple[int, str]:
     process = await GuardedProcess.start(
         [_uv_program(), "--no-progress", "--color", "never", "--system-certs", *arguments],
         log=log,
-        environment={**_users_environment(), "UV_PYTHON_DOWNLOADS": "never"},
+        environment={**_build_environment(), "UV_PYTHON_DOWNLOADS": "never"},
     )
-    status = await process.ended
+    try:
+        status = await asyncio.shield(process.ended)
+    finally:
+        await process.stop()
     return status, _read_from(log, began)
 
 
@@ -141,11 +146,11 @@ def _uv_program() -> str:
     return str(uv.find_uv_bin())
 
 
-def _users_environment() -> dict[str, str]:
-    """Return this process's environment, with the user's own proxy: package indexes are not Azure's hosts."""
-    kept = {name: value for name, value in os.environ.items() if name.lower() != "https_proxy"}
+def _build_environment() -> dict[str, str]:
+    """Return what a build needs of this process's environment. Packages run code as they are built, so no secrets."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(FOR_BUILDS)}
     proxy = client_environment.users_own_proxy(os.environ)
-    return {**kept, "HTTPS_PROXY": proxy} if proxy else kept
+    return {**base_environment(), **kept, **({"HTTPS_PROXY": proxy} if proxy else {})}
 
 
 def _python_notes(wanted: SpecifierSet, version: str) -> list[str]:

@@ -72,8 +72,8 @@ def _end(child: subprocess.Popen[bytes], grace: float, wakeup: int) -> None:
 def _signal_group(group: int, number: int) -> None:
     try:
         os.killpg(group, number)
-    except ProcessLookupError:
-        return  # the group has ended
+    except (ProcessLookupError, PermissionError):
+        return  # the group has ended; macOS says so of one that nobody has waited for yet with EPERM
 
 
 if __name__ == "__main__":

@@ -61,10 +61,17 @@ class LaunchPlan:
 
 
 class Instance:
-    """One process of the inference server."""
+    """One process of the inference server.
 
-    def __init__(self, plan: LaunchPlan, socket_path: Path) -> None:
+    Args:
+        plan: what it runs.
+        socket_path: where it listens.
+        environment: lets its code reach the service as a client.
+    """
+
+    def __init__(self, plan: LaunchPlan, socket_path: Path, environment: Mapping[str, str]) -> None:
         self.plan = plan
+        self._environment = environment
         self.in_flight = 0
         self.upstream = Upstream(Address(socket=socket_path))
         self._socket = socket_path
@@ -83,7 +90,7 @@ class Instance:
             self.process = await GuardedProcess.start(
                 _command(self.plan, listener.fileno()),
                 log=Path(self.plan.log),
-                environment=_environment(self.plan),
+                environment=_environment(self.plan, self._environment),
                 cwd=Path(self.plan.app_root),
                 pass_fds=(listener.fileno(),),
             )
@@ -115,10 +122,17 @@ class Instance:
 
 
 class ReplicaSet:
-    """A deployment's running instances; one that ends is replaced."""
+    """A deployment's running instances; one that ends is replaced.
 
-    def __init__(self, plan: LaunchPlan, sockets: Path) -> None:
+    Args:
+        plan: what each of them runs.
+        sockets: the folder of their sockets.
+        environment: lets their code reach the service as a client.
+    """
+
+    def __init__(self, plan: LaunchPlan, sockets: Path, environment: Mapping[str, str]) -> None:
         self.plan = plan
+        self._environment = environment
         self.instances: list[Instance] = []
         self._sockets = sockets
         self._supervisors: list[asyncio.Task[None]] = []
@@ -149,6 +163,11 @@ class ReplicaSet:
         loop = asyncio.get_running_loop()
         self._supervisors = [loop.create_task(self._supervise(instance)) for instance in starting]
 
+    def start_in_background(self) -> None:
+        """Start every instance, as often as it takes: it has served before."""
+        loop = asyncio.get_running_loop()
+        self._supervisors = [loop.create_task(self._supervise(None)) for _ in range(self.plan.instance_count)]
+
     async def stop(self) -> None:
         """End every instance."""
         for supervisor in self._supervisors:
@@ -157,19 +176,23 @@ class ReplicaSet:
         self.instances = []
 
     def _new_instance(self) -> Instance:
-        return Instance(self.plan, self._sockets / f"{secrets.token_hex(4)}.sock")
+        return Instance(self.plan, self._sockets / f"{secrets.token_hex(4)}.sock", self._environment)
 
-    async def _supervise(self, instance: Instance) -> None:
-        """Wait for the instance's end and put another in its place, until cancelled."""
+    async def _supervise(self, instance: Instance | None) -> None:
+        """Keep one instance running, this one or another in its place, until cancelled."""
         try:
             while True:
+                if instance is None:
+                    instance = await self._replacement()
+                    self.instances.append(instance)
                 await asyncio.shield(instance.process.ended)
                 logger.warning("an instance of %s ended; starting another", self.plan.app_root)
                 self.instances.remove(instance)
-                instance = await self._replacement()
-                self.instances.append(instance)
+                await instance.stop()
+                instance = None
         finally:
-            await instance.stop()
+            if instance:
+                await instance.stop()
 
     async def _replacement(self) -> Instance:
         attempt = 0
@@ -179,7 +202,7 @@ class ReplicaSet:
             try:
                 await instance.start()
                 return instance
-            except InstanceError as error:
+            except (InstanceError, OSError) as error:
                 logger.warning("an instance of %s did not start: %s", self.plan.app_root, error)
                 attempt += 1
 
@@ -212,7 +235,7 @@ def _command(plan: LaunchPlan, listener: int) -> list[str]:
     ]
 
 
-def _environment(plan: LaunchPlan) -> Mapping[str, str]:
+def _environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[str, str]:
     script_folder = os.path.dirname(plan.entry_script)  # noqa: PTH120 - a string for PYTHONPATH
     ours: dict[str, Any] = {
         "AML_APP_ROOT": plan.app_root,
@@ -223,4 +246,4 @@ def _environment(plan: LaunchPlan) -> Mapping[str, str]:
     }
     if plan.model_dir:
         ours["AZUREML_MODEL_DIR"] = plan.model_dir
-    return {**base_environment(), **plan.environment, **ours}
+    return {**base_environment(), **environment, **plan.environment, **ours}

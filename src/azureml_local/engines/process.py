@@ -66,11 +66,6 @@ class GuardedProcess:
             )
         return cls(process)
 
-    @property
-    def pid(self) -> int:
-        """The guard's process id."""
-        return self._process.pid
-
     async def read_line(self) -> str:
         """Return the next line of captured output; empty at its end."""
         assert self._process.stdout is not None  # noqa: S101 - the caller asked for it

@@ -19,6 +19,8 @@ from packaging.utils import canonicalize_name
 IMAGES = Path(__file__).parents[3] / "environments" / "images.yml"
 # conda's name -> pip's name, where they differ.
 PIP_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "msgpack-python": "msgpack", "py-xgboost": "xgboost"}
+# The options of pip's requirements format that say where packages come from.
+INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--pre")
 # What conda brings that is no distribution of Python's.
 NO_DISTRIBUTIONS = frozenset(("pip", "setuptools", "wheel", "nodejs", "libgcc", "cudatoolkit"))
 # What the inference server needs of any environment that serves: Azure asks for the same.
@@ -56,6 +58,9 @@ def of_environment(properties: Mapping[str, Any]) -> Requirements:
     lines = [*_image_requirements(properties.get("image") or ""), TO_SERVE]
     conda = json.loads(properties["condaFile"]) if properties.get("condaFile") else {}
     lines += _conda_lines(conda)
+    for line in lines:
+        if line.startswith("-") and (not line.startswith(INDEX_OPTIONS) or "\n" in line):
+            raise EnvironmentBuildError(f"The conda file's pip line '{line}' is not supported: it names no package.")
     packages = [_requirement(line) for line in lines if not line.startswith("-")]
     python = [package.specifier for package in packages if package.name == "python"]
     return Requirements(
@@ -125,6 +130,8 @@ def _unmet(requirement: Requirement) -> str | None:
     """Say what is wrong with a requirement, or return None where it is met."""
     if requirement.marker and not requirement.marker.evaluate():
         return None
+    if requirement.url:
+        return f"{requirement} (an address, which cannot be compared)"
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:

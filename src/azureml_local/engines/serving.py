@@ -100,7 +100,7 @@ class Serving:
     async def _deploy(self, deployment_id: str, spec: ServingSpec) -> None:
         record = DeploymentRecord.new(self._folder(deployment_id))
         try:
-            replicas = ReplicaSet(await self._prepare(spec, record), self._home.sockets)
+            replicas = self._replica_set(await self._prepare(spec, record))
             record.event("Created")
             record.event("Started")
             await replicas.start()
@@ -133,7 +133,6 @@ class Serving:
             if replicas:
                 await replicas.stop()
             staging.remove(self._folder(deployment_id))
-        self._locks.pop(deployment_id.lower(), None)
 
     async def close(self) -> None:
         """End every instance."""
@@ -158,7 +157,7 @@ class Serving:
             app_root=str(record.app),
             entry_script=str(script),
             model_dir=str(model_dir) if model_dir else None,
-            environment={**self._client_environment(), **spec.environment_variables},
+            environment=dict(spec.environment_variables),
             instance_count=spec.instance_count,
             max_concurrent=spec.max_concurrent,
             request_timeout=spec.request_timeout,
@@ -184,13 +183,16 @@ class Serving:
             plan = DeploymentRecord(self._folder(deployment_id) / "current").plan
             if deployment_id.lower() in self._replicas or not plan.exists():
                 return  # a resumed operation was faster
-            replicas = ReplicaSet(LaunchPlan.load(plan), self._home.sockets)
             try:
-                await replicas.start()
-            except InstanceError as error:
-                logger.error("%s does not serve again: %s", deployment_id, error)
+                replicas = self._replica_set(LaunchPlan.load(plan))
+                replicas.start_in_background()
+            except (OSError, ValueError, TypeError):
+                logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
+
+    def _replica_set(self, plan: LaunchPlan) -> ReplicaSet:
+        return ReplicaSet(plan, self._home.sockets, self._client_environment())
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()

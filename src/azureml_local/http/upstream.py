@@ -183,6 +183,7 @@ class _Connection(asyncio.Protocol):
         self.status = 0
         self.headers: Headers = []
         self._keeps_alive = False
+        self._is_in_use = False
         self._is_sent = False
         self._head_complete = False
         self._complete = False
@@ -212,6 +213,7 @@ class _Connection(asyncio.Protocol):
         self._is_sent = True
 
     def _head(self, method: str, target: str, headers: Headers) -> list[bytes]:
+        self._is_in_use = True
         self._is_head_request = method == "HEAD"
         lines = [f"{method} {target} HTTP/1.1".encode("ascii")]
         lines += [name + b": " + value for name, value in headers if name not in NOT_SENT_AS_GIVEN]
@@ -295,6 +297,9 @@ class _Connection(asyncio.Protocol):
             self._writable = None
 
     def data_received(self, data: bytes) -> None:
+        if not self._is_in_use:  # nobody has asked: it would be taken for the answer to the next request
+            self.abort()
+            return
         if not self._head_complete:
             self._head_size += len(data)
         try:

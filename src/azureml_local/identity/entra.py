@@ -6,7 +6,6 @@ Errors carry Entra's own numbers: https://learn.microsoft.com/entra/identity-pla
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime
 import hmac
 import uuid
@@ -50,6 +49,7 @@ class Entra:
                 Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid_configuration),
                 Route("/{tenant}/discovery/v2.0/keys", self.keys),
                 Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
+                Route("/{path:path}", _lacking, methods=["GET", "POST"]),
             ],
             exception_handlers={EntraError: _refusal},
         )
@@ -80,8 +80,7 @@ class Entra:
                 "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
                 "scopes_supported": ["openid", "profile", "email", "offline_access"],
                 "issuer": f"{base}/v2.0",
-                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",  # MSAL wants one; it answers 501
                 "tenant_region_scope": None,
                 "cloud_instance_name": "microsoftonline.com",
             }
@@ -191,7 +190,7 @@ def _client_credentials(request: Request, form: Mapping[str, str]) -> tuple[str,
     if scheme.lower() == "basic":
         try:
             client_id, _, secret = base64.b64decode(encoded).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise EntraError(
                 401, "invalid_client", 7000215, "The Authorization header is no basic credential."
             ) from error
@@ -201,6 +200,11 @@ def _client_credentials(request: Request, form: Mapping[str, str]) -> tuple[str,
             400, "invalid_request", 900144, "The request body must contain the following parameter: 'client_id'."
         )
     return form["client_id"], form.get("client_secret", "")
+
+
+async def _lacking(request: Request) -> Response:
+    message = f"azureml-local lacks {request.method} {request.url.path} of the identity platform."
+    return JSONResponse({"error": "not_implemented", "error_description": message}, 501)
 
 
 async def _refusal(_: Request, error: Exception) -> Response:

@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 INSTALLED = Path(sys.prefix) / "share" / "azureml-local" / "azurite"
 MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+LAUNCH_WITHIN = 60.0  # seconds
 RELAUNCH_AFTER = 1.0  # seconds between two attempts to start it again
+DONE = INSTALLED / "installed-lock.json"  # a copy of the lock file, written when all of it was installed
 LISTENING = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
 
 
@@ -35,8 +37,7 @@ class AzuriteError(Exception):
 
 def is_installed() -> bool:
     """Say whether the locked version is installed."""
-    lock = INSTALLED / "package-lock.json"
-    return MAIN.exists() and lock.exists() and lock.read_bytes() == (HERE / "package-lock.json").read_bytes()
+    return MAIN.exists() and DONE.exists() and DONE.read_bytes() == (HERE / "package-lock.json").read_bytes()
 
 
 def install() -> None:
@@ -51,6 +52,7 @@ def install() -> None:
     finished = subprocess.run(command, cwd=INSTALLED, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if finished.returncode:
         raise AzuriteError(f"npm could not install Azurite: {finished.stderr.strip()}")
+    shutil.copyfile(HERE / "package-lock.json", DONE)
 
 
 def _node_folder() -> Path:
@@ -105,11 +107,18 @@ class Azurite:
             grace=-1,  # it must never be killed while it writes
             capture=True,
         )
-        while line := await process.read_line():
-            found = LISTENING.search(line)
-            if found:
-                self._on_address(Address(port=int(found[1])))
-                return process
+        try:
+            async with asyncio.timeout(LAUNCH_WITHIN):
+                while line := await process.read_line():
+                    found = LISTENING.search(line)
+                    if found:
+                        self._on_address(Address(port=int(found[1])))
+                        return process
+        except BaseException as error:
+            await process.stop()
+            if isinstance(error, TimeoutError):
+                raise AzuriteError(f"Azurite did not answer within {LAUNCH_WITHIN:g} s; see {self._log}.") from error
+            raise
         await process.ended
         raise AzuriteError(f"Azurite ended before it answered; see {self._log}.")
 
