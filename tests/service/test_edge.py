@@ -44,7 +44,10 @@ def test_azure_hosts_that_are_not_served_are_refused_by_name(target: str, servic
     assert target.rpartition(":")[0].rstrip(".").lower() in body.decode()
 
 
-@pytest.mark.parametrize("target", ["management.azure.com", ":443", "host:0", "host:99999", "host:https", ""])
+@pytest.mark.parametrize(
+    "target",
+    ["management.azure.com", ":443", "host:0", "host:99999", "host:https", "", "a\r\nX: y:443", "x.\xff.azure.com:443"],
+)
 def test_connect_needs_a_host_and_a_port(target: str, service: RunningService) -> None:
     assert connect(service, f"CONNECT {target} HTTP/1.1\r\n\r\n".encode()).startswith(b"HTTP/1.1 400 ")
 

@@ -157,9 +157,7 @@ class ControlPlane:
                 headers={"Allow": ", ".join(match.allowed)},
             )
         if any("/" in value for value in match.params.values()):
-            raise AzureError(
-                400, "InvalidResourceName", "A name in the path must not hold '/', encoded or not."
-            )
+            raise AzureError(400, "InvalidResourceName", "A name in the path must not hold '/', encoded or not.")
         if "api-version" not in query:
             raise AzureError(
                 400,
