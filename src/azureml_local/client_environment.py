@@ -77,11 +77,6 @@ def as_shell(variables: Mapping[str, str]) -> str:
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
-def is_set(environment: Mapping[str, str]) -> bool:
-    """Say whether ``environment`` leads clients to a service on this machine."""
-    return MARK in environment and environment.get("HTTPS_PROXY") == environment[MARK]
-
-
 def _covers_azure(name: str) -> bool:
     """Say whether a name of NO_PROXY would let calls past the service, to the real Azure."""
     domain = name.lstrip("*.").lower()

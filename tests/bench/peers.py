@@ -115,7 +115,7 @@ def bare_start(plan_file: Path) -> float:
     async def start() -> float:
         with tempfile.TemporaryDirectory(prefix="azl-", dir="/tmp") as folder:
             plan = replace(LaunchPlan.load(plan_file), log=f"{folder}/log")
-            instance = Instance(plan, Path(folder) / "bare.sock")
+            instance = Instance(plan, Path(folder) / "bare.sock", {})
             began = time.perf_counter()
             await instance.start()
             elapsed = time.perf_counter() - began

@@ -18,6 +18,8 @@ def locate(context: Context, workspace_id: str, uri: str) -> BlobPath:
     """
     in_datastore = ids.parse_datastore_path(uri)
     if in_datastore:
+        if in_datastore["workspace"]:  # it may be another one
+            workspace_id = ids.WORKSPACE.format(**in_datastore.groupdict())
         datastore = datastores.get_in(context, workspace_id, in_datastore["datastore"])
         account, container = datastore.properties.get("accountName"), datastore.properties.get("containerName")
         path = in_datastore["path"]
