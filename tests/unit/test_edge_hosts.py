@@ -20,7 +20,7 @@ from azureml_local.edge import hosts
         ("management.azure.com.evil.example", None),
         ("xapi.azureml.ms", None),
         ("account.queue.core.windows.net", None),
-        ("pypi.org", None),
+        ("packages.example", None),
         ("", None),
     ],
 )
@@ -33,7 +33,7 @@ def test_hosts_of_azure(host: str) -> None:
     assert hosts.is_azure(host)
 
 
-@pytest.mark.parametrize("host", ["pypi.org", "notazure.com", "azure.com.example.org", "conda.anaconda.org"])
+@pytest.mark.parametrize("host", ["packages.example", "notazure.com", "azure.com.example.org", "conda.anaconda.org"])
 def test_hosts_of_others(host: str) -> None:
     assert not hosts.is_azure(host)
 

@@ -51,7 +51,7 @@ def test_served_hosts_are_trusted(host: str, authority: Authority) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["pypi.org", "www.example.com", "azure.com", "management.azure.com.example", "localhost"]
+    "host", ["packages.example", "www.example.com", "azure.com", "management.azure.com.example", "localhost"]
 )
 def test_foreign_hosts_are_refused_although_the_authority_signed(host: str, authority: Authority) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):

@@ -16,7 +16,7 @@ Proxy = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def ask(
-    tmp_path: Path, proxy: Proxy, scheme: str = "http://", target: str = "pypi.org:443", says: bytes = b""
+    tmp_path: Path, proxy: Proxy, scheme: str = "http://", target: str = "packages.example:443", says: bytes = b""
 ) -> bytes:
     """Let a client ask for a tunnel; return all that it gets."""
 
@@ -62,7 +62,7 @@ def test_tunnel_through_the_users_proxy_with_its_credentials(tmp_path: Path) -> 
     received = ask(tmp_path, proxy, "http://us%40er:p%3Aw@", says=b"hello")
     assert received.startswith(b"HTTP/1.1 200 ")
     assert received.endswith(b"\r\n\r\nHELLO")
-    assert heads[0].startswith(b"CONNECT pypi.org:443 HTTP/1.1\r\n")
+    assert heads[0].startswith(b"CONNECT packages.example:443 HTTP/1.1\r\n")
     credentials = base64.b64encode(b"us@er:p:w")
     assert b"\r\nProxy-Authorization: Basic " + credentials + b"\r\n" in heads[0]
 
@@ -88,7 +88,7 @@ def test_proxy_that_refuses_or_breaks_off_is_a_bad_gateway(answer: bytes, tmp_pa
 
     received = ask(tmp_path, proxy)
     assert received.startswith(b"HTTP/1.1 502 ")
-    assert b"pypi.org:443" in received
+    assert b"packages.example:443" in received
 
 
 def test_served_and_azures_hosts_never_reach_the_users_proxy(tmp_path: Path) -> None:
