@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import json
-import statistics
 import uuid
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -324,14 +323,14 @@ def test_instance_that_ends_is_started_again(scorer: Scorer) -> None:
 
 def test_clients_do_not_wait_for_delayed_acknowledgements(deployed: Deployed) -> None:
     """Towards a proxy urllib3 leaves Nagle's algorithm on (HTTPConnectionPool.__init__), so that a body waits for the
-    acknowledgement of its head; Linux delays that by 40 ms (tcp(7), TCP_QUICKACK) unless the server asks for it."""
+    acknowledgement of its head; Linux delays that by 40 ms (tcp(7), TCP_QUICKACK) unless the server asks for it. A delay of that kind hits every request, a busy machine only some: hence the least."""
     with requests.Session() as session:
         headers = {"Authorization": f"Bearer {deployed.primary_key}"}
         seconds = [
             session.post(deployed.scoring_uri, json={}, headers=headers, timeout=30).elapsed.total_seconds()
             for _ in range(21)
         ]
-    assert statistics.median(seconds) < 0.035
+    assert min(seconds) < 0.035
 
 
 def test_unknown_endpoint_is_not_found(deployed: Deployed, scorer: Scorer) -> None:
