@@ -323,7 +323,9 @@ def test_instance_that_ends_is_started_again(scorer: Scorer) -> None:
 
 def test_clients_do_not_wait_for_delayed_acknowledgements(deployed: Deployed) -> None:
     """Towards a proxy urllib3 leaves Nagle's algorithm on (HTTPConnectionPool.__init__), so that a body waits for the
-    acknowledgement of its head; Linux delays that by 40 ms (tcp(7), TCP_QUICKACK) unless the server asks for it. A delay of that kind hits every request, a busy machine only some: hence the least."""
+    acknowledgement of its head; Linux delays that by 40 ms (tcp(7), TCP_QUICKACK) unless the server asks for it.
+
+    Such a delay hits every request, a busy machine only some of them: hence the least of their times."""
     with requests.Session() as session:
         headers = {"Authorization": f"Bearer {deployed.primary_key}"}
         seconds = [
