@@ -95,7 +95,7 @@ def _disk(home: Home) -> list[Finding]:
 
 
 def _state(home: Home) -> list[Finding]:
-    if not home.root.exists():
+    if not home.settings_file.exists():
         return [Finding("state folder", f"{home.root} (made at the first start)")]
     if stat.S_IMODE(home.root.stat().st_mode) & 0o077:
         return [Finding("state folder", f"{home.root} is open to others", f"chmod 700 {home.root}")]

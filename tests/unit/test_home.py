@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_local import daemon
+from azureml_local import daemon, doctor
 from azureml_local.home import Home, HomeError
 
 
@@ -64,3 +64,16 @@ def test_running_file_that_says_nothing_is_no_service(content: str, root: Path) 
     with home.lock_file.open("r+") as service:
         fcntl.flock(service, fcntl.LOCK_EX)
         assert daemon.find(home) is None
+
+
+def test_doctor_finds_nothing_wrong_with_a_folder_that_is_still_empty(root: Path) -> None:
+    findings = [finding for finding in doctor.check(Home(root)) if finding.what == "state folder"]
+    assert [finding.remedy for finding in findings] == [""]
+
+
+def test_doctor_names_a_folder_that_is_open_to_others(root: Path) -> None:
+    home = Home(root)
+    home.create()
+    root.chmod(0o755)
+    (finding,) = (finding for finding in doctor.check(home) if finding.what == "state folder")
+    assert finding.remedy == f"chmod 700 {root}"
