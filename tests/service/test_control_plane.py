@@ -19,7 +19,7 @@ import pytest
 from azure.identity import ClientSecretCredential
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from support import Arm
+from support import Arm, Deployed
 
 from running_service import RunningService
 
@@ -309,3 +309,23 @@ def test_workspace_name_with_an_encoded_slash(arm: Arm) -> None:
     answer = arm.request("DELETE", f"{arm.workspace}%2FonlineEndpoints%2Fep")
     assert answer.status_code == 400
     assert error(answer)["code"] == "InvalidResourceName"
+
+
+@pytest.mark.parametrize(
+    ("path", "setting"),
+    [
+        ("/onlineEndpoints/private-one", {"authMode": "Key", "publicNetworkAccess": "Disabled"}),
+        ("/onlineEndpoints/{endpoint}/deployments/private", {"egressPublicNetworkAccess": "Disabled"}),
+        ("/onlineEndpoints/{endpoint}/deployments/private", {"modelMountPath": "/models"}),
+    ],
+    ids=str,
+)
+def test_settings_that_would_not_be_kept_are_refused_by_name(
+    path: str, setting: dict[str, str], arm: Arm, deployed: Deployed
+) -> None:
+    """design.md: nothing is pretended. An endpoint that says it is private must not answer everyone who has its key."""
+    path = path.format(endpoint=deployed.endpoint)
+    answer = arm.put(path, {"location": "eastus", "properties": setting})
+    assert answer.status_code == 501
+    assert list(setting)[-1] in error(answer)["message"]
+    assert arm.get(path).status_code == 404

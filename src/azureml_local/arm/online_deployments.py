@@ -28,6 +28,8 @@ LONGEST_TAIL = 5000  # lines
 DEFAULT_TAIL = 100
 PROBE = {"failureThreshold": 30, "successThreshold": 1, "timeout": "PT2S", "period": "PT10S", "initialDelay": "PT10S"}
 REQUEST_SETTINGS = {"maxQueueWait": "PT0S", "requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1}
+# Settings that would be a promise nobody keeps.
+LACKING = {"egressPublicNetworkAccess": lambda value: value.lower() == "disabled", "modelMountPath": bool}
 TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
 
 routes = ArmRoutes()
@@ -83,6 +85,7 @@ async def get(request: ArmRequest) -> Response:
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create a deployment, or to replace it; the present one serves until the new one does."""
     request.require_shape(shapes.ONLINE_DEPLOYMENT)
+    request.refuse_lacking(LACKING)
     context = request.context
     endpoint = online_endpoints.require(request)
     require_endpoint_name(request.params["deployment"], "Deployment")

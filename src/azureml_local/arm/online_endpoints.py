@@ -27,6 +27,9 @@ KEY_NAMES = {"primary": "primaryKey", "secondary": "secondaryKey"}
 LARGEST_MIRROR = 50  # percent
 KEY_ALPHABET = string.ascii_letters + string.digits
 
+# Settings that would be a promise nobody keeps.
+LACKING = {"publicNetworkAccess": lambda value: value.lower() == "disabled"}
+
 routes = ArmRoutes()
 
 
@@ -87,6 +90,7 @@ async def get(request: ArmRequest) -> Response:
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create an endpoint or to change it; the answer to a change shows the traffic as it was."""
     request.require_shape(shapes.ONLINE_ENDPOINT)
+    request.refuse_lacking(LACKING)
     context = request.context
     name = request.params["endpoint"]
     require_endpoint_name(name, "Endpoint")

@@ -65,6 +65,22 @@ class ArmRequest:
         """Bring the body into a shape of :mod:`azureml_local.arm.shapes`, or raise 400."""
         self.body.update(shapes.fit(self.body, shape))
 
+    def refuse_lacking(self, lacking: Mapping[str, Callable[[Any], bool]]) -> None:
+        """Raise 501 where a member of ``properties`` asks for what azureml-local does not do.
+
+        Args:
+            lacking: for each member, which of its values ask for it.
+        """
+        for name, asks in lacking.items():
+            value = self.properties().get(name)
+            if value is not None and asks(value):
+                raise AzureError(
+                    501,
+                    "NotImplemented",
+                    f"azureml-local lacks what properties.{name} = {value!r} asks for.",
+                    target=name,
+                )
+
     def put(self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any]) -> Resource:
         """Create or replace a resource on behalf of the caller."""
         return self.context.store.put(resource_id, resource_type, parent_id, body, self.principal.object_id)
