@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from running_service import RunningService, command_line, family, start_service, survivors
+from running_service import RunningService, command_line, family, start_service, survivors, users_of
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def service() -> Iterator[RunningService]:
         processes = family(started.pid)
         stopped = command_line(root, "stop")
         assert stopped.returncode == 0, stopped.stderr
-        assert survivors(processes, root) == []
+        assert survivors(processes) + users_of(root) == []
     finally:
         command_line(root, "stop")
         shutil.rmtree(root, ignore_errors=True)

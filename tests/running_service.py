@@ -46,16 +46,22 @@ def family(pid: int) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
-def survivors(processes: list[psutil.Process], root: Path, timeout: float = 20) -> list[str]:
-    """Wait for the processes' end; describe those that live on, and any other that names the state folder."""
+def survivors(processes: list[psutil.Process], timeout: float = 20) -> list[str]:
+    """Wait for the processes' end, and describe those that live on."""
     _, alive = psutil.wait_procs(processes, timeout=timeout)
+    return [repr(process) for process in alive]
+
+
+def users_of(root: Path) -> list[str]:
+    """Describe the processes whose command line names the state folder."""
+    found = []
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and any(str(root) in word for word in process.cmdline()):
-                alive.append(process)
+                found.append(repr(process))
         except psutil.Error:
             continue
-    return [repr(process) for process in alive]
+    return found
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from azure.identity import ClientSecretCredential
 from azure.storage.blob import BlobServiceClient
 from support import deploy, finish, wait_for
 
-from running_service import RunningService, clean_environment, command_line, family, start_service, survivors
+from running_service import RunningService, clean_environment, command_line, family, start_service, survivors, users_of
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_port_that_is_in_use_gives_a_plain_sentence(root: Path, service: Running
     assert refused.returncode == 1
     assert refused.stderr == f"Port {service.port} is in use by another program. Leave out --port to take a free one.\n"
     assert command_line(root, "status").returncode == 1
-    assert survivors([], root) == []
+    assert users_of(root) == []
 
 
 def test_status_tells_the_same_in_words_and_in_json(service: RunningService) -> None:
@@ -246,7 +246,7 @@ def test_ctrl_c_ends_a_service_in_the_foreground(root: Path) -> None:
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "Traceback" not in errors
-    assert survivors(processes, root) == []
+    assert survivors(processes) + users_of(root) == []
 
 
 def test_help_lists_every_command() -> None:
@@ -262,7 +262,7 @@ def test_stopped_twice_started_elsewhere_and_reset(root: Path) -> None:
     assert len(processes) > 1
     stopped = command_line(root, "stop")
     assert (stopped.returncode, stopped.stdout) == (0, "azureml-local has ended.\n")
-    assert survivors(processes, root) == []
+    assert survivors(processes) + users_of(root) == []
     again = command_line(root, "stop")
     assert (again.returncode, again.stdout) == (0, "azureml-local was not running.\n")
     # A last port that another program has taken is given up; everything else is as it was.
@@ -279,7 +279,7 @@ def test_stopped_twice_started_elsewhere_and_reset(root: Path) -> None:
     processes = family(second.pid)
     assert command_line(root, "reset", "--yes").returncode == 0
     assert not root.exists()
-    assert survivors(processes, root) == []
+    assert survivors(processes) + users_of(root) == []
 
 
 def test_reset_leaves_a_folder_that_is_no_state_folder(root: Path) -> None:
@@ -381,7 +381,7 @@ def test_after_kill_9_nothing_runs_on_nothing_is_lost_and_what_was_begun_ends(
         return answer.status_code == 200
 
     wait_for(lambda: scores("blue"))
-    assert survivors(processes, Path("/nowhere")) == []
+    assert survivors(processes) == []
     # The signing key was kept: the token of the time before goes on.
     assert ml.online_endpoints.get("kept").traffic["blue"] == 100
     assert ml.online_endpoints.get_keys("kept").primary_key == keys.primary_key
