@@ -28,6 +28,14 @@ VERSION_DEFAULTS: Mapping[str, Any] = {
     "isArchived": False,
     "isAnonymous": False,
 }
+CONTAINER_DEFAULTS: Mapping[str, Any] = {
+    "description": None,
+    "tags": {},
+    "properties": {},
+    "isArchived": False,
+    "latestVersion": None,
+    "nextVersion": "1",
+}
 LIST_VIEWS: Mapping[str, Callable[[Resource], bool]] = {
     "activeonly": lambda resource: not resource.properties.get("isArchived"),
     "archivedonly": lambda resource: bool(resource.properties.get("isArchived")),
@@ -146,6 +154,32 @@ def resolve(context: Context, asset_id: str, plural: str) -> Resource:
     return version
 
 
+def ensure_version(
+    context: Context,
+    workspace_id: str,
+    plural: str,
+    name: str,
+    version: str,
+    properties: Mapping[str, Any],
+    principal: str,
+) -> Resource:
+    """Return a version that the service makes by itself; make it, and its container, where there is none yet."""
+    container_id = f"{workspace_id}/{plural}/{name}"
+    known = context.store.get(f"{container_id}/versions/{version}")
+    if known:
+        return known
+    container = {**CONTAINER_DEFAULTS, "latestVersion": version}
+    with context.store.transaction():
+        context.store.put(container_id, f"workspaces/{plural}", workspace_id, {"properties": container}, principal)
+        return context.store.put(
+            f"{container_id}/versions/{version}",
+            f"workspaces/{plural}/versions",
+            container_id,
+            {"properties": {**VERSION_DEFAULTS, **properties}},
+            principal,
+        )
+
+
 def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     """Declare the routes of a kind."""
     containers = ids.WORKSPACE + f"/{kind.plural}"
@@ -233,12 +267,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         if known and not sent and latest is None:
             return known
         properties = {
-            "description": None,
-            "tags": {},
-            "properties": {},
-            "isArchived": False,
-            "latestVersion": None,
-            "nextVersion": "1",
+            **CONTAINER_DEFAULTS,
             **(known.properties if known else {}),
             **{key: value for key, value in sent.items() if key not in ("latestVersion", "nextVersion")},
         }

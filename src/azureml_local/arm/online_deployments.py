@@ -7,14 +7,14 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import assets, codes, ids, online_endpoints, shapes
+from azureml_local.arm import assets, codes, curated_environments, ids, no_code_deployments, online_endpoints, shapes
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage_locations import locate
 from azureml_local.arm.store import Resource
-from azureml_local.engines.serving import ModelSource, ServingError, ServingSpec
+from azureml_local.engines.serving import CodeSource, ModelSource, ServingError, ServingSpec
 from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
 
 DEPLOYMENTS = online_endpoints.ENDPOINT + "/deployments"
@@ -55,6 +55,7 @@ def register_operations(context: Context) -> None:
 
     async def put(deployment: Resource) -> None:
         try:
+            deployment = await _with_environment(context, deployment)
             await context.serving.deploy(deployment.id, _spec(context, deployment))
         except ServingError as failure:
             raise ProvisioningError(failure) from failure
@@ -209,20 +210,14 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
             f"The instance type '{instance_type}' is not supported. It must be one of Azure's sizes, such as "
             "Standard_DS3_v2: https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list"
         )
-    code = sent.get("codeConfiguration") or {}
-    if not code.get("codeId") or not code.get("scoringScript"):
-        raise _no_script(request, sent.get("model"))
-    _require_asset(lambda: codes.resolve(request.context, code["codeId"]))
-    _require_asset(lambda: assets.resolve(request.context, sent.get("environmentId") or "", "environments"))
-    if sent.get("model"):
-        _require_asset(lambda: assets.resolve(request.context, sent["model"], "models"))
+    _require_code_and_environment(request, sent)
     settings = REQUEST_SETTINGS | {k: v for k, v in (sent.get("requestSettings") or {}).items() if v is not None}
     _require_request_settings(settings)
     return {
         "description": sent.get("description"),
         "properties": sent.get("properties") or {},
-        "codeConfiguration": code,
-        "environmentId": sent["environmentId"],
+        "codeConfiguration": sent.get("codeConfiguration"),
+        "environmentId": sent.get("environmentId"),
         "environmentVariables": _environment_variables(sent),
         "scaleSettings": _scale_settings(sent),
         "requestSettings": settings,
@@ -239,22 +234,36 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
     }
 
 
-def _no_script(request: ArmRequest, model_id: str | None) -> AzureError:
-    if model_id:
-        model = assets.resolve(request.context, model_id, "models")
-        if model.properties["modelType"].lower() == "mlflow_model":
-            return AzureError(
-                501, "NotImplemented", "azureml-local lacks deployments of MLflow models without a script."
-            )
-    return FrontendError(
-        400,
-        "BadRequest",
-        "The request is invalid.",
-        detail=("MissingDriverProgram", "Could not find driver program in the request."),
-    )
+def _require_code_and_environment(request: ArmRequest, sent: Mapping[str, Any]) -> None:
+    """Raise 400 where what the deployment names does not exist, or where an MLflow model alone could lack it."""
+    context = request.context
+    if sent.get("model"):
+        _require_asset(lambda: assets.resolve(context, sent["model"], "models"))
+    code = sent.get("codeConfiguration")
+    if not code and _is_mlflow(context, sent):
+        if sent.get("environmentId"):
+            _require_asset(lambda: _environment(context, sent["environmentId"]))
+        return
+    if not code or not code.get("codeId") or not code.get("scoringScript"):
+        raise FrontendError(
+            400,
+            "BadRequest",
+            "The request is invalid.",
+            detail=("MissingDriverProgram", "Could not find driver program in the request."),
+        )
+    _require_asset(lambda: codes.resolve(context, code["codeId"]))
+    _require_asset(lambda: _environment(context, sent.get("environmentId") or ""))
 
 
-def _require_asset(resolve: Callable[[], Resource]) -> None:
+def _is_mlflow(context: Context, properties: Mapping[str, Any]) -> bool:
+    """Say whether a deployment serves an MLflow model, which needs neither script nor environment."""
+    if not properties.get("model"):
+        return False
+    model = assets.resolve(context, properties["model"], "models")
+    return bool(model.properties["modelType"].lower() == no_code_deployments.MODEL_TYPE)
+
+
+def _require_asset(resolve: Callable[[], Any]) -> None:
     """Turn the 404 of something that the request names into a 400: the request's own resource is another."""
     try:
         resolve()
@@ -307,17 +316,27 @@ def _duration(text: Any, what: str) -> float:
         raise invalid_inference_request(f"{what}: {error}.") from error
 
 
+async def _with_environment(context: Context, deployment: Resource) -> Resource:
+    """Return the deployment with the environment that Azure ML makes for an MLflow model that comes without one."""
+    if deployment.properties.get("environmentId"):
+        return deployment
+    workspace_id = _workspace_id(deployment)
+    model = assets.resolve(context, deployment.properties["model"], "models")
+    files = locate(context, workspace_id, model.properties["modelUri"])
+    environment = await no_code_deployments.make_environment(context, workspace_id, files, deployment.modified_by)
+    deployment = deployment.with_properties(environmentId=environment.id)
+    context.store.save(deployment)
+    return deployment
+
+
 def _spec(context: Context, deployment: Resource) -> ServingSpec:
     """Return what the deployment is to run, every id in it resolved."""
     properties = deployment.properties
-    workspace_id = deployment.id.partition("/onlineEndpoints/")[0]
     request, probe = properties["requestSettings"], properties["readinessProbe"]
-    code = codes.resolve(context, properties["codeConfiguration"]["codeId"])
     return ServingSpec(
-        environment=assets.resolve(context, properties["environmentId"], "environments").properties,
-        model=_model_source(context, workspace_id, properties.get("model")),
-        code=locate(context, workspace_id, code.properties["codeUri"]),
-        scoring_script=properties["codeConfiguration"]["scoringScript"],
+        environment=_environment(context, properties["environmentId"]),
+        model=_model_source(context, deployment),
+        code=_code_source(context, deployment),
         environment_variables=properties["environmentVariables"],
         instance_count=deployment.body["sku"]["capacity"],
         max_concurrent=request["maxConcurrentRequestsPerInstance"],
@@ -326,10 +345,31 @@ def _spec(context: Context, deployment: Resource) -> ServingSpec:
     )
 
 
-def _model_source(context: Context, workspace_id: str, model_id: str | None) -> ModelSource | None:
+def _environment(context: Context, environment_id: str) -> Mapping[str, Any]:
+    """Return an environment version's ``properties``: one of the workspace, or a curated one."""
+    curated = curated_environments.properties_of(environment_id)
+    return curated or assets.resolve(context, environment_id, "environments").properties
+
+
+def _code_source(context: Context, deployment: Resource) -> CodeSource | None:
+    configuration = deployment.properties.get("codeConfiguration")
+    if not configuration:
+        return None
+    code = codes.resolve(context, configuration["codeId"])
+    files = locate(context, _workspace_id(deployment), code.properties["codeUri"])
+    return CodeSource(files, configuration["scoringScript"])
+
+
+def _model_source(context: Context, deployment: Resource) -> ModelSource | None:
+    model_id = deployment.properties.get("model")
     if not model_id:
         return None
     model = assets.resolve(context, model_id, "models")
     parts = ids.parse_asset(model.id)
     assert parts is not None  # noqa: S101 - it was stored under such an id
-    return ModelSource(parts["name"], parts["version"], locate(context, workspace_id, model.properties["modelUri"]))
+    files = locate(context, _workspace_id(deployment), model.properties["modelUri"])
+    return ModelSource(parts["name"], parts["version"], files)
+
+
+def _workspace_id(deployment: Resource) -> str:
+    return deployment.id.partition("/onlineEndpoints/")[0]

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -73,12 +74,19 @@ class Environments:
         return Interpreter(str(python), (*notes, f"Its own environment: {python.parent.parent}."))
 
     async def _base_python(self, wanted: SpecifierSet, log: Path) -> tuple[str, str]:
-        """Return path and version of the newest Python on this machine that is wanted, or else of the service's own."""
+        """Return path and version of the Python on this machine that is wanted, or else of the nearest.
+
+        Where no release is the wanted one, another of the same minor version is nearest, then the service's own.
+        """
         own = (sys.executable, _own_version())
         if wanted.contains(own[1]):
             return own
-        found = [python for python in await _pythons(log.with_name("pythons.json")) if wanted.contains(python[1])]
-        return found[0] if found else own
+        pythons = [own, *await _pythons(log)]
+        for near in (wanted, _same_minor(wanted)):
+            found = [python for python in pythons if near and near.contains(python[1])]
+            if found:
+                return found[0]
+        return own
 
     async def _built(self, requirements: Requirements, base: str, log: Path) -> Path:
         lines = [*requirements.options, *sorted(str(package) for package in requirements.packages)]
@@ -110,24 +118,41 @@ async def _build(folder: Path, base: str, lines: Sequence[str], log: Path) -> No
 
 
 async def _pythons(log: Path) -> list[tuple[str, str]]:
-    """Return path and version of the Pythons on this machine, newest first."""
-    status, said = await _uv(["python", "list", "--quiet", "--only-installed", "--output-format", "json"], log)
-    return [(entry["path"], entry["version"]) for entry in json.loads(said)] if status == 0 else []
+    """Return path and version of the Pythons on this machine, newest first: those on PATH, of uv, and of pyenv."""
+    folders = [os.environ.get("PATH", os.defpath), *(str(folder) for folder in _pyenv_folders())]
+    arguments = ["python", "list", "--only-installed", "--output-format", "json"]
+    # It warns at length of what is broken, such as pyenv's shims of versions that are switched off.
+    log = log.with_name("python-list.log")
+    process = await _start_uv(arguments, log, {"PATH": os.pathsep.join(folders)}, capture=True)
+    found = "".join([line async for line in process.lines()])
+    return [(entry["path"], entry["version"]) for entry in json.loads(found)] if await process.ended == 0 else []
+
+
+def _pyenv_folders() -> list[Path]:
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    return sorted(root.glob("versions/*/bin"))
 
 
 async def _uv(arguments: Sequence[str], log: Path) -> tuple[int, str]:
     """Run uv; return its exit status and what it said, which is also in the log."""
     began = _size(log)
-    process = await GuardedProcess.start(
-        [_uv_program(), "--no-progress", "--color", "never", "--system-certs", *arguments],
-        log=log,
-        environment={**_build_environment(), "UV_PYTHON_DOWNLOADS": "never"},
-    )
+    process = await _start_uv(arguments, log, {})
     try:
         status = await asyncio.shield(process.ended)
     finally:
         await process.stop()
     return status, _read_from(log, began)
+
+
+async def _start_uv(
+    arguments: Sequence[str], log: Path, environment: Mapping[str, str], *, capture: bool = False
+) -> GuardedProcess:
+    return await GuardedProcess.start(
+        [_uv_program(), "--no-progress", "--color", "never", "--system-certs", *arguments],
+        log=log,
+        environment={**_build_environment(), "UV_PYTHON_DOWNLOADS": "never", **environment},
+        capture=capture,
+    )
 
 
 def _size(file: Path) -> int:
@@ -151,6 +176,12 @@ def _build_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name.startswith(FOR_BUILDS)}
     proxy = client_environment.users_own_proxy(os.environ)
     return {**base_environment(), **kept, **({"HTTPS_PROXY": proxy} if proxy else {})}
+
+
+def _same_minor(wanted: SpecifierSet) -> SpecifierSet | None:
+    """Return ``==3.12.*`` for a pin such as ``==3.12.3``; None for anything that is no pin."""
+    pins = [re.match(r"\d+\.\d+", specifier.version) for specifier in wanted if specifier.operator in ("==", "~=")]
+    return SpecifierSet(f"=={pins[0][0]}.*") if pins and pins[0] else None
 
 
 def _python_notes(wanted: SpecifierSet, version: str) -> list[str]:

@@ -238,7 +238,7 @@ def _command(plan: LaunchPlan, listener: int) -> list[str]:
 def _environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[str, str]:
     script_folder = os.path.dirname(plan.entry_script)  # noqa: PTH120 - a string for PYTHONPATH
     ours: dict[str, Any] = {
-        "AML_APP_ROOT": plan.app_root,
+        "AML_APP_ROOT": script_folder,  # as on Azure: the server looks for swagger2.json and the like there
         "AZUREML_ENTRY_SCRIPT": plan.entry_script,
         "AML_APP_INSIGHTS_ENABLED": "false",
         "PYTHONPATH": os.pathsep.join((plan.app_root, script_folder)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -70,6 +70,11 @@ class GuardedProcess:
         """Return the next line of captured output; empty at its end."""
         assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
         return (await self._process.stdout.readline()).decode(errors="replace")
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Yield the lines of captured output, to its end."""
+        while line := await self.read_line():
+            yield line
 
     async def stop(self) -> int:
         """End the program and all that it started, and return its exit status."""

@@ -15,16 +15,38 @@ import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 IMAGES = Path(__file__).parents[3] / "environments" / "images.yml"
 # conda's name -> pip's name, where they differ.
 PIP_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "msgpack-python": "msgpack", "py-xgboost": "xgboost"}
+# The first releases that are built for NumPy 2. What conda installs of older ones comes with NumPy 1, whether or not
+# the conda file says so; their wheels ask for any NumPy and do not work with version 2.
+# https://github.com/numpy/numpy/issues/26191
+BUILT_FOR_NUMPY_2 = {
+    "h5py": "3.11",
+    "matplotlib": "3.8.4",
+    "numba": "0.60",
+    "onnxruntime": "1.19",
+    "pandas": "2.2.2",
+    "pyarrow": "16.0",
+    "scikit-image": "0.23",
+    "scikit-learn": "1.4.2",
+    "scipy": "1.13",
+    "shap": "0.46",
+    "statsmodels": "0.14.2",
+    "tensorflow": "2.18",
+    "torch": "2.3",
+}
 # The options of pip's requirements format that say where packages come from.
 INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--pre")
 # What conda brings that is no distribution of Python's.
 NO_DISTRIBUTIONS = frozenset(("pip", "setuptools", "wheel", "nodejs", "libgcc", "cudatoolkit"))
 # What the inference server needs of any environment that serves: Azure asks for the same.
 TO_SERVE = "azureml-inference-server-http"
+
+
+UPPER = ("==", "~=", "<", "<=")  # the operators that bound a version from above
 
 
 class EnvironmentBuildError(Exception):
@@ -75,19 +97,20 @@ def of_environment(properties: Mapping[str, Any]) -> Requirements:
 
 
 @cache
-def _images() -> dict[str, list[str]]:
-    images: dict[str, list[str]] = yaml.safe_load(IMAGES.read_text())
-    return images
+def images() -> dict[str, list[str]]:
+    """Return the packages of each known image, by its repository."""
+    known: dict[str, list[str]] = yaml.safe_load(IMAGES.read_text())
+    return known
 
 
 def _image_requirements(image: str) -> list[str]:
     repository = re.sub(r"(:[^/:]+)?(@sha256:\w+)?$", "", image)
-    if repository not in _images():
+    if repository not in images():
         raise EnvironmentBuildError(
             f"The image '{image}' is not known. azureml-local runs no containers; environments/images.yml lists the "
             "images whose packages it can provide."
         )
-    return _images()[repository]
+    return images()[repository]
 
 
 def _conda_lines(conda: Mapping[str, Any]) -> Iterator[str]:
@@ -96,7 +119,10 @@ def _conda_lines(conda: Mapping[str, Any]) -> Iterator[str]:
         raise EnvironmentBuildError("The conda file's 'dependencies' must be a list.")
     for entry in dependencies:
         if isinstance(entry, str):
-            yield _from_conda(entry)
+            line = _from_conda(entry)
+            yield line
+            if _needs_numpy_1(_requirement(line)):
+                yield "numpy<2"
         elif isinstance(entry, dict) and isinstance(entry.get("pip"), list):
             yield from (str(line).strip() for line in entry["pip"])
         else:
@@ -117,6 +143,13 @@ def _from_conda(entry: str) -> str:
     if not operator and version:  # "numpy 1.23"
         return f"{name}=={version}"
     return f"{name}{operator}{version}"
+
+
+def _needs_numpy_1(package: Requirement) -> bool:
+    """Say whether a requirement is bound to releases that are not built for NumPy 2."""
+    since = BUILT_FOR_NUMPY_2.get(canonicalize_name(package.name))
+    bounds = [Version(bound.version.removesuffix(".*")) for bound in package.specifier if bound.operator in UPPER]
+    return since is not None and any(bound < Version(since) for bound in bounds)
 
 
 def _requirement(line: str) -> Requirement:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from azureml_local.engines import staging
@@ -25,6 +26,8 @@ from azureml_local.home import Home
 from azureml_local.http.upstream import UpstreamError
 
 logger = logging.getLogger(__name__)
+
+MLFLOW_SCRIPT = Path(__file__).with_name("mlflow_resources") / "mlflow_score_script.py"
 
 
 class ServingError(Exception):
@@ -48,13 +51,24 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
+class CodeSource:
+    """A registered code folder, and the scoring script in it."""
+
+    files: BlobPath
+    scoring_script: str
+
+
+@dataclass(frozen=True)
 class ServingSpec:
-    """What a deployment is to run. ``environment`` is an environment version's properties; times are in seconds."""
+    """What a deployment is to run.
+
+    ``environment`` is an environment version's properties. Without ``code``, ``model`` is an MLflow model. Times are in
+    seconds.
+    """
 
     environment: Mapping[str, Any]
     model: ModelSource | None
-    code: BlobPath
-    scoring_script: str
+    code: CodeSource | None
     environment_variables: Mapping[str, str]
     instance_count: int
     max_concurrent: int
@@ -147,17 +161,14 @@ class Serving:
         record.event("Pulled")
         record.event("Downloading")
         model_dir = await self._stage_model(spec.model, record) if spec.model else None
-        code = await staging.download(self._blobs, spec.code, record.app)
-        script = staging.inside(code, spec.scoring_script)
-        if not script.is_file():
-            raise StagingError(f"The scoring script {spec.scoring_script} is not in the uploaded code.")
+        script = await self._stage_code(spec.code, record) if spec.code else _stage_mlflow_script(record)
         record.event("Downloaded")
         plan = LaunchPlan(
             python=interpreter.python,
             app_root=str(record.app),
             entry_script=str(script),
             model_dir=str(model_dir) if model_dir else None,
-            environment=dict(spec.environment_variables),
+            environment={**_variables(spec), **spec.environment_variables},
             instance_count=spec.instance_count,
             max_concurrent=spec.max_concurrent,
             request_timeout=spec.request_timeout,
@@ -177,6 +188,19 @@ class Serving:
             record.write("storageinitializer", f"{path.relative_to(folder)} ({path.stat().st_size} bytes)")
         record.write("storageinitializer", f"{len(files)} file(s) in AZUREML_MODEL_DIR={folder}")
         return folder
+
+    async def _stage_code(self, code: CodeSource, record: DeploymentRecord) -> Path:
+        """Download a deployment's code and return its scoring script.
+
+        The script's path begins in the code's folder. Azure takes one that begins with that folder's name, too, as the
+        folder lies in the app's: its own sample of binary payloads relies on it.
+        """
+        folder = await staging.download(self._blobs, code.files, record.app)
+        for root in (folder, record.app):
+            script = staging.inside(root, code.scoring_script)
+            if script.is_file():
+                return script
+        raise StagingError(f"The scoring script {code.scoring_script} is not in the uploaded code.")
 
     async def _restore_one(self, deployment_id: str) -> None:
         async with self._locks[deployment_id.lower()]:
@@ -210,3 +234,14 @@ class Serving:
         for attempt in DeploymentRecord.all(self._folder(deployment_id)):
             if attempt.folder != kept.folder:
                 staging.remove(attempt.folder)
+
+
+def _stage_mlflow_script(record: DeploymentRecord) -> Path:
+    return Path(shutil.copy(MLFLOW_SCRIPT, record.app))
+
+
+def _variables(spec: ServingSpec) -> Mapping[str, str]:
+    """Return the variables that the image for MLflow models sets; none for a deployment with its own script."""
+    if spec.code or not spec.model:
+        return {}
+    return {"MLFLOW_MODEL_FOLDER": PurePosixPath(spec.model.files.path).name}
