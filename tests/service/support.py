@@ -18,15 +18,16 @@ from azureml_local.home import Settings
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SECONDS = 60
+SECONDS_TO_BUILD = 400  # an environment, whose packages may have to be downloaded
 API_VERSION = "2024-10-01"
 PROVIDER = "Microsoft.MachineLearningServices"
 Result = TypeVar("Result")
 
 
-def finish(poller: LROPoller[Result]) -> Result:
+def finish(poller: LROPoller[Result], timeout: float = SECONDS) -> Result:
     """Return a long-running operation's result; an operation that hangs fails the test."""
-    poller.wait(SECONDS)
-    assert poller.done(), f"the operation did not end within {SECONDS} s"
+    poller.wait(timeout)
+    assert poller.done(), f"the operation did not end within {timeout} s"
     return poller.result()
 
 

@@ -13,7 +13,7 @@ import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Environment
 from azure.core.exceptions import HttpResponseError
-from support import Deployed, Scorer, deploy, finish
+from support import SECONDS_TO_BUILD, Deployed, Scorer, deploy, finish
 
 from running_service import RunningService
 
@@ -33,11 +33,12 @@ def built(service: RunningService) -> set[Path]:
 def test_old_pins_are_served_and_built_once(
     ml: MLClient, deployed: Deployed, scorer: Scorer, service: RunningService, tmp_path: Path, name: str
 ) -> None:
-    """scikit-learn 1.1.3 and numpy 1.23 are from 2022; the workbook's own are 1.9 and 2.4."""
-    old = environment(tmp_path, "scikit-learn==1.1.3", "numpy==1.23.5", "azureml-inference-server-http")
+    """scikit-learn 1.1.3 and numpy 1.23 are from 2022, xgboost 1.3.3 from 2021; the workbook has 1.9, 2.4 and none."""
+    pins = {"scikit-learn": "1.1.3", "numpy": "1.23.5", "xgboost": "1.3.3"}
+    old = environment(tmp_path, *(f"{package}=={version}" for package, version in pins.items()))
     before = built(service)
-    finish(deploy(ml, deployed.endpoint, name, environment=old, script="versions.py"))
-    assert scorer.post({}, deployment=name).json() == {"scikit-learn": "1.1.3", "numpy": "1.23.5"}
+    finish(deploy(ml, deployed.endpoint, name, environment=old, script="versions.py"), SECONDS_TO_BUILD)
+    assert scorer.post({}, deployment=name).json() == {"python": "3.11", **pins}
     (folder,) = built(service) - before
     log = ml.online_deployments.get_logs(name, deployed.endpoint, lines=200)
     assert "scikit-learn==1.1.3" in log
@@ -75,3 +76,20 @@ def test_what_cannot_be_had_fails_with_the_resolvers_words(
     assert named in ml.online_deployments.get_logs(name, deployed.endpoint, lines=200)
     assert ml.online_deployments.get(name, deployed.endpoint).provisioning_state == "Failed"
     assert built(service) == before
+
+
+def test_curated_environment_of_azures_registry(
+    ml: MLClient, deployed: Deployed, scorer: Scorer, name: str, service: RunningService
+) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/resource-curated-environments"""
+    curated = "azureml://registries/azureml/environments/minimal-py311-inference/labels/latest"
+    finish(deploy(ml, deployed.endpoint, name, environment=curated))
+    assert scorer.post({}, deployment=name).status_code == 200
+    assert ml.online_deployments.get(name, deployed.endpoint).environment == curated
+    ml.online_deployments.begin_delete(name, deployed.endpoint).result()
+
+
+def test_curated_environment_that_there_is_not(ml: MLClient, deployed: Deployed, name: str) -> None:
+    unknown = "azureml://registries/azureml/environments/no-such/versions/1"
+    with pytest.raises(HttpResponseError, match="no-such"):
+        finish(deploy(ml, deployed.endpoint, name, environment=unknown))

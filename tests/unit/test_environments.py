@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from azureml_local.engines import environments, requirements
-from azureml_local.engines.environments import Environments, Interpreter
+from azureml_local.engines.environments import BasePython, Environments, Interpreter
 from azureml_local.engines.requirements import EnvironmentBuildError, of_environment
 
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
@@ -143,3 +143,69 @@ def test_lines_that_cannot_be_served_are_named(line: str) -> None:
 
 def test_address_of_a_package_is_never_taken_for_met() -> None:
     assert unmet({"pip": ["numpy @ https://x.example/numpy-1.0.tar.gz"]}).startswith("numpy @")
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "bound"),
+    [
+        (["scikit-learn=1.2.2", "numpy"], True),
+        (["scikit-learn<1.4", "numpy"], True),
+        (["pandas=2.2.2", "numpy"], False),
+        (["scikit-learn>=1.2", "numpy"], False),
+        (["scikit-learn", "numpy"], False),
+        ([{"pip": ["scikit-learn==1.2.2", "numpy"]}], False),  # pip installs NumPy 2 on Azure, too
+    ],
+)
+def test_conda_installs_old_packages_with_the_numpy_that_they_were_built_for(
+    dependencies: list[object], bound: bool
+) -> None:
+    """conda-forge's scikit-learn 1.2.2 depends on ``numpy >=1.21.6,<2.0a0``; its wheel on any NumPy."""
+    packages = [str(package) for package in of_environment(environment(*dependencies)).packages]
+    assert ("numpy<2" in packages) is bound
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("python=3.12.3", "3.12.1"), ("python=3.12", "3.12.9"), ("python>=3.13", "3.13.0"), ("python=3.7", None)],
+)
+def test_python_of_the_same_minor_version_is_nearest(
+    wanted: str, found: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pythons(_: Path) -> list[BasePython]:
+        versions = ("3.13.0", "3.12.9" if wanted == "python=3.12" else "3.12.1")
+        return [BasePython(f"/{version}", version) for version in versions]
+
+    monkeypatch.setattr(environments, "_pythons", pythons)
+    specifier = of_environment(environment(wanted)).python
+    base = asyncio.run(Environments(tmp_path)._base_python(specifier, tmp_path / "log"))
+    assert base.version == (found or ".".join(map(str, sys.version_info[:3])))
+
+
+def test_pythons_of_this_machine_are_found_with_broken_ones_among_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pyenv's shims of versions that are switched off end with an error; uv warns of them and goes on."""
+    broken = tmp_path / "bin" / "python3.10"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho pyenv: python3.10: command not found >&2; exit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}:{Path(sys.executable).parent}:/usr/bin:/bin")
+    found = asyncio.run(environments._pythons(tmp_path / "log"))
+    assert ".".join(map(str, sys.version_info[:3])) in [python.version for python in found]
+
+
+def test_without_a_package_index_the_failure_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")  # the discard port: nothing listens
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    wanted = environment({"pip": ["scikit-learn==1.1.3"]})
+    with pytest.raises(EnvironmentBuildError, match="package index cannot be reached") as caught:
+        asyncio.run(Environments(tmp_path / "built").interpreter_for(wanted, tmp_path / "log"))
+    assert "http://127.0.0.1:9/simple/" in str(caught.value)
+    assert not list((tmp_path / "built").glob("*/")), "what was begun is removed"
+
+
+def test_every_image_lists_requirements() -> None:
+    for image, lines in requirements.images().items():
+        assert image.startswith("mcr.microsoft.com/azureml/")
+        assert of_environment({"image": image}).packages, lines

@@ -16,7 +16,7 @@ import sys
 import sysconfig
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,17 @@ from packaging.specifiers import SpecifierSet
 from azureml_local import client_environment
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.requirements import EnvironmentBuildError, Requirements, of_environment
+from azureml_local.home import write_private
 
 COMPLETE = "complete.json"  # written last: a build that broke off lacks it
 # Where packages come from, and whom to trust about it.
 FOR_BUILDS = ("UV_", "PIP_", "NO_PROXY", "no_proxy", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "XDG_")
 SHOWN_LINES = 8  # of a failed build's log, in the error
+# What to do, by the words in which uv says what went wrong.
+ADVICE = {
+    "Failed to fetch": "The package index cannot be reached: check the network and the proxy, then deploy again.",
+    "No solution found": "Change the versions in the conda file so that they fit each other.",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,17 @@ class Interpreter:
 
     python: str
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BasePython:
+    """A Python of this machine, and its version."""
+
+    path: str
+    version: str
+
+
+OWN = BasePython(sys.executable, ".".join(str(part) for part in sys.version_info[:3]))
 
 
 class Environments:
@@ -50,6 +67,7 @@ class Environments:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._pythons: list[BasePython] | None = None  # looked for once in the service's life: it takes a second
 
     async def interpreter_for(self, properties: Mapping[str, Any], log: Path) -> Interpreter:
         """Return the interpreter for an environment version's ``properties``.
@@ -65,67 +83,82 @@ class Environments:
         unmet = requirements.unmet_here()
         notes = [f"Image {properties.get('image')}: packages only; azureml-local runs no containers."]
         if not unmet:
-            notes += _python_notes(requirements.python, _own_version())
-            return Interpreter(sys.executable, (*notes, f"Every package is there in {sys.executable}."))
+            notes += _python_notes(requirements.python, OWN.version)
+            return Interpreter(OWN.path, (*notes, f"Every package is there in {OWN.path}."))
         notes.append(f"azureml-local's own interpreter lacks: {'; '.join(unmet)}.")
-        base, version = await self._base_python(requirements.python, log)
+        folder, version = await self._built(requirements, log)
         notes += _python_notes(requirements.python, version)
-        python = await self._built(requirements, base, log)
-        return Interpreter(str(python), (*notes, f"Its own environment: {python.parent.parent}."))
+        return Interpreter(str(folder / "bin" / "python"), (*notes, f"Its own environment: {folder}."))
 
-    async def _base_python(self, wanted: SpecifierSet, log: Path) -> tuple[str, str]:
-        """Return path and version of the Python on this machine that is wanted, or else of the nearest.
-
-        Where no release is the wanted one, another of the same minor version is nearest, then the service's own.
-        """
-        own = (sys.executable, _own_version())
-        if wanted.contains(own[1]):
-            return own
-        pythons = [own, *await _pythons(log)]
-        for near in (wanted, _same_minor(wanted)):
-            found = [python for python in pythons if near and near.contains(python[1])]
-            if found:
-                return found[0]
-        return own
-
-    async def _built(self, requirements: Requirements, base: str, log: Path) -> Path:
+    async def _built(self, requirements: Requirements, log: Path) -> tuple[Path, str]:
+        """Return the folder of the environment that meets ``requirements``, and its Python's version."""
         lines = [*requirements.options, *sorted(str(package) for package in requirements.packages)]
-        identity = "\n".join([base, sysconfig.get_platform(), *lines])
+        identity = "\n".join([str(requirements.python), sysconfig.get_platform(), *lines])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         folder = self._folder / key
         async with self._locks[key]:
-            if not (folder / COMPLETE).exists():
-                await _build(folder, base, lines, log)
-        return folder / "bin" / "python"
+            built_with = _built_with(folder)
+            if built_with is None or not requirements.python.contains(built_with.version):
+                base = await self._base_python(requirements.python, log)
+                if built_with != base:
+                    await _build(folder, base, lines, log)
+                    built_with = base
+        return folder, built_with.version
+
+    async def _base_python(self, wanted: SpecifierSet, log: Path) -> BasePython:
+        """Return the Python on this machine that is wanted, or else the nearest.
+
+        Where no release is the wanted one, another of the same minor version is nearest, then the service's own.
+        """
+        if wanted.contains(OWN.version):
+            return OWN
+        if self._pythons is None:
+            self._pythons = await _pythons(log)
+        for near in (wanted, _same_minor(wanted)):
+            found = [python for python in (OWN, *self._pythons) if near and near.contains(python.version)]
+            if found:
+                return found[0]
+        return OWN
 
 
-async def _build(folder: Path, base: str, lines: Sequence[str], log: Path) -> None:
+def _built_with(folder: Path) -> BasePython | None:
+    """Return the Python that a complete environment was built with; None where it is missing, or its Python is gone."""
+    complete = folder / COMPLETE
+    if not complete.exists() or not (folder / "bin" / "python").exists():
+        return None
+    return BasePython(**json.loads(complete.read_text())["python"])
+
+
+async def _build(folder: Path, base: BasePython, lines: Sequence[str], log: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     requirements = folder.with_suffix(".txt")
     requirements.write_text("\n".join(lines) + "\n")
     python = str(folder / "bin" / "python")
     for arguments in (
-        ["venv", "--python", base, str(folder)],
+        ["venv", "--python", base.path, str(folder)],
         ["pip", "install", "--python", python, "--compile-bytecode", "--requirement", str(requirements)],
     ):
         status, said = await _uv(arguments, log)
         if status:
             shutil.rmtree(folder, ignore_errors=True)
             last = " ".join(" ".join(said.splitlines()[-SHOWN_LINES:]).split())
-            raise EnvironmentBuildError(f"The environment could not be built: {last}")
-    (folder / COMPLETE).write_text(json.dumps({"python": base, "requirements": list(lines)}, indent=2))
+            advice = [advice for words, advice in ADVICE.items() if words in said]
+            raise EnvironmentBuildError(" ".join(["The environment could not be built:", last, *advice]))
+    write_private(folder / COMPLETE, json.dumps({"python": asdict(base), "requirements": list(lines)}, indent=2))
 
 
-async def _pythons(log: Path) -> list[tuple[str, str]]:
-    """Return path and version of the Pythons on this machine, newest first: those on PATH, of uv, and of pyenv."""
+async def _pythons(log: Path) -> list[BasePython]:
+    """Return the Pythons on this machine, newest first: those on PATH, of uv, and of pyenv."""
     folders = [os.environ.get("PATH", os.defpath), *(str(folder) for folder in _pyenv_folders())]
     arguments = ["python", "list", "--only-installed", "--output-format", "json"]
     # It warns at length of what is broken, such as pyenv's shims of versions that are switched off.
     log = log.with_name("python-list.log")
     process = await _start_uv(arguments, log, {"PATH": os.pathsep.join(folders)}, capture=True)
     found = "".join([line async for line in process.lines()])
-    return [(entry["path"], entry["version"]) for entry in json.loads(found)] if await process.ended == 0 else []
+    if await process.ended:
+        return []
+    return [BasePython(entry["path"], entry["version"]) for entry in json.loads(found)]
 
 
 def _pyenv_folders() -> list[Path]:
@@ -188,7 +221,3 @@ def _python_notes(wanted: SpecifierSet, version: str) -> list[str]:
     if wanted.contains(version):
         return []
     return [f"WARNING: python{wanted} was asked for; this machine has none, Python {version} is used."]
-
-
-def _own_version() -> str:
-    return ".".join(str(part) for part in sys.version_info[:3])

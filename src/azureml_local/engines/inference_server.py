@@ -243,6 +243,7 @@ def _environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[st
         "AML_APP_INSIGHTS_ENABLED": "false",
         "PYTHONPATH": os.pathsep.join((plan.app_root, script_folder)),
         "PYTHONUNBUFFERED": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",  # what runs on a learner's machine reports to nobody
     }
     if plan.model_dir:
         ours["AZUREML_MODEL_DIR"] = plan.model_dir
