@@ -49,7 +49,7 @@ def refusal(*dependencies: object, image: str = IMAGE) -> str:
         "numpy", f"numpy={NUMPY}", f"numpy=={NUMPY}", f"numpy={MAJOR}", f"numpy={MAJOR}.*", "numpy>=1.0",
         "numpy>=1,<99",
         f"conda-forge::numpy={NUMPY}", f"numpy={NUMPY}=py311h_0", f"numpy {MAJOR}.*", f"numpy ={MAJOR}", "numpy >=1.0",
-        "pytorch", "pip", "python", "setuptools=1", "NumPy",
+        "pytorch", "pip", "pip=21.3.1", "python", "setuptools", "wheel", "NumPy",
     ],
 )  # fmt: skip
 def test_conda_specifications_that_are_met(specification: str) -> None:
@@ -209,3 +209,10 @@ def test_every_image_lists_requirements() -> None:
     for image, lines in requirements.images().items():
         assert image.startswith("mcr.microsoft.com/azureml/")
         assert of_environment({"image": image}).packages, lines
+
+
+def test_setuptools_comes_with_any_environment_unless_a_release_is_asked_for() -> None:
+    """As with conda. gunicorn 20, in environments of 2023, imports ``pkg_resources``, which went with release 81."""
+    assert "setuptools<81" in of_environment(environment("numpy", "setuptools")).to_install()
+    asked = of_environment(environment("numpy", "setuptools=82")).to_install()
+    assert [line for line in asked if "setuptools" in line] == ["setuptools==82.*"]

@@ -92,7 +92,7 @@ class Environments:
 
     async def _built(self, requirements: Requirements, log: Path) -> tuple[Path, str]:
         """Return the folder of the environment that meets ``requirements``, and its Python's version."""
-        lines = [*requirements.options, *sorted(str(package) for package in requirements.packages)]
+        lines = requirements.to_install()
         identity = "\n".join([str(requirements.python), sysconfig.get_platform(), *lines])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         folder = self._folder / key

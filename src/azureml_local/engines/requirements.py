@@ -40,8 +40,11 @@ BUILT_FOR_NUMPY_2 = {
 }
 # The options of pip's requirements format that say where packages come from.
 INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--pre")
-# What conda brings that is no distribution of Python's.
-NO_DISTRIBUTIONS = frozenset(("pip", "setuptools", "wheel", "nodejs", "libgcc", "cudatoolkit"))
+# What conda brings that is no distribution of Python's; and pip, which nothing here runs.
+NO_DISTRIBUTIONS = frozenset(("pip", "nodejs", "libgcc", "cudatoolkit"))
+# What conda brings with any Python, and what is asked of it when nothing is: pkg_resources, which older packages
+# import without saying so, was in setuptools until version 81.
+BUILD_TOOLS = {"setuptools": "setuptools<81", "wheel": "wheel"}
 # What the inference server needs of any environment that serves: Azure asks for the same.
 TO_SERVE = "azureml-inference-server-http"
 
@@ -63,6 +66,12 @@ class Requirements:
     python: SpecifierSet
     packages: tuple[Requirement, ...]
     options: tuple[str, ...]
+
+    def to_install(self) -> list[str]:
+        """Return the lines of pip's requirements format that an environment is built from."""
+        names = {canonicalize_name(package.name) for package in self.packages}
+        tools = [line for name, line in BUILD_TOOLS.items() if name not in names]
+        return [*self.options, *sorted(str(package) for package in self.packages), *tools]
 
     def unmet_here(self) -> list[str]:
         """Say which packages the service's own interpreter lacks, or has in another version."""
@@ -87,13 +96,15 @@ def of_environment(properties: Mapping[str, Any]) -> Requirements:
     python = [package.specifier for package in packages if package.name == "python"]
     return Requirements(
         python[-1] if python else SpecifierSet(),
-        tuple(
-            package
-            for package in packages
-            if package.name != "python" and canonicalize_name(package.name) not in NO_DISTRIBUTIONS
-        ),
+        tuple(package for package in packages if _is_distribution(package)),
         tuple(line for line in lines if line.startswith("-")),
     )
+
+
+def _is_distribution(package: Requirement) -> bool:
+    """Say whether a requirement counts: not Python itself, and no build tool that is there in any case."""
+    name = canonicalize_name(package.name)
+    return name != "python" and name not in NO_DISTRIBUTIONS and (name not in BUILD_TOOLS or bool(package.specifier))
 
 
 @cache
