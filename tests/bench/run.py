@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
+from environments import find_built
 from installation import API, Client, Installation
 from load import LoadError, Result, Spec, measure
 from peers import MOTO_AUTHORIZATION, PeerMissingError, bare_start, haproxy, moto
@@ -25,6 +26,7 @@ from results import Row, table, write
 OUTPUT = Path(__file__).parents[2] / "runs" / "bench.json"
 START_ROUNDS = 3
 DEPLOY_ROUNDS = 3
+FIND_ROUNDS = 7
 LOAD_ROUNDS = 5
 CONNECTIONS = 8
 PAUSE = 0.005  # seconds that the slower of the two models takes
@@ -65,6 +67,7 @@ def main() -> int:
 def measurements() -> Iterator[Row]:
     """Yield every row."""
     yield from starts()
+    yield from environments()
     with Installation() as installation:
         installation.start()
         client = Client(installation)
@@ -87,6 +90,14 @@ def starts() -> Iterator[Row]:
     yield Row("ready, used state folder", median(used), "s", goal="value <= 3")
     yield Row("memory of the idle service", median(own), "MiB", goal="value <= 120")
     yield Row("memory of the idle storage", median(storage), "MiB")
+
+
+def environments() -> Iterator[Row]:
+    """Find an environment that was built."""
+    ours, uvs = find_built(FIND_ROUNDS)
+    ratio = median(our / uv for our, uv in zip(ours, uvs, strict=True))
+    name = "a built environment found"
+    yield Row(name, median(ours), "s", "uv pip install, nothing to do", median(uvs), ratio, "value <= 0.2")
 
 
 def control_plane(installation: Installation, client: Client) -> Iterator[Row]:
