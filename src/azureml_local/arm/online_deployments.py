@@ -244,6 +244,8 @@ def _require_code_and_environment(request: ArmRequest, sent: Mapping[str, Any]) 
         if sent.get("environmentId"):
             _require_asset(lambda: _environment(context, sent["environmentId"]))
         return
+    if not code and _is_container(context, sent):
+        raise AzureError(501, "NotImplemented", "azureml-local lacks deployments of containers: it runs none.")
     if not code or not code.get("codeId") or not code.get("scoringScript"):
         raise FrontendError(
             400,
@@ -261,6 +263,12 @@ def _is_mlflow(context: Context, properties: Mapping[str, Any]) -> bool:
         return False
     model = assets.resolve(context, properties["model"], "models")
     return bool(model.properties["modelType"].lower() == no_code_deployments.MODEL_TYPE)
+
+
+def _is_container(context: Context, properties: Mapping[str, Any]) -> bool:
+    """Say whether a deployment's environment is an image that serves by itself."""
+    environment_id: str | None = properties.get("environmentId")
+    return environment_id is not None and bool(_environment(context, environment_id).get("inferenceConfig"))
 
 
 def _require_asset(resolve: Callable[[], Any]) -> None:
