@@ -126,9 +126,14 @@ def test_what_a_version_is_made_of_cannot_be_changed(kind: str, change: dict[str
     path = f"/{kind}/{name}/versions/1"
     arm.put(path, {"properties": KINDS[kind]})
     refused = arm.put(path, {"properties": {**KINDS[kind], **change}})
-    assert refused.status_code in (400, 409)
-    assert refused.json()["error"]["code"] == "UserError"
-    assert "is already registered and cannot be changed" in refused.text
+    assert refused.status_code == 409
+    error = refused.json()["error"]
+    assert error["code"] == "UserError"
+    assert error["target"] == f"properties.{next(iter(change))}"
+    if error["target"].endswith("Uri"):
+        assert f"({error['code']}) {error['message']}" == ASSET_PATH_ERROR
+    else:
+        assert f"{name} with version 1 is already registered and cannot be changed" in error["message"]
     described = arm.put(path, {"properties": {**KINDS[kind], "description": "new", "tags": {"a": "b"}}})
     assert described.status_code in (200, 201)
     assert arm.get(path).json()["properties"]["description"] == "new"
@@ -138,7 +143,7 @@ def test_version_conflict_through_the_sdk(ml: MLClient, file: Path, tmp_path: Pa
     ml.models.create_or_update(Model(name=name, version="7", path=str(file)))
     other = tmp_path / "other.txt"
     other.write_text("other" + name)
-    with pytest.raises(Exception, match=r"already|exist|conflict"):
+    with pytest.raises(ResourceExistsError, match="Asset paths cannot be updated"):
         ml.models.create_or_update(Model(name=name, version="7", path=str(other)))
     same = ml.models.create_or_update(Model(name=name, version="7", path=str(file), description="d"))
     assert same.description == "d"
@@ -318,11 +323,6 @@ def test_pages_lead_to_one_another(arm: Arm, ml: MLClient, name: str) -> None:
     # More than a page holds: what is left out must be reachable.
     wide = arm.get(f"/data/{name}/versions", top="120").json()
     assert len(wide["value"]) == 120 or "nextLink" in wide
-
-
-@pytest.mark.parametrize("query", [{"top": "-1"}, {"top": "ten"}, {"skip": "x"}, {"listViewType": "Some"}], ids=str)
-def test_wrong_query_is_refused(query: dict[str, str], arm: Arm) -> None:
-    assert arm.get("/models", **query).status_code == 400
 
 
 @pytest.mark.parametrize("kind", KINDS)

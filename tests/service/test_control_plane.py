@@ -325,6 +325,8 @@ def test_settings_that_would_not_be_kept_are_refused_by_name(
 ) -> None:
     """design.md: nothing is pretended. An endpoint that says it is private must not answer everyone who has its key."""
     path = path.format(endpoint=deployed.endpoint)
+    if "deployments" in path:
+        setting = {"endpointComputeType": "Managed", **setting}
     answer = arm.put(path, {"location": "eastus", "properties": setting})
     assert answer.status_code == 501
     assert list(setting)[-1] in error(answer)["message"]
