@@ -48,7 +48,7 @@ class AssetType:
         uri: the one of them that says where its files are.
         required: the members that must be there, though Azure's models do not say so.
         defaults: what Azure fills in.
-        normalise: brings ``properties`` into the form that Azure returns.
+        normalise: brings ``properties`` into the form that Azure returns; is given the path's parameters, too.
         repeated_status: the status of a PUT of a version that exists.
         repeated_keeps_dates: a PUT that changes nothing leaves ``systemData`` as it was.
         of_container: the members of a first version that its container takes over.
@@ -62,14 +62,14 @@ class AssetType:
     uri: str | None = None
     required: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    normalise: Callable[[dict[str, Any]], dict[str, Any]] = lambda properties: properties
+    normalise: Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]] = lambda properties, _: properties
     repeated_status: int = 200
     repeated_keeps_dates: bool = False
     of_container: tuple[str, ...] = ()
     filters: Mapping[str, Filter] = field(default_factory=dict)
 
 
-def _normalise_environment(properties: dict[str, Any]) -> dict[str, Any]:
+def _normalise_environment(properties: dict[str, Any], _: Mapping[str, str]) -> dict[str, Any]:
     """Return conda files as JSON, as Azure does; raise 400 where one is no YAML mapping."""
     text = properties.get("condaFile")
     if text is None:
@@ -83,7 +83,7 @@ def _normalise_environment(properties: dict[str, Any]) -> dict[str, Any]:
     return {**properties, "condaFile": json.dumps(conda, indent=2, default=str)}
 
 
-def _normalise_model(properties: dict[str, Any]) -> dict[str, Any]:
+def _normalise_model(properties: dict[str, Any], _: Mapping[str, str]) -> dict[str, Any]:
     uri = properties["modelUri"].replace("/resourcegroups/", "/resourceGroups/")
     return {**properties, "modelUri": uri}
 
@@ -97,9 +97,11 @@ def _as_text(value: Any) -> Any:
     return value if value is None else str(value)
 
 
-def _normalise_component(properties: dict[str, Any]) -> dict[str, Any]:
+def _normalise_component(properties: dict[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
+    """Return the specification as text, with its name and version: azure-ai-ml reads a component's version there."""
     spec = {key: value for key, value in properties["componentSpec"].items() if key != "_source"}
-    return {**properties, "componentSpec": _as_text(spec)}
+    named = {"name": params["name"], "version": params["version"]}
+    return {**properties, "componentSpec": {**_as_text(spec), **named}}
 
 
 def _pairs(member: str, parameter: str | None = None) -> Filter:
@@ -330,7 +332,8 @@ def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:
             raise AzureError(
                 400, "BadArgument", f"properties.{name} is missing; a {kind.singular} needs it.", target=name
             )
-    return kind.normalise({**VERSION_DEFAULTS, **kind.defaults, **{k: v for k, v in sent.items() if v is not None}})
+    properties = {**VERSION_DEFAULTS, **kind.defaults, **{k: v for k, v in sent.items() if v is not None}}
+    return kind.normalise(properties, request.params)
 
 
 def _require_unchanged(kind: AssetType, known: Resource, properties: Mapping[str, Any]) -> None:

@@ -91,7 +91,11 @@ async def get(request: ArmRequest) -> Response:
 
 @routes.route("PUT", DATASTORE)
 async def create_or_update(request: ArmRequest) -> Response:
-    """Create or replace a datastore; its secret is taken out of the body and kept apart."""
+    """Create or replace a datastore; its secret is taken out of the body and kept apart.
+
+    An update without a secret, such as azure-ai-ml makes of what it got, leaves the present one. Which datastore is
+    the default one cannot be set here (``isDefault`` is read-only).
+    """
     request.read("Datastore")
     require_asset_name(request.params["datastore"], "Datastore")
     sent = request.properties
@@ -112,7 +116,7 @@ async def create_or_update(request: ArmRequest) -> Response:
         properties["isDefault"] = known.properties["isDefault"]
     with request.context.store.transaction():
         datastore = request.put(resource_id, TYPE, request.workspace_id, {"properties": properties})
-        if secret:
+        if secret and any(value for name, value in secret.items() if name != "secretsType"):
             request.context.store.put_secret(resource_id, secret)
     headers = None if known else {"Location": request.url({})}
     return JSONResponse(datastore.to_json(), 200 if known else 201, headers=headers)
