@@ -30,11 +30,12 @@ MSREST = {"iso-8601": "datetime", "long": "int", "object": "any"}
 
 @dataclass(frozen=True)
 class Member:
-    """A member of an object: its type, and whether it must be there or is Azure's alone to set."""
+    """A member of an object: its type, whether it must be there, is Azure's alone to set, or never given out."""
 
     type: str
     required: bool = False
     read_only: bool = False
+    write_only: bool = False
 
 
 @dataclass
@@ -89,7 +90,8 @@ def of_rest_fields(package: types.ModuleType) -> Models:
         for attribute, declared in _rest_fields(cls).items():
             wire = declared._rest_name_input or attribute
             kind, optional = _hinted(hints[attribute])
-            members[wire] = Member(kind, not optional, declared._visibility == ["read"])
+            visibility = declared._visibility or ["read", "create", "update"]
+            members[wire] = Member(kind, not optional, visibility == ["read"], "read" not in visibility)
             if declared._is_discriminator:
                 discriminator = wire
         subtypes = {value: sub.__name__ for value, sub in vars(cls).get("__mapping__", {}).items()}

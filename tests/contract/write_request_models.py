@@ -152,6 +152,7 @@ def _unite(into: ObjectType, other: ObjectType) -> None:
             max(known.type, member.type, key=_precision),
             known.required and member.required,
             known.read_only and member.read_only,
+            known.write_only or member.write_only,
         )
     into.discriminator = into.discriminator or other.discriminator
     into.subtypes = {**other.subtypes, **into.subtypes}
