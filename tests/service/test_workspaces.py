@@ -95,7 +95,14 @@ def test_missing_workspace_is_answered_by_resource_manager_itself(arm: Arm, ml: 
     assert set(error) == {"code", "message"}
     assert error["code"] == "ResourceNotFound"
     assert error["message"].startswith("The Resource 'Microsoft.MachineLearningServices/workspaces/no-")
-    assert arm.get(f"{path}/models").status_code == 404
+    assert arm.get(f"{path}/models").json()["error"]["code"] == "ResourceNotFound"
+    # https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource
+    name = path.rpartition("/")[2]
+    error = arm.put(f"{path}/onlineEndpoints/e", {"location": "eastus", "properties": {"authMode": "Key"}}).json()
+    assert error["error"] == {
+        "code": "ParentResourceNotFound",
+        "message": f"Can not perform requested operation on nested resource. Parent resource '{name}' not found.",
+    }
     with pytest.raises(ResourceNotFoundError):
         ml.workspaces.get("absent")
 

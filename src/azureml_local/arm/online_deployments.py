@@ -111,9 +111,11 @@ async def create_or_update(request: ArmRequest) -> Response:
         "tags": request.body.get("tags") or {},
         "location": request.body["location"],
         "kind": "Managed",
-        "sku": {"name": "Default", "tier": "Standard", "capacity": _capacity(request)},
+        "sku": {"name": "Default", "tier": "Standard", **_given(request, "sku"), "capacity": _capacity(request)},
         "properties": _properties(request),
     }
+    if request.body.get("identity"):
+        body["identity"] = request.body["identity"]
     deployment = request.put(deployment_id, TYPE, endpoint.id, body)
     return request.begun(201, "onlineDeployments/put", deployment, PREFIX)
 
@@ -129,8 +131,8 @@ async def update(request: ArmRequest) -> Response:
     if request.body.get("tags") is not None:
         body["tags"] = request.body["tags"]
     if request.body.get("sku"):
-        body["sku"] = {**body["sku"], "capacity": _capacity(request)}
-    scales = body["sku"] != deployment.body["sku"]
+        body["sku"] = {**body["sku"], **_given(request, "sku"), "capacity": _capacity(request)}
+    scales = body["sku"]["capacity"] != deployment.body["sku"]["capacity"]
     if scales:
         body["properties"] = {**body["properties"], "provisioningState": "Updating"}
     changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
@@ -195,9 +197,12 @@ def _endpoint_id(deployment: Resource) -> str:
     return deployment.id.rpartition("/deployments/")[0]
 
 
+def _given(request: ArmRequest, member: str) -> dict[str, Any]:
+    return {name: value for name, value in (request.body.get(member) or {}).items() if value is not None}
+
+
 def _capacity(request: ArmRequest) -> int:
-    asked = (request.body.get("sku") or {}).get("capacity")
-    capacity: int = 1 if asked is None else asked
+    capacity: int = _given(request, "sku").get("capacity", 1)
     if not 1 <= capacity <= MOST_INSTANCES:
         raise invalid_inference_request(
             f"sku.capacity is {capacity}; a deployment has 1 to {MOST_INSTANCES} instances (Azure's default quota)."

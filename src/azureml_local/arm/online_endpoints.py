@@ -120,6 +120,8 @@ async def create_or_update(request: ArmRequest) -> Response:
         "identity": _identity(request, known),
         "properties": properties,
     }
+    if request.body.get("sku"):
+        body["sku"] = request.body["sku"]
     with context.store.transaction():
         endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
         if known is None:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, request_models
 from azureml_local.arm.context import Context
+from azureml_local.arm.names import require_tags
 from azureml_local.arm.operations import POLL_AFTER_MS
 from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.store import Resource
@@ -71,6 +72,7 @@ class ArmRequest:
             raise refusal(misfit) from misfit
         self.body.clear()
         self.body.update(fitted)
+        require_tags(self.body.get("tags"))
 
     def refuse_lacking(self, lacking: Mapping[str, Callable[[Any], bool]]) -> None:
         """Raise 501 where a member of ``properties`` asks for what azureml-local does not do.
@@ -151,3 +153,14 @@ def missing_workspace(params: Mapping[str, str]) -> AzureError:
         "https://aka.ms/ARMResourceNotFoundFix",
         headers={"x-ms-failure-cause": "gateway"},
     )
+
+
+def missing_parent(params: Mapping[str, str]) -> AzureError:
+    """Return Resource Manager's 404 for what would be created in a workspace that does not exist.
+
+    https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource
+    """
+    message = (
+        f"Can not perform requested operation on nested resource. Parent resource '{params['workspace']}' not found."
+    )
+    return AzureError(404, "ParentResourceNotFound", message, headers={"x-ms-failure-cause": "gateway"})

@@ -135,9 +135,10 @@ async def update(request: ArmRequest) -> Response:
     """Change a workspace's tags, names and settings."""
     request.read("WorkspaceUpdateParameters")
     workspace = request.workspace()
+    tags = request.body.get("tags")
     sent = request.body.get("properties") or {}
     properties = workspace.properties | {name: value for name, value in sent.items() if value is not None}
-    body = {**workspace.body, "tags": request.body.get("tags") or workspace.body["tags"], "properties": properties}
+    body = {**workspace.body, "tags": workspace.body["tags"] if tags is None else tags, "properties": properties}
     group = ids.RESOURCE_GROUP.format(**request.params)
     return JSONResponse(request.put(workspace.id, TYPE, group, body).to_json())
 
