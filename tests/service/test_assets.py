@@ -478,6 +478,12 @@ def test_filters_of_model_versions(arm: Arm, name: str) -> None:
     assert all_pages(arm, path, description="the 3") == ["3"]
 
 
+def test_model_versions_of_a_stage_through_the_sdk(ml: MLClient, arm: Arm, name: str) -> None:
+    for version, stage in (("1", "Development"), ("2", "Production")):
+        arm.put(f"/models/{name}/versions/{version}", {"properties": {**KINDS["models"], "stage": stage}})
+    assert [(one.version, one.stage) for one in ml.models.list(name, stage="Production")] == [("2", "Production")]
+
+
 def test_filter_of_data_versions_is_spelt_with_a_dollar(arm: Arm, name: str) -> None:
     for version, tags in {"1": {"a": "x"}, "2": {}}.items():
         arm.put(f"/data/{name}/versions/{version}", {"properties": {**KINDS["data"], "tags": tags}})

@@ -66,7 +66,7 @@ class AssetType:
     repeated_status: int = 200
     repeated_keeps_dates: bool = False
     of_container: tuple[str, ...] = ()
-    filters: Mapping[str, Filter] = field(default_factory=dict)
+    filters: tuple[Filter, ...] = ()
 
 
 def _normalise_environment(properties: dict[str, Any], _: Mapping[str, str]) -> dict[str, Any]:
@@ -121,6 +121,9 @@ def _equal(parameter: str, value_of: Callable[[Resource], Any]) -> Filter:
     return keep
 
 
+# Of the preview API versions, e.g. 2023-08-01-preview, which azure-ai-ml uses for models.
+STAGE = _equal("stage", lambda version: version.properties.get("stage"))
+
 ASSET_TYPES = (
     AssetType(
         "models",
@@ -131,12 +134,13 @@ ASSET_TYPES = (
         required=("modelUri",),
         defaults={"flavors": {}, "modelType": "custom_model", "jobName": None, "stage": None},
         normalise=_normalise_model,
-        filters={
-            "version": _equal("version", lambda version: version.name),
-            "description": _equal("description", lambda version: version.properties.get("description")),
-            "tags": _pairs("tags"),
-            "properties": _pairs("properties"),
-        },
+        filters=(
+            STAGE,
+            _equal("version", lambda version: version.name),
+            _equal("description", lambda version: version.properties.get("description")),
+            _pairs("tags"),
+            _pairs("properties"),
+        ),
     ),
     AssetType(
         "environments",
@@ -145,6 +149,7 @@ ASSET_TYPES = (
         immutable=("image", "condaFile", "build", "osType", "inferenceConfig"),
         defaults={"environmentType": "UserCreated", "osType": "Linux"},
         normalise=_normalise_environment,
+        filters=(STAGE,),
         repeated_status=201,
         repeated_keeps_dates=True,
     ),
@@ -155,7 +160,7 @@ ASSET_TYPES = (
         immutable=("dataUri", "dataType"),
         uri="dataUri",
         of_container=("dataType",),
-        filters={"$tags": _pairs("tags", "$tags")},
+        filters=(STAGE, _pairs("tags", "$tags")),
     ),
     AssetType(
         "components",
@@ -164,6 +169,7 @@ ASSET_TYPES = (
         immutable=("componentSpec",),
         required=("componentSpec",),
         normalise=_normalise_component,
+        filters=(STAGE,),
     ),
 )
 BY_PLURAL = {kind.plural: kind for kind in ASSET_TYPES}
@@ -231,7 +237,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         container = _container(request)
         found = [_in(container, one) for one in request.context.store.children(version_type, container.id)]
         found = listing.in_view(request, found)
-        for keep in kind.filters.values():
+        for keep in kind.filters:
             found = keep(request, found)
         return listing.ordered_page(request, found)
 
