@@ -502,6 +502,7 @@ def test_filter_of_data_versions_is_spelt_with_a_dollar(arm: Arm, name: str) -> 
         ("{versions}", {"$top": "ten"}),
         ("{versions}", {"$top": "٣"}),
         ("{versions}", {"$top": "9" * 30}),
+        ("{versions}", {"$top": "0" * 20 + "9" * 5000}),
         ("{versions}", {"offset": "x"}),
         ("{versions}", {"$orderBy": "name"}),
         ("{versions}", {"$orderBy": "createdtime down"}),
