@@ -6,11 +6,14 @@ import logging
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model
 from azure.identity import ClientSecretCredential
+from checker import Contract
 from support import Arm, Deployed, Scorer, deploy, finish, quick_session
 
 from running_service import RunningService
@@ -24,6 +27,22 @@ def client_variables(service: RunningService) -> Iterator[None]:
             patch.setenv(name, value)
         logging.getLogger("azure").setLevel(logging.ERROR)
         yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def contract() -> Iterator[Contract]:
+    """Hold every answer of the control plane against the official clients' models, whoever asked for it."""
+    contract = Contract()
+    send = requests.Session.send
+
+    def checked(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        response = send(session, request, **options)
+        contract.check(response)
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests.Session, "send", checked)
+        yield contract
 
 
 @pytest.fixture(scope="package")

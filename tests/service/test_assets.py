@@ -7,20 +7,29 @@ of a version: azure-cli-extensions#5440; component specs: service-behaviour.md, 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from azure.ai.ml import MLClient, command
-from azure.ai.ml.entities import Data, Environment, Model
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from support import Arm, Deployed, deploy, finish
+from azure.ai.ml import MLClient, command, load_component
+from azure.ai.ml._artifacts._constants import ASSET_PATH_ERROR
+from azure.ai.ml.entities import Component, Data, Environment, Model
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from support import API_VERSION, Arm, Deployed, deploy, finish
 
 URI = "azureml://datastores/workspaceblobstore/paths/anywhere"
 KINDS = {
     "models": {"modelUri": URI},
     "environments": {"image": "mcr.microsoft.com/azureml/minimal-py311-inference"},
     "data": {"dataUri": URI, "dataType": "uri_folder"},
-    "components": {"componentSpec": {"name": "c", "type": "command", "command": "true"}},
+    "components": {
+        "componentSpec": {
+            "name": "c",
+            "type": "command",
+            "command": "true",
+            "environment": "azureml://registries/azureml/environments/any/versions/1",
+        }
+    },
 }
 
 
@@ -126,9 +135,14 @@ def test_what_a_version_is_made_of_cannot_be_changed(kind: str, change: dict[str
     path = f"/{kind}/{name}/versions/1"
     arm.put(path, {"properties": KINDS[kind]})
     refused = arm.put(path, {"properties": {**KINDS[kind], **change}})
-    assert refused.status_code in (400, 409)
-    assert refused.json()["error"]["code"] == "UserError"
-    assert "is already registered and cannot be changed" in refused.text
+    assert refused.status_code == 409
+    error = refused.json()["error"]
+    assert error["code"] == "UserError"
+    assert error["target"] == f"properties.{next(iter(change))}"
+    if error["target"].endswith("Uri"):
+        assert f"({error['code']}) {error['message']}" == ASSET_PATH_ERROR
+    else:
+        assert f"{name} with version 1 is already registered and cannot be changed" in error["message"]
     described = arm.put(path, {"properties": {**KINDS[kind], "description": "new", "tags": {"a": "b"}}})
     assert described.status_code in (200, 201)
     assert arm.get(path).json()["properties"]["description"] == "new"
@@ -138,29 +152,99 @@ def test_version_conflict_through_the_sdk(ml: MLClient, file: Path, tmp_path: Pa
     ml.models.create_or_update(Model(name=name, version="7", path=str(file)))
     other = tmp_path / "other.txt"
     other.write_text("other" + name)
-    with pytest.raises(Exception, match=r"already|exist|conflict"):
+    with pytest.raises(ResourceExistsError, match="Asset paths cannot be updated"):
         ml.models.create_or_update(Model(name=name, version="7", path=str(other)))
     same = ml.models.create_or_update(Model(name=name, version="7", path=str(file), description="d"))
     assert same.description == "d"
 
 
-@pytest.mark.parametrize("kind", ["models", "environments", "data"])
+def test_environment_without_a_version_is_registered_anew_where_it_differs(ml: MLClient, name: str) -> None:
+    """azure-ai-ml first tries the latest version, and takes the next where that answers 409
+    (``EnvironmentOperations._try_update_latest_version``)."""
+
+    def register(image: str) -> str | None:
+        return ml.environments.create_or_update(Environment(name=name, image=image)).version
+
+    assert register("mcr.microsoft.com/azureml/minimal-py311-inference") == "1"
+    assert register("mcr.microsoft.com/azureml/minimal-py311-inference") == "1"
+    assert register("mcr.microsoft.com/azureml/minimal-py312-inference") == "2"
+
+
+def test_creators_at_once_never_share_a_version(ml: MLClient, name: str) -> None:
+    """azure-ai-ml asks for ``nextVersion`` and repeats what was answered 409, three times at most
+    (``MAX_AUTOINCREMENT_ATTEMPTS``): of three creators each succeeds."""
+    paths = [f"https://host/{name}/{number}" for number in range(3)]
+    with ThreadPoolExecutor(len(paths)) as threads:
+        made = list(
+            threads.map(lambda path: ml.data.create_or_update(Data(name=name, path=path, type="uri_file")), paths)
+        )
+    assert sorted(str(one.version) for one in made) == ["1", "2", "3"]
+    assert {ml.data.get(name, one.version).path for one in made} == set(paths)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_of_deleted_versions_are_not_given_again(kind: str, arm: Arm, name: str) -> None:
+    for version in ("1", "2"):
+        arm.put(f"/{kind}/{name}/versions/{version}", {"properties": KINDS[kind]})
+    arm.request("DELETE", f"/{kind}/{name}/versions/2")
+    arm.put(f"/{kind}/{name}/versions/mine", {"properties": KINDS[kind]})
+    properties = arm.get(f"/{kind}/{name}").json()["properties"]
+    assert (properties["latestVersion"], properties["nextVersion"]) == ("mine", "3")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_archived_versions_are_left_out_until_restored(kind: str, ml: MLClient, arm: Arm, name: str) -> None:
     operations = getattr(ml, kind)
     for version in ("1", "2"):
         arm.put(f"/{kind}/{name}/versions/{version}", {"properties": KINDS[kind]})
+    before = arm.get(f"/{kind}/{name}/versions/2").json()["properties"]
     operations.archive(name, version="2")
-    assert {one.version for one in operations.list(name)} == {"1"}
-    assert {one.version for one in operations.list(name, list_view_type="ArchivedOnly")} == {"2"}
-    assert {one.version for one in operations.list(name, list_view_type="All")} == {"1", "2"}
-    assert operations.get(name, version="2").version == "2"
+    assert versions(arm, kind, name) == versions(arm, kind, name, "ActiveOnly") == ["1"]
+    assert versions(arm, kind, name, "ArchivedOnly") == ["2"]
+    assert versions(arm, kind, name, "All") == ["1", "2"]
+    assert arm.get(f"/{kind}/{name}/versions/2").json()["properties"] == {**before, "isArchived": True}
+    newest = arm.get(f"/{kind}/{name}/versions", orderBy="createdtime desc", top="1").json()["value"]
+    assert [one["name"] for one in newest] == ["1"]
     operations.restore(name, version="2")
-    assert {one.version for one in operations.list(name)} == {"1", "2"}
+    assert versions(arm, kind, name) == ["1", "2"]
+    assert arm.get(f"/{kind}/{name}/versions/2").json()["properties"] == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_archived_container_archives_all_its_versions(kind: str, ml: MLClient, arm: Arm, name: str) -> None:
+    """``az ml environment archive``, and so for the other kinds: "Archiving an environment container will archive all
+    versions of the environment under that given name. […] If the entire environment container is archived, you cannot
+    restore individual versions of the environment - you will need to restore the environment container." """
+    operations = getattr(ml, kind)
+    arm.put(f"/{kind}/{name}/versions/1", {"properties": KINDS[kind]})
     operations.archive(name)
     assert name not in {one.name for one in operations.list()}
     assert name in {one.name for one in operations.list(list_view_type="ArchivedOnly")}
+    assert name in {one.name for one in operations.list(list_view_type="All")}
+    operations.restore(name, version="1")
+    arm.put(f"/{kind}/{name}/versions/2", {"properties": KINDS[kind]})
+    assert versions(arm, kind, name) == []
+    assert versions(arm, kind, name, "ArchivedOnly") == ["1", "2"]
+    # "You can still continue to reference and use an archived environment in your workflows."
+    assert operations.get(name, version="1").version == "1"
     operations.restore(name)
     assert name in {one.name for one in operations.list()}
+    assert versions(arm, kind, name) == ["1", "2"]
+
+
+@pytest.mark.parametrize("kind", ["models", "environments", "components"])
+def test_archived_by_label(kind: str, ml: MLClient, arm: Arm, name: str) -> None:
+    for version in ("1", "2"):
+        arm.put(f"/{kind}/{name}/versions/{version}", {"properties": KINDS[kind]})
+    getattr(ml, kind).archive(name, label="latest")
+    assert versions(arm, kind, name) == ["1"]
+    getattr(ml, kind).restore(name, version="2")
+    assert versions(arm, kind, name) == ["1", "2"]
+
+
+def versions(arm: Arm, kind: str, name: str, view: str | None = None) -> list[str]:
+    query = {} if view is None else {"listViewType": view}
+    return [one["name"] for one in arm.get(f"/{kind}/{name}/versions", **query).json()["value"]]
 
 
 def test_environment_returns_its_conda_file_as_json(ml: MLClient, arm: Arm, name: str) -> None:
@@ -225,6 +309,21 @@ def test_component_comes_back_with_its_scalars_as_text(ml: MLClient, arm: Arm, n
     assert "_source" not in spec
     assert ml.components.get(name, "1").command == "echo ${{inputs.n}}"
     assert name in {one.name for one in ml.components.list()}
+    # Without a version azure-ai-ml asks for "azureml_default" (constants/_common.py).
+    assert ml.components.get(name).version == "1"
+
+
+def test_component_without_a_version_counts_up(ml: MLClient, tmp_path: Path, name: str) -> None:
+    def register(words: str) -> Component:
+        path = tmp_path / "component.yml"
+        path.write_text(
+            f"type: command\nname: {name}\ncommand: echo {words}\n"
+            "environment: azureml://registries/azureml/environments/any/versions/1\n"
+        )
+        return ml.components.create_or_update(load_component(path))
+
+    assert [register(words).version for words in ("a", "b")] == ["1", "2"]
+    assert ml.components.get(name, label="latest").version == "2"
 
 
 def test_code_is_uploaded_once_whatever_its_name(ml: MLClient, arm: Arm, deployed: Deployed, name: str) -> None:
@@ -315,14 +414,113 @@ def test_pages_lead_to_one_another(arm: Arm, ml: MLClient, name: str) -> None:
         link = page.get("nextLink")
     assert sorted(seen, key=int) == [str(number) for number in range(1, 131)]
     assert len(list(ml.data.list(name))) == 130
-    # More than a page holds: what is left out must be reachable.
-    wide = arm.get(f"/data/{name}/versions", top="120").json()
-    assert len(wide["value"]) == 120 or "nextLink" in wide
+    # More than a page holds: what is left out is reachable, and no more than was asked for.
+    assert len(all_pages(arm, f"/data/{name}/versions", top="120")) == 120
+    descending = all_pages(arm, f"/data/{name}/versions", orderBy="createdtime desc")
+    assert descending == [str(number) for number in range(130, 0, -1)]
 
 
-@pytest.mark.parametrize("query", [{"top": "-1"}, {"top": "ten"}, {"skip": "x"}, {"listViewType": "Some"}], ids=str)
-def test_wrong_query_is_refused(query: dict[str, str], arm: Arm) -> None:
-    assert arm.get("/models", **query).status_code == 400
+def all_pages(arm: Arm, path: str, **query: str) -> list[str]:
+    page = arm.get(path, **query).json()
+    names = [one["name"] for one in page["value"]]
+    while "nextLink" in page:
+        page = arm.session.get(page["nextLink"], headers={"Authorization": f"Bearer {arm.token}"}, timeout=30).json()
+        names += [one["name"] for one in page["value"]]
+    return names
+
+
+def test_pages_neither_hide_nor_repeat_what_did_not_change(arm: Arm, name: str) -> None:
+    """A client that deletes what it lists still sees everything, because ``$skip`` is a token and no number."""
+    names = [f"{name}{letter}" for letter in "abcdef"]
+    for one in names:
+        body = {"datastoreType": "AzureBlob", "credentials": {"credentialsType": "None"}}
+        assert arm.put(f"/datastores/{one}", {"properties": body}).status_code == 201
+    query = {"searchText": name, "count": "2", "orderBy": "name", "orderByAsc": "true", "api-version": API_VERSION}
+    page, seen = arm.request("GET", "/datastores", params=query).json(), []
+    while True:
+        seen += [one["name"] for one in page["value"]]
+        for one in page["value"]:
+            assert arm.request("DELETE", f"/datastores/{one['name']}").status_code == 200
+        if "nextLink" not in page:
+            break
+        page = arm.session.get(page["nextLink"], headers={"Authorization": f"Bearer {arm.token}"}, timeout=30).json()
+    assert seen == names
+
+
+def test_orders_of_versions(arm: Arm, name: str) -> None:
+    """ "Please choose OrderBy value from ['createdtime', 'modifiedtime']" (OpenAPI, DataVersions_List)."""
+    for version in ("a", "b", "c"):
+        arm.put(f"/models/{name}/versions/{version}", {"properties": KINDS["models"]})
+    arm.put(f"/models/{name}/versions/a", {"properties": {**KINDS["models"], "description": "changed"}})
+    path = f"/models/{name}/versions"
+    orders = {
+        "createdtime": "abc", "createdtime asc": "abc", "CreatedTime desc": "cba",
+        "modifiedtime": "bca", "modifiedtime desc": "acb",
+    }  # fmt: skip
+    for order, expected in orders.items():
+        assert "".join(all_pages(arm, path, orderBy=order)) == expected, order
+    assert all_pages(arm, path, orderBy="createdtime desc", top="2", offset="1") == ["b", "a"]
+
+
+def test_filters_of_model_versions(arm: Arm, name: str) -> None:
+    """OpenAPI, ModelVersions_List: "Comma-separated list of tag names (and optionally values). Example:
+    tag1,tag2=value2"."""
+    for version, tags in {"1": {"a": "x"}, "2": {"a": "y", "b": "x"}, "3": {}}.items():
+        properties = {**KINDS["models"], "tags": tags, "properties": tags, "description": f"the {version}"}
+        arm.put(f"/models/{name}/versions/{version}", {"properties": properties})
+    path = f"/models/{name}/versions"
+    for parameter in ("tags", "properties"):
+        assert all_pages(arm, path, **{parameter: "a"}) == ["1", "2"]
+        assert all_pages(arm, path, **{parameter: "a=y"}) == ["2"]
+        assert all_pages(arm, path, **{parameter: "a,b=x"}) == ["2"]
+        assert all_pages(arm, path, **{parameter: "a=none"}) == []
+    assert all_pages(arm, path, version="2") == ["2"]
+    assert all_pages(arm, path, description="the 3") == ["3"]
+
+
+def test_model_versions_of_a_stage_through_the_sdk(ml: MLClient, arm: Arm, name: str) -> None:
+    for version, stage in (("1", "Development"), ("2", "Production")):
+        arm.put(f"/models/{name}/versions/{version}", {"properties": {**KINDS["models"], "stage": stage}})
+    assert [(one.version, one.stage) for one in ml.models.list(name, stage="Production")] == [("2", "Production")]
+
+
+def test_filter_of_data_versions_is_spelt_with_a_dollar(arm: Arm, name: str) -> None:
+    for version, tags in {"1": {"a": "x"}, "2": {}}.items():
+        arm.put(f"/data/{name}/versions/{version}", {"properties": {**KINDS["data"], "tags": tags}})
+    assert all_pages(arm, f"/data/{name}/versions", **{"$tags": "a=x"}) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/models", {"listViewType": "Some"}),
+        ("/models", {"$skip": "x"}),
+        ("/models", {"$skip": "WzFd"}),
+        ("/models", {"count": "0"}),
+        ("/models", {"count": "ten"}),
+        ("{versions}", {"$top": "-1"}),
+        ("{versions}", {"$top": "ten"}),
+        ("{versions}", {"$top": "٣"}),
+        ("{versions}", {"$top": "9" * 30}),
+        ("{versions}", {"$top": "0" * 20 + "9" * 5000}),
+        ("{versions}", {"offset": "x"}),
+        ("{versions}", {"$orderBy": "name"}),
+        ("{versions}", {"$orderBy": "createdtime down"}),
+        ("/datastores", {"count": "x"}),
+        ("/datastores", {"isDefault": "maybe"}),
+        ("/datastores", {"orderBy": "size"}),
+        ("/onlineEndpoints", {"orderBy": "createdtime"}),
+        ("/onlineEndpoints", {"computeType": "Quantum"}),
+    ],
+    ids=str,
+)
+def test_wrong_query_is_refused(path: str, query: dict[str, str], arm: Arm, name: str) -> None:
+    if path == "{versions}":
+        path = f"/models/{name}/versions"
+        arm.put(f"{path}/1", {"properties": KINDS["models"]})
+    answer = arm.request("GET", path, params={"api-version": API_VERSION, **query})
+    assert answer.status_code == 400
+    assert next(iter(query.values())) in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -128,7 +128,17 @@ def test_api_version_is_required(arm: Arm) -> None:
     answer = arm.request("GET", "", params={})
     assert answer.status_code == 400
     assert error(answer)["code"] == "MissingApiVersionParameter"
+    assert error(arm.request("GET", "", params={"api-version": ""}))["code"] == "MissingApiVersionParameter"
     assert arm.request("GET", "", params={"API-Version": "2021-01-01"}).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["2024", "latest", "2024-10-01-", "2024-10-01; drop", "v1.0", "2024-1-1"])
+def test_api_version_must_be_one(version: str, arm: Arm) -> None:
+    answer = arm.request("GET", "", params={"api-version": version})
+    assert answer.status_code == 400
+    assert error(answer)["code"] == "InvalidApiVersionParameter"
+    assert version in error(answer)["message"]
+    assert arm.request("GET", "", params={"api-version": "2022-02-01-preview"}).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["frobnicators", "frobnicators/x", "workspaces/{ws}/frobnicators/x"])
@@ -207,6 +217,21 @@ def test_malformed_json_400(body: bytes, arm: Arm, name: str) -> None:
     assert error(answer)["code"] == "InvalidRequestContent"
 
 
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", None])
+def test_body_that_is_not_said_to_be_json_415(media_type: str | None, arm: Arm, name: str) -> None:
+    """Resource Manager's words: https://learn.microsoft.com/azure/chaos-studio/chaos-studio-faq."""
+    headers = {"Authorization": f"Bearer {arm.token}"} | ({"Content-Type": media_type} if media_type else {})
+    body = b'{"properties": {"modelUri": "azureml://datastores/x/paths/y"}}'
+    answer = arm.request("PUT", f"/models/{name}/versions/1", data=body, headers=headers)
+    assert answer.status_code == 415
+    assert error(answer)["code"] == "UnsupportedMediaType"
+    assert error(answer)["message"] == (
+        f"The content media type '{media_type or '<null>'}' is not supported. Only 'application/json' is supported."
+    )
+    headers["Content-Type"] = "Application/JSON; charset=utf-8"
+    assert arm.request("PUT", f"/models/{name}/versions/1", data=body, headers=headers).status_code == 201
+
+
 def test_text_that_is_no_unicode_400(arm: Arm, name: str) -> None:
     """A lone surrogate cannot be sent back in UTF-8 (RFC 8259, 8.2)."""
     headers = {"Authorization": f"Bearer {arm.token}", "Content-Type": "application/json"}
@@ -233,6 +258,17 @@ def test_body_over_4_mb_413_and_the_next_request_goes_through(arm: Arm, name: st
     ("method", "path", "body"),
     [
         ("PUT", "/models/m/versions/1", {}),
+        ("PUT", "/models/m/versions/1", None),
+        ("PUT", "/models/m/versions/1", {"properties": {"modelUri": "u", "colour": "red"}}),
+        ("PUT", "/models/m/versions/1", {"properties": {"modelUri": "u"}, "colour": "red"}),
+        ("PATCH", "", {"colour": "red"}),
+        ("PATCH", "", {"tags": {"a/b": "c"}}),
+        ("PATCH", "", {"tags": {"a": "c" * 257}}),
+        ("PATCH", "", {"tags": {"a" * 513: "c"}}),
+        ("PATCH", "", {"tags": {f"tag{number}": "" for number in range(51)}}),
+        ("PUT", "/onlineEndpoints/good-name", {"properties": {"authMode": "Key"}}),
+        ("PUT", "/onlineEndpoints/good-name", {"location": "eastus", "properties": {"authMode": "Key", "Colour": 1}}),
+        ("PUT", "/datastores/d", {"properties": {"datastoreType": "AzureBlob"}}),
         ("PUT", "/models/m/versions/1", {"properties": []}),
         ("PUT", "/models/m", {"properties": "x"}),
         ("PUT", "/onlineEndpoints/good-name", {}),
@@ -273,6 +309,53 @@ def test_wrong_bodies_are_refused_and_nothing_is_made(method: str, path: str, bo
                 arm.ended(begun)
         elif method == "PATCH":
             arm.request("PATCH", path, json={"tags": {}})
+
+
+def test_unknown_member_is_named_in_azures_format(arm: Arm, name: str) -> None:
+    """service-behaviour.md: 400 ``RequestInvalid``, in the frontend's format."""
+    body = {"location": "eastus", "properties": {"authMode": "Key", "colour": "red"}}
+    answer = arm.put(f"/onlineEndpoints/{name}", body)
+    assert answer.status_code == 400
+    assert answer.headers["x-ms-response-type"] == "error"
+    found = error(answer)
+    assert (found["code"], found["target"], found["details"]) == ("RequestInvalid", "properties.colour", [])
+    assert found["message"] == (
+        "Could not find member 'colour' on object of type 'OnlineEndpointProperties'. Path 'properties.colour'."
+    )
+    assert [entry["type"] for entry in found["additionalInfo"]] == [
+        "ComponentName", "Correlation", "Environment", "Location", "Time",
+    ]  # fmt: skip
+
+
+def test_what_was_got_can_be_put_again(arm: Arm, deployed: Deployed, name: str) -> None:
+    """Read-only members are ignored, as Resource Manager's contract asks: "The RP must ignore readonly properties"."""
+    arm.put(f"/models/{name}/versions/1", {"properties": {"modelUri": "azureml://datastores/x/paths/y"}})
+    for path in (f"/models/{name}", f"/models/{name}/versions/1"):
+        got = arm.get(path).json()
+        put = arm.put(path, got)
+        assert put.status_code == 200
+        assert put.json()["properties"] == got["properties"]
+    got = arm.get(f"/onlineEndpoints/{deployed.endpoint}").json()
+    begun = arm.put(f"/onlineEndpoints/{deployed.endpoint}", got)
+    assert begun.status_code == 201
+    arm.ended(begun)
+    again = arm.get(f"/onlineEndpoints/{deployed.endpoint}").json()
+    assert {**again["properties"], "properties": None} == {**got["properties"], "properties": None}
+
+
+def test_template_deployment_is_read_by_resource_manager_itself(arm: Arm) -> None:
+    """``InvalidRequestContent`` there: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/
+    common-deployment-errors."""
+    path = f"{arm.group}/providers/Microsoft.Resources/deployments/d"
+    for properties in ({"mode": "Incremental", "colour": "red"}, {"mode": "Incremental", "parameters": {"a": 5}}, {}):
+        answer = arm.put(path, {"properties": properties})
+        assert answer.status_code == 400
+        assert set(error(answer)) == {"code", "message"}
+        assert error(answer)["code"] == "InvalidRequestContent"
+    parameters = {"workspaceName": {"value": "never-made"}, "location": {"value": 5}}
+    answer = arm.put(path, {"properties": {"mode": "Incremental", "parameters": parameters}})
+    assert (answer.status_code, error(answer)["code"]) == (400, "InvalidTemplate")
+    assert "location" in error(answer)["message"]
 
 
 def test_token_mode_is_said_to_be_lacking_not_wrong(arm: Arm, name: str) -> None:
@@ -317,14 +400,18 @@ def test_workspace_name_with_an_encoded_slash(arm: Arm) -> None:
         ("/onlineEndpoints/private-one", {"authMode": "Key", "publicNetworkAccess": "Disabled"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"egressPublicNetworkAccess": "Disabled"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"modelMountPath": "/models"}),
+        ("/onlineEndpoints/{endpoint}/deployments/private", {"startupProbe": {"period": "PT1S"}}),
+        ("/onlineEndpoints/{endpoint}/deployments/private", {"dataCollector": {"collections": {"request": {}}}}),
     ],
     ids=str,
 )
 def test_settings_that_would_not_be_kept_are_refused_by_name(
-    path: str, setting: dict[str, str], arm: Arm, deployed: Deployed
+    path: str, setting: dict[str, object], arm: Arm, deployed: Deployed
 ) -> None:
     """design.md: nothing is pretended. An endpoint that says it is private must not answer everyone who has its key."""
     path = path.format(endpoint=deployed.endpoint)
+    if "deployments" in path:
+        setting = {"endpointComputeType": "Managed", **setting}
     answer = arm.put(path, {"location": "eastus", "properties": setting})
     assert answer.status_code == 501
     assert list(setting)[-1] in error(answer)["message"]

@@ -13,7 +13,7 @@ import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import ManagedOnlineEndpoint
 from azure.core.exceptions import ResourceNotFoundError
-from support import Arm, Deployed, Scorer, deploy, finish, wait_for
+from support import API_VERSION, Arm, Deployed, Scorer, deploy, finish, wait_for
 
 from running_service import RunningService, family
 
@@ -296,3 +296,54 @@ def test_patch_changes_tags_and_nothing_else(arm: Arm, deployed: Deployed, score
         assert arm.request("PATCH", path, json={"tags": before["tags"]}).status_code == 200
     assert scorer.post({}).status_code == 200
     assert arm.request("PATCH", "/onlineEndpoints/absent", json={"tags": {}}).status_code == 404
+
+
+def test_settings_that_are_not_used_are_kept(arm: Arm, deployed: Deployed, name: str) -> None:
+    sku = {"name": "Default", "tier": "Standard", "capacity": 1}
+    body = {
+        "LOCATION": "eastus",
+        "sku": sku,
+        "properties": {"AuthMode": "key", "description": "d", "mirrorTraffic": {}},
+    }
+    begun = arm.put(f"/onlineEndpoints/{name}", body)
+    assert begun.status_code == 201, begun.text
+    got = begun.json()
+    assert (got["location"], got["sku"]) == ("eastus", sku)
+    assert (got["properties"]["authMode"], got["properties"]["description"]) == ("Key", "d")
+    arm.ended(begun)
+    arm.ended(arm.request("DELETE", f"/onlineEndpoints/{name}"))
+
+
+def test_endpoints_by_name_tags_properties_and_order(arm: Arm, name: str) -> None:
+    """OpenAPI, OnlineEndpoints_List: name, count, computeType, tags, properties, orderBy."""
+    names = [f"{name}-{letter}" for letter in "bac"]
+    for one in names:
+        mine = {"batch": name} | ({"last": "yes"} if one.endswith("c") else {})
+        properties = {"authMode": "Key", "properties": mine}
+        arm.ended(arm.put(f"/onlineEndpoints/{one}", {"location": "eastus", "properties": properties, "tags": mine}))
+
+    def listed(**query: str) -> str:
+        answer = arm.request("GET", "/onlineEndpoints", params={"api-version": API_VERSION, **query})
+        return "".join(one["name"][-1] for one in answer.json()["value"])
+
+    assert listed(tags=f"batch={name}") == listed(properties=f"batch={name}") == "bac"
+    assert listed(tags=f"batch={name},last") == listed(properties=f"batch={name},last=yes") == "c"
+    assert listed(name=names[0].upper()) == "b"
+    assert listed(name=name) == ""
+    assert listed(tags=f"batch={name}", computeType="managed") == "bac"
+    assert listed(tags=f"batch={name}", computeType="Kubernetes") == ""
+    assert listed(tags=f"batch={name}", count="2") == "ba"
+    assert arm.request("PATCH", f"/onlineEndpoints/{names[0]}", json={"tags": {"batch": name}}).status_code == 200
+    orders = {"CreatedAtAsc": "bac", "createdatdesc": "cab", "UpdatedAtDesc": "bca", "UpdatedAtAsc": "acb"}
+    for order, expected in orders.items():
+        assert listed(tags=f"batch={name}", orderBy=order) == expected, order
+    for one in names:
+        arm.ended(arm.request("DELETE", f"/onlineEndpoints/{one}"))
+
+
+def test_deployments_in_order(arm: Arm, deployed: Deployed) -> None:
+    path = f"/onlineEndpoints/{deployed.endpoint}/deployments"
+    ascending = [one["name"] for one in arm.get(path).json()["value"]]
+    descending = [one["name"] for one in arm.get(path, orderBy="createdtime desc").json()["value"]]
+    assert descending == ascending[::-1]
+    assert [one["name"] for one in arm.get(path, top="1").json()["value"]] == ascending[:1]

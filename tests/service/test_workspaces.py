@@ -15,7 +15,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
 from azure.storage.blob import ContainerClient
-from support import Arm, finish
+from support import API_VERSION, Arm, finish
 
 from running_service import RunningService
 
@@ -95,7 +95,14 @@ def test_missing_workspace_is_answered_by_resource_manager_itself(arm: Arm, ml: 
     assert set(error) == {"code", "message"}
     assert error["code"] == "ResourceNotFound"
     assert error["message"].startswith("The Resource 'Microsoft.MachineLearningServices/workspaces/no-")
-    assert arm.get(f"{path}/models").status_code == 404
+    assert arm.get(f"{path}/models").json()["error"]["code"] == "ResourceNotFound"
+    # https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource
+    name = path.rpartition("/")[2]
+    error = arm.put(f"{path}/onlineEndpoints/e", {"location": "eastus", "properties": {"authMode": "Key"}}).json()
+    assert error["error"] == {
+        "code": "ParentResourceNotFound",
+        "message": f"Can not perform requested operation on nested resource. Parent resource '{name}' not found.",
+    }
     with pytest.raises(ResourceNotFoundError):
         ml.workspaces.get("absent")
 
@@ -189,7 +196,10 @@ def test_datastore_of_ones_own(ml: MLClient, arm: Arm, name: str) -> None:
     assert properties["serviceDataAccessAuthIdentity"] == "None"
     assert properties["tags"] == {}
     assert ml.datastores.get(name, include_secrets=True).credentials.account_key == key
-    again = arm.put(f"/datastores/{name}", {"properties": {**properties, "description": "changed"}})
+    # What azure-ai-ml makes of a datastore that it got: credentials without the secret itself.
+    credentials = {"credentialsType": "AccountKey", "secrets": {"secretsType": "AccountKey"}}
+    changed = {**properties, "description": "changed", "credentials": credentials}
+    again = arm.put(f"/datastores/{name}", {"properties": changed})
     assert again.status_code == 200
     assert ml.datastores.get(name, include_secrets=True).credentials.account_key == key
     ml.datastores.delete(name)
@@ -213,12 +223,49 @@ def test_default_datastore_cannot_be_deleted(ml: MLClient) -> None:
         ml.datastores.delete("workspaceblobstore")
 
 
-def test_there_is_one_default_datastore(arm: Arm, name: str) -> None:
-    """Also after the workspace was written again, as an update through PUT does."""
+def test_default_datastore_stays_the_default_one(arm: Arm, name: str) -> None:
+    """OpenAPI: ``isDefault`` is read-only. Also after the workspace was written again, as by an update through PUT."""
     other = f"{arm.workspace.rpartition('/')[0]}/{name}"
     arm.put(other, {"location": "eastus", "properties": {}})
-    mine = {"datastoreType": "AzureBlob", "accountName": "a", "containerName": "c", "isDefault": True}
-    assert arm.put(f"{other}/datastores/mine", {"properties": mine}).status_code == 201
-    assert [one["name"] for one in arm.get(f"{other}/datastores", isDefault="true").json()["value"]] == ["mine"]
+    mine = {
+        "datastoreType": "AzureBlob", "accountName": "a", "containerName": "c", "isDefault": True,
+        "credentials": {"credentialsType": "None"},
+    }  # fmt: skip
+    assert arm.put(f"{other}/datastores/mine", {"properties": mine}).json()["properties"]["isDefault"] is False
     arm.put(other, {"location": "eastus", "properties": {}, "tags": {"a": "b"}})
-    assert [one["name"] for one in arm.get(f"{other}/datastores", isDefault="true").json()["value"]] == ["mine"]
+    listed = arm.get(f"{other}/datastores", isDefault="true").json()["value"]
+    assert [one["name"] for one in listed] == ["workspaceblobstore"]
+    assert arm.request("DELETE", other).status_code == 200
+
+
+def test_datastores_by_name_text_and_order(arm: Arm, name: str) -> None:
+    """OpenAPI, Datastores_List: names, searchText, orderBy (createdtime | modifiedtime | name), orderByAsc, count."""
+    for one in ("b", "a", "c"):
+        body = {"datastoreType": "AzureBlob", "credentials": {"credentialsType": "None"}}
+        arm.put(f"/datastores/{name}_{one}", {"properties": body})
+
+    def listed(**query: str) -> str:
+        answer = arm.request("GET", "/datastores", params={"api-version": API_VERSION, **query})
+        return "".join(one["name"][-1] for one in answer.json()["value"])
+
+    assert listed(names=f"{name}_a, {name}_c,absent") == "ac"
+    assert listed(searchText=name.upper()) == "bac"
+    assert listed(searchText=name, orderBy="name", orderByAsc="true") == "abc"
+    assert (
+        listed(searchText=name, orderBy="name") == listed(searchText=name, orderBy="name", orderByAsc="false") == "cba"
+    )
+    assert listed(searchText=name, orderBy="createdtime") == "cab"
+    assert listed(searchText=name, count="2") == "ba"
+    assert "default" not in listed(searchText="absent")
+
+
+def test_settings_of_a_workspace_that_are_not_used_are_kept(arm: Arm, name: str) -> None:
+    other = f"{arm.workspace.rpartition('/')[0]}/{name}"
+    properties = {"hbiWorkspace": True, "systemDatastoresAuthMode": "identity", "workspaceId": "mine"}
+    created = arm.put(other, {"location": "eastus", "properties": properties}).json()
+    assert created["properties"]["hbiWorkspace"] is True
+    assert created["properties"]["systemDatastoresAuthMode"] == "Identity"
+    assert created["properties"]["workspaceId"] != "mine"
+    changed = arm.request("PATCH", other, json={"properties": {"imageBuildCompute": "cpu"}}).json()
+    assert changed["properties"] == {**created["properties"], "imageBuildCompute": "cpu"}
+    assert arm.request("DELETE", other).status_code == 200

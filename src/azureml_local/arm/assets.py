@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, shapes
+from azureml_local.arm import ids, listing
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -36,12 +36,12 @@ CONTAINER_DEFAULTS: Mapping[str, Any] = {
     "latestVersion": None,
     "nextVersion": "1",
 }
-LIST_VIEWS: Mapping[str, Callable[[Resource], bool]] = {
-    "activeonly": lambda resource: not resource.properties.get("isArchived"),
-    "archivedonly": lambda resource: bool(resource.properties.get("isArchived")),
-    "all": lambda _: True,
-}
-NEWEST_FIRST = ("createdtime desc", "createdat desc")
+PATHS_ARE_FIXED = "Asset paths cannot be updated."  # azure-ai-ml compares this text (_artifacts/_constants.py)
+LABELS = ("latest", "default")
+DEFAULT_VERSION = "azureml_default"  # what azure-ai-ml asks for where a component's version is not named
+
+
+Filter = Callable[[ArmRequest, list[Resource]], list[Resource]]
 
 
 @dataclass(frozen=True)
@@ -51,25 +51,33 @@ class AssetType:
     Args:
         plural: its segment in ids and paths.
         singular: its name in sentences.
+        models: the container's and the version's in :mod:`azureml_local.arm.request_models`.
         immutable: the members of ``properties`` that a version is made of.
-        required: the members that must be there.
+        uri: the one of them that says where its files are.
+        required: the members that must be there, though Azure's models do not say so.
         defaults: what Azure fills in.
-        normalise: brings ``properties`` into the form that Azure returns.
+        normalise: brings ``properties`` into the form that Azure returns; is given the path's parameters, too.
         repeated_status: the status of a PUT of a version that exists.
         repeated_keeps_dates: a PUT that changes nothing leaves ``systemData`` as it was.
+        of_container: the members of a first version that its container takes over.
+        filters: what a list of versions can be asked, beside its view and order.
     """
 
     plural: str
     singular: str
+    models: tuple[str, str]
     immutable: tuple[str, ...]
+    uri: str | None = None
     required: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    normalise: Callable[[dict[str, Any]], dict[str, Any]] = lambda properties: properties
+    normalise: Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]] = lambda properties, _: properties
     repeated_status: int = 200
     repeated_keeps_dates: bool = False
+    of_container: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
 
 
-def _normalise_environment(properties: dict[str, Any]) -> dict[str, Any]:
+def _normalise_environment(properties: dict[str, Any], _: Mapping[str, str]) -> dict[str, Any]:
     """Return conda files as JSON, as Azure does; raise 400 where one is no YAML mapping."""
     text = properties.get("condaFile")
     if text is None:
@@ -83,7 +91,7 @@ def _normalise_environment(properties: dict[str, Any]) -> dict[str, Any]:
     return {**properties, "condaFile": json.dumps(conda, indent=2, default=str)}
 
 
-def _normalise_model(properties: dict[str, Any]) -> dict[str, Any]:
+def _normalise_model(properties: dict[str, Any], _: Mapping[str, str]) -> dict[str, Any]:
     uri = properties["modelUri"].replace("/resourcegroups/", "/resourceGroups/")
     return {**properties, "modelUri": uri}
 
@@ -97,36 +105,79 @@ def _as_text(value: Any) -> Any:
     return value if value is None else str(value)
 
 
-def _normalise_component(properties: dict[str, Any]) -> dict[str, Any]:
+def _normalise_component(properties: dict[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
+    """Return the specification as text, with its name and version: azure-ai-ml reads a component's version there."""
     spec = {key: value for key, value in properties["componentSpec"].items() if key != "_source"}
-    return {**properties, "componentSpec": _as_text(spec)}
+    named = {"name": params["name"], "version": params["version"]}
+    return {**properties, "componentSpec": {**_as_text(spec), **named}}
 
+
+def _pairs(member: str, parameter: str | None = None) -> Filter:
+    """Return a filter by ``tags`` or ``properties``."""
+    return lambda request, found: listing.with_pairs(
+        request, found, parameter or member, lambda version: version.properties.get(member)
+    )
+
+
+def _equal(parameter: str, value_of: Callable[[Resource], Any]) -> Filter:
+    """Return a filter by one value."""
+
+    def keep(request: ArmRequest, found: list[Resource]) -> list[Resource]:
+        asked = request.query.get(parameter)
+        return found if asked is None else [one for one in found if value_of(one) == asked]
+
+    return keep
+
+
+# Of the preview API versions, e.g. 2023-08-01-preview, which azure-ai-ml uses for models.
+STAGE = _equal("stage", lambda version: version.properties.get("stage"))
 
 ASSET_TYPES = (
     AssetType(
         "models",
         "model",
+        ("ModelContainer", "ModelVersion"),
         immutable=("modelUri", "modelType"),
+        uri="modelUri",
         required=("modelUri",),
         defaults={"flavors": {}, "modelType": "custom_model", "jobName": None, "stage": None},
         normalise=_normalise_model,
+        filters=(
+            STAGE,
+            _equal("version", lambda version: version.name),
+            _equal("description", lambda version: version.properties.get("description")),
+            _pairs("tags"),
+            _pairs("properties"),
+        ),
     ),
     AssetType(
         "environments",
         "environment",
+        ("EnvironmentContainer", "EnvironmentVersion"),
         immutable=("image", "condaFile", "build", "osType", "inferenceConfig"),
         defaults={"environmentType": "UserCreated", "osType": "Linux"},
         normalise=_normalise_environment,
+        filters=(STAGE,),
         repeated_status=201,
         repeated_keeps_dates=True,
     ),
-    AssetType("data", "data", immutable=("dataUri", "dataType"), required=("dataUri", "dataType")),
+    AssetType(
+        "data",
+        "data",
+        ("DataContainer", "DataVersionBase"),
+        immutable=("dataUri", "dataType"),
+        uri="dataUri",
+        of_container=("dataType",),
+        filters=(STAGE, _pairs("tags", "$tags")),
+    ),
     AssetType(
         "components",
         "component",
+        ("ComponentContainer", "ComponentVersion"),
         immutable=("componentSpec",),
         required=("componentSpec",),
         normalise=_normalise_component,
+        filters=(STAGE,),
     ),
 )
 BY_PLURAL = {kind.plural: kind for kind in ASSET_TYPES}
@@ -144,10 +195,10 @@ def resolve(context: Context, asset_id: str, plural: str) -> Resource:
         raise AzureError(400, "BadArgument", f"'{asset_id}' is no id of a {kind.singular}.", target=plural)
     container = f"{parts['workspace']}/{plural}/{parts['name']}"
     if parts["by"].lower() == "labels":
-        versions = context.store.children(f"workspaces/{plural}/versions", container)
-        if parts["version"].lower() != "latest" or not versions:
+        latest = _latest(context, kind, container) if parts["version"].lower() in LABELS else None
+        if latest is None:
             raise _not_found(kind, parts["name"], parts["version"])
-        return versions[-1]
+        return latest
     version = context.store.get(f"{container}/versions/{parts['version']}")
     if version is None:
         raise _not_found(kind, parts["name"], parts["version"])
@@ -180,6 +231,12 @@ def ensure_version(
         )
 
 
+def _latest(context: Context, kind: AssetType, container_id: str) -> Resource | None:
+    """Return the version that was created last among those that are not archived."""
+    versions = context.store.children(f"workspaces/{kind.plural}/versions", container_id)
+    return next((one for one in reversed(versions) if not one.properties.get("isArchived")), None)
+
+
 def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     """Declare the routes of a kind."""
     containers = ids.WORKSPACE + f"/{kind.plural}"
@@ -189,9 +246,12 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     container_type = f"workspaces/{kind.plural}"
     version_type = f"{container_type}/versions"
 
+    container_model, version_model = kind.models
+
     @routes.route("GET", containers)
     async def list_containers(request: ArmRequest) -> Response:
-        return request.page(_in_view(request, request.context.store.children(container_type, request.workspace_id)))
+        found = listing.in_view(request, request.context.store.children(container_type, request.workspace_id))
+        return listing.page(request, found, size=listing.count(request))
 
     @routes.route("GET", container_path)
     async def get_container(request: ArmRequest) -> Response:
@@ -199,33 +259,35 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
     @routes.route("PUT", container_path)
     async def put_container(request: ArmRequest) -> Response:
-        request.require_shape(shapes.CONTAINER)
+        request.read(container_model)
         require_asset_name(request.params["name"], kind.singular.capitalize())
-        return JSONResponse(_merge_container(request, request.properties()).to_json())
+        is_new = request.context.store.get(container_path.format(**request.params)) is None
+        container = _merge_container(request, request.properties)
+        headers = {"Location": request.url({})} if is_new else None
+        return JSONResponse(container.to_json(), 201 if is_new else 200, headers=headers)
 
     @routes.route("GET", versions)
     async def list_versions(request: ArmRequest) -> Response:
         container = _container(request)
-        found = _in_view(request, request.context.store.children(version_type, container.id))
-        if request.query.get("$orderby", "").lower() in NEWEST_FIRST:
-            found.reverse()
-        return request.page(found)
+        found = [_in(container, one) for one in request.context.store.children(version_type, container.id)]
+        found = listing.in_view(request, found)
+        for keep in kind.filters:
+            found = keep(request, found)
+        return listing.ordered_page(request, found)
 
     @routes.route("GET", version_path)
     async def get_version(request: ArmRequest) -> Response:
+        container = request.context.store.get(container_path.format(**request.params))
         version = request.context.store.get(version_path.format(**request.params))
-        if version is None:
+        if container and request.params["version"] == DEFAULT_VERSION:
+            version = version or _latest(request.context, kind, container.id)
+        if container is None or version is None:
             raise _not_found(kind, request.params["name"], request.params["version"])
-        return JSONResponse(version.to_json())
-
-    @routes.route("GET", container_path + "/labels/{label}")
-    async def get_label(request: ArmRequest) -> Response:
-        label = f"{container_path.format(**request.params)}/labels/{request.params['label']}"
-        return JSONResponse(resolve(request.context, label, kind.plural).to_json())
+        return JSONResponse(_in(container, version).to_json())
 
     @routes.route("PUT", version_path)
     async def put_version(request: ArmRequest) -> Response:
-        request.require_shape(shapes.VERSIONS[kind.plural])
+        request.read(version_model)
         require_asset_name(request.params["name"], kind.singular.capitalize())
         require_asset_name(request.params["version"], "Version")
         properties = _version_properties(kind, request)
@@ -233,13 +295,16 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         known = request.context.store.get(version_id)
         if known:
             _require_unchanged(kind, known, properties)
-            if known.properties == properties and kind.repeated_keeps_dates:
-                return JSONResponse(known.to_json(), kind.repeated_status)
         with request.context.store.transaction():
-            container = _merge_container(request, {}, latest=None if known else request.params["version"])
-            version = request.put(version_id, version_type, container.id, {"properties": properties})
+            taken_over = {name: properties[name] for name in kind.of_container}
+            container = _merge_container(request, taken_over, latest=None if known else request.params["version"])
+            if known and known.properties == properties and kind.repeated_keeps_dates:
+                version = known
+            else:
+                version = request.put(version_id, version_type, container.id, {"properties": properties})
         headers = None if known else {"Location": request.url({})}
-        return JSONResponse(version.to_json(), kind.repeated_status if known else 201, headers=headers)
+        status = kind.repeated_status if known else 201
+        return JSONResponse(_in(container, version).to_json(), status, headers=headers)
 
     @routes.route("DELETE", version_path)
     async def delete_version(request: ArmRequest) -> Response:
@@ -264,18 +329,26 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         """Write the container, keeping what the request does not name."""
         container_id = container_path.format(**request.params)
         known = request.context.store.get(container_id)
-        if known and not sent and latest is None:
+        if known and latest is None and sent.items() <= known.properties.items():
             return known
         properties = {
             **CONTAINER_DEFAULTS,
             **(known.properties if known else {}),
-            **{key: value for key, value in sent.items() if key not in ("latestVersion", "nextVersion")},
+            **sent,
         }
         if latest is not None:
-            taken = [version.name for version in request.context.store.children(version_type, container_id)] + [latest]
-            numbers = [int(name) for name in taken if name.isascii() and name.isdecimal()]
-            properties |= {"latestVersion": latest, "nextVersion": str(max(numbers, default=0) + 1)}
+            # Never a number that was given before, also where that version has been deleted.
+            following = int(latest) + 1 if latest.isascii() and latest.isdecimal() else 1
+            next_version = max(following, int(properties["nextVersion"]))
+            properties |= {"latestVersion": latest, "nextVersion": str(next_version)}
         return request.put(container_id, container_type, request.workspace_id, {"properties": properties})
+
+
+def _in(container: Resource, version: Resource) -> Resource:
+    """Return a version as it is seen: "Archiving an environment container will archive all versions of the environment
+    under that given name" (``az ml environment archive``); a single version cannot be restored then.
+    """
+    return version.with_properties(isArchived=True) if container.properties.get("isArchived") else version
 
 
 def _delete(request: ArmRequest, template: str) -> Response:
@@ -288,32 +361,32 @@ def _delete(request: ArmRequest, template: str) -> Response:
 
 
 def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:
-    sent = request.properties()
+    sent = request.properties
     for name in kind.required:
         if not sent.get(name):
             raise AzureError(
                 400, "BadArgument", f"properties.{name} is missing; a {kind.singular} needs it.", target=name
             )
-    return kind.normalise({**VERSION_DEFAULTS, **kind.defaults, **{k: v for k, v in sent.items() if v is not None}})
+    properties = {**VERSION_DEFAULTS, **kind.defaults, **{k: v for k, v in sent.items() if v is not None}}
+    return kind.normalise(properties, request.params)
 
 
 def _require_unchanged(kind: AssetType, known: Resource, properties: Mapping[str, Any]) -> None:
+    """Raise 409 where a version would be made of something else.
+
+    azure-ai-ml counts on that status: it then registers what it has under the next version
+    (``_create_or_update_autoincrement``, ``EnvironmentOperations._try_update_latest_version``).
+    """
     changed = [name for name in kind.immutable if known.properties.get(name) != properties.get(name)]
-    if changed:
-        name = known.id.split("/")[-3]
-        raise FrontendError(
-            400,
-            "UserError",
-            f"{kind.singular.capitalize()} {name} with version {known.name} is already registered and cannot be "
-            f"changed ({', '.join(changed)}). Register a new version.",
+    if not changed:
+        return
+    message = PATHS_ARE_FIXED
+    if kind.uri not in changed:
+        message = (
+            f"{kind.singular.capitalize()} {known.id.split('/')[-3]} with version {known.name} is already registered "
+            "and cannot be changed."
         )
-
-
-def _in_view(request: ArmRequest, resources: list[Resource]) -> list[Resource]:
-    view = request.query.get("listviewtype", "ActiveOnly")
-    if view.lower() not in LIST_VIEWS:
-        raise AzureError(400, "BadArgument", f"listViewType is '{view}'; it must be ActiveOnly, ArchivedOnly or All.")
-    return [resource for resource in resources if LIST_VIEWS[view.lower()](resource)]
+    raise FrontendError(409, "UserError", message, target=", ".join(f"properties.{name}" for name in changed))
 
 
 def _not_found(kind: AssetType, name: str, version: str | None = None) -> FrontendError:

@@ -9,7 +9,7 @@ import uuid
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, shapes
+from azureml_local.arm import ids, listing
 from azureml_local.arm.assets import VERSION_DEFAULTS
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
@@ -30,14 +30,20 @@ routes = ArmRoutes()
 async def list_versions(request: ArmRequest) -> Response:
     """List a code's versions; with ``hash``, those of any name whose files have that hash."""
     if "hash" not in request.query:
-        return request.page(request.context.store.children(TYPE, CODE.format(**request.params)))
+        return listing.ordered_page(request, request.context.store.children(TYPE, CODE.format(**request.params)))
     prefix = request.workspace_id.lower() + "/"
-    return request.page(
+    found = [
         version
         for version in request.context.store.all_of(TYPE)
-        if version.key.startswith(prefix)
-        and (version.properties.get("properties") or {}).get("hash_sha256") == request.query["hash"]
-    )
+        if version.key.startswith(prefix) and _has_hash(version, request)
+    ]
+    return listing.ordered_page(request, found)
+
+
+def _has_hash(version: Resource, request: ArmRequest) -> bool:
+    recorded = version.properties.get("properties") or {}
+    asked = {"hash_sha256": request.query["hash"], "hash_version": request.query.get("hashversion")}
+    return all(value is None or recorded.get(name) == value for name, value in asked.items())
 
 
 @routes.route("GET", VERSION)
@@ -58,7 +64,7 @@ def resolve(context: Context, code_id: str) -> Resource:
 @routes.route("POST", VERSION + "/startPendingUpload")
 async def start_pending_upload(request: ArmRequest) -> Response:
     """Return a container of its own for an upload, and a signature that lets the caller write to it."""
-    request.require_shape(shapes.PENDING_UPLOAD)
+    request.read("PendingUploadRequestDto")
     context = request.context
     workspace = request.workspace()
     container = f"{workspace.properties['workspaceId'][:8]}-{uuid.uuid4()}"
@@ -83,10 +89,10 @@ async def start_pending_upload(request: ArmRequest) -> Response:
 @routes.route("PUT", VERSION)
 async def create_or_update(request: ArmRequest) -> Response:
     """Register uploaded code; 201 where the version is new, 200 where it existed."""
-    request.require_shape(shapes.CODE)
+    request.read("CodeVersion")
     require_asset_name(request.params["name"], "Code")
     require_asset_name(request.params["version"], "Version")
-    properties = {**VERSION_DEFAULTS, **request.properties()}
+    properties = {**VERSION_DEFAULTS, **request.properties}
     if not properties.get("codeUri"):
         raise AzureError(400, "BadArgument", "properties.codeUri is missing; a code needs it.", target="codeUri")
     version_id = VERSION.format(**request.params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import uuid
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -25,7 +26,7 @@ from azureml_local.arm import (
     workspaces,
 )
 from azureml_local.arm.context import Context
-from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_workspace
+from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_parent, missing_workspace
 from azureml_local.http.errors import AzureError
 from azureml_local.http.routing import Match
 from azureml_local.identity import audiences
@@ -33,6 +34,9 @@ from azureml_local.identity.tokens import InvalidTokenError, Principal
 
 logger = logging.getLogger(__name__)
 
+# Each is a day; what follows it says that it is a preview. Which day, does not matter here.
+API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.ASCII | re.IGNORECASE)
+JSON = "application/json"
 LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
 
 # Kinds of resources that Azure ML has and azureml-local lacks: these are answered 501, a name that Azure does not
@@ -119,7 +123,7 @@ class ControlPlane:
         body = await _json_body(request)
         assert match.handler is not None  # noqa: S101 - find() raises otherwise
         arm_request = ArmRequest(self.context, request.url.path, match.params, query, body, principal)
-        self.require_scope(match.params, path)
+        self.require_scope(request.method, match.params, path)
         return await match.handler(arm_request)
 
     def authenticate(self, request: Request) -> Principal:
@@ -158,15 +162,16 @@ class ControlPlane:
             )
         if any("/" in value for value in match.params.values()):
             raise AzureError(400, "InvalidResourceName", "A name in the path must not hold '/', encoded or not.")
-        if "api-version" not in query:
-            raise AzureError(
-                400,
-                "MissingApiVersionParameter",
-                "The api-version query parameter (?api-version=) is required for all requests.",
-            )
+        version = query.get("api-version")
+        if not version:
+            message = "The api-version query parameter (?api-version=) is required for all requests."
+            raise AzureError(400, "MissingApiVersionParameter", message)
+        if not API_VERSION.fullmatch(version):
+            message = f"The api-version '{version}' is invalid. It must be a date, such as 2024-10-01 or "
+            raise AzureError(400, "InvalidApiVersionParameter", message + "2024-10-01-preview.")
         return match
 
-    def require_scope(self, params: dict[str, str], path: str) -> None:
+    def require_scope(self, method: str, params: dict[str, str], path: str) -> None:
         """Raise 404 where the subscription, or the workspace that a resource belongs to, does not exist."""
         subscription = params.get("subscription")
         if subscription and subscription.lower() != self.context.settings.subscription_id:
@@ -181,7 +186,7 @@ class ControlPlane:
         workspace_id = ids.WORKSPACE.format(**params) if "workspace" in params else ""
         is_below = unquote(path).strip("/").lower() != workspace_id.strip("/").lower()
         if workspace_id and is_below and self.context.store.get(workspace_id) is None:
-            raise missing_workspace(params)
+            raise missing_parent(params) if method == "PUT" else missing_workspace(params)
 
 
 def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
@@ -233,6 +238,10 @@ async def _json_body(request: Request) -> dict[str, Any]:
         )
     if not received:
         return {}
+    media_type = request.headers.get("content-type", "<null>").partition(";")[0].strip()
+    if media_type.lower() != JSON:
+        message = f"The content media type '{media_type}' is not supported. Only '{JSON}' is supported."
+        raise AzureError(415, "UnsupportedMediaType", message)
     try:
         body = json.loads(received, parse_constant=_refuse_number, parse_float=_finite)
         if b"\\u" in received:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, shapes
+from azureml_local.arm import ids, listing
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -19,7 +19,8 @@ ARTIFACT_CONTAINER = "azureml"
 # The same in every workspace: https://learn.microsoft.com/azure/machine-learning/prompt-flow/how-to-deploy-to-code
 WORKING_SHARE = "code-391ff5ac-6576-460f-ba4d-7e03433c68b6"
 ENDPOINT = "core.windows.net"
-DATASTORE_TYPES = ("AzureBlob", "AzureFile", "AzureDataLakeGen1", "AzureDataLakeGen2", "OneLake", "Hdfs")
+PAGE_SIZE = 30  # the OpenAPI's default of count
+ORDERS = {"createdtime": listing.CREATED, "modifiedtime": listing.MODIFIED, "name": listing.NAME}
 
 routes = ArmRoutes()
 
@@ -66,12 +67,20 @@ def get_in(context: Context, workspace_id: str, name: str) -> Resource:
 
 @routes.route("GET", ids.WORKSPACE + "/datastores")
 async def list_datastores(request: ArmRequest) -> Response:
-    """List a workspace's datastores; ``isDefault=true`` asks for the default one only."""
-    datastores = request.context.store.children(TYPE, request.workspace_id)
-    wanted = request.query.get("isdefault")
-    if wanted:
-        datastores = [one for one in datastores if one.properties.get("isDefault") is (wanted.lower() == "true")]
-    return request.page(datastores)
+    """List a workspace's datastores: the default one, those with some names, or whose names hold a text."""
+    found = request.context.store.children(TYPE, request.workspace_id)
+    is_default = listing.flag(request, "isDefault")
+    if is_default is not None:
+        found = [one for one in found if one.properties.get("isDefault") is is_default]
+    names = [name.strip().lower() for name in request.query.get("names", "").split(",") if name.strip()]
+    if names:
+        found = [one for one in found if one.name.lower() in names]
+    text = request.query.get("searchtext", "").lower()
+    found = [one for one in found if text in one.name.lower()]
+    ascending = listing.flag(request, "orderByAsc")
+    key = listing.choice(request, "orderBy", ORDERS, None)
+    order = (key, not ascending) if key else listing.OLDEST_FIRST
+    return listing.page(request, found, order, size=listing.count(request, PAGE_SIZE))
 
 
 @routes.route("GET", DATASTORE)
@@ -82,19 +91,15 @@ async def get(request: ArmRequest) -> Response:
 
 @routes.route("PUT", DATASTORE)
 async def create_or_update(request: ArmRequest) -> Response:
-    """Create or replace a datastore; its secret is taken out of the body and kept apart."""
-    request.require_shape(shapes.DATASTORE)
+    """Create or replace a datastore; its secret is taken out of the body and kept apart.
+
+    An update without a secret, such as azure-ai-ml makes of what it got, leaves the present one. Which datastore is
+    the default one cannot be set here (``isDefault`` is read-only).
+    """
+    request.read("Datastore")
     require_asset_name(request.params["datastore"], "Datastore")
-    sent = request.properties()
-    if sent.get("datastoreType") not in DATASTORE_TYPES:
-        raise AzureError(
-            400,
-            "BadArgument",
-            f"properties.datastoreType is '{sent.get('datastoreType')}'; it must be one of "
-            f"{', '.join(DATASTORE_TYPES)}.",
-            target="properties.datastoreType",
-        )
-    credentials = dict(sent.get("credentials") or {"credentialsType": "None"})
+    sent = request.properties
+    credentials = dict(sent["credentials"])
     secret = credentials.pop("secrets", None)
     properties = {
         "description": None,
@@ -106,15 +111,15 @@ async def create_or_update(request: ArmRequest) -> Response:
         "credentials": credentials,
     }
     resource_id = DATASTORE.format(**request.params)
-    is_new = request.context.store.get(resource_id) is None
+    known = request.context.store.get(resource_id)
+    if known:
+        properties["isDefault"] = known.properties["isDefault"]
     with request.context.store.transaction():
         datastore = request.put(resource_id, TYPE, request.workspace_id, {"properties": properties})
-        if secret:
+        if secret and any(value for name, value in secret.items() if name != "secretsType"):
             request.context.store.put_secret(resource_id, secret)
-        if properties["isDefault"]:
-            _make_only_default(request, datastore)
-    headers = {"Location": request.url({})} if is_new else None
-    return JSONResponse(datastore.to_json(), 201 if is_new else 200, headers=headers)
+    headers = None if known else {"Location": request.url({})}
+    return JSONResponse(datastore.to_json(), 200 if known else 201, headers=headers)
 
 
 @routes.route("DELETE", DATASTORE)
@@ -132,7 +137,7 @@ async def delete(request: ArmRequest) -> Response:
 @routes.route("POST", DATASTORE + "/listSecrets")
 async def list_secrets(request: ArmRequest) -> Response:
     """Return a datastore's secret; as a shared access signature where the caller asks for one that expires."""
-    request.require_shape(shapes.LIST_SECRETS)
+    request.read("SecretExpiry")
     datastore = get_in(request.context, request.workspace_id, request.params["datastore"])
     secret = request.context.store.get_secret(datastore.id)
     if secret is None:
@@ -150,9 +155,3 @@ def _as_sas(context: Context, datastore: Resource, secret: dict[str, Any], hours
     if account != context.settings.storage_account:
         return secret
     return {"secretsType": "Sas", "sasToken": "?" + context.blobs.account_sas(hours)}
-
-
-def _make_only_default(request: ArmRequest, chosen: Resource) -> None:
-    for other in request.context.store.children(TYPE, request.workspace_id):
-        if other.key != chosen.key and other.properties.get("isDefault"):
-            request.context.store.save(other.with_properties(isDefault=False))

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import assets, codes, curated_environments, ids, no_code_deployments, online_endpoints, shapes
+from azureml_local.arm import assets, codes, curated_environments, ids, listing, no_code_deployments, online_endpoints
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
@@ -29,7 +29,14 @@ DEFAULT_TAIL = 100
 PROBE = {"failureThreshold": 30, "successThreshold": 1, "timeout": "PT2S", "period": "PT10S", "initialDelay": "PT10S"}
 REQUEST_SETTINGS = {"maxQueueWait": "PT0S", "requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1}
 # Settings that would be a promise nobody keeps.
-LACKING = {"egressPublicNetworkAccess": lambda value: value.lower() == "disabled", "modelMountPath": bool}
+LACKING = {
+    "egressPublicNetworkAccess": lambda value: value == "Disabled",
+    "modelMountPath": bool,
+    "startupProbe": bool,
+    "dataCollector": lambda value: any(
+        (one or {}).get("dataCollectionMode") != "Disabled" for one in value["collections"].values()
+    ),
+}
 TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
 
 routes = ArmRoutes()
@@ -73,7 +80,7 @@ def register_operations(context: Context) -> None:
 @routes.route("GET", DEPLOYMENTS)
 async def list_deployments(request: ArmRequest) -> Response:
     """List an endpoint's deployments."""
-    return request.page(request.context.store.children(TYPE, online_endpoints.require(request).id))
+    return listing.ordered_page(request, request.context.store.children(TYPE, online_endpoints.require(request).id))
 
 
 @routes.route("GET", DEPLOYMENT)
@@ -85,7 +92,7 @@ async def get(request: ArmRequest) -> Response:
 @routes.route("PUT", DEPLOYMENT)
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create a deployment, or to replace it; the present one serves until the new one does."""
-    request.require_shape(shapes.ONLINE_DEPLOYMENT)
+    request.read("OnlineDeployment")
     request.refuse_lacking(LACKING)
     context = request.context
     endpoint = online_endpoints.require(request)
@@ -103,11 +110,13 @@ async def create_or_update(request: ArmRequest) -> Response:
         _require_recoverable(context, known)
     body = {
         "tags": request.body.get("tags") or {},
-        "location": request.body.get("location") or endpoint.body["location"],
+        "location": request.body["location"],
         "kind": "Managed",
-        "sku": {"name": "Default", "tier": "Standard", "capacity": _capacity(request)},
+        "sku": {"name": "Default", "tier": "Standard", **_given(request, "sku"), "capacity": _capacity(request)},
         "properties": _properties(request),
     }
+    if request.body.get("identity"):
+        body["identity"] = request.body["identity"]
     deployment = request.put(deployment_id, TYPE, endpoint.id, body)
     return request.begun(201, "onlineDeployments/put", deployment, PREFIX)
 
@@ -115,7 +124,7 @@ async def create_or_update(request: ArmRequest) -> Response:
 @routes.route("PATCH", DEPLOYMENT)
 async def update(request: ArmRequest) -> Response:
     """Change a deployment's tags, or begin to change how many instances it has."""
-    request.require_shape(shapes.ONLINE_DEPLOYMENT)
+    request.read("PartialMinimalTrackedResourceWithSku")
     deployment = _require(request)
     request.context.operations.require_idle(deployment.id)
     _require_recoverable(request.context, deployment)
@@ -123,8 +132,8 @@ async def update(request: ArmRequest) -> Response:
     if request.body.get("tags") is not None:
         body["tags"] = request.body["tags"]
     if request.body.get("sku"):
-        body["sku"] = {**body["sku"], "capacity": _capacity(request)}
-    scales = body["sku"] != deployment.body["sku"]
+        body["sku"] = {**body["sku"], **_given(request, "sku"), "capacity": _capacity(request)}
+    scales = body["sku"]["capacity"] != deployment.body["sku"]["capacity"]
     if scales:
         body["properties"] = {**body["properties"], "provisioningState": "Updating"}
     changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
@@ -155,7 +164,7 @@ async def delete(request: ArmRequest) -> Response:
 @routes.route("POST", DEPLOYMENT + "/getLogs")
 async def get_logs(request: ArmRequest) -> Response:
     """Return the last lines of a container's log, also after the deployment failed."""
-    request.require_shape(shapes.GET_LOGS)
+    request.read("DeploymentLogsRequest")
     deployment = _require(request)
     container = request.body.get("containerType") or "InferenceServer"
     tail = request.body.get("tail")
@@ -189,9 +198,12 @@ def _endpoint_id(deployment: Resource) -> str:
     return deployment.id.rpartition("/deployments/")[0]
 
 
+def _given(request: ArmRequest, member: str) -> dict[str, Any]:
+    return {name: value for name, value in (request.body.get(member) or {}).items() if value is not None}
+
+
 def _capacity(request: ArmRequest) -> int:
-    asked = (request.body.get("sku") or {}).get("capacity")
-    capacity: int = 1 if asked is None else asked
+    capacity: int = _given(request, "sku").get("capacity", 1)
     if not 1 <= capacity <= MOST_INSTANCES:
         raise invalid_inference_request(
             f"sku.capacity is {capacity}; a deployment has 1 to {MOST_INSTANCES} instances (Azure's default quota)."
@@ -201,8 +213,8 @@ def _capacity(request: ArmRequest) -> int:
 
 def _properties(request: ArmRequest) -> dict[str, Any]:
     """Return the deployment's properties with Azure's defaults. Raises 400 where one is wrong."""
-    sent = request.properties()
-    if (sent.get("endpointComputeType") or "Managed") != "Managed":
+    sent = request.properties
+    if sent["endpointComputeType"] != "Managed":
         raise AzureError(501, "NotImplemented", "azureml-local lacks deployments on attached Kubernetes compute.")
     instance_type = sent.get("instanceType")
     if not instance_type or not str(instance_type).lower().startswith("standard_"):
@@ -214,23 +226,19 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
     settings = REQUEST_SETTINGS | {k: v for k, v in (sent.get("requestSettings") or {}).items() if v is not None}
     _require_request_settings(settings)
     return {
-        "description": sent.get("description"),
+        "description": None,
+        "modelMountPath": None,
+        "model": None,
+        **sent,
         "properties": sent.get("properties") or {},
-        "codeConfiguration": sent.get("codeConfiguration"),
-        "environmentId": sent.get("environmentId"),
         "environmentVariables": _environment_variables(sent),
         "scaleSettings": _scale_settings(sent),
         "requestSettings": settings,
-        "modelMountPath": sent.get("modelMountPath"),
         "appInsightsEnabled": bool(sent.get("appInsightsEnabled")),
         "livenessProbe": _probe(sent, "livenessProbe"),
         "readinessProbe": _probe(sent, "readinessProbe"),
         "provisioningState": "Updating",
-        "instanceType": instance_type,
-        "model": sent.get("model"),
-        "privateNetworkConnection": False,
         "egressPublicNetworkAccess": sent.get("egressPublicNetworkAccess") or "Enabled",
-        "endpointComputeType": "Managed",
     }
 
 

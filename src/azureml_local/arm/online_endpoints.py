@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, shapes
+from azureml_local.arm import ids, listing
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -22,13 +22,19 @@ ENDPOINT = ENDPOINTS + "/{endpoint}"
 TYPE = "workspaces/onlineEndpoints"
 DEPLOYMENT_TYPE = TYPE + "/deployments"
 PREFIX = "oe"
-AUTH_MODES = {"key": "Key", "amltoken": "AMLToken", "aadtoken": "AADToken"}
-KEY_NAMES = {"primary": "primaryKey", "secondary": "secondaryKey"}
+KEY_NAMES = {"Primary": "primaryKey", "Secondary": "secondaryKey"}
+COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")
+ORDERS = {
+    "CreatedAtDesc": (listing.CREATED, True),
+    "CreatedAtAsc": (listing.CREATED, False),
+    "UpdatedAtDesc": (listing.MODIFIED, True),
+    "UpdatedAtAsc": (listing.MODIFIED, False),
+}
 LARGEST_MIRROR = 50  # percent
 KEY_ALPHABET = string.ascii_letters + string.digits
 
 # Settings that would be a promise nobody keeps.
-LACKING = {"publicNetworkAccess": lambda value: value.lower() == "disabled"}
+LACKING = {"publicNetworkAccess": lambda value: value == "Disabled"}
 
 routes = ArmRoutes()
 
@@ -76,8 +82,15 @@ def not_found() -> FrontendError:
 
 @routes.route("GET", ENDPOINTS)
 async def list_endpoints(request: ArmRequest) -> Response:
-    """List a workspace's online endpoints."""
-    return request.page(request.context.store.children(TYPE, request.workspace_id))
+    """List a workspace's online endpoints: of a name, a compute type, with tags or properties."""
+    found = request.context.store.children(TYPE, request.workspace_id)
+    name = request.query.get("name", "").lower()
+    compute = listing.choice(request, "computeType", {kind: kind for kind in COMPUTE_TYPES}, None)
+    found = [one for one in found if name in ("", one.name.lower()) and compute in (None, one.body["kind"])]
+    found = listing.with_pairs(request, found, "tags", lambda one: one.body["tags"])
+    found = listing.with_pairs(request, found, "properties", lambda one: one.properties["properties"])
+    order = listing.choice(request, "orderBy", ORDERS, listing.OLDEST_FIRST)
+    return listing.page(request, found, order, size=listing.count(request))
 
 
 @routes.route("GET", ENDPOINT)
@@ -89,7 +102,7 @@ async def get(request: ArmRequest) -> Response:
 @routes.route("PUT", ENDPOINT)
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create an endpoint or to change it; the answer to a change shows the traffic as it was."""
-    request.require_shape(shapes.ONLINE_ENDPOINT)
+    request.read("OnlineEndpoint")
     request.refuse_lacking(LACKING)
     context = request.context
     name = request.params["endpoint"]
@@ -102,11 +115,13 @@ async def create_or_update(request: ArmRequest) -> Response:
     properties = _properties(request, known)
     body = {
         "tags": request.body.get("tags") or {},
-        "location": request.body.get("location") or request.workspace().body["location"],
+        "location": request.body["location"],
         "kind": "Managed",
         "identity": _identity(request, known),
         "properties": properties,
     }
+    if request.body.get("sku"):
+        body["sku"] = request.body["sku"]
     with context.store.transaction():
         endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
         if known is None:
@@ -123,7 +138,7 @@ async def create_or_update(request: ArmRequest) -> Response:
 @routes.route("PATCH", ENDPOINT)
 async def update(request: ArmRequest) -> Response:
     """Change an endpoint's tags or identity."""
-    request.require_shape(shapes.ONLINE_ENDPOINT)
+    request.read("PartialMinimalTrackedResourceWithIdentity")
     endpoint = require(request)
     body = dict(endpoint.body)
     if request.body.get("tags") is not None:
@@ -157,14 +172,9 @@ async def list_keys(request: ArmRequest) -> Response:
 @routes.route("POST", ENDPOINT + "/regenerateKeys")
 async def regenerate_keys(request: ArmRequest) -> Response:
     """Replace one key by a new one, or by the one that is given; the old one is dead when this answers."""
-    request.require_shape(shapes.REGENERATE_KEYS)
+    request.read("RegenerateEndpointKeysRequest")
     endpoint = _require_keys(request)
-    asked = request.body.get("keyType") or ""
-    if asked.lower() not in KEY_NAMES:
-        raise AzureError(
-            400, "BadArgument", f"keyType is '{asked}'; it must be Primary or Secondary.", target="keyType"
-        )
-    name = KEY_NAMES[asked.lower()]
+    name = KEY_NAMES[request.body["keyType"]]
     keys = request.context.store.get_secret(endpoint.id) or {}
     given = request.body.get("keyValue")
     # azure-ai-ml sends the present key as keyValue, and means "another one".
@@ -175,16 +185,8 @@ async def regenerate_keys(request: ArmRequest) -> Response:
 
 
 def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
-    sent = request.properties()
-    mode = AUTH_MODES.get(str(sent.get("authMode", "")).lower())
-    if mode is None:
-        raise AzureError(
-            400,
-            "BadArgument",
-            f"properties.authMode is '{sent.get('authMode')}'; it must be Key, AMLToken or AADToken.",
-            target="authMode",
-        )
-    if mode == "AMLToken":
+    sent = request.properties
+    if sent["authMode"] == "AMLToken":
         raise AzureError(501, "NotImplemented", "azureml-local lacks authMode AMLToken; use Key or AADToken.")
     if sent.get("compute"):
         raise AzureError(501, "NotImplemented", "azureml-local lacks online endpoints on attached Kubernetes compute.")
@@ -194,14 +196,14 @@ def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     _require_mirror(mirror, deployments)
     former = known.properties if known else {}
     return {
-        "description": sent.get("description"),
+        "description": None,
+        **{name: value for name, value in sent.items() if name != "keys"},
         "properties": {
             **(sent.get("properties") or {}),
             "azureml.onlineendpointid": ENDPOINT.format(**request.params).lower(),
         },
         "scoringUri": former.get("scoringUri"),
         "swaggerUri": former.get("swaggerUri"),
-        "authMode": mode,
         "provisioningState": "Updating" if known else "Creating",
         "compute": None,
         "traffic": traffic,
@@ -280,7 +282,7 @@ def _require_keys(request: ArmRequest) -> Resource:
 
 
 def _given_keys(request: ArmRequest) -> dict[str, str]:
-    given = request.properties().get("keys") or {}
+    given = request.properties.get("keys") or {}
     return {name: given[name] for name in KEY_NAMES.values() if given.get(name)}
 
 

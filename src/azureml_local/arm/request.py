@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import urllib.parse
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, shapes
+from azureml_local.arm import ids, request_models
 from azureml_local.arm.context import Context
+from azureml_local.arm.names import require_tags
 from azureml_local.arm.operations import POLL_AFTER_MS
+from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.store import Resource
-from azureml_local.http.errors import AzureError
+from azureml_local.http.errors import AzureError, FrontendError
 from azureml_local.http.routing import Routes
 from azureml_local.identity.tokens import Principal
 
 ARM_HOST = "https://management.azure.com"
-PAGE_SIZE = 100
+
+
+def request_invalid(misfit: MisfitError) -> AzureError:
+    """Return the frontend's answer to a body that it cannot read."""
+    return FrontendError(400, "RequestInvalid", str(misfit), target=misfit.path)
 
 
 @dataclass(frozen=True)
@@ -49,21 +55,24 @@ class ArmRequest:
             raise missing_workspace(self.params)
         return workspace
 
+    @property
     def properties(self) -> dict[str, Any]:
-        """Return the body's ``properties``; 400 where they are missing or no object."""
-        properties = self.body.get("properties")
-        if not isinstance(properties, dict):
-            raise AzureError(
-                400,
-                "InvalidRequestContent",
-                "The request content was invalid and could not be deserialized: 'properties' is missing or no object.",
-                target="properties",
-            )
+        """The body's ``properties``, as they were read."""
+        properties: dict[str, Any] = self.body["properties"]
         return properties
 
-    def require_shape(self, shape: Mapping[str, Any]) -> None:
-        """Bring the body into a shape of :mod:`azureml_local.arm.shapes`, or raise 400."""
-        self.body.update(shapes.fit(self.body, shape))
+    def read(self, model: str, refusal: Callable[[MisfitError], AzureError] = request_invalid) -> None:
+        """Read the body as a model of :mod:`azureml_local.arm.request_models`; what ``refusal`` makes where it misfits.
+
+        By default this is what Azure ML's frontend answers, 400 ``RequestInvalid``.
+        """
+        try:
+            fitted = request_models.fit(self.body, model)
+        except MisfitError as misfit:
+            raise refusal(misfit) from misfit
+        self.body.clear()
+        self.body.update(fitted)
+        require_tags(self.body.get("tags"))
 
     def refuse_lacking(self, lacking: Mapping[str, Callable[[Any], bool]]) -> None:
         """Raise 501 where a member of ``properties`` asks for what azureml-local does not do.
@@ -72,7 +81,7 @@ class ArmRequest:
             lacking: for each member, which of its values ask for it.
         """
         for name, asks in lacking.items():
-            value = self.properties().get(name)
+            value = self.properties.get(name)
             if value is not None and asks(value):
                 raise AzureError(
                     501,
@@ -84,17 +93,6 @@ class ArmRequest:
     def put(self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any]) -> Resource:
         """Create or replace a resource on behalf of the caller."""
         return self.context.store.put(resource_id, resource_type, parent_id, body, self.principal.object_id)
-
-    def page(self, resources: Iterable[Resource]) -> Response:
-        """Return one page of ``resources``, with ``nextLink`` where more follow (``$skip``, ``$top``)."""
-        everything = list(resources)
-        start = self._whole_number("$skip", 0)
-        asked = self._whole_number("$top", len(everything))
-        end = start + min(asked, PAGE_SIZE)
-        answer: dict[str, Any] = {"value": [resource.to_json() for resource in everything[start:end]]}
-        if end < len(everything) and asked > PAGE_SIZE:
-            answer["nextLink"] = self.url({"$skip": str(end), "$top": str(asked - PAGE_SIZE)})
-        return JSONResponse(answer)
 
     def url(self, changes: Mapping[str, str]) -> str:
         """Return this request's absolute URL with changed query parameters."""
@@ -140,12 +138,6 @@ class ArmRequest:
         }
         return JSONResponse(answer(resource), status, headers=headers)
 
-    def _whole_number(self, name: str, default: int) -> int:
-        text = self.query.get(name, str(default))
-        if not text.isdecimal() or len(text) > 9:
-            raise AzureError(400, "BadArgument", f"The query parameter {name} must be a whole number, not '{text}'.")
-        return int(text)
-
 
 Handler = Callable[[ArmRequest], Awaitable[Response]]
 ArmRoutes = Routes[Handler]
@@ -161,3 +153,14 @@ def missing_workspace(params: Mapping[str, str]) -> AzureError:
         "https://aka.ms/ARMResourceNotFoundFix",
         headers={"x-ms-failure-cause": "gateway"},
     )
+
+
+def missing_parent(params: Mapping[str, str]) -> AzureError:
+    """Return Resource Manager's 404 for what would be created in a workspace that does not exist.
+
+    https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource
+    """
+    message = (
+        f"Can not perform requested operation on nested resource. Parent resource '{params['workspace']}' not found."
+    )
+    return AzureError(404, "ParentResourceNotFound", message, headers={"x-ms-failure-cause": "gateway"})

@@ -7,11 +7,15 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, shapes, workspaces
+from azureml_local.arm import ids, request_models, workspaces
 from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.request_models import MisfitError
 from azureml_local.http.errors import AzureError
 
 routes = ArmRoutes()
+
+# The types of the template's parameters that are used, as in azure/ai/ml/_arm_deployments/arm_templates.
+PARAMETERS = {"location": "str", "friendlyName": "str", "description": "str", "kind": "str", "tagValues": "{str}"}
 
 DEPLOYMENT = ids.RESOURCE_GROUP + "/providers/Microsoft.Resources/deployments/{deployment}"
 
@@ -39,12 +43,15 @@ async def deploy_template(request: ArmRequest) -> Response:
     Only the template's ``parameters`` are read: the SDK's own template creates a workspace and what it needs, and
     azureml-local is no general template engine.
     """
-    request.require_shape(shapes.TEMPLATE_DEPLOYMENT)
-    parameters = request.properties().get("parameters") or {}
+    request.read("Deployment", _unreadable)
+    parameters = request.properties.get("parameters") or {}
     values = {name: (parameter or {}).get("value") for name, parameter in parameters.items()}
-    for parameter in ("location", "friendlyName", "description", "kind"):
-        shapes.fit(values.get(parameter), str, f"properties.parameters.{parameter}.value")
-    shapes.fit(values.get("tagValues"), shapes.TAGS, "properties.parameters.tagValues.value")
+    for parameter, kind in PARAMETERS.items():
+        try:
+            values[parameter] = request_models.fit(values.get(parameter), kind)
+        except MisfitError as misfit:
+            message = f"Deployment template validation failed: 'Template parameter '{parameter}': {misfit}'."
+            raise AzureError(400, "InvalidTemplate", message) from misfit
     name = values.get("workspaceName")
     if not isinstance(name, str) or not name:
         raise AzureError(
@@ -72,6 +79,12 @@ async def deploy_template(request: ArmRequest) -> Response:
 async def deployment_operations(_: ArmRequest) -> Response:
     """Return no steps: the deployment was complete when it was answered."""
     return JSONResponse({"value": []})
+
+
+def _unreadable(misfit: MisfitError) -> AzureError:
+    # https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
+    message = f"The request content was invalid and could not be deserialized: '{misfit}'."
+    return AzureError(400, "InvalidRequestContent", message)
 
 
 def _deployment(request: ArmRequest, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import datastores, ids, online_endpoints, shapes
+from azureml_local.arm import datastores, ids, listing, online_endpoints
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
@@ -21,7 +21,6 @@ TYPE = "workspaces"
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")
 LOCATION = re.compile(r"[a-z][a-z0-9]{2,30}")
-PATCHABLE = ("friendlyName", "description", "publicNetworkAccess", "imageBuildCompute")
 
 
 def workspace_id(params: Mapping[str, str], name: str) -> str:
@@ -72,18 +71,18 @@ async def provision(
         "properties": {
             "friendlyName": name,
             "description": "",
-            "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/{context.settings.storage_account}",
             "keyVault": None,
             "applicationInsights": None,
             "containerRegistry": None,
             "hbiWorkspace": False,
-            "tenantId": context.settings.tenant_id,
             "publicNetworkAccess": "Enabled",
+            "v1LegacyMode": False,
+            **properties,
+            "storageAccount": f"{group}/providers/Microsoft.Storage/storageAccounts/{context.settings.storage_account}",
+            "tenantId": context.settings.tenant_id,
             "workspaceId": guid,
             "discoveryUrl": f"https://{location}.api.azureml.ms/discovery",
             "mlFlowTrackingUri": f"azureml://{location}.api.azureml.ms/mlflow/v1.0{resource_id}",
-            "v1LegacyMode": False,
-            **properties,
             "provisioningState": "Succeeded",
         },
     }
@@ -97,14 +96,14 @@ async def provision(
 @routes.route("GET", f"/subscriptions/{{subscription}}/providers/{ids.PROVIDER}/workspaces")
 async def list_in_subscription(request: ArmRequest) -> Response:
     """List the workspaces of the subscription."""
-    return request.page(_of_kind(request, request.context.store.all_of(TYPE)))
+    return listing.page(request, _of_kind(request, request.context.store.all_of(TYPE)))
 
 
 @routes.route("GET", ids.WORKSPACES)
 async def list_in_group(request: ArmRequest) -> Response:
     """List the workspaces of a resource group."""
     group = ids.RESOURCE_GROUP.format(**request.params)
-    return request.page(_of_kind(request, request.context.store.children(TYPE, group)))
+    return listing.page(request, _of_kind(request, request.context.store.children(TYPE, group)))
 
 
 @routes.route("GET", ids.WORKSPACE)
@@ -116,14 +115,14 @@ async def get(request: ArmRequest) -> Response:
 @routes.route("PUT", ids.WORKSPACE)
 async def create_or_update(request: ArmRequest) -> Response:
     """Create a workspace; 201 where it is new, 200 where it existed."""
-    request.require_shape(shapes.WORKSPACE)
+    request.read("Workspace")
     is_new = request.context.store.get(request.workspace_id) is None
     sent = request.body.get("properties") or {}
     workspace = await provision(
         request.context,
         request.workspace_id,
         location=request.body.get("location") or request.context.settings.location,
-        properties={name: sent[name] for name in PATCHABLE if sent.get(name)},
+        properties={name: value for name, value in sent.items() if value is not None},
         tags=request.body.get("tags") or {},
         kind=request.body.get("kind") or "Default",
         principal=request.principal.object_id,
@@ -134,11 +133,12 @@ async def create_or_update(request: ArmRequest) -> Response:
 @routes.route("PATCH", ids.WORKSPACE)
 async def update(request: ArmRequest) -> Response:
     """Change a workspace's tags, names and settings."""
-    request.require_shape(shapes.WORKSPACE)
+    request.read("WorkspaceUpdateParameters")
     workspace = request.workspace()
+    tags = request.body.get("tags")
     sent = request.body.get("properties") or {}
-    properties = workspace.properties | {name: sent[name] for name in PATCHABLE if sent.get(name) is not None}
-    body = {**workspace.body, "tags": request.body.get("tags") or workspace.body["tags"], "properties": properties}
+    properties = workspace.properties | {name: value for name, value in sent.items() if value is not None}
+    body = {**workspace.body, "tags": workspace.body["tags"] if tags is None else tags, "properties": properties}
     group = ids.RESOURCE_GROUP.format(**request.params)
     return JSONResponse(request.put(workspace.id, TYPE, group, body).to_json())
 

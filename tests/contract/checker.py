@@ -1,0 +1,260 @@
+"""Judges the control plane's answers: whether Microsoft's own clients know every member, and find every one they need.
+
+Strict, which the clients themselves are not: a member that none of them knows, one that is missing, a wrong type, a
+word that is not in an enumeration, a name in the wrong case and a secret that Azure never gives out are violations.
+Besides, each client's own deserialiser has to take the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+from azure.ai.ml._restclient.arm_ml_service import models as azure_ai_ml
+from azure.ai.ml._restclient.arm_ml_service._utils.model_base import _deserialize
+from azure.ai.ml._vendor.azure_resources import models as azure_mgmt_resource
+from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
+from azure.mgmt.machinelearningservices._serialization import Deserializer
+from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
+from write_request_models import known_to_azure
+
+from azureml_local.arm import control_plane, ids
+
+ARM = "https://management.azure.com"
+DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)")  # RFC 3339, at most 7 digits
+DURATION = re.compile(r"P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")  # ISO 8601
+PYTHON = {"str": str, "datetime": str, "duration": str, "int": int, "float": (int, float), "bool": bool}
+
+# What no client has a model for, from Resource Manager's own rules:
+# https://github.com/Azure/azure-resource-manager-rpc/blob/master/v1.0/async-api-reference.md
+STATUS = ObjectType(
+    {
+        "id": Member("str", required=True),
+        "name": Member("str", required=True),
+        "startTime": Member("datetime", required=True),
+        "endTime": Member("datetime"),
+        "percentComplete": Member("float"),
+        "status": Member("str", required=True),
+        "error": Member("ErrorDetail"),
+    }
+)
+# Nothing, or the four letters null, where the OpenAPI has no schema for an answer.
+NOTHING = "nothing"
+
+# Each route's answer of success: a model, [a model] for a page of a list, or nothing.
+ANSWERS = {
+    ("GET", "{location}/mfeOperationsStatus/{operation}"): "AsyncOperationStatus",
+    ("GET", "{location}/mfeOperationResults/{operation}"): NOTHING,
+    ("GET", "{group}"): "ResourceGroup",
+    ("PUT", "{group}/providers/Microsoft.Resources/deployments/{deployment}"): "DeploymentExtended",
+    ("GET", "{group}/deployments/{deployment}/operations"): "[DeploymentOperation]",
+    ("GET", "{subscription}/workspaces"): "[Workspace]",
+    ("GET", "{group}/workspaces"): "[Workspace]",
+    ("GET", "{ws}"): "Workspace",
+    ("PUT", "{ws}"): "Workspace",
+    ("PATCH", "{ws}"): "Workspace",
+    ("DELETE", "{ws}"): NOTHING,
+    ("POST", "{ws}/listKeys"): "ListWorkspaceKeysResult",
+    ("GET", "{ws}/datastores"): "[Datastore]",
+    ("GET", "{ws}/datastores/{datastore}"): "Datastore",
+    ("PUT", "{ws}/datastores/{datastore}"): "Datastore",
+    ("DELETE", "{ws}/datastores/{datastore}"): NOTHING,
+    ("POST", "{ws}/datastores/{datastore}/listSecrets"): "DatastoreSecrets",
+    ("GET", "{ws}/codes/{name}/versions"): "[CodeVersion]",
+    ("GET", "{ws}/codes/{name}/versions/{version}"): "CodeVersion",
+    ("PUT", "{ws}/codes/{name}/versions/{version}"): "CodeVersion",
+    ("DELETE", "{ws}/codes/{name}/versions/{version}"): NOTHING,
+    ("POST", "{ws}/codes/{name}/versions/{version}/startPendingUpload"): "PendingUploadResponseDto",
+    **{
+        (method, f"{{ws}}/{kind}{path}"): answer.format(kind=model, version=version)
+        for kind, model, version in (
+            ("models", "Model", "ModelVersion"),
+            ("environments", "Environment", "EnvironmentVersion"),
+            ("data", "Data", "DataVersionBase"),
+            ("components", "Component", "ComponentVersion"),
+        )
+        for method, path, answer in (
+            ("GET", "", "[{kind}Container]"),
+            ("GET", "/{name}", "{kind}Container"),
+            ("PUT", "/{name}", "{kind}Container"),
+            ("DELETE", "/{name}", NOTHING),
+            ("GET", "/{name}/versions", "[{version}]"),
+            ("GET", "/{name}/versions/{version}", "{version}"),
+            ("PUT", "/{name}/versions/{version}", "{version}"),
+            ("DELETE", "/{name}/versions/{version}", NOTHING),
+        )
+    },
+    ("GET", "{ws}/onlineEndpoints"): "[OnlineEndpoint]",
+    ("GET", "{ws}/onlineEndpoints/{endpoint}"): "OnlineEndpoint",
+    ("PUT", "{ws}/onlineEndpoints/{endpoint}"): "OnlineEndpoint",
+    ("PATCH", "{ws}/onlineEndpoints/{endpoint}"): "OnlineEndpoint",
+    ("DELETE", "{ws}/onlineEndpoints/{endpoint}"): NOTHING,
+    ("POST", "{ws}/onlineEndpoints/{endpoint}/listKeys"): "EndpointAuthKeys",
+    ("POST", "{ws}/onlineEndpoints/{endpoint}/regenerateKeys"): NOTHING,
+    ("GET", "{ws}/onlineEndpoints/{endpoint}/deployments"): "[OnlineDeployment]",
+    ("GET", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
+    ("PUT", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
+    ("PATCH", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
+    ("DELETE", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
+    ("POST", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs"): "DeploymentLogs",
+}
+RESOURCE_MANAGER = ("ResourceGroup", "DeploymentExtended", "DeploymentOperation")
+
+
+def route_names() -> Iterator[tuple[str, str]]:
+    """Yield each route of the service as :data:`ANSWERS` writes it."""
+    for method, template, _ in control_plane.routes():
+        yield method, _short(template)
+
+
+def _short(template: str) -> str:
+    provider = f"/providers/{ids.PROVIDER}/workspaces"
+    for long, short in (
+        (ids.WORKSPACE, "{ws}"),
+        (ids.LOCATION, "{location}"),
+        (ids.RESOURCE_GROUP + provider, "{group}/workspaces"),
+        (ids.RESOURCE_GROUP, "{group}"),
+        ("/subscriptions/{subscription}" + provider, "{subscription}/workspaces"),
+    ):
+        if template.startswith(long):
+            return short + template.removeprefix(long)
+    return template
+
+
+class Contract:
+    """The contract of every route. ``answered`` collects the routes that have been seen to succeed."""
+
+    def __init__(self) -> None:
+        clients = [of_rest_fields(azure_ai_ml), of_attribute_maps(azure_mgmt_machinelearningservices)]
+        self._azure_ml = _Judge(known_to_azure(), clients)
+        resource_manager = of_attribute_maps(azure_mgmt_resource)
+        self._resource_manager = _Judge(resource_manager, [resource_manager])
+        self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
+        package = vars(azure_mgmt_machinelearningservices)
+        self._deserializer = Deserializer({name: one for name, one in package.items() if isinstance(one, type)})
+        self._routes = control_plane.routes()
+        self._names = {handler: (method, _short(template)) for method, template, handler in self._routes}
+        self.answered: set[tuple[str, str]] = set()
+
+    def check(self, response: requests.Response) -> None:
+        """Raise AssertionError where an answer of Resource Manager's host breaks the contract."""
+        request = response.request
+        if not (request.url or "").startswith(ARM) or response.headers.get("x-ms-request-id") is None:
+            return  # another host, or the edge's own answer
+        violations = list(self._violations(response))
+        assert not violations, f"{request.method} {request.url} {response.status_code}: {violations}"
+
+    def _violations(self, response: requests.Response) -> Iterator[str]:
+        if response.status_code >= 400:
+            yield from self._error(response)
+            return
+        path = str(response.request.url).removeprefix(ARM).partition("?")[0]
+        match = self._routes.match(str(response.request.method), path)
+        assert match is not None and match.handler is not None
+        route = self._names[match.handler]
+        model = ANSWERS[route]
+        self.answered.add(route)
+        if model == NOTHING or response.status_code in (202, 204):
+            if response.content not in (b"", b"null"):
+                yield f"a body where the OpenAPI has none: {response.text[:80]}"
+            return
+        answer = response.json()
+        if not model.startswith("["):
+            yield from self._object(answer, model)
+            return
+        if set(answer) - {"value", "nextLink"} or not isinstance(answer.get("value"), list):
+            yield f"no page of a list: {sorted(answer)}"
+            return
+        for item in answer["value"]:
+            yield from self._object(item, model.strip("[]"))
+
+    def _object(self, value: Any, model: str) -> Iterator[str]:
+        if model in RESOURCE_MANAGER:
+            yield from self._resource_manager.violations(value, model, "")
+            return
+        violations = list(self._azure_ml.violations(value, model, ""))
+        yield from violations
+        if not violations and hasattr(azure_ai_ml, model):
+            _deserialize(getattr(azure_ai_ml, model), value)
+        if not violations and hasattr(azure_mgmt_machinelearningservices, model):
+            self._deserializer(model, value)
+
+    def _error(self, response: requests.Response) -> Iterator[str]:
+        """Judge an error: {"error": {code, message, target, details, additionalInfo}}, code and message never empty."""
+        if response.request.method == "HEAD":
+            return
+        body = json.loads(response.content)
+        yield from self._azure_ml.violations(body, "ErrorResponse", "")
+        error = body.get("error") or {}
+        if not error.get("code") or not error.get("message"):
+            yield "an error without code or message"
+
+
+class _Judge:
+    """Compares values with models.
+
+    Args:
+        known: every member that any client knows.
+        clients: the clients one by one, for what each of them needs.
+    """
+
+    def __init__(self, known: Models, clients: list[Models]) -> None:
+        self.known = known
+        self.clients = clients
+
+    def violations(self, value: Any, kind: str, path: str) -> Iterator[str]:
+        """Yield what is wrong with a value, and where."""
+        if value is None or kind == "any":
+            return
+        if kind in PYTHON:
+            yield from self._simple(value, kind, path)
+        elif kind.startswith("[") and isinstance(value, list):
+            for at, item in enumerate(value):
+                yield from self.violations(item, kind[1:-1], f"{path}[{at}]")
+        elif kind.startswith("{") and isinstance(value, dict):
+            for key, item in value.items():
+                yield from self.violations(item, kind[1:-1], f"{path}.{key}")
+        elif kind in self.known.enums:
+            if value not in self.known.enums[kind]:
+                yield f"{path}: {value!r} is no {kind}"
+        elif kind in self.known.objects and isinstance(value, dict):
+            yield from self._object(value, kind, path)
+        else:
+            yield f"{path}: {value!r} is no {kind}"
+
+    def _simple(self, value: Any, kind: str, path: str) -> Iterator[str]:
+        pattern = {"datetime": DATE_TIME, "duration": DURATION}.get(kind)
+        is_right = isinstance(value, PYTHON[kind]) and isinstance(value, bool) == (kind == "bool")
+        if not is_right or (pattern and not pattern.fullmatch(value)):
+            yield f"{path}: {value!r} is no {kind}"
+
+    def _object(self, value: dict[str, Any], kind: str, path: str) -> Iterator[str]:
+        model = self.known.objects[kind]
+        if model.discriminator:
+            subtype = model.subtypes.get(value.get(model.discriminator, ""))
+            if subtype is None:
+                yield f"{path}.{model.discriminator}: {value.get(model.discriminator)!r} is no {kind}"
+                return
+            yield from self._object(value, subtype, path)
+            return
+        for name, item in value.items():
+            member = model.members.get(name)
+            if member is None:
+                yield f"{path}.{name}: {kind} has no such member"
+            elif member.write_only and item is not None:
+                yield f"{path}.{name}: never given out"
+            else:
+                yield from self.violations(item, member.type, f"{path}.{name}")
+        for name in self._needed(kind):
+            if value.get(name) is None:
+                yield f"{path}.{name}: missing in {kind}"
+
+    def _needed(self, kind: str) -> set[str]:
+        known = self.known.objects[kind].members
+        models = [client.objects[kind] for client in self.clients if kind in client.objects]
+        required = {name for model in models for name, member in model.members.items() if member.required}
+        required |= {name for name, member in known.items() if member.required}
+        return {name for name in required if not known[name].write_only}

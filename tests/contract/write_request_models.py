@@ -1,0 +1,195 @@
+"""Write ``src/azureml_local/arm/request_models.json``: what Azure knows of each request body.
+
+    python tests/contract/write_request_models.py
+
+The data are the union of azure-ai-ml's and azure-mgmt-machinelearningservices' models, azure-mgmt-resource's for
+template deployments, and of :data:`EARLIER`. Run it after an update of one of these packages; a test compares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from azure.ai.ml._restclient.arm_ml_service import models as azure_ai_ml
+from azure.ai.ml._vendor.azure_resources import models as azure_mgmt_resource
+from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
+from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
+
+TARGET = Path(__file__).parents[2] / "src/azureml_local/arm/request_models.json"
+ROOTS = (
+    "CodeVersion",
+    "ComponentContainer",
+    "ComponentVersion",
+    "DataContainer",
+    "DataVersionBase",
+    "Datastore",
+    "Deployment",
+    "DeploymentLogsRequest",
+    "EnvironmentContainer",
+    "EnvironmentVersion",
+    "ModelContainer",
+    "ModelVersion",
+    "OnlineDeployment",
+    "OnlineEndpoint",
+    "PartialMinimalTrackedResourceWithIdentity",
+    "PartialMinimalTrackedResourceWithSku",
+    "PendingUploadRequestDto",
+    "RegenerateEndpointKeysRequest",
+    "SecretExpiry",
+    "Workspace",
+    "WorkspaceUpdateParameters",
+)
+
+ASSET = {"autoDeleteSetting": "AutoDeleteSetting", "intellectualProperty": "IntellectualProperty"}
+DATA = {**ASSET, "stage": "str"}
+DATASTORE = {"intellectualProperty": "IntellectualProperty"}
+# What API versions between 2022-02-01-preview and 2025-01-01-preview have, and the installed clients' do not. From the
+# models azure.ai.ml._restclient.v2022_02_01_preview ... v2025_01_01_preview of azure-ai-ml 1.28.1, the last release
+# but some that held one package for each version. Written as in the file.
+EARLIER: dict[str, dict[str, str]] = {
+    "AutoDeleteSetting": {"condition": "AutoDeleteCondition", "value": "str"},
+    "IntellectualProperty": {"protectionLevel": "ProtectionLevel", "publisher": "str!"},
+    "CodeVersionProperties": {"autoDeleteSetting": "AutoDeleteSetting"},
+    "ComponentVersionProperties": {"autoDeleteSetting": "AutoDeleteSetting", "stage": "str"},
+    "DataVersionBaseProperties": DATA,
+    "MLTableData": DATA,
+    "UriFileDataVersion": DATA,
+    "UriFolderDataVersion": DATA,
+    "EnvironmentVersionProperties": ASSET,
+    "ModelVersionProperties": ASSET,
+    "DatastoreProperties": DATASTORE,
+    "AzureBlobDatastore": DATASTORE,
+    "AzureDataLakeGen1Datastore": DATASTORE,
+    "AzureDataLakeGen2Datastore": DATASTORE,
+    "AzureFileDatastore": DATASTORE,
+    "OneLakeDatastore": DATASTORE,
+    "KubernetesOnlineDeployment": {"privateNetworkConnection": "bool"},
+    "ManagedOnlineDeployment": {"privateNetworkConnection": "bool"},
+    "OnlineDeploymentProperties": {"privateNetworkConnection": "bool"},
+    "FeatureStoreSettings": {"allowRoleAssignmentsOnResourceGroupLevel": "bool"},
+    "ManagedNetworkSettings": {"changeableIsolationModes": "[IsolationMode]"},
+    "NetworkAcls": {"defaultAction": "DefaultActionType", "ipRules": "[IPRule]"},
+    "IPRule": {"value": "str"},
+    "WorkspaceProperties": {
+        "agentsEndpointUri": "-",
+        "allowRoleAssignmentOnRG": "bool",
+        "containerRegistries": "[str]",
+        "enableSimplifiedCmk": "bool",
+        "enableSoftwareBillOfMaterials": "bool",
+        "existingWorkspaces": "[str]",
+        "ipAllowlist": "[str]",
+        "keyVaults": "[str]",
+        "networkAcls": "NetworkAcls",
+        "scheduledPurgeDate": "-",
+        "softDeleteRetentionInDays": "int",
+        "softDeletedAt": "-",
+        "storageAccounts": "[str]",
+    },
+    "WorkspacePropertiesUpdateParameters": {
+        "allowRoleAssignmentOnRG": "bool",
+        "enableSoftwareBillOfMaterials": "bool",
+        "ipAllowlist": "[str]",
+        "networkAcls": "NetworkAcls",
+        "softDeleteRetentionInDays": "int",
+    },
+}
+# What the clients take as anything, and the OpenAPI as an object (mfe.json of stable/2025-12-01; resources.json of
+# Microsoft.Resources 2020-06-01, which says of a template's parameters that each holds its value or a reference).
+OBJECTS = {
+    "ComponentVersionProperties": {"componentSpec": "{any}"},
+    "DeploymentProperties": {"template": "{any}", "parameters": "{{any}}"},
+}
+EARLIER_ENUMS = {
+    "AutoDeleteCondition": ("CreatedGreaterThan", "LastAccessedGreaterThan"),
+    "DefaultActionType": ("Allow", "Deny"),
+    "ProtectionLevel": ("All", "None"),
+}
+
+
+def known_to_azure() -> Models:
+    """Return the union of what the clients know."""
+    models = of_rest_fields(azure_ai_ml)
+    earlier = Models(_read(EARLIER), EARLIER_ENUMS)
+    objects = Models(_read(OBJECTS), {})
+    for other in (of_attribute_maps(azure_mgmt_machinelearningservices), _template_deployment(), earlier, objects):
+        for name, kind in other.objects.items():
+            _unite(models.objects.setdefault(name, ObjectType({})), kind)
+        models.enums = {**other.enums, **models.enums}
+    return models
+
+
+def request_models() -> dict[str, Any]:
+    """Return the file's content.
+
+    ``objects``: for each type its ``members`` (a type's name; ``!``: required, ``-``: Azure's alone to set) and, where
+    a member decides among subtypes, ``discriminator`` and ``subtypes``. ``enums``: the words of each.
+    """
+    known = known_to_azure()
+    names = sorted({name for root in ROOTS for name in known.reachable(root, read_only=False)})
+    return {
+        "objects": {name: _written(known.objects[name]) for name in names if name in known.objects},
+        "enums": {name: list(known.enums[name]) for name in names if name in known.enums},
+    }
+
+
+def text() -> str:
+    """Return the file as it is stored: one line a type."""
+    sections = []
+    for section, entries in request_models().items():
+        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items())
+        sections.append(f" {json.dumps(section)}: {{\n{lines}\n }}")
+    return "{\n" + ",\n".join(sections) + "\n}\n"
+
+
+def _unite(into: ObjectType, other: ObjectType) -> None:
+    """Add what ``other`` knows. What one client may leave out need not be there; what one may set is not Azure's."""
+    for name, member in other.members.items():
+        known = into.members.get(name, member)
+        into.members[name] = Member(
+            max(known.type, member.type, key=_precision),
+            known.required and member.required,
+            known.read_only and member.read_only,
+            known.write_only or member.write_only,
+        )
+    into.discriminator = into.discriminator or other.discriminator
+    into.subtypes = {**other.subtypes, **into.subtypes}
+
+
+def _template_deployment() -> Models:
+    """Return Resource Manager's ``Deployment``; its other models share names with Azure ML's, and are not meant."""
+    models = of_attribute_maps(azure_mgmt_resource)
+    needed = models.reachable("Deployment", read_only=False)
+    return Models({name: models.objects[name] for name in needed if name in models.objects}, models.enums)
+
+
+def _precision(kind: str) -> int:
+    """Say how much a type tells: the earlier clients know of enumerations only that they are text."""
+    return {"any": 0, "str": 1}.get(kind, 2)
+
+
+def _read(objects: dict[str, dict[str, str]]) -> dict[str, ObjectType]:
+    return {
+        name: ObjectType(
+            {key: Member(kind.strip("!-") or "any", "!" in kind, kind == "-") for key, kind in members.items()}
+        )
+        for name, members in objects.items()
+    }
+
+
+def _written(kind: ObjectType) -> dict[str, Any]:
+    written: dict[str, Any] = {"members": dict(_marked(kind.members.items()))}
+    if kind.discriminator:
+        written |= {"discriminator": kind.discriminator, "subtypes": kind.subtypes}
+    return written
+
+
+def _marked(members: Iterable[tuple[str, Member]]) -> Iterable[tuple[str, str]]:
+    for name, member in sorted(members):
+        yield name, "-" if member.read_only else member.type + "!" * member.required
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text())

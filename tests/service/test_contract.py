@@ -1,0 +1,119 @@
+"""The contract of every route: that it answers what the official clients' models say.
+
+The models judge every answer in this folder (``contract`` in conftest.py). Here each route is asked at least once, so
+that a route without a contract, or one that is never asked, fails.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import Workspace
+from checker import ANSWERS, Contract, route_names
+from support import PROVIDER, Arm, Deployed, finish
+
+URI = "azureml://datastores/workspaceblobstore/paths/anywhere"
+VERSIONS = {
+    "models": {"modelUri": URI},
+    "environments": {"image": "mcr.microsoft.com/azureml/minimal-py311-inference"},
+    "data": {"dataUri": URI, "dataType": "uri_folder"},
+    "components": {"componentSpec": {"name": "c", "type": "command", "command": "true", "environment": "e"}},
+}
+
+
+def test_every_route_has_a_contract_and_no_other() -> None:
+    assert set(ANSWERS) == set(route_names())
+
+
+@pytest.fixture(scope="module")
+def answered(arm: Arm, ml: MLClient, deployed: Deployed, contract: Contract) -> set[tuple[str, str]]:
+    """Ask every route; return those that answered with success, here or in an earlier test."""
+    for method, path, body in requests(arm, deployed):
+        answer = arm.request(method, path, json=body)
+        assert answer.status_code < 300, answer.text
+        if "Azure-AsyncOperation" in answer.headers:
+            assert arm.ended(answer)["status"] == "Succeeded"
+            if method == "DELETE":
+                results = answer.headers["Location"].removeprefix("https://management.azure.com")
+                assert arm.request("GET", results, params={}).status_code == 204
+    finish(ml.workspaces.begin_create(Workspace(name="t" + uuid.uuid4().hex[:10])))  # by a template deployment
+    return contract.answered
+
+
+@pytest.mark.parametrize("route", sorted(route_names()), ids=" ".join)
+def test_route_answers_what_the_clients_models_say(route: tuple[str, str], answered: set[tuple[str, str]]) -> None:
+    assert route in answered
+
+
+def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
+    """Yield a method, a path and a body for each route."""
+    name = "t" + uuid.uuid4().hex[:10]
+    base = f"{arm.group}/providers/{PROVIDER}/workspaces"
+    yield "GET", arm.group, None
+    yield "GET", base, None
+    yield "GET", f"{arm.subscription}/providers/{PROVIDER}/workspaces", None
+    yield "PUT", f"{base}/{name}", {"location": "eastus", "properties": {}}
+    yield "GET", f"{base}/{name}", None
+    yield "PATCH", f"{base}/{name}", {"tags": {"a": "b"}}
+    yield "POST", f"{base}/{name}/listKeys", None
+    yield "DELETE", f"{base}/{name}", None
+    yield from store_requests(name)
+    for kind, properties in VERSIONS.items():
+        of_container = {"dataType": "uri_folder"} if kind == "data" else {}
+        yield "PUT", f"/{kind}/{name}", {"properties": {"description": "d", **of_container}}
+        yield "PUT", f"/{kind}/{name}/versions/1", {"properties": properties}
+        for path in ("", f"/{name}", f"/{name}/versions", f"/{name}/versions/1"):
+            yield "GET", f"/{kind}{path}", None
+        yield "DELETE", f"/{kind}/{name}/versions/1", None
+        yield "DELETE", f"/{kind}/{name}", None
+    yield from endpoint_requests(name, arm, deployed)
+
+
+def store_requests(name: str) -> Iterator[tuple[str, str, object]]:
+    credentials = {
+        "credentialsType": "ServicePrincipal",
+        "clientId": str(uuid.uuid4()),
+        "tenantId": str(uuid.uuid4()),
+        "secrets": {"secretsType": "ServicePrincipal", "clientSecret": "s"},
+    }
+    datastore = {
+        "datastoreType": "AzureDataLakeGen2",
+        "accountName": "a",
+        "filesystem": "f",
+        "credentials": credentials,
+    }
+    yield "PUT", f"/datastores/{name}", {"properties": datastore}
+    yield "GET", "/datastores", None
+    yield "GET", f"/datastores/{name}", None
+    yield "POST", f"/datastores/{name}/listSecrets", None
+    yield "POST", "/datastores/workspaceblobstore/listSecrets", {"expirableSecret": True, "expireAfterHours": 1}
+    yield "DELETE", f"/datastores/{name}", None
+    code = f"/codes/{name}/versions"
+    yield "POST", f"{code}/1/startPendingUpload", {"pendingUploadType": "TemporaryBlobReference"}
+    yield "PUT", f"{code}/1", {"properties": {"codeUri": "https://host/c", "properties": {"hash_sha256": "0"}}}
+    yield "GET", code, None
+    yield "GET", f"{code}/1", None
+    yield "DELETE", f"{code}/1", None
+
+
+def endpoint_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
+    shared, own = f"/onlineEndpoints/{deployed.endpoint}", f"/onlineEndpoints/{name}"
+    green = f"{shared}/deployments/green"
+    copied = arm.get(green).json()
+    yield "GET", "/onlineEndpoints", None
+    yield "GET", shared, None
+    yield "GET", f"{shared}/deployments", None
+    yield "POST", f"{shared}/listKeys", None
+    yield "POST", f"{green}/getLogs", {"containerType": "InferenceServer", "tail": 10}
+    yield "PATCH", green, {"tags": {"a": "b"}}
+    yield "PUT", own, {"location": "eastus", "properties": {"authMode": "Key"}}
+    yield "PATCH", own, {"tags": {"a": "b"}}
+    yield "POST", f"{own}/regenerateKeys", {"keyType": "Primary"}
+    # What was got can be put: what only Azure sets is ignored.
+    yield "PUT", f"{own}/deployments/green", copied
+    yield "GET", f"{own}/deployments/green", None
+    yield "DELETE", f"{own}/deployments/green", None
+    yield "DELETE", own, None
