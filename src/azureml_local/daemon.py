@@ -16,16 +16,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
 from azureml_local import __version__, client_environment
 from azureml_local.home import Home, HomeError, write_private
+from azureml_local.locks import lock_within, try_lock
 
 STOP_WITHIN = 60.0  # seconds
 LOCK_WITHIN = 1.0  # seconds; whoever looks whether a service runs holds its lock for a moment
@@ -51,7 +50,7 @@ def find(home: Home) -> Running | None:
         return None
     with home.lock_file.open("r+") as lock:
         # A shared lock: two that look at once do not take each other for a service.
-        if _try_lock(lock, fcntl.LOCK_SH):
+        if try_lock(lock, fcntl.LOCK_SH):
             return None
     try:
         return Running(**json.loads(home.running_file.read_text()))
@@ -95,7 +94,7 @@ def stop(home: Home) -> bool:
         return True
     # Its lock is free as soon as it has ended, whereas its process may wait for whoever started it to take notice.
     with home.lock_file.open("r+") as lock:
-        ended = _lock_within(STOP_WITHIN, lock)
+        ended = lock_within(STOP_WITHIN, lock)
     if not ended:
         raise DaemonError(f"The service (process {running.pid}) did not end within {STOP_WITHIN:g} s.")
     return True
@@ -118,7 +117,7 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
     try:
         home.create()
         with home.lock_file.open("w") as lock:
-            if not _lock_within(LOCK_WITHIN, lock):
+            if not lock_within(LOCK_WITHIN, lock):
                 raise DaemonError(f"Another service runs in {home.root}.")
             _run(home, port, ready)
     except (DaemonError, HomeError) as error:
@@ -215,22 +214,6 @@ def _last_port(home: Home) -> int | None:
         return int(home.port_file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _try_lock(file: IO[str], kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _lock_within(seconds: float, file: IO[str]) -> bool:
-    """Wait for a lock, but not for ever: a wait that is given up ends with this process."""
-    waiting = threading.Thread(target=fcntl.flock, args=(file, fcntl.LOCK_EX), daemon=True)
-    waiting.start()
-    waiting.join(seconds)
-    return not waiting.is_alive()
 
 
 @contextmanager
