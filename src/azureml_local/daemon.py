@@ -119,6 +119,7 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
         with home.lock_file.open("w") as lock:
             if not lock_within(LOCK_WITHIN, lock):
                 raise DaemonError(f"Another service runs in {home.root}.")
+            home.forget_drafts()
             _run(home, port, ready)
     except (DaemonError, HomeError) as error:
         _tell(ready, str(error))

@@ -8,11 +8,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import secrets
 import shutil
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import psutil
 
 SCHEMA = 1
 DEFAULT_HOME = "~/.azureml-local"
@@ -41,6 +44,10 @@ OWN = frozenset(
         "run",
     )
 )
+
+
+# A file that is being written, and the process that writes it; see write_private.
+DRAFT = re.compile(r"\..+\.(\d+)")
 
 
 class HomeError(Exception):
@@ -138,12 +145,21 @@ class Home:
 
     def _require_own_folder(self) -> None:
         """Raise HomeError for a folder that holds something of another's."""
-        foreign = [entry.name for entry in self.root.iterdir() if entry.name not in OWN] if self.root.is_dir() else []
+        names = [entry.name for entry in self.root.iterdir()] if self.root.is_dir() else []
+        foreign = [name for name in names if name not in OWN and not DRAFT.fullmatch(name)]
         if foreign:
             raise HomeError(
                 f"{self.root} holds '{sorted(foreign)[0]}', which is not the service's. Set AZUREML_LOCAL_HOME to a "
                 "folder of its own."
             )
+
+    def forget_drafts(self) -> None:
+        """Delete what a process that was killed had begun to write."""
+        for folder in (self.root, self.tls, self.signing_key.parent):
+            for entry in folder.iterdir():
+                found = DRAFT.fullmatch(entry.name)
+                if found and not psutil.pid_exists(int(found[1])):
+                    entry.unlink(missing_ok=True)
 
     def settings(self) -> Settings:
         """Return the folder's settings.

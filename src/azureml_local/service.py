@@ -85,10 +85,11 @@ class Service:
         await self.azurite.start()
         await self._ensure_default_workspace()
         self.router.load()
-        self.operations.resume()
         deployments = self.store.all_of(online_deployments.TYPE)
-        # Instances take seconds to start; the control plane answers meanwhile.
-        self.edge.spawn(self.serving.restore([deployment.id for deployment in deployments]))
+        # Instances take seconds to start; the control plane answers meanwhile. What served before goes on serving
+        # while an operation that was cut off is carried out again.
+        await self.serving.restore([deployment.id for deployment in deployments])
+        self.operations.resume()
         await self._server.start_serving()
 
     async def stop(self) -> None:

@@ -26,13 +26,14 @@ from azureml_local.arm import (
 )
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_workspace
-from azureml_local.http.errors import AzureError
+from azureml_local.http.errors import AzureError, insufficient_storage, is_out_of_space
 from azureml_local.http.routing import Match
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
 
 logger = logging.getLogger(__name__)
 
+INTERNAL = "InternalServerError"
 LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
 
 # Kinds of resources that Azure ML has and azureml-local lacks: these are answered 501, a name that Azure does not
@@ -101,10 +102,11 @@ class ControlPlane:
             response = await self.answer(request)
         except AzureError as error:
             response = error.response()
-        except Exception:
+        except Exception as error:
             logger.exception("%s %s failed (request %s)", request.method, request.url.path, request_id)
             message = f"azureml-local failed on this request; its log has the details under {request_id}."
-            response = AzureError(500, "InternalServerError", message).response()
+            failure = insufficient_storage() if is_out_of_space(error) else AzureError(500, INTERNAL, message)
+            response = failure.response()
         response.headers["x-ms-request-id"] = request_id
         response.headers["x-ms-correlation-request-id"] = request.headers.get("x-ms-correlation-request-id", request_id)
         response.headers["cache-control"] = "no-cache"

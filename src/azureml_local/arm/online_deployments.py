@@ -107,8 +107,9 @@ async def create_or_update(request: ArmRequest) -> Response:
         "sku": {"name": "Default", "tier": "Standard", "capacity": _capacity(request)},
         "properties": _properties(request),
     }
-    deployment = request.put(deployment_id, TYPE, endpoint.id, body)
-    return request.begun(201, "onlineDeployments/put", deployment, PREFIX)
+    with context.store.transaction():
+        deployment = request.put(deployment_id, TYPE, endpoint.id, body)
+        return request.begun(201, "onlineDeployments/put", deployment, PREFIX)
 
 
 @routes.route("PATCH", DEPLOYMENT)
@@ -126,10 +127,11 @@ async def update(request: ArmRequest) -> Response:
     scales = body["sku"] != deployment.body["sku"]
     if scales:
         body["properties"] = {**body["properties"], "provisioningState": "Updating"}
-    changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
-    if not scales:
-        return JSONResponse(changed.to_json())
-    return request.begun(202, "onlineDeployments/put", changed, PREFIX, lambda _: None)
+    with request.context.store.transaction():
+        changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
+        if not scales:
+            return JSONResponse(changed.to_json())
+        return request.begun(202, "onlineDeployments/put", changed, PREFIX, lambda _: None)
 
 
 @routes.route("DELETE", DEPLOYMENT)
@@ -147,7 +149,6 @@ async def delete(request: ArmRequest) -> Response:
                 f"endpoint's {what}. Set it to 0 before you delete the deployment."
             )
     deleting = deployment.with_properties(provisioningState="Deleting")
-    request.context.store.save(deleting)
     return request.begun(202, "onlineDeployments/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 

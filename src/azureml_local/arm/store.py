@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,6 +131,7 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
+        self._after_commit: list[Callable[[], None]] = []
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             path.chmod(0o600)
@@ -155,15 +156,31 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make the changes inside all happen, or none."""
+        """Make the changes inside all happen, or none. One inside another is a part of it."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._after_commit.clear()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._roll_back()
             raise
+        for callback in self._after_commit:
+            callback()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # not where SQLite has done it by itself, as it does on a full disk
+            self._db.execute("ROLLBACK")
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once the changes of the present transaction are on disk; at once outside of one."""
+        if self._db.in_transaction:
+            self._after_commit.append(callback)
+        else:
+            callback()
 
     # --- resources ---
 

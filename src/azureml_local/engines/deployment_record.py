@@ -8,6 +8,8 @@ import secrets
 from collections import deque
 from pathlib import Path
 
+from azureml_local.engines import staging
+
 # The phases that Azure lists, each with the event that completes it, and what Azure says as it begins and ends.
 PHASES = {
     "SystemSetup": None,
@@ -60,6 +62,11 @@ class DeploymentRecord:
     def latest(cls, deployment: Path) -> DeploymentRecord | None:
         """Return the newest attempt, or None where there was none."""
         return next(reversed(cls.all(deployment)), None)
+
+    def forget_files(self) -> None:
+        """Delete what was staged; the log and the events stay."""
+        for folder in (self.models, self.app):
+            staging.remove(folder)
 
     def log(self, container: str) -> Path:
         """Return a container's log file; ``container`` in lower case."""

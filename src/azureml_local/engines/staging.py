@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.http.errors import is_out_of_space
 
 
 class StagingError(Exception):
@@ -45,6 +46,8 @@ async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
                 async for piece in blobs.read_blob(source.container, name):
                     file.write(piece)
         except OSError as error:
+            if is_out_of_space(error):
+                raise
             raise StagingError(f"The blob {name} cannot be written as a file: {error.strerror}.") from error
     return folder / PurePosixPath(source.path).name
 
