@@ -28,12 +28,12 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_workspace
 from azureml_local.http.errors import AzureError, insufficient_storage, is_out_of_space
 from azureml_local.http.routing import Match
+from azureml_local.http.upstream import UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
 
 logger = logging.getLogger(__name__)
 
-INTERNAL = "InternalServerError"
 LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
 
 # Kinds of resources that Azure ML has and azureml-local lacks: these are answered 501, a name that Azure does not
@@ -104,9 +104,7 @@ class ControlPlane:
             response = error.response()
         except Exception as error:
             logger.exception("%s %s failed (request %s)", request.method, request.url.path, request_id)
-            message = f"azureml-local failed on this request; its log has the details under {request_id}."
-            failure = insufficient_storage() if is_out_of_space(error) else AzureError(500, INTERNAL, message)
-            response = failure.response()
+            response = _failure(error, request_id).response()
         response.headers["x-ms-request-id"] = request_id
         response.headers["x-ms-correlation-request-id"] = request.headers.get("x-ms-correlation-request-id", request_id)
         response.headers["cache-control"] = "no-cache"
@@ -184,6 +182,16 @@ class ControlPlane:
         is_below = unquote(path).strip("/").lower() != workspace_id.strip("/").lower()
         if workspace_id and is_below and self.context.store.get(workspace_id) is None:
             raise missing_workspace(params)
+
+
+def _failure(error: Exception, request_id: str) -> AzureError:
+    """Return what the caller is told of an unforeseen failure."""
+    if is_out_of_space(error):
+        return insufficient_storage()
+    if isinstance(error, UpstreamError):
+        return AzureError(503, "ServiceUnavailable", "The storage is not available, it is started again. Try again.")
+    message = f"azureml-local failed on this request; its log has the details under {request_id}."
+    return AzureError(500, "InternalServerError", message)
 
 
 def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:

@@ -17,8 +17,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-
-NO_SPACE = "The disk that azureml-local keeps its state on is full, so this was refused. Make room on it, then try again."
+NO_SPACE = (
+    "The disk that azureml-local keeps its state on is full, so this was refused. Make room on it, then try again."
+)
 
 
 class AzureError(Exception):
