@@ -31,6 +31,7 @@ OWN = frozenset(
         "service.json",
         "service.lock",
         "start.lock",
+        "admin.sock",
         "port",
         "state.db",
         "state.db-wal",
@@ -100,6 +101,7 @@ class Home:
         self.settings_file = self.root / "settings.json"
         self.running_file = self.root / "service.json"
         self.port_file = self.root / "port"
+        self.admin_socket = self.root / "admin.sock"
         self.lock_file = self.root / "service.lock"
         self.tls = self.root / "tls"
         self.signing_key = self.root / "identity" / "signing-key.pem"

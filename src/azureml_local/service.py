@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from azureml_local import client_environment
+from azureml_local import admin_routes, client_environment
 from azureml_local.arm import ids, online_deployments, online_endpoints, workspaces
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
@@ -22,6 +22,7 @@ from azureml_local.dataplane import discovery
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.edge import hosts
+from azureml_local.edge.faults import FaultInjector
 from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
@@ -69,7 +70,11 @@ class Service:
         )
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
-        self.edge = Edge(self._applications(), Authority(home.tls, hosts.domains()), upstream_proxy)
+        self.faults = FaultInjector()
+        applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
+        applications["admin"] = admin_routes.application(self.faults)
+        self.edge = Edge(applications, Authority(home.tls, hosts.domains()), upstream_proxy)
+        self._admin: asyncio.Server | None = None
 
     async def start(self, port: int) -> None:
         """Bring everything up and listen on loopback.
@@ -90,17 +95,27 @@ class Service:
         # while an operation that was cut off is carried out again.
         await self.serving.restore([deployment.id for deployment in deployments])
         self.operations.resume()
+        self._admin = await self._listen_for_commands()
         await self._server.start_serving()
 
     async def stop(self) -> None:
         """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""
-        if self._server:
-            self._server.close()
+        for server in (self._server, self._admin):
+            if server:
+                server.close()
+        self.home.admin_socket.unlink(missing_ok=True)
         await self.edge.close()
         await self.operations.close()
         await self.serving.close()
         await self.azurite.stop()
         self.store.close()
+
+    async def _listen_for_commands(self) -> asyncio.Server:
+        path = self.home.admin_socket
+        path.unlink(missing_ok=True)
+        server = await asyncio.get_running_loop().create_unix_server(lambda: self.edge.http_protocol("admin"), path)
+        path.chmod(0o600)
+        return server
 
     def _applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""

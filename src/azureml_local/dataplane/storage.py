@@ -31,7 +31,7 @@ class StorageApp:
         found = dict(headers)
         host = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
         if host != self._blobs.host:
-            await _error(501, "AccountNotServed", f"azureml-local does not serve {host}.")(scope, receive, send)
+            await storage_error(501, "AccountNotServed", f"azureml-local does not serve {host}.")(scope, receive, send)
             return
         target = scope["raw_path"].decode("ascii")
         if scope["query_string"]:
@@ -41,7 +41,7 @@ class StorageApp:
             try:
                 self._tokens.verify(authorization[7:].strip(), audiences.STORAGE)
             except InvalidTokenError as error:
-                refusal = _error(401, "InvalidAuthenticationInfo", str(error))
+                refusal = storage_error(401, "InvalidAuthenticationInfo", str(error))
                 await refusal(scope, receive, send)
                 return
             headers = self._blobs.sign(scope["method"], target, headers)
@@ -55,7 +55,7 @@ class StorageApp:
             with await self._blobs.upstream.send(scope["method"], target, headers, body) as response:
                 if response.status == 403 and response.header(b"x-ms-error-code") == b"AuthorizationFailure":
                     # Azurite's word for whatever is wrong with a signature; Azure's is another.
-                    refusal = _error(403, "AuthenticationFailed", "Server failed to authenticate the request.")
+                    refusal = storage_error(403, "AuthenticationFailed", "Server failed to authenticate the request.")
                     await refusal(scope, receive, send)
                     return
                 kept = [(name, value) for name, value in response.headers if name not in HOP_BY_HOP]
@@ -67,7 +67,7 @@ class StorageApp:
         except UpstreamError as error:
             if has_begun:  # the response breaks off for the client, too
                 raise
-            await _error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
+            await storage_error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
 
 
 async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
@@ -81,7 +81,8 @@ async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-def _error(status: int, code: str, message: str) -> Response:
+def storage_error(status: int, code: str, message: str) -> Response:
+    """Return an error in the storage service's format."""
     body = (
         f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
     )

@@ -113,8 +113,11 @@ def is_out_of_space(error: BaseException) -> bool:
 
 
 def insufficient_storage() -> AzureError:
-    """Return what a change is answered while the disk is full (RFC 4918, 11.5): Azure's clients do not repeat a 507."""
-    return AzureError(507, "InsufficientStorage", NO_SPACE)
+    """Return what a change is answered while the disk is full (RFC 4918, 11.5).
+
+    azure-core repeats a 507 ten times, for minutes: it is asked to do so quickly, so that the user hears of it.
+    """
+    return AzureError(507, "InsufficientStorage", NO_SPACE, headers={"x-ms-retry-after-ms": "50"})
 
 
 def invalid_inference_request(message: str, status: int = 400) -> FrontendError:
