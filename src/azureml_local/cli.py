@@ -24,13 +24,15 @@ EPILOG = "The state folder is ~/.azureml-local, or AZUREML_LOCAL_HOME where that
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0, or 1 with a plain sentence on standard error."""
     options = _parser().parse_args(arguments)
+    home = Home()
     try:
-        home = Home()
         result: int = options.command(home, options)
         return result
     except (DaemonError, HomeError) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+    except OSError as error:
+        sys.stderr.write(f"{home.unusable(error)}\n")
+    return 1
 
 
 def _start(home: Home, options: argparse.Namespace) -> int:

@@ -6,12 +6,14 @@ One folder, one service. The folder is private to its user (0700), and so is eac
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import re
 import secrets
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,6 +49,15 @@ OWN = frozenset(
 )
 
 
+MAKE_ROOM = "Make room on that disk, then try again; nothing is lost"
+MAKE_WRITABLE = "Make the folder and what is in it writable for you, or set AZUREML_LOCAL_HOME to another"
+REMEDIES: Mapping[int, str] = {
+    errno.ENOSPC: MAKE_ROOM,
+    errno.EDQUOT: MAKE_ROOM,
+    errno.EROFS: MAKE_WRITABLE,
+    errno.EACCES: MAKE_WRITABLE,
+    errno.EPERM: MAKE_WRITABLE,
+}
 # A file that is being written, and the process that writes it; see write_private.
 DRAFT = re.compile(r"\..+\.(\d+)")
 
@@ -131,8 +142,14 @@ class Home:
             if not self.settings_file.exists():
                 write_private(self.settings_file, json.dumps(asdict(Settings.generate()), indent=2))
         except OSError as error:
-            raise HomeError(f"The state folder {self.root} cannot be used: {error.strerror}.") from error
+            raise HomeError(self.unusable(error)) from error
         return self.settings()
+
+    def unusable(self, error: OSError) -> str:
+        """Say what is wrong with the folder, and what to do."""
+        file = f" ({error.filename})" if error.filename else ""
+        remedy = REMEDIES.get(error.errno or 0, "Set AZUREML_LOCAL_HOME to another folder, or mend this one")
+        return f"The state folder {self.root} cannot be used: {error.strerror}{file}. {remedy}."
 
     def delete(self) -> None:
         """Delete the folder with all that the service has put there, and nothing else."""
@@ -189,8 +206,12 @@ def write_private(path: Path, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    draft.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

@@ -124,7 +124,7 @@ class Service:
             "entra": Entra(self.settings, self.tokens).app,
             "workspace_api": discovery.application(),
             "scoring": self.router,
-            "storage": StorageApp(self.blobs, self.tokens),
+            "storage": StorageApp(self.blobs, self.tokens, self.home.storage),
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
             "local": Starlette(routes=[Route("/", _greet), managed_identity.route(self.settings, self.tokens)]),
         }

@@ -6,24 +6,36 @@ token's claims but not at its signature; the request is then passed on under the
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.http.errors import NO_SPACE
 from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, TokenService
 
+FULL_BELOW = 2**20  # bytes
+
 
 class StorageApp:
-    """Answers for ``<account>.blob.core.windows.net``."""
+    """Answers for ``<account>.blob.core.windows.net``.
 
-    def __init__(self, blobs: BlobStorage, tokens: TokenService) -> None:
+    Args:
+        blobs: Azurite, and the account's signatures.
+        tokens: verifies tokens.
+        folder: where Azurite keeps the data.
+    """
+
+    def __init__(self, blobs: BlobStorage, tokens: TokenService, folder: Path) -> None:
         self._blobs = blobs
         self._tokens = tokens
+        self._folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, or refuse it as the storage service would."""
@@ -58,6 +70,9 @@ class StorageApp:
                     refusal = storage_error(403, "AuthenticationFailed", "Server failed to authenticate the request.")
                     await refusal(scope, receive, send)
                     return
+                if response.status == 500 and response.header(b"x-ms-error-code") is None:
+                    await self._unforeseen()(scope, receive, send)
+                    return
                 kept = [(name, value) for name, value in response.headers if name not in HOP_BY_HOP]
                 has_begun = True
                 await send({"type": "http.response.start", "status": response.status, "headers": kept})
@@ -68,6 +83,14 @@ class StorageApp:
             if has_begun:  # the response breaks off for the client, too
                 raise
             await storage_error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
+
+    def _unforeseen(self) -> Response:
+        """Return an answer for what Azurite did not foresee, a full disk first of all; its own has no code."""
+        if shutil.disk_usage(self._folder).free < FULL_BELOW:
+            return storage_error(507, "InsufficientStorage", NO_SPACE)
+        return storage_error(
+            500, "InternalError", "The server encountered an internal error. Please retry the request."
+        )
 
 
 async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
