@@ -102,8 +102,7 @@ def _reset(home: Home, options: argparse.Namespace) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             print("Nothing was deleted.")
             return 1
-    daemon.stop(home)
-    home.delete()
+    daemon.reset(home)
     print(f"{home.root} is deleted; azureml-local start makes a new one.")
     return 0
 
@@ -126,6 +125,13 @@ def _faults(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise ValueError(text)
+    return port
+
+
 def _duration(text: str) -> float:
     """Return the seconds of ``2s``, ``300ms`` or ``0.5``."""
     for unit, seconds in (("ms", 0.001), ("s", 1.0), ("", 1.0)):
@@ -146,7 +152,10 @@ def _serve(home: Home, options: argparse.Namespace) -> int:
 
 Command = Callable[[Home, argparse.Namespace], int]
 Flag = tuple[str, dict[str, Any]]
-PORT: Flag = ("--port", {"type": int, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"})
+PORT: Flag = (
+    "--port",
+    {"type": _port, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"},
+)
 JSON: Flag = ("--json", {"action": "store_true", "help": "print JSON"})
 YES: Flag = ("--yes", {"action": "store_true", "help": "do not ask"})
 INSTALL: Flag = ("--install", {"action": "store_true", "help": "install what is missing (Azurite, with npm)"})

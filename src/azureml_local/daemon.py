@@ -17,16 +17,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import IO
 
-from azureml_local import __version__, client_environment
+from azureml_local import __version__, client_environment, clock
 from azureml_local.home import Home, HomeError, write_private
 from azureml_local.locks import lock_within, try_lock
 
 STOP_WITHIN = 60.0  # seconds
+LARGEST_LOG = 8 * 2**20  # bytes
+FORMER_LOGS = 2
 LOCK_WITHIN = 1.0  # seconds; whoever looks whether a service runs holds its lock for a moment
 
 
@@ -48,7 +52,7 @@ def find(home: Home) -> Running | None:
     """Return the service that runs in ``home``, or None."""
     if not home.lock_file.exists():
         return None
-    with home.lock_file.open("r+") as lock:
+    with home.lock_file.open() as lock:
         # A shared lock: two that look at once do not take each other for a service.
         if try_lock(lock, fcntl.LOCK_SH):
             return None
@@ -69,8 +73,7 @@ def start(home: Home, port: int | None = None) -> Running:
         DaemonError: it did not start.
         HomeError: the state folder cannot be used.
     """
-    home.create()
-    with _one_at_a_time(home):
+    with _one_at_a_time(home, prepare=home.create):
         running = find(home)
         if running:
             if port and port != running.port:
@@ -79,12 +82,34 @@ def start(home: Home, port: int | None = None) -> Running:
         _spawn(home, port)
         running = find(home)
     if running is None:
-        raise DaemonError(f"The service ended right after it started; see {home.logs / 'service.log'}.")
+        raise DaemonError(f"The service ended right after it started; see {home.service_log}.")
     return running
 
 
 def stop(home: Home) -> bool:
     """End the service and wait for its end; return whether one ran. Raises DaemonError where it does not end."""
+    if not home.was_used():
+        return False
+    with _one_at_a_time(home):
+        return _stop(home)
+
+
+def reset(home: Home) -> None:
+    """End the service and delete its state folder.
+
+    Raises:
+        DaemonError: the service does not end.
+        HomeError: the folder holds something of another's.
+    """
+    if home.was_used():
+        with _one_at_a_time(home):
+            _stop(home)
+            home.delete()
+    else:
+        home.delete()
+
+
+def _stop(home: Home) -> bool:
     running = find(home)
     if running is None:
         return False
@@ -93,7 +118,7 @@ def stop(home: Home) -> bool:
     except ProcessLookupError:
         return True
     # Its lock is free as soon as it has ended, whereas its process may wait for whoever started it to take notice.
-    with home.lock_file.open("r+") as lock:
+    with home.lock_file.open() as lock:
         ended = lock_within(STOP_WITHIN, lock)
     if not ended:
         raise DaemonError(f"The service (process {running.pid}) did not end within {STOP_WITHIN:g} s.")
@@ -110,21 +135,41 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
     """
     if ready is not None:
         os.set_inheritable(ready, False)  # a child that kept it open would keep the waiting parent waiting
-    logging.basicConfig(
-        level=os.environ.get("AZUREML_LOCAL_LOG_LEVEL", "INFO"),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
     try:
         home.create()
+        _log_to(home.service_log if ready is not None else None)
         with home.lock_file.open("w") as lock:
-            if not lock_within(LOCK_WITHIN, lock):
-                raise DaemonError(f"Another service runs in {home.root}.")
+            _become_the_only_one(home, lock)
             home.forget_drafts()
             _run(home, port, ready)
     except (DaemonError, HomeError) as error:
         _tell(ready, str(error))
         return 1
+    except OSError as error:
+        logging.getLogger(__name__).exception("the service ends")
+        _tell(ready, home.unusable(error))
+        return 1
     return 0
+
+
+def _log_to(file: Path | None) -> None:
+    """Log to a file that is not let grow without end, or to standard error."""
+    handler = (
+        RotatingFileHandler(file, maxBytes=LARGEST_LOG, backupCount=FORMER_LOGS) if file else logging.StreamHandler()
+    )
+    logging.basicConfig(
+        level=os.environ.get("AZUREML_LOCAL_LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
+    )
+
+
+def _become_the_only_one(home: Home, lock: IO[str]) -> None:
+    """Take the folder's lock; a service that is just ending is waited for."""
+    deadline = time.monotonic() + STOP_WITHIN
+    while not lock_within(LOCK_WITHIN, lock):
+        if find(home) or time.monotonic() > deadline:
+            raise DaemonError(f"Another service runs in {home.root}.")
 
 
 def _run(home: Home, port: int | None, ready: int | None) -> None:
@@ -133,6 +178,12 @@ def _run(home: Home, port: int | None, ready: int | None) -> None:
     from azureml_local.arm.store import StoreError
     from azureml_local.engines.azurite import AzuriteError
     from azureml_local.service import Service
+
+    _require_database(home)
+    try:
+        clock.real_seconds(1)
+    except ValueError as error:
+        raise DaemonError(str(error)) from error
 
     async def live() -> None:
         last_port = _last_port(home)
@@ -152,6 +203,7 @@ def _run(home: Home, port: int | None, ready: int | None) -> None:
             gc.freeze()
             await ended.wait()
         finally:
+            home.running_file.unlink(missing_ok=True)  # from now on a start waits for the end
             await service.stop()
 
     try:
@@ -168,6 +220,8 @@ async def _start_on_some_port(service: object, asked: int | None, last: int | No
     try:
         await service.start(asked or last or 0)
     except OSError as error:
+        if error.errno == errno.EACCES and asked:
+            raise DaemonError(f"Port {asked} may not be taken by you. Leave out --port to take a free one.") from error
         if error.errno != errno.EADDRINUSE:
             raise
         if asked:
@@ -183,7 +237,7 @@ def _spawn(home: Home, port: int | None) -> None:
     if port:
         command += ["--port", str(port)]
     reading, writing = os.pipe()
-    with (home.logs / "service.log").open("ab") as log:
+    with home.service_log.open("ab") as log:
         subprocess.Popen(  # noqa: S603 - our own program
             [*command, "--ready", str(writing)],
             stdin=subprocess.DEVNULL,
@@ -198,7 +252,7 @@ def _spawn(home: Home, port: int | None) -> None:
     with os.fdopen(reading) as pipe:
         word = pipe.readline()
     if word != "\n":
-        reason = word.strip() or f"The service ended before it answered; see {home.logs / 'service.log'}."
+        reason = word.strip() or f"The service ended before it answered; see {home.service_log}."
         raise DaemonError(reason)
 
 
@@ -212,15 +266,37 @@ def _tell(ready: int | None, message: str) -> None:
 
 def _last_port(home: Home) -> int | None:
     try:
-        return int(home.port_file.read_text())
+        port = int(home.port_file.read_text())
     except (FileNotFoundError, ValueError):
         return None
+    return port if 0 < port < 65536 else None
+
+
+def _require_database(home: Home) -> None:
+    """Raise DaemonError where a service has run whose database is gone: a new, empty one would seem to be its."""
+    has_run = home.port_file.exists()
+    if has_run and not (home.database.exists() and home.database.stat().st_size):
+        raise DaemonError(
+            f"{home.database} is {'empty' if home.database.exists() else 'gone'}. Put a copy of it back, or begin anew "
+            "with azureml-local reset, which deletes everything."
+        )
 
 
 @contextmanager
-def _one_at_a_time(home: Home) -> Iterator[None]:
-    """Let one ``start`` of a folder follow the other."""
-    path: Path = home.root / "start.lock"
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _one_at_a_time(home: Home, prepare: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Let one ``start``, ``stop`` or ``reset`` of a folder follow the other."""
+    while True:
+        prepare()
+        with home.start_lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_still(home.start_lock, lock):
+                yield
+                return
+
+
+def _is_still(path: Path, file: IO[str]) -> bool:
+    """Say whether an open file is still the one at ``path``: a ``reset`` deletes it."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

@@ -60,6 +60,8 @@ REMEDIES: Mapping[int, str] = {
 }
 # A file that is being written, and the process that writes it; see write_private.
 DRAFT = re.compile(r"\..+\.(\d+)")
+# A draft, a copy of the database as an older version wrote it, or a former log.
+OWN_PATTERN = re.compile(rf"{DRAFT.pattern}|state\.db\.layout\d+")
 
 
 class HomeError(Exception):
@@ -113,11 +115,13 @@ class Home:
         self.running_file = self.root / "service.json"
         self.port_file = self.root / "port"
         self.admin_socket = self.root / "admin.sock"
+        self.start_lock = self.root / "start.lock"
         self.lock_file = self.root / "service.lock"
         self.tls = self.root / "tls"
         self.signing_key = self.root / "identity" / "signing-key.pem"
         self.storage = self.root / "storage"
         self.logs = self.root / "logs"
+        self.service_log = self.logs / "service.log"
         self.deployments = self.root / "deployments"
         self.environments = self.root / "environments"
         self.sockets = self.root / "run"
@@ -164,13 +168,24 @@ class Home:
 
     def _require_own_folder(self) -> None:
         """Raise HomeError for a folder that holds something of another's."""
+        if self.root.exists() and not self.root.is_dir():
+            raise HomeError(f"{self.root} is no folder. Set AZUREML_LOCAL_HOME to a folder.")
+        if self.root.exists() and self.root.stat().st_uid != os.geteuid():
+            raise HomeError(
+                f"{self.root} belongs to another user. Set AZUREML_LOCAL_HOME to a folder of your own, or run as that "
+                "user."
+            )
         names = [entry.name for entry in self.root.iterdir()] if self.root.is_dir() else []
-        foreign = [name for name in names if name not in OWN and not DRAFT.fullmatch(name)]
+        foreign = [name for name in names if name not in OWN and not OWN_PATTERN.fullmatch(name)]
         if foreign:
             raise HomeError(
                 f"{self.root} holds '{sorted(foreign)[0]}', which is not the service's. Set AZUREML_LOCAL_HOME to a "
                 "folder of its own."
             )
+
+    def was_used(self) -> bool:
+        """Say whether a service was ever started here."""
+        return self.start_lock.exists() or self.lock_file.exists()
 
     def forget_drafts(self) -> None:
         """Delete what a process that was killed had begun to write."""
@@ -192,13 +207,22 @@ class Home:
         except FileNotFoundError as error:
             raise HomeError(f"There is no service in {self.root} yet: azureml-local start makes one.") from error
         except (OSError, ValueError, AttributeError) as error:
-            raise HomeError(f"{self.settings_file} cannot be read ({error}): azureml-local reset.") from error
+            raise self._damaged(error) from error
         if found != SCHEMA:
             raise HomeError(
                 f"{self.root} was written by another version of the service (layout {found}, this one reads {SCHEMA}). "
                 "Use that version, or set AZUREML_LOCAL_HOME to a new folder."
             )
-        return Settings(**values)
+        try:
+            return Settings(**values)
+        except TypeError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> HomeError:
+        return HomeError(
+            f"{self.settings_file} cannot be read ({error}). Put a copy of it back, or begin anew with azureml-local "
+            "reset, which deletes everything."
+        )
 
 
 def write_private(path: Path, content: str | bytes) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,7 +29,7 @@ from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.serving import Serving
-from azureml_local.home import Home, Settings
+from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity
 from azureml_local.identity.entra import Entra
 from azureml_local.identity.tokens import TokenService
@@ -36,6 +37,7 @@ from azureml_local.identity.tokens import TokenService
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+Part = TypeVar("Part")
 
 
 class Service:
@@ -54,7 +56,7 @@ class Service:
         self._server: asyncio.Server | None = None
         self.store = Store(home.database)
         self.operations = Operations(self.store)
-        self.tokens = TokenService(home.signing_key, settings.tenant_id)
+        self.tokens = _whole(home.signing_key, lambda: TokenService(home.signing_key, settings.tenant_id))
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
         self.azurite = Azurite(
             home.storage,
@@ -73,7 +75,8 @@ class Service:
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults)
-        self.edge = Edge(applications, Authority(home.tls, hosts.domains()), upstream_proxy)
+        authority = _whole(home.tls, lambda: Authority(home.tls, hosts.domains()))
+        self.edge = Edge(applications, authority, upstream_proxy)
         self._admin: asyncio.Server | None = None
 
     async def start(self, port: int) -> None:
@@ -148,6 +151,17 @@ class Service:
     def _instance_environment(self) -> Mapping[str, str]:
         """Return the variables that let a deployment's code reach this service, without anybody's secret."""
         return client_environment.network(self.port, self.home, base={})
+
+
+def _whole(path: Path, read: Callable[[], Part]) -> Part:
+    """Return what is read from ``path``. Raises HomeError where that is damaged; it can be made anew."""
+    try:
+        return read()
+    except (ValueError, TypeError) as error:
+        raise HomeError(
+            f"{path} is damaged ({error}). Delete it, and start again: a new one is made. Programs that are running "
+            "then have to be started again, too."
+        ) from error
 
 
 async def _greet(_: Request) -> Response:

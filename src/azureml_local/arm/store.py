@@ -15,7 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+from azureml_local.http.errors import NO_SPACE, is_out_of_space
+
+# MIGRATIONS[n - 1] brings a file of layout n to layout n + 1; TABLES is the newest. Never change one that was released.
+MIGRATIONS: tuple[str, ...] = ()
 TABLES = """
 CREATE TABLE resources (
     key TEXT PRIMARY KEY,          -- the id in lower case
@@ -138,17 +141,44 @@ class Store:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
-                version = SCHEMA
+            (state,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise sqlite3.DatabaseError(state)
+            self._bring_up_to_date(path)
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"{path} cannot be read ({error}). azureml-local reset starts anew.") from error
-        if version != SCHEMA:
+            if is_out_of_space(error):
+                raise StoreError(f"{path} cannot be written: {NO_SPACE}") from error
             raise StoreError(
-                f"{path} was written by another version of the service (layout {version}, this one reads {SCHEMA}). "
+                f"{path} cannot be read ({error}). Put a copy of it back, or begin anew with azureml-local reset, "
+                "which deletes everything."
+            ) from error
+
+    def _bring_up_to_date(self, path: Path) -> None:
+        """Make the tables, or migrate those of an older version, of which a copy is kept beside."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        newest = len(MIGRATIONS) + 1
+        if version > newest:
+            raise StoreError(
+                f"{path} was written by a newer version of the service (layout {version}, this one reads {newest}). "
                 "Use that version, or set AZUREML_LOCAL_HOME to a new folder."
             )
+        if version == newest:
+            return
+        if version > 0:
+            self._copy(path.with_name(f"{path.name}.layout{version}"))
+        script = " ".join(MIGRATIONS[version - 1 :]) if version else TABLES
+        try:
+            self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {newest}; COMMIT;")
+        except sqlite3.DatabaseError:
+            self._roll_back()
+            raise
+
+    def _copy(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        copy = sqlite3.connect(path)
+        self._db.backup(copy)
+        copy.close()
 
     def close(self) -> None:
         """Close the database."""
@@ -274,7 +304,7 @@ class Store:
 
     def unfinished_operations(self) -> list[StoredOperation]:
         """Return the operations that have not ended, oldest first."""
-        rows = self._db.execute("SELECT * FROM operations WHERE status = 'InProgress' ORDER BY started_at")
+        rows = self._db.execute("SELECT * FROM operations WHERE status = 'InProgress' ORDER BY rowid")
         return [_operation(row) for row in rows]
 
 

@@ -54,7 +54,10 @@ class Authority:
         certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
         permitted = certificate.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
         covers = {name.value for name in permitted} == set(self.domains)
-        return covers and certificate.not_valid_after_utc - _now() > RENEW_BEFORE
+        fits = certificate.public_key() == _load_key(self._key_file).public_key()
+        # The clock may have been wrong when it was made.
+        is_valid = certificate.not_valid_before_utc < _now() < certificate.not_valid_after_utc - RENEW_BEFORE
+        return covers and fits and is_valid
 
     def _create(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())

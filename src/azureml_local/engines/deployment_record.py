@@ -26,6 +26,7 @@ MESSAGES = {
     "Started": "Started container inference-server",
     "ContainerReady": "Container is ready",
 }
+STAMP = "%Y%m%dT%H%M%S%f"
 LOGS = {"inferenceserver": "inference-server.log", "storageinitializer": "storage-initializer.log"}
 
 
@@ -46,7 +47,12 @@ class DeploymentRecord:
     @classmethod
     def new(cls, deployment: Path) -> DeploymentRecord:
         """Begin another attempt below a deployment's folder."""
-        record = cls(deployment / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}")
+        began = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        latest = cls.latest(deployment)
+        if latest:  # the clock may have been set back since, and names are in order of time
+            former = datetime.datetime.strptime(latest.folder.name.partition("-")[0], STAMP)
+            began = max(began, former + datetime.timedelta(microseconds=1))
+        record = cls(deployment / f"{began.strftime(STAMP)}-{secrets.token_hex(2)}")
         for folder in (record.models, record.app):
             folder.mkdir(parents=True)
         for name in LOGS.values():
