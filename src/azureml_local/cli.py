@@ -125,15 +125,16 @@ def _faults(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
+def port(text: str) -> int:
+    """Return a TCP port. Raises ValueError for anything else; argparse then names the value, and this function."""
+    number = int(text)
+    if not 0 < number < 65536:
         raise ValueError(text)
-    return port
+    return number
 
 
-def _duration(text: str) -> float:
-    """Return the seconds of ``2s``, ``300ms`` or ``0.5``."""
+def duration(text: str) -> float:
+    """Return the seconds of ``2s``, ``300ms`` or ``0.5``. Raises ValueError for anything else."""
     for unit, seconds in (("ms", 0.001), ("s", 1.0), ("", 1.0)):
         if text.endswith(unit):
             return float(text.removesuffix(unit)) * seconds
@@ -154,7 +155,7 @@ Command = Callable[[Home, argparse.Namespace], int]
 Flag = tuple[str, dict[str, Any]]
 PORT: Flag = (
     "--port",
-    {"type": _port, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"},
+    {"type": port, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"},
 )
 JSON: Flag = ("--json", {"action": "store_true", "help": "print JSON"})
 YES: Flag = ("--yes", {"action": "store_true", "help": "do not ask"})
@@ -165,7 +166,7 @@ FAULT: Mapping[str, dict[str, Any]] = {
     "path": {"help": "pattern of the path, e.g. '*/onlineEndpoints/*' (default: any)"},
     "method": {"help": "the HTTP method (default: any)"},
     "status": {"type": int, "help": "answer this status, as Azure would"},
-    "latency": {"type": _duration, "help": "wait first, e.g. 2s or 300ms"},
+    "latency": {"type": duration, "help": "wait first, e.g. 2s or 300ms"},
     "reset": {"nargs": "?", "const": "before", "choices": ("before", "during"), "help": "break the connection"},
     "rate": {"type": float, "help": "how many of the requests, 0 to 1 (default: 1, every one)"},
     "count": {"type": int, "help": "how many at most (default: no end)"},

@@ -137,7 +137,11 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
         os.set_inheritable(ready, False)  # a child that kept it open would keep the waiting parent waiting
     try:
         home.create()
-        _log_to(home.service_log if ready is not None else None)
+        logging.basicConfig(
+            level=os.environ.get("AZUREML_LOCAL_LOG_LEVEL", "INFO"),
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+            handlers=[_log_handler(home.service_log if ready is not None else None)],
+        )
         with home.lock_file.open("w") as lock:
             _become_the_only_one(home, lock)
             home.forget_drafts()
@@ -152,16 +156,11 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
     return 0
 
 
-def _log_to(file: Path | None) -> None:
-    """Log to a file that is not let grow without end, or to standard error."""
-    handler = (
-        RotatingFileHandler(file, maxBytes=LARGEST_LOG, backupCount=FORMER_LOGS) if file else logging.StreamHandler()
-    )
-    logging.basicConfig(
-        level=os.environ.get("AZUREML_LOCAL_LOG_LEVEL", "INFO"),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[handler],
-    )
+def _log_handler(file: Path | None) -> logging.Handler:
+    """Return a handler for a file that is not let grow without end, or for standard error."""
+    if file is None:
+        return logging.StreamHandler()
+    return RotatingFileHandler(file, maxBytes=LARGEST_LOG, backupCount=FORMER_LOGS)
 
 
 def _become_the_only_one(home: Home, lock: IO[str]) -> None:

@@ -54,9 +54,10 @@ class Service:
         self.settings = settings
         self.port = 0
         self._server: asyncio.Server | None = None
+        self.tokens = _whole(home.signing_key, lambda: TokenService(home.signing_key, settings.tenant_id))
+        authority = _whole(home.tls, lambda: Authority(home.tls, hosts.domains()))
         self.store = Store(home.database)
         self.operations = Operations(self.store)
-        self.tokens = _whole(home.signing_key, lambda: TokenService(home.signing_key, settings.tenant_id))
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
         self.azurite = Azurite(
             home.storage,
@@ -75,7 +76,6 @@ class Service:
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults)
-        authority = _whole(home.tls, lambda: Authority(home.tls, hosts.domains()))
         self.edge = Edge(applications, authority, upstream_proxy)
         self._admin: asyncio.Server | None = None
 

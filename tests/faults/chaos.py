@@ -274,4 +274,4 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
     return found
 
 
-TARGETS = ("service", "storage", "storage's guard", "instance", "instance's worker", "instance's guard")
+TARGETS = ("service", "storage", "instance", "storage's guard", "instance's worker", "instance's guard")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
+MS_REMOUNT, MS_RDONLY = 0x20, 0x1
 
 
 def _checked(result: int) -> None:
@@ -55,3 +56,9 @@ def fill(file: Path, leave: int = 0) -> None:
                 opened.write(block)
         except OSError:
             assert leave == 0, "the disk was full too early"
+
+
+def remount_read_only(folder: Path) -> None:
+    """Make the disk at ``folder`` read-only; for a scenario of :func:`on_a_small_disk`."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    _checked(libc.mount(b"none", os.fsencode(folder), None, MS_REMOUNT | MS_RDONLY, None))

@@ -21,7 +21,7 @@ from clients import Clients, wait_for
 
 from running_service import RunningService, command_line, family, start_service, survivors, users_of
 
-ROUNDS = int(os.environ.get("AZUREML_LOCAL_CHAOS_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("AZUREML_LOCAL_CHAOS_ROUNDS", "3"))
 SEED = os.environ.get("AZUREML_LOCAL_CHAOS_SEED", "1")
 LATEST_KILL = 1.5  # seconds after the workload has begun
 WORK_AFTER = 0.5  # seconds that the workload goes on after the kill

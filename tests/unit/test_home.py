@@ -6,6 +6,7 @@ flock(2): shared locks do not exclude one another.
 import errno
 import fcntl
 import json
+import logging
 import os
 import subprocess
 from pathlib import Path
@@ -164,3 +165,17 @@ def test_last_port_is_one_or_none(content: str, port: int | None, root: Path) ->
     home.create()
     home.port_file.write_text(content)
     assert daemon._last_port(home) == port
+
+
+def test_log_of_a_service_does_not_grow_without_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "LARGEST_LOG", 1000)
+    home = Home(root)
+    home.create()
+    logger = logging.Logger("a test's own")
+    logger.addHandler(daemon._log_handler(home.service_log))
+    for number in range(500):
+        logger.warning("line %d", number)
+    sizes = {log.name: log.stat().st_size for log in home.logs.iterdir()}
+    assert set(sizes) == {"service.log", "service.log.1", "service.log.2"}
+    assert max(sizes.values()) <= 1000
+    assert "line 499" in home.service_log.read_text()
