@@ -7,13 +7,16 @@ and a crash leaves nothing that claims to be running.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import gc
 import json
 import logging
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -23,6 +26,8 @@ from dataclasses import asdict, dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from azureml_local import __version__, client_environment, clock
 from azureml_local.home import Home, HomeError, write_private
@@ -57,9 +62,10 @@ def find(home: Home) -> Running | None:
         if try_lock(lock, fcntl.LOCK_SH):
             return None
     try:
-        return Running(**json.loads(home.running_file.read_text()))
+        running = Running(**json.loads(home.running_file.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
-        return None  # it is starting
+        return None  # it is starting, or ending
+    return running if psutil.pid_exists(running.pid) else None  # one that was killed, and another is starting
 
 
 def start(home: Home, port: int | None = None) -> Running:
@@ -110,19 +116,24 @@ def reset(home: Home) -> None:
 
 
 def _stop(home: Home) -> bool:
-    running = find(home)
-    if running is None:
+    """End the service, also one that is just starting or ending, and wait for its end; return whether one ran."""
+    if not home.lock_file.exists():
         return False
-    try:
-        os.kill(running.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return True
+    told: Running | None = None
+    deadline = time.monotonic() + STOP_WITHIN
     # Its lock is free as soon as it has ended, whereas its process may wait for whoever started it to take notice.
     with home.lock_file.open() as lock:
-        ended = lock_within(STOP_WITHIN, lock)
-    if not ended:
-        raise DaemonError(f"The service (process {running.pid}) did not end within {STOP_WITHIN:g} s.")
-    return True
+        while True:
+            running = find(home)
+            if running and told is None:
+                told = running
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(running.pid, signal.SIGTERM)
+            if lock_within(LOCK_WITHIN, lock, fcntl.LOCK_SH):  # shared, as in find()
+                return told is not None
+            if time.monotonic() > deadline:
+                who = f"The service (process {told.pid})" if told else "A service that was starting or ending"
+                raise DaemonError(f"{who} did not end within {STOP_WITHIN:g} s.")
 
 
 def serve(home: Home, port: int | None, ready: int | None) -> int:
@@ -133,8 +144,7 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
         port: the port to take, or None.
         ready: a file descriptor that gets an empty message once the service answers, or else what went wrong.
     """
-    if ready is not None:
-        os.set_inheritable(ready, False)  # a child that kept it open would keep the waiting parent waiting
+    starter = _Starter(ready)
     try:
         home.create()
         logging.basicConfig(
@@ -145,15 +155,36 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
         with home.lock_file.open("w") as lock:
             _become_the_only_one(home, lock)
             home.forget_drafts()
-            _run(home, port, ready)
+            home.running_file.unlink(missing_ok=True)  # it tells of a service that has ended
+            _run(home, port, starter)
     except (DaemonError, HomeError) as error:
-        _tell(ready, str(error))
+        starter.tell(str(error))
         return 1
     except OSError as error:
         logging.getLogger(__name__).exception("the service ends")
-        _tell(ready, home.unusable(error))
+        starter.tell(home.unusable(error))
         return 1
     return 0
+
+
+class _Starter:
+    """Whoever started the service, and is told once how that went: an empty message, or what went wrong."""
+
+    def __init__(self, ready: int | None) -> None:
+        self._ready = ready
+        self._is_told = False
+        if ready is not None:
+            os.set_inheritable(ready, False)  # a child that kept it open would keep the waiting parent waiting
+
+    def tell(self, message: str) -> None:
+        if self._is_told:
+            return
+        self._is_told = True
+        if self._ready is None:
+            sys.stderr.write(message + "\n" if message else "")
+            return
+        with os.fdopen(self._ready, "w") as pipe:
+            pipe.write(message + "\n")
 
 
 def _log_handler(file: Path | None) -> logging.Handler:
@@ -171,11 +202,13 @@ def _become_the_only_one(home: Home, lock: IO[str]) -> None:
             raise DaemonError(f"Another service runs in {home.root}.")
 
 
-def _run(home: Home, port: int | None, ready: int | None) -> None:
+def _run(home: Home, port: int | None, starter: _Starter) -> None:
     import uvloop  # here and below: what only the service itself needs, and other commands need not load
 
     from azureml_local.arm.store import StoreError
-    from azureml_local.engines.azurite import AzuriteError
+    from azureml_local.engines.azurite import NEEDED_DISK, AzuriteError
+    from azureml_local.engines.blobs import BlobError
+    from azureml_local.http.errors import NO_SPACE, is_out_of_space
     from azureml_local.service import Service
 
     _require_database(home)
@@ -186,7 +219,6 @@ def _run(home: Home, port: int | None, ready: int | None) -> None:
 
     async def live() -> None:
         last_port = _last_port(home)
-        home.running_file.unlink(missing_ok=True)  # it tells of a service that has ended
         service = Service(home, home.settings(), client_environment.users_own_proxy(os.environ))
         ended = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -196,20 +228,26 @@ def _run(home: Home, port: int | None, ready: int | None) -> None:
             running = Running(os.getpid(), service.port, time.time(), __version__)
             write_private(home.port_file, str(service.port))
             write_private(home.running_file, json.dumps(asdict(running)))
-            _tell(ready, "")
+            starter.tell("")
             # What lives now lives as long as the service: the collector need not look at it again.
             gc.collect()
             gc.freeze()
             await ended.wait()
         finally:
-            home.running_file.unlink(missing_ok=True)  # from now on a start waits for the end
-            await service.stop()
+            try:
+                home.running_file.unlink(missing_ok=True)  # from now on a start waits for the end
+            finally:
+                await service.stop()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(live())
     except (AzuriteError, StoreError) as error:
         raise DaemonError(str(error)) from error
+    except (sqlite3.OperationalError, BlobError) as error:
+        if is_out_of_space(error) or shutil.disk_usage(home.root).free < NEEDED_DISK:
+            raise DaemonError(NO_SPACE) from error
+        raise
 
 
 async def _start_on_some_port(service: object, asked: int | None, last: int | None) -> None:
@@ -253,14 +291,6 @@ def _spawn(home: Home, port: int | None) -> None:
     if word != "\n":
         reason = word.strip() or f"The service ended before it answered; see {home.service_log}."
         raise DaemonError(reason)
-
-
-def _tell(ready: int | None, message: str) -> None:
-    if ready is None:
-        sys.stderr.write(message + "\n" if message else "")
-        return
-    with os.fdopen(ready, "w") as pipe:
-        pipe.write(message + "\n")
 
 
 def _last_port(home: Home) -> int | None:

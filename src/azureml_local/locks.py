@@ -16,9 +16,9 @@ def try_lock(file: IO[str], kind: int) -> bool:
     return True
 
 
-def lock_within(seconds: float, file: IO[str]) -> bool:
-    """Wait for an exclusive lock, but not for ever: a wait that is given up ends with this process."""
-    waiting = threading.Thread(target=fcntl.flock, args=(file, fcntl.LOCK_EX), daemon=True)
+def lock_within(seconds: float, file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
+    """Wait for a lock, but not for ever: a wait that is given up ends with this process."""
+    waiting = threading.Thread(target=fcntl.flock, args=(file, kind), daemon=True)
     waiting.start()
     waiting.join(seconds)
     return not waiting.is_alive()

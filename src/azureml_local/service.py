@@ -106,12 +106,12 @@ class Service:
         for server in (self._server, self._admin):
             if server:
                 server.close()
-        self.home.admin_socket.unlink(missing_ok=True)
         await self.edge.close()
         await self.operations.close()
         await self.serving.close()
         await self.azurite.stop()
         self.store.close()
+        self.home.admin_socket.unlink(missing_ok=True)
 
     async def _listen_for_commands(self) -> asyncio.Server:
         path = self.home.admin_socket

@@ -59,6 +59,19 @@ def test_two_that_look_at_once_find_no_service(root: Path) -> None:
         assert daemon.stop(home) is False
 
 
+def test_service_that_was_killed_is_not_found_while_another_starts(root: Path) -> None:
+    """The new one holds the lock before it has replaced what the old one wrote."""
+    home = Home(root)
+    _ran_once(home)
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    for pid, is_found in ((os.getpid(), True), (ended.pid, False)):
+        home.running_file.write_text(json.dumps({"pid": pid, "port": 1, "started": 0.0, "version": "0"}))
+        with home.lock_file.open("r+") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            assert (daemon.find(home) is not None) is is_found
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1, "from": "another version"}'])
 def test_running_file_that_says_nothing_is_no_service(content: str, root: Path) -> None:
     home = Home(root)
