@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from azureml_local import __version__, client_environment, daemon
+from azureml_local import __version__, client_environment, daemon, faults
 from azureml_local.daemon import DaemonError
 from azureml_local.home import Home, HomeError
 
@@ -24,13 +24,15 @@ EPILOG = "The state folder is ~/.azureml-local, or AZUREML_LOCAL_HOME where that
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0, or 1 with a plain sentence on standard error."""
     options = _parser().parse_args(arguments)
+    home = Home()
     try:
-        home = Home()
         result: int = options.command(home, options)
         return result
     except (DaemonError, HomeError) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+    except OSError as error:
+        sys.stderr.write(f"{home.unusable(error)}\n")
+    return 1
 
 
 def _start(home: Home, options: argparse.Namespace) -> int:
@@ -100,10 +102,43 @@ def _reset(home: Home, options: argparse.Namespace) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             print("Nothing was deleted.")
             return 1
-    daemon.stop(home)
-    home.delete()
+    daemon.reset(home)
     print(f"{home.root} is deleted; azureml-local start makes a new one.")
     return 0
+
+
+def _faults(home: Home, options: argparse.Namespace) -> int:
+    if options.action == "clear":
+        faults.clear(home, options.id)
+        return 0
+    if options.action == "add":
+        print(
+            faults.add(home, **{name: getattr(options, name) for name in FAULT if getattr(options, name) is not None})
+        )
+        return 0
+    found = faults.listed(home)
+    if options.json:
+        print(json.dumps(found))
+    for fault in found if not options.json else ():
+        settings = " ".join(f"{name}={fault[name]}" for name in FAULT if fault[name] is not None)
+        print(f"{fault['id']:4} injected {fault['injected']} times: {settings}")
+    return 0
+
+
+def port(text: str) -> int:
+    """Return a TCP port. Raises ValueError for anything else; argparse then names the value, and this function."""
+    number = int(text)
+    if not 0 < number < 65536:
+        raise ValueError(text)
+    return number
+
+
+def duration(text: str) -> float:
+    """Return the seconds of ``2s``, ``300ms`` or ``0.5``. Raises ValueError for anything else."""
+    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("", 1.0)):
+        if text.endswith(unit):
+            return float(text.removesuffix(unit)) * seconds
+    raise ValueError(text)
 
 
 def _doctor(home: Home, options: argparse.Namespace) -> int:
@@ -118,10 +153,28 @@ def _serve(home: Home, options: argparse.Namespace) -> int:
 
 Command = Callable[[Home, argparse.Namespace], int]
 Flag = tuple[str, dict[str, Any]]
-PORT: Flag = ("--port", {"type": int, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"})
+PORT: Flag = (
+    "--port",
+    {"type": port, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"},
+)
 JSON: Flag = ("--json", {"action": "store_true", "help": "print JSON"})
 YES: Flag = ("--yes", {"action": "store_true", "help": "do not ask"})
 INSTALL: Flag = ("--install", {"action": "store_true", "help": "install what is missing (Azurite, with npm)"})
+ACTION: Flag = ("action", {"choices": ("add", "list", "clear"), "help": "what to do"})
+FAULT: Mapping[str, dict[str, Any]] = {
+    "host": {"help": "pattern of the host, e.g. '*.inference.ml.azure.com' (default: any)"},
+    "path": {"help": "pattern of the path, e.g. '*/onlineEndpoints/*' (default: any)"},
+    "method": {"help": "the HTTP method (default: any)"},
+    "status": {"type": int, "help": "answer this status, as Azure would"},
+    "latency": {"type": duration, "help": "wait first, e.g. 2s or 300ms"},
+    "reset": {"nargs": "?", "const": "before", "choices": ("before", "during"), "help": "break the connection"},
+    "rate": {"type": float, "help": "how many of the requests, 0 to 1 (default: 1, every one)"},
+    "count": {"type": int, "help": "how many at most (default: no end)"},
+    "seed": {"type": int, "help": "of the choice: the same requests are hit for the same seed (default: 0)"},
+    "retry_after": {"type": int, "help": "seconds in Retry-After (default: 1 with 429 and 503)"},
+}
+FAULT_FLAGS: tuple[Flag, ...] = tuple((f"--{name.replace('_', '-')}", settings) for name, settings in FAULT.items())
+ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     "start": (_start, "start the service, and return when it answers", (PORT,)),
@@ -131,6 +184,7 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     "env": (_env, 'print the variables for clients: eval "$(azureml-local env)"', (JSON,)),
     "config": (_config, "print config.json of the default workspace", ()),
     "doctor": (_doctor, "check this machine, and say what to do where something is missing", (INSTALL,)),
+    "faults": (_faults, "make requests fail on purpose: faults add|list|clear", (ACTION, *FAULT_FLAGS, ID, JSON)),
     "serve": (_serve, "run the service in the foreground", (PORT, READY)),
 }
 

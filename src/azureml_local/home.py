@@ -6,13 +6,18 @@ One folder, one service. The folder is private to its user (0700), and so is eac
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
+import re
 import secrets
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import psutil
 
 SCHEMA = 1
 DEFAULT_HOME = "~/.azureml-local"
@@ -28,6 +33,7 @@ OWN = frozenset(
         "service.json",
         "service.lock",
         "start.lock",
+        "admin.sock",
         "port",
         "state.db",
         "state.db-wal",
@@ -41,6 +47,21 @@ OWN = frozenset(
         "run",
     )
 )
+
+
+MAKE_ROOM = "Make room on that disk, then try again; nothing is lost"
+MAKE_WRITABLE = "Make the folder and what is in it writable for you, or set AZUREML_LOCAL_HOME to another"
+REMEDIES: Mapping[int, str] = {
+    errno.ENOSPC: MAKE_ROOM,
+    errno.EDQUOT: MAKE_ROOM,
+    errno.EROFS: MAKE_WRITABLE,
+    errno.EACCES: MAKE_WRITABLE,
+    errno.EPERM: MAKE_WRITABLE,
+}
+# A file that is being written, and the process that writes it; see write_private.
+DRAFT = re.compile(r"\..+\.(\d+)")
+# A draft, a copy of the database as an older version wrote it, or a former log.
+OWN_PATTERN = re.compile(rf"{DRAFT.pattern}|state\.db\.layout\d+")
 
 
 class HomeError(Exception):
@@ -93,11 +114,14 @@ class Home:
         self.settings_file = self.root / "settings.json"
         self.running_file = self.root / "service.json"
         self.port_file = self.root / "port"
+        self.admin_socket = self.root / "admin.sock"
+        self.start_lock = self.root / "start.lock"
         self.lock_file = self.root / "service.lock"
         self.tls = self.root / "tls"
         self.signing_key = self.root / "identity" / "signing-key.pem"
         self.storage = self.root / "storage"
         self.logs = self.root / "logs"
+        self.service_log = self.logs / "service.log"
         self.deployments = self.root / "deployments"
         self.environments = self.root / "environments"
         self.sockets = self.root / "run"
@@ -122,8 +146,14 @@ class Home:
             if not self.settings_file.exists():
                 write_private(self.settings_file, json.dumps(asdict(Settings.generate()), indent=2))
         except OSError as error:
-            raise HomeError(f"The state folder {self.root} cannot be used: {error.strerror}.") from error
+            raise HomeError(self.unusable(error)) from error
         return self.settings()
+
+    def unusable(self, error: OSError) -> str:
+        """Say what is wrong with the folder, and what to do."""
+        file = f" ({error.filename})" if error.filename else ""
+        remedy = REMEDIES.get(error.errno or 0, "Set AZUREML_LOCAL_HOME to another folder, or mend this one")
+        return f"The state folder {self.root} cannot be used: {error.strerror}{file}. {remedy}."
 
     def delete(self) -> None:
         """Delete the folder with all that the service has put there, and nothing else."""
@@ -138,12 +168,32 @@ class Home:
 
     def _require_own_folder(self) -> None:
         """Raise HomeError for a folder that holds something of another's."""
-        foreign = [entry.name for entry in self.root.iterdir() if entry.name not in OWN] if self.root.is_dir() else []
+        if self.root.exists() and not self.root.is_dir():
+            raise HomeError(f"{self.root} is no folder. Set AZUREML_LOCAL_HOME to a folder.")
+        if self.root.exists() and self.root.stat().st_uid != os.geteuid():
+            raise HomeError(
+                f"{self.root} belongs to another user. Set AZUREML_LOCAL_HOME to a folder of your own, or run as that "
+                "user."
+            )
+        names = [entry.name for entry in self.root.iterdir()] if self.root.is_dir() else []
+        foreign = [name for name in names if name not in OWN and not OWN_PATTERN.fullmatch(name)]
         if foreign:
             raise HomeError(
                 f"{self.root} holds '{sorted(foreign)[0]}', which is not the service's. Set AZUREML_LOCAL_HOME to a "
                 "folder of its own."
             )
+
+    def was_used(self) -> bool:
+        """Say whether a service was ever started here."""
+        return self.start_lock.exists() or self.lock_file.exists()
+
+    def forget_drafts(self) -> None:
+        """Delete what a process that was killed had begun to write."""
+        for folder in (self.root, self.tls, self.signing_key.parent):
+            for entry in folder.iterdir():
+                found = DRAFT.fullmatch(entry.name)
+                if found and not psutil.pid_exists(int(found[1])):
+                    entry.unlink(missing_ok=True)
 
     def settings(self) -> Settings:
         """Return the folder's settings.
@@ -157,13 +207,22 @@ class Home:
         except FileNotFoundError as error:
             raise HomeError(f"There is no service in {self.root} yet: azureml-local start makes one.") from error
         except (OSError, ValueError, AttributeError) as error:
-            raise HomeError(f"{self.settings_file} cannot be read ({error}): azureml-local reset.") from error
+            raise self._damaged(error) from error
         if found != SCHEMA:
             raise HomeError(
                 f"{self.root} was written by another version of the service (layout {found}, this one reads {SCHEMA}). "
                 "Use that version, or set AZUREML_LOCAL_HOME to a new folder."
             )
-        return Settings(**values)
+        try:
+            return Settings(**values)
+        except TypeError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> HomeError:
+        return HomeError(
+            f"{self.settings_file} cannot be read ({error}). Put a copy of it back, or begin anew with azureml-local "
+            "reset, which deletes everything."
+        )
 
 
 def write_private(path: Path, content: str | bytes) -> None:
@@ -171,8 +230,12 @@ def write_private(path: Path, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    draft.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

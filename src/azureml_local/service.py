@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from azureml_local import client_environment
+from azureml_local import admin_routes, client_environment
 from azureml_local.arm import ids, online_deployments, online_endpoints, workspaces
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
@@ -22,12 +23,13 @@ from azureml_local.dataplane import discovery
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.edge import hosts
+from azureml_local.edge.faults import FaultInjector
 from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.serving import Serving
-from azureml_local.home import Home, Settings
+from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity
 from azureml_local.identity.entra import Entra
 from azureml_local.identity.tokens import TokenService
@@ -35,6 +37,7 @@ from azureml_local.identity.tokens import TokenService
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+Part = TypeVar("Part")
 
 
 class Service:
@@ -51,9 +54,10 @@ class Service:
         self.settings = settings
         self.port = 0
         self._server: asyncio.Server | None = None
+        self.tokens = _whole(home.signing_key, lambda: TokenService(home.signing_key, settings.tenant_id))
+        authority = _whole(home.tls, lambda: Authority(home.tls, hosts.domains()))
         self.store = Store(home.database)
         self.operations = Operations(self.store)
-        self.tokens = TokenService(home.signing_key, settings.tenant_id)
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
         self.azurite = Azurite(
             home.storage,
@@ -69,7 +73,11 @@ class Service:
         )
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
-        self.edge = Edge(self._applications(), Authority(home.tls, hosts.domains()), upstream_proxy)
+        self.faults = FaultInjector()
+        applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
+        applications["admin"] = admin_routes.application(self.faults)
+        self.edge = Edge(applications, authority, upstream_proxy)
+        self._admin: asyncio.Server | None = None
 
     async def start(self, port: int) -> None:
         """Bring everything up and listen on loopback.
@@ -85,21 +93,32 @@ class Service:
         await self.azurite.start()
         await self._ensure_default_workspace()
         self.router.load()
-        self.operations.resume()
         deployments = self.store.all_of(online_deployments.TYPE)
-        # Instances take seconds to start; the control plane answers meanwhile.
-        self.edge.spawn(self.serving.restore([deployment.id for deployment in deployments]))
+        # Instances take seconds to start; the control plane answers meanwhile. What served before goes on serving
+        # while an operation that was cut off is carried out again.
+        await self.serving.restore([deployment.id for deployment in deployments])
+        self.operations.resume()
+        self._admin = await self._listen_for_commands()
         await self._server.start_serving()
 
     async def stop(self) -> None:
         """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""
-        if self._server:
-            self._server.close()
+        for server in (self._server, self._admin):
+            if server:
+                server.close()
         await self.edge.close()
         await self.operations.close()
         await self.serving.close()
         await self.azurite.stop()
         self.store.close()
+        self.home.admin_socket.unlink(missing_ok=True)
+
+    async def _listen_for_commands(self) -> asyncio.Server:
+        path = self.home.admin_socket
+        path.unlink(missing_ok=True)
+        server = await asyncio.get_running_loop().create_unix_server(lambda: self.edge.http_protocol("admin"), path)
+        path.chmod(0o600)
+        return server
 
     def _applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""
@@ -108,7 +127,7 @@ class Service:
             "entra": Entra(self.settings, self.tokens).app,
             "workspace_api": discovery.application(),
             "scoring": self.router,
-            "storage": StorageApp(self.blobs, self.tokens),
+            "storage": StorageApp(self.blobs, self.tokens, self.home.storage),
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
             "local": Starlette(routes=[Route("/", _greet), managed_identity.route(self.settings, self.tokens)]),
         }
@@ -132,6 +151,17 @@ class Service:
     def _instance_environment(self) -> Mapping[str, str]:
         """Return the variables that let a deployment's code reach this service, without anybody's secret."""
         return client_environment.network(self.port, self.home, base={})
+
+
+def _whole(path: Path, read: Callable[[], Part]) -> Part:
+    """Return what is read from ``path``. Raises HomeError where that is damaged; it can be made anew."""
+    try:
+        return read()
+    except (ValueError, TypeError) as error:
+        raise HomeError(
+            f"{path} is damaged ({error}). Delete it, and start again: a new one is made. Programs that are running "
+            "then have to be started again, too."
+        ) from error
 
 
 async def _greet(_: Request) -> Response:

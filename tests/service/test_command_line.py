@@ -59,6 +59,23 @@ def test_port_that_is_in_use_gives_a_plain_sentence(root: Path, service: Running
     assert users_of(root) == []
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
+def test_port_that_is_none_is_refused(port: str) -> None:
+    refused = command_line("/tmp/azl-none", "start", "--port", port)
+    assert refused.returncode == 2
+    assert f"invalid port value: '{port}'" in refused.stderr
+    assert not Path("/tmp/azl-none").exists()
+
+
+def test_clock_factor_that_is_none_is_refused(root: Path) -> None:
+    environment = {**clean_environment(), "AZUREML_LOCAL_CLOCK_FACTOR": "fast"}
+    refused = command_line(root, "start", environment=environment)
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "AZUREML_LOCAL_CLOCK_FACTOR is 'fast'; it must be a number above 0.\n",
+    )
+
+
 def test_status_tells_the_same_in_words_and_in_json(service: RunningService) -> None:
     report = command_line(service.home.root, "status", "--json")
     assert report.returncode == 0

@@ -92,3 +92,33 @@ def test_authority_is_kept_until_its_domains_change_or_its_end_is_near(
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3650 - 20)
     monkeypatch.setattr(tls, "_now", lambda: later)
     assert Authority(tmp_path, ("a.example", "b.example")).certificate_file.read_bytes() != second
+
+
+def test_authority_of_a_clock_that_was_wrong_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made when the clock was ahead, it would not be valid for as long."""
+    ahead = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=400)
+    with monkeypatch.context() as patch:
+        patch.setattr(tls, "_now", lambda: ahead)
+        Authority(tmp_path, hosts.domains())
+    mended = Authority(tmp_path, hosts.domains())
+    handshake(mended.context_for("management.azure.com"), mended.certificate_file, "management.azure.com")
+
+
+def test_clock_that_is_set_by_hours_leaves_certificates_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for hours in (-20, 20):
+        made = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+        with monkeypatch.context() as patch:
+            patch.setattr(tls, "_now", lambda made=made: made)
+            (tmp_path / str(hours)).mkdir()
+            authority = Authority(tmp_path / str(hours), hosts.domains())
+            context = authority.context_for("management.azure.com")
+        handshake(context, authority.certificate_file, "management.azure.com")
+
+
+def test_authority_whose_key_is_anothers_is_replaced(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        Authority(tmp_path / name, hosts.domains())
+    (tmp_path / "two" / "ca.key").replace(tmp_path / "one" / "ca.key")
+    mended = Authority(tmp_path / "one", hosts.domains())
+    handshake(mended.context_for("management.azure.com"), mended.certificate_file, "management.azure.com")

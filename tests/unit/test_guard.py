@@ -1,6 +1,7 @@
 """azureml_local.engines.guard, run as the service runs it. Nothing that it started outlives it (design.md, "killed with
 its parent, so that nothing is orphaned"); exit statuses as of a shell (POSIX, 2.8.2: above 128 for a signal)."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from azureml_local.engines.process import GUARD
+from azureml_local.engines.process import GUARD, GuardedProcess
 
 # Starts a grandchild, says both process ids, and waits; SIGTERM ends it only where the word "polite" is given.
 FAMILY = """
@@ -144,3 +145,19 @@ def test_input_is_not_read_by_the_command() -> None:
         process.stdin.flush()
         assert process.stdout.readline() == "''\n"
         assert process.wait(15) == 0
+
+
+def test_service_ends_what_a_killed_guard_can_no_longer_end(tmp_path: Path) -> None:
+    """Also what has no parent-death signal: the command's own children, and everything on macOS."""
+
+    async def main() -> list[psutil.Process]:
+        log = tmp_path / "log"
+        started = await GuardedProcess.start([sys.executable, "-c", FAMILY], log=log, environment={})
+        while len(log.read_text().split()) < 2:  # noqa: ASYNC110 - the command says it in a file
+            await asyncio.sleep(0.01)
+        members = [psutil.Process(int(pid)) for pid in log.read_text().split()]
+        members[0].parent().kill()  # type: ignore[union-attr]
+        assert await asyncio.wait_for(started.ended, 15) < 0
+        return members
+
+    all_end(asyncio.run(main()))

@@ -146,3 +146,48 @@ def test_deletion_that_was_done_but_not_noted_has_succeeded(tmp_path: Path) -> N
 
     run(tmp_path, first)
     run(tmp_path, second)
+
+
+def test_end_that_finds_no_room_is_written_when_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operation on a full disk must not stay "InProgress" once there is room (https://www.sqlite.org/rescode.html#full)."""
+    monkeypatch.setattr(module, "WRITE_AGAIN_AFTER", 0.01)
+
+    async def work(_: Resource) -> None:
+        return
+
+    async def scenario(store: Store, operations: Operations) -> None:
+        operations.register("put", work)
+        operations.begin("put", thing(store), OPERATION)
+        store._db.execute("PRAGMA query_only = ON")  # every write fails, as on a disk that is full or read-only
+        assert (await operations.status(OPERATION)).status == "InProgress"  # type: ignore[union-attr]
+        assert operations.is_running_on(ID)
+        store._db.execute("PRAGMA query_only = OFF")
+        assert (await operations.status(OPERATION)).status == "Succeeded"  # type: ignore[union-attr]
+        assert state(store) == "Succeeded"
+
+    run(tmp_path, scenario)
+
+
+def test_operation_begins_with_its_transaction_or_not_at_all(tmp_path: Path) -> None:
+    """A resource that is "Creating" without an operation would stay so for ever."""
+    runs: list[str] = []
+
+    async def work(resource: Resource) -> None:
+        runs.append(resource.id)
+
+    async def scenario(store: Store, operations: Operations) -> None:
+        operations.register("put", work)
+        with pytest.raises(ZeroDivisionError), store.transaction():
+            operations.begin("put", thing(store), OPERATION)
+            raise ZeroDivisionError
+        assert not operations.is_running_on(ID)
+        assert store.get(ID) is None
+        assert store.get_operation(OPERATION) is None
+        with store.transaction():
+            operations.begin("put", thing(store), OPERATION)
+            assert not operations.is_running_on(ID)
+        assert operations.is_running_on(ID)
+        assert (await operations.status(OPERATION)).status == "Succeeded"  # type: ignore[union-attr]
+        assert runs == [ID]
+
+    run(tmp_path, scenario)

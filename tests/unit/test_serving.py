@@ -5,6 +5,8 @@ A deployment that is removed or replaced meanwhile is not brought back, and no i
 """
 
 import asyncio
+import datetime
+import errno
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +15,8 @@ import pytest
 from azureml_local.engines import serving as module
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.deployment_record import DeploymentRecord
-from azureml_local.engines.serving import Serving, ServingSpec
+from azureml_local.engines.serving import Serving, ServingError, ServingSpec
+from azureml_local.engines.staging import StagingError
 from azureml_local.home import Home
 
 ID = "/subscriptions/s/onlineEndpoints/e/deployments/blue"
@@ -54,6 +57,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     FakeReplicas.all_may_start = False
     home = Home(tmp_path)
     started = Serving(home, cast(BlobStorage, None), dict)
+    home.create()
     record = DeploymentRecord.new(started._folder(ID))
     record.plan.write_text("{}")
     started._switch(ID, record)
@@ -126,3 +130,78 @@ def test_deployment_that_is_replaced_meanwhile_serves_its_new_version_only(first
         assert running() == ["new plan"]
 
     asyncio.run(main())
+
+
+def test_folders_that_belong_to_no_deployment_are_removed(serving: Serving) -> None:
+    """A SIGKILL in the middle of a deletion leaves them."""
+
+    async def main() -> None:
+        orphan = serving._folder("/another")
+        DeploymentRecord.new(orphan)
+        await serving.restore([ID])
+        assert not orphan.exists()
+        assert serving._folder(ID).exists()
+
+    asyncio.run(main())
+
+
+def test_attempts_stay_in_order_although_the_clock_is_set_back(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Earlier(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return datetime.datetime(2001, 1, 1, tzinfo=tz)
+
+    folder = serving._folder("/other")
+    first = DeploymentRecord.new(folder)
+    monkeypatch.setattr("azureml_local.engines.deployment_record.datetime.datetime", Earlier)
+    second, third = DeploymentRecord.new(folder), DeploymentRecord.new(folder)
+    assert [record.folder for record in DeploymentRecord.all(folder)] == [first.folder, second.folder, third.folder]
+
+
+def attempts(serving: Serving) -> list[tuple[bool, bool]]:
+    """Say of each attempt whether its files and its log are there, oldest first."""
+    found = DeploymentRecord.all(serving._folder(ID))
+    return [(record.app.exists(), record.log("inferenceserver").exists()) for record in found]
+
+
+def test_of_attempts_that_failed_only_the_last_ones_log_is_kept(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(spec: Any, record: DeploymentRecord) -> str:
+        (record.app / "large").write_text("staged")
+        raise StagingError("nothing there")
+
+    monkeypatch.setattr(serving, "_prepare", fails)
+
+    async def main() -> None:
+        for _ in range(3):
+            with pytest.raises(ServingError):
+                await serving.deploy(ID, cast(ServingSpec, None))
+            assert attempts(serving) == [(True, True), (False, True)]
+
+    asyncio.run(main())
+
+
+def test_no_room_for_what_is_staged(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """how-to-troubleshoot-online-endpoints, OutOfQuota: "Disk"."""
+
+    async def full(spec: Any, record: DeploymentRecord) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(serving, "_prepare", full)
+    with pytest.raises(ServingError, match="No space left") as caught:
+        asyncio.run(serving.deploy(ID, cast(ServingSpec, None)))
+    assert caught.value.code == "OutOfQuota"
+
+
+def test_instances_end_where_the_switch_to_them_fails(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    FakeReplicas.all_may_start = True
+    monkeypatch.setattr(serving, "_switch", full)
+    with pytest.raises(ServingError):
+        asyncio.run(serving.deploy(ID, cast(ServingSpec, None)))
+    assert running() == []

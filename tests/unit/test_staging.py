@@ -2,14 +2,17 @@
 and no blob's name leads out of its folder (CWE-22)."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.staging import BlobPath, StagingError, download, inside
+from azureml_local.http.upstream import UpstreamError
 
 
 class Blobs:
@@ -89,3 +92,41 @@ def test_link_that_leads_out_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder" / "link").symlink_to("/etc")
     with pytest.raises(StagingError):
         inside(tmp_path / "folder", "link/passwd")
+
+
+class ComesBack(Blobs):
+    """Stands for storage that is being started again: it answers after so many attempts."""
+
+    def __init__(self, failures: int, *names: str) -> None:
+        super().__init__(*names)
+        self.failures = failures
+
+    async def list_blobs(self, container: str, prefix: str) -> list[str]:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise UpstreamError("nothing answers")
+        return await super().list_blobs(container, prefix)
+
+
+def test_storage_that_is_started_again_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "LOOK_AGAIN_AFTER", 0.0)
+    blobs = cast(BlobStorage, ComesBack(3, "a/x"))
+    assert asyncio.run(download(blobs, BlobPath("c", "a"), tmp_path)) == tmp_path / "a"
+    assert tree(tmp_path) == {"a/x": "a/x"}
+
+
+def test_storage_that_does_not_come_back_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "LOOK_AGAIN_AFTER", 0.0)
+    monkeypatch.setattr(staging, "STORAGE_IS_BACK_WITHIN", 0.05)
+    with pytest.raises(UpstreamError):
+        asyncio.run(download(cast(BlobStorage, ComesBack(10**9, "a/x")), BlobPath("c", "a"), tmp_path))
+
+
+def test_full_disk_is_not_taken_for_a_missing_blob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        stage("a", tmp_path, "a/x")
+    assert caught.value.errno == errno.ENOSPC

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from azureml_local.arm import store as module
 from azureml_local.arm.store import Store, StoredOperation, StoreError, timestamp
+from azureml_local.home import OWN_PATTERN
+from azureml_local.http.errors import is_out_of_space
 
 ROOT = "/subscriptions/S/resourceGroups/G"
 
@@ -95,17 +98,110 @@ def test_what_was_written_is_there_for_the_next_without_a_close(tmp_path: Path) 
     second.close()
 
 
-def test_damaged_or_newer_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_one_transaction_inside_another_is_a_part_of_it(store: Store) -> None:
+    called: list[str] = []
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        with store.transaction():
+            store.put(f"{ROOT}/a", "things", ROOT, {}, "me")
+            store.after_commit(lambda: called.append("rolled back"))
+        raise ZeroDivisionError
+    assert store.get(f"{ROOT}/a") is None
+    with store.transaction(), store.transaction():
+        store.after_commit(lambda: called.append("committed"))
+        assert called == []
+    store.after_commit(lambda: called.append("outside"))
+    assert called == ["committed", "outside"]
+
+
+def fill(store: Store) -> None:
+    """Let the database grow no further, as on a full disk: SQLite says SQLITE_FULL."""
+    (pages,) = store._db.execute("PRAGMA page_count").fetchone()
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def test_change_that_finds_no_room_changes_nothing_and_can_be_made_later(store: Store) -> None:
+    store.put(f"{ROOT}/a", "things", ROOT, {"before": True}, "me")
+    fill(store)
+    with pytest.raises(sqlite3.OperationalError) as caught, store.transaction():
+        store.put(f"{ROOT}/a", "things", ROOT, {"after": True}, "me")
+        store.put(f"{ROOT}/b", "things", ROOT, {"large": "x" * 100_000}, "me")
+    assert is_out_of_space(caught.value)
+    assert store.get(f"{ROOT}/a").body == {"before": True}  # type: ignore[union-attr]
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    with store.transaction():
+        store.put(f"{ROOT}/b", "things", ROOT, {"large": "x" * 100_000}, "me")
+    assert store.get(f"{ROOT}/b") is not None
+
+
+def test_damaged_files_are_refused_in_a_sentence_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    path.write_bytes(b"this is no database" * 100)
-    with pytest.raises(StoreError, match="azureml-local reset"):
-        Store(path)
-    path.unlink()
+    first = Store(path)
+    for number in range(200):
+        first.put(f"{ROOT}/{number}", "things", ROOT, {"x": "y" * 500}, "me")
+    first.close()
+    whole = path.read_bytes()
+    for damaged in (b"this is no database" * 100, whole[: len(whole) // 2], whole[:8192] + b"?" * 4096 + whole[12288:]):
+        path.write_bytes(damaged)
+        with pytest.raises(StoreError, match=r"Put a copy of it back, or begin anew with azureml-local reset"):
+            Store(path)
+        assert path.read_bytes() == damaged
+    path.write_bytes(whole)
+    again = Store(path)
+    assert len(again.all_of("things")) == 200
+    again.close()
+
+
+def test_newer_file_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
     Store(path).close()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="layout 99"):
+    with pytest.raises(StoreError, match="written by a newer version of the service \\(layout 99"):
         Store(path)
+
+
+def older(path: Path) -> None:
+    first = Store(path)
+    first.put(f"{ROOT}/a", "things", ROOT, {"kept": 1}, "me")
+    first.close()
+
+
+# A made-up newer layout: there is only one so far.
+STEPS = ("CREATE TABLE labels (key TEXT);", "INSERT INTO labels SELECT key FROM resources;")
+
+
+def test_older_file_is_migrated_step_by_step_and_a_copy_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    older(path)
+    (layout,) = sqlite3.connect(path).execute("PRAGMA user_version").fetchone()
+    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, *STEPS))
+    migrated = Store(path)
+    assert migrated.get(f"{ROOT}/a").body == {"kept": 1}  # type: ignore[union-attr]
+    assert migrated._db.execute("SELECT key FROM labels").fetchall() == [(f"{ROOT}/a".lower(),)]
+    assert migrated._db.execute("PRAGMA user_version").fetchone() == (layout + 2,)
+    migrated.close()
+    copy = tmp_path / f"state.db.layout{layout}"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert sqlite3.connect(copy).execute("PRAGMA user_version").fetchone() == (layout,)
+    assert OWN_PATTERN.fullmatch(copy.name)
+    copy.unlink()
+    Store(path).close()
+    assert not copy.exists(), "what is up to date is not migrated again"
+
+
+def test_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.db"
+    older(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, STEPS[0], "INSERT INTO absent VALUES (1);"))
+        with pytest.raises(StoreError, match="absent"):
+            Store(path)
+    again = Store(path)
+    assert again.get(f"{ROOT}/a") is not None
+    assert again._db.execute("SELECT name FROM sqlite_master WHERE name = 'labels'").fetchall() == []
+    again.close()
 
 
 def test_operations(store: Store) -> None:

@@ -1,6 +1,7 @@
 """azureml_local.identity.tokens: what is signed, and what is refused (RFC 7519; RFC 8725; Azure's codes: section 2.2 of
 the notes on Azure's wire shapes)."""
 
+import datetime
 import stat
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 
+from azureml_local import clock
 from azureml_local.identity import audiences, tokens
 from azureml_local.identity.tokens import InvalidTokenError, Principal, TokenService
 
@@ -99,3 +101,50 @@ def test_not_more_is_remembered_than_meant(service: TokenService, monkeypatch: p
         token, _ = service.issue(SOMEBODY, "https://management.azure.com")
         assert service.verify(token, audiences.ARM) == SOMEBODY
     assert len(service._verified) <= 3
+
+
+@pytest.mark.parametrize("hours", [-26, -5, -0.5, 0.5])
+def test_token_stays_good_when_the_clock_is_set(
+    hours: float, service: TokenService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients keep a token for its hour by their own clock: one "of the future" must not be refused until then."""
+    token, _ = service.issue(SOMEBODY, "https://management.azure.com")
+    set_clock(monkeypatch, hours)
+    for verifier in (service, TokenService(tmp_path / "key.pem", "tenant")):  # the one that runs, and after a restart
+        assert verifier.verify(token, audiences.ARM) == SOMEBODY
+
+
+def test_token_expires_when_the_clock_is_set_forward(service: TokenService, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, _ = service.issue(SOMEBODY, "https://management.azure.com")
+    service.verify(token, audiences.ARM)
+    set_clock(monkeypatch, 3)
+    assert code_of(service, token) == "ExpiredAuthenticationToken"
+    renewed, _ = service.issue(SOMEBODY, "https://management.azure.com")
+    assert service.verify(renewed, audiences.ARM) == SOMEBODY
+
+
+def set_clock(patch: pytest.MonkeyPatch, hours: float) -> None:
+    """Set the clock forward (backward where negative), for this module's time and for PyJWT's."""
+    now = time.time() + hours * 3600
+
+    class Set(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return datetime.datetime.fromtimestamp(now, tz)
+
+    patch.setattr(time, "time", lambda: now)
+    patch.setattr("jwt.api_jwt.datetime", Set)
+
+
+def test_lifetime_passes_as_fast_as_the_clock_factor_says(
+    service: TokenService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """design.md, "Time": the factor shortens durations, time stamps stay true."""
+    monkeypatch.setenv(clock.VARIABLE, "60")
+    token, expires = service.issue(SOMEBODY, "https://management.azure.com")
+    assert expires == pytest.approx(time.time() + 60, abs=5)
+    assert jwt.decode(token, options={"verify_signature": False})["iat"] == pytest.approx(time.time(), abs=5)
+    for wrong in ("0", "-1", "fast", "nan", "inf", ""):
+        monkeypatch.setenv(clock.VARIABLE, wrong)
+        with pytest.raises(ValueError, match=f"{clock.VARIABLE} is '{wrong}'"):
+            clock.real_seconds(1)

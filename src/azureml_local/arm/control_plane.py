@@ -27,8 +27,9 @@ from azureml_local.arm import (
 )
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_parent, missing_workspace
-from azureml_local.http.errors import AzureError
+from azureml_local.http.errors import AzureError, insufficient_storage, is_out_of_space
 from azureml_local.http.routing import Match
+from azureml_local.http.upstream import UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
 
@@ -105,10 +106,9 @@ class ControlPlane:
             response = await self.answer(request)
         except AzureError as error:
             response = error.response()
-        except Exception:
+        except Exception as error:
             logger.exception("%s %s failed (request %s)", request.method, request.url.path, request_id)
-            message = f"azureml-local failed on this request; its log has the details under {request_id}."
-            response = AzureError(500, "InternalServerError", message).response()
+            response = _failure(error, request_id).response()
         response.headers["x-ms-request-id"] = request_id
         response.headers["x-ms-correlation-request-id"] = request.headers.get("x-ms-correlation-request-id", request_id)
         response.headers["cache-control"] = "no-cache"
@@ -187,6 +187,16 @@ class ControlPlane:
         is_below = unquote(path).strip("/").lower() != workspace_id.strip("/").lower()
         if workspace_id and is_below and self.context.store.get(workspace_id) is None:
             raise missing_parent(params) if method == "PUT" else missing_workspace(params)
+
+
+def _failure(error: Exception, request_id: str) -> AzureError:
+    """Return what the caller is told of an unforeseen failure."""
+    if is_out_of_space(error):
+        return insufficient_storage()
+    if isinstance(error, UpstreamError):
+        return AzureError(503, "ServiceUnavailable", "The storage is not available, it is started again. Try again.")
+    message = f"azureml-local failed on this request; its log has the details under {request_id}."
+    return AzureError(500, "InternalServerError", message)
 
 
 def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:

@@ -117,8 +117,9 @@ async def create_or_update(request: ArmRequest) -> Response:
     }
     if request.body.get("identity"):
         body["identity"] = request.body["identity"]
-    deployment = request.put(deployment_id, TYPE, endpoint.id, body)
-    return request.begun(201, "onlineDeployments/put", deployment, PREFIX)
+    with context.store.transaction():
+        deployment = request.put(deployment_id, TYPE, endpoint.id, body)
+        return request.begun(201, "onlineDeployments/put", deployment, PREFIX)
 
 
 @routes.route("PATCH", DEPLOYMENT)
@@ -136,10 +137,11 @@ async def update(request: ArmRequest) -> Response:
     scales = body["sku"]["capacity"] != deployment.body["sku"]["capacity"]
     if scales:
         body["properties"] = {**body["properties"], "provisioningState": "Updating"}
-    changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
-    if not scales:
-        return JSONResponse(changed.to_json())
-    return request.begun(202, "onlineDeployments/put", changed, PREFIX, lambda _: None)
+    with request.context.store.transaction():
+        changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
+        if not scales:
+            return JSONResponse(changed.to_json())
+        return request.begun(202, "onlineDeployments/put", changed, PREFIX, lambda _: None)
 
 
 @routes.route("DELETE", DEPLOYMENT)
@@ -157,7 +159,6 @@ async def delete(request: ArmRequest) -> Response:
                 f"endpoint's {what}. Set it to 0 before you delete the deployment."
             )
     deleting = deployment.with_properties(provisioningState="Deleting")
-    request.context.store.save(deleting)
     return request.begun(202, "onlineDeployments/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 

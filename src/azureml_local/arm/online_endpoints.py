@@ -42,7 +42,8 @@ routes = ArmRoutes()
 def register_operations(context: Context) -> None:
     """Say what this module's long-running operations do."""
 
-    async def put(endpoint: Resource) -> None:
+    async def put(begun: Resource) -> None:
+        endpoint = context.store.get(begun.id) or begun  # a PATCH may have changed it since
         address = _address(context, endpoint)
         context.store.save(
             endpoint.with_properties(
@@ -122,17 +123,17 @@ async def create_or_update(request: ArmRequest) -> Response:
     }
     if request.body.get("sku"):
         body["sku"] = request.body["sku"]
-    with context.store.transaction():
-        endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
-        if known is None:
-            keys = {key: _new_key() for key in KEY_NAMES.values()} | _given_keys(request)
-            context.store.put_secret(endpoint_id, keys)
     former_traffic = known.properties["traffic"] if known else properties["traffic"]
 
     def answer(begun: Resource) -> dict[str, Any]:
         return begun.with_properties(traffic=former_traffic).to_json()
 
-    return request.begun(201, "onlineEndpoints/put", endpoint, PREFIX, answer)
+    with context.store.transaction():
+        endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
+        if known is None:
+            keys = {key: _new_key() for key in KEY_NAMES.values()} | _given_keys(request)
+            context.store.put_secret(endpoint_id, keys)
+        return request.begun(201, "onlineEndpoints/put", endpoint, PREFIX, answer)
 
 
 @routes.route("PATCH", ENDPOINT)
@@ -158,7 +159,6 @@ async def delete(request: ArmRequest) -> Response:
     for deployment in request.context.store.children(DEPLOYMENT_TYPE, endpoint.id):
         request.context.operations.require_idle(deployment.id)
     deleting = endpoint.with_properties(provisioningState="Deleting")
-    request.context.store.save(deleting)
     return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
@@ -214,7 +214,11 @@ def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
 
 def _deployment_names(request: ArmRequest) -> set[str]:
     endpoint_id = ENDPOINT.format(**request.params)
-    return {deployment.name for deployment in request.context.store.children(DEPLOYMENT_TYPE, endpoint_id)}
+    return {
+        deployment.name
+        for deployment in request.context.store.children(DEPLOYMENT_TYPE, endpoint_id)
+        if deployment.properties["provisioningState"] != "Deleting"
+    }
 
 
 def _require_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ Work = Callable[[Resource], Awaitable[None]]
 LONGEST_HOLD = 1.0
 # What clients are asked to wait between polls. `Retry-After: 0` would make azure-core wait 30 s.
 POLL_AFTER_MS = 20
+WRITE_AGAIN_AFTER = 1.0  # seconds, where the disk was full
 
 
 class Operations:
@@ -56,17 +58,17 @@ class Operations:
             )
 
     def begin(self, kind: str, resource: Resource, operation_id: str) -> None:
-        """Start an operation of a registered kind on a stored resource."""
+        """Start an operation of a registered kind on a stored resource, once the present transaction is on disk."""
         operation = StoredOperation(operation_id, kind, resource.key, "InProgress", None, timestamp(), None)
         self._store.put_operation(operation)
-        self._start(operation, resource)
+        self._store.after_commit(lambda: self._start(operation, resource))
 
     def resume(self) -> None:
         """Start again what an earlier process left unfinished."""
         for operation in self._store.unfinished_operations():
             resource = self._store.get(operation.resource)
             if resource is None:  # a deletion that was done but not noted
-                self._end(operation, "Succeeded", None)
+                self._write_end(operation, "Succeeded", None)
                 continue
             logger.info("resuming %s on %s", operation.kind, resource.id)
             self._start(operation, resource)
@@ -96,15 +98,25 @@ class Operations:
         try:
             await self._work[operation.kind](resource)
         except AzureError as error:
-            self._end(operation, "Failed", error.body())
+            await self._end(operation, "Failed", error.body())
         except Exception:
             logger.exception("%s on %s failed", operation.kind, resource.id)
             message = f"{operation.kind} failed within azureml-local; its log has the details."
-            self._end(operation, "Failed", {"code": "InternalServerError", "message": message})
+            await self._end(operation, "Failed", {"code": "InternalServerError", "message": message})
         else:
-            self._end(operation, "Succeeded", None)
+            await self._end(operation, "Succeeded", None)
 
-    def _end(self, operation: StoredOperation, status: str, error: dict[str, Any] | None) -> None:
+    async def _end(self, operation: StoredOperation, status: str, error: dict[str, Any] | None) -> None:
+        """Write the operation's end as soon as it can be written: it has ended, whether the disk is full or not."""
+        while True:
+            try:
+                self._write_end(operation, status, error)
+                return
+            except sqlite3.OperationalError as failure:
+                logger.error("the end of %s on %s cannot be written: %s", operation.kind, operation.resource, failure)
+                await asyncio.sleep(WRITE_AGAIN_AFTER)
+
+    def _write_end(self, operation: StoredOperation, status: str, error: dict[str, Any] | None) -> None:
         """Write the operation's end and the resource's state together."""
         with self._store.transaction():
             self._store.put_operation(replace(operation, status=status, error=error, ended_at=timestamp()))

@@ -127,8 +127,9 @@ class ArmRequest:
         resource = resource.with_properties(
             properties={**(resource.properties.get("properties") or {}), "AzureAsyncOperationUri": status_url}
         )
-        self.context.store.save(resource)
-        self.context.operations.begin(kind, resource, operation_id)
+        with self.context.store.transaction():
+            self.context.store.save(resource)
+            self.context.operations.begin(kind, resource, operation_id)
         location = f"{locations}/mfeOperationResults/{operation_id}" if at_results else resource.id
         headers = {
             "Azure-AsyncOperation": status_url,

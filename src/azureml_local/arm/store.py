@@ -9,13 +9,16 @@ from __future__ import annotations
 import datetime
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+from azureml_local.http.errors import NO_SPACE, is_out_of_space
+
+# MIGRATIONS[n - 1] brings a file of layout n to layout n + 1; TABLES is the newest. Never change one that was released.
+MIGRATIONS: tuple[str, ...] = ()
 TABLES = """
 CREATE TABLE resources (
     key TEXT PRIMARY KEY,          -- the id in lower case
@@ -131,23 +134,61 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
+        self._after_commit: list[Callable[[], None]] = []
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be opened ({error}). Make it a file that you may write.") from error
+        try:
+            self._open(path)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self, path: Path) -> None:
+        try:
             path.chmod(0o600)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
-                version = SCHEMA
+            (state,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise sqlite3.DatabaseError(state)
+            self._bring_up_to_date(path)
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"{path} cannot be read ({error}). azureml-local reset starts anew.") from error
-        if version != SCHEMA:
+            if is_out_of_space(error):
+                raise StoreError(f"{path} cannot be written: {NO_SPACE}") from error
             raise StoreError(
-                f"{path} was written by another version of the service (layout {version}, this one reads {SCHEMA}). "
+                f"{path} cannot be read ({error}). Put a copy of it back, or begin anew with azureml-local reset, "
+                "which deletes everything."
+            ) from error
+
+    def _bring_up_to_date(self, path: Path) -> None:
+        """Make the tables, or migrate those of an older version, of which a copy is kept beside."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        newest = len(MIGRATIONS) + 1
+        if version > newest:
+            raise StoreError(
+                f"{path} was written by a newer version of the service (layout {version}, this one reads {newest}). "
                 "Use that version, or set AZUREML_LOCAL_HOME to a new folder."
             )
+        if version == newest:
+            return
+        if version > 0:
+            self._copy(path.with_name(f"{path.name}.layout{version}"))
+        script = " ".join(MIGRATIONS[version - 1 :]) if version else TABLES
+        try:
+            self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {newest}; COMMIT;")
+        except sqlite3.DatabaseError:
+            self._roll_back()
+            raise
+
+    def _copy(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        copy = sqlite3.connect(path)
+        self._db.backup(copy)
+        copy.close()
 
     def close(self) -> None:
         """Close the database."""
@@ -155,15 +196,31 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make the changes inside all happen, or none."""
+        """Make the changes inside all happen, or none. One inside another is a part of it."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._after_commit.clear()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._roll_back()
             raise
+        for callback in self._after_commit:
+            callback()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # not where SQLite has done it by itself, as it does on a full disk
+            self._db.execute("ROLLBACK")
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once the changes of the present transaction are on disk; at once outside of one."""
+        if self._db.in_transaction:
+            self._after_commit.append(callback)
+        else:
+            callback()
 
     # --- resources ---
 
@@ -257,7 +314,7 @@ class Store:
 
     def unfinished_operations(self) -> list[StoredOperation]:
         """Return the operations that have not ended, oldest first."""
-        rows = self._db.execute("SELECT * FROM operations WHERE status = 'InProgress' ORDER BY started_at")
+        rows = self._db.execute("SELECT * FROM operations WHERE status = 'InProgress' ORDER BY rowid")
         return [_operation(row) for row in rows]
 
 

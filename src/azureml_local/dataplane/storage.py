@@ -6,24 +6,36 @@ token's claims but not at its signature; the request is then passed on under the
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.http.errors import NO_SPACE
 from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, TokenService
 
+FULL_BELOW = 2**20  # bytes
+
 
 class StorageApp:
-    """Answers for ``<account>.blob.core.windows.net``."""
+    """Answers for ``<account>.blob.core.windows.net``.
 
-    def __init__(self, blobs: BlobStorage, tokens: TokenService) -> None:
+    Args:
+        blobs: Azurite, and the account's signatures.
+        tokens: verifies tokens.
+        folder: where Azurite keeps the data.
+    """
+
+    def __init__(self, blobs: BlobStorage, tokens: TokenService, folder: Path) -> None:
         self._blobs = blobs
         self._tokens = tokens
+        self._folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, or refuse it as the storage service would."""
@@ -31,7 +43,7 @@ class StorageApp:
         found = dict(headers)
         host = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
         if host != self._blobs.host:
-            await _error(501, "AccountNotServed", f"azureml-local does not serve {host}.")(scope, receive, send)
+            await storage_error(501, "AccountNotServed", f"azureml-local does not serve {host}.")(scope, receive, send)
             return
         target = scope["raw_path"].decode("ascii")
         if scope["query_string"]:
@@ -41,7 +53,7 @@ class StorageApp:
             try:
                 self._tokens.verify(authorization[7:].strip(), audiences.STORAGE)
             except InvalidTokenError as error:
-                refusal = _error(401, "InvalidAuthenticationInfo", str(error))
+                refusal = storage_error(401, "InvalidAuthenticationInfo", str(error))
                 await refusal(scope, receive, send)
                 return
             headers = self._blobs.sign(scope["method"], target, headers)
@@ -55,8 +67,11 @@ class StorageApp:
             with await self._blobs.upstream.send(scope["method"], target, headers, body) as response:
                 if response.status == 403 and response.header(b"x-ms-error-code") == b"AuthorizationFailure":
                     # Azurite's word for whatever is wrong with a signature; Azure's is another.
-                    refusal = _error(403, "AuthenticationFailed", "Server failed to authenticate the request.")
+                    refusal = storage_error(403, "AuthenticationFailed", "Server failed to authenticate the request.")
                     await refusal(scope, receive, send)
+                    return
+                if response.status == 500 and response.header(b"x-ms-error-code") is None:
+                    await self._unforeseen()(scope, receive, send)
                     return
                 kept = [(name, value) for name, value in response.headers if name not in HOP_BY_HOP]
                 has_begun = True
@@ -67,7 +82,15 @@ class StorageApp:
         except UpstreamError as error:
             if has_begun:  # the response breaks off for the client, too
                 raise
-            await _error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
+            await storage_error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
+
+    def _unforeseen(self) -> Response:
+        """Return an answer for what Azurite did not foresee, a full disk first of all; its own has no code."""
+        if shutil.disk_usage(self._folder).free < FULL_BELOW:
+            return storage_error(507, "InsufficientStorage", NO_SPACE)
+        return storage_error(
+            500, "InternalError", "The server encountered an internal error. Please retry the request."
+        )
 
 
 async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
@@ -81,7 +104,8 @@ async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-def _error(status: int, code: str, message: str) -> Response:
+def storage_error(status: int, code: str, message: str) -> Response:
+    """Return an error in the storage service's format."""
     body = (
         f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
     )

@@ -12,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 # Linux only. Elsewhere a client that waits for an acknowledgement waits a little longer.
 QUICK_ACKNOWLEDGEMENT: int | None = getattr(socket, "TCP_QUICKACK", None)
 
+# In a request's ``scope["state"]``: breaks its connection.
+ABORT = "abort"
+
 
 class HttpProtocol(HttpToolsProtocol):
     """Speaks HTTP on one connection of the edge."""
@@ -19,6 +22,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to speak, collecting what is written."""
         super().connection_made(cast(asyncio.Transport, CorkedTransport(cast(asyncio.Transport, transport))))
+        self.app_state[ABORT] = self.transport.abort
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; acknowledge at once what is only a part of a request.
@@ -33,7 +37,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _acknowledge(self, option: int) -> None:
         connection = self.transport.get_extra_info("socket")
-        if connection is None or connection.fileno() < 0:
+        if connection is None or connection.fileno() < 0 or connection.family == socket.AF_UNIX:
             return
         # The event loop's own socket object refuses to change options.
         with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:

@@ -147,10 +147,10 @@ class FirstBytes(asyncio.Protocol):
 async def _serve(edge: Edge, transport: asyncio.Transport, host: str, application: str) -> None:
     """Upgrade a connection to TLS and let ``application`` answer on it."""
     loop = asyncio.get_running_loop()
-    context = edge.authority.context_for(hosts.certificate_name(host))
-    transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
     protocol = edge.http_protocol(application)
     try:
+        context = edge.authority.context_for(hosts.certificate_name(host))
+        transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         secure = await loop.start_tls(transport, protocol, context, server_side=True)
     except (OSError, ConnectionError, asyncio.CancelledError) as error:
         # Most often the client does not trust our authority; it shows its own message.

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
 import ssl
+import sys
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,7 +54,10 @@ class Authority:
         certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
         permitted = certificate.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
         covers = {name.value for name in permitted} == set(self.domains)
-        return covers and certificate.not_valid_after_utc - _now() > RENEW_BEFORE
+        fits = certificate.public_key() == _load_key(self._key_file).public_key()
+        # The clock may have been wrong when it was made.
+        is_valid = certificate.not_valid_before_utc < _now() < certificate.not_valid_after_utc - RENEW_BEFORE
+        return covers and fits and is_valid
 
     def _create(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -77,7 +83,6 @@ class Authority:
 
     def _context_for(self, name: str) -> ssl.SSLContext:
         """Return a server's TLS context for ``name``, a host or a wildcard such as ``*.eastus.api.azureml.ms``."""
-        leaf_file = self.folder / "leaf.pem"
         public_key = self._leaf_key.public_key()
         issuer = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         certificate = (
@@ -91,13 +96,10 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        # The ssl module loads a certificate from a file only.
-        write_private(leaf_file, certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(self._leaf_key))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        context.load_cert_chain(leaf_file)
-        leaf_file.unlink()
+        _load(context, certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(self._leaf_key))
         return context
 
 
@@ -131,6 +133,17 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _load(context: ssl.SSLContext, pem: bytes) -> None:
+    """Load a certificate with its key, which the ssl module does from a file only: one in memory where there is that.
+
+    A key on disk could outlive this process, and a full disk has no room for it.
+    """
+    with os.fdopen(os.memfd_create("leaf"), "wb") if sys.platform == "linux" else tempfile.NamedTemporaryFile() as file:
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}" if sys.platform == "linux" else file.name)
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -8,6 +8,8 @@ import secrets
 from collections import deque
 from pathlib import Path
 
+from azureml_local.engines import staging
+
 # The phases that Azure lists, each with the event that completes it, and what Azure says as it begins and ends.
 PHASES = {
     "SystemSetup": None,
@@ -24,6 +26,7 @@ MESSAGES = {
     "Started": "Started container inference-server",
     "ContainerReady": "Container is ready",
 }
+STAMP = "%Y%m%dT%H%M%S%f"
 LOGS = {"inferenceserver": "inference-server.log", "storageinitializer": "storage-initializer.log"}
 
 
@@ -44,7 +47,12 @@ class DeploymentRecord:
     @classmethod
     def new(cls, deployment: Path) -> DeploymentRecord:
         """Begin another attempt below a deployment's folder."""
-        record = cls(deployment / f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}")
+        began = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        latest = cls.latest(deployment)
+        if latest:  # the clock may have been set back since, and names are in order of time
+            former = datetime.datetime.strptime(latest.folder.name.partition("-")[0], STAMP)
+            began = max(began, former + datetime.timedelta(microseconds=1))
+        record = cls(deployment / f"{began.strftime(STAMP)}-{secrets.token_hex(2)}")
         for folder in (record.models, record.app):
             folder.mkdir(parents=True)
         for name in LOGS.values():
@@ -60,6 +68,11 @@ class DeploymentRecord:
     def latest(cls, deployment: Path) -> DeploymentRecord | None:
         """Return the newest attempt, or None where there was none."""
         return next(reversed(cls.all(deployment)), None)
+
+    def forget_files(self) -> None:
+        """Delete what was staged; the log and the events stay."""
+        for folder in (self.models, self.app):
+            staging.remove(folder)
 
     def log(self, container: str) -> Path:
         """Return a container's log file; ``container`` in lower case."""

@@ -39,7 +39,7 @@ def main() -> int:
         child = subprocess.Popen(  # noqa: S603 - running the given command is this script's purpose
             command,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            process_group=0,  # in this process's session, by which the service finds what outlives a killed guard
             close_fds=False,  # hands on a listening socket; everything else here is not inheritable
             preexec_fn=prepare,
         )

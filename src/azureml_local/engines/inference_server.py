@@ -86,14 +86,18 @@ class Instance:
         Raises:
             InstanceError: it ended first, or was not ready in time.
         """
-        with _listen(self._socket) as listener:
-            self.process = await GuardedProcess.start(
-                _command(self.plan, listener.fileno()),
-                log=Path(self.plan.log),
-                environment=_environment(self.plan, self._environment),
-                cwd=Path(self.plan.app_root),
-                pass_fds=(listener.fileno(),),
-            )
+        try:
+            with _listen(self._socket) as listener:
+                self.process = await GuardedProcess.start(
+                    _command(self.plan, listener.fileno()),
+                    log=Path(self.plan.log),
+                    environment=_environment(self.plan, self._environment),
+                    cwd=Path(self.plan.app_root),
+                    pass_fds=(listener.fileno(),),
+                )
+        except OSError as error:
+            self._socket.unlink(missing_ok=True)
+            raise InstanceError(f"it cannot be started: {error}") from error
         try:
             async with asyncio.timeout(self.plan.ready_within):
                 await self._answers()
@@ -157,7 +161,8 @@ class ReplicaSet:
         results = await asyncio.gather(*(instance.start() for instance in starting), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures:
-            await asyncio.gather(*(instance.stop() for instance in starting), return_exceptions=True)
+            started = [instance for instance, result in zip(starting, results, strict=True) if result is None]
+            await asyncio.gather(*(instance.stop() for instance in started))
             raise failures[0]
         self.instances = starting
         loop = asyncio.get_running_loop()
@@ -202,7 +207,7 @@ class ReplicaSet:
             try:
                 await instance.start()
                 return instance
-            except (InstanceError, OSError) as error:
+            except InstanceError as error:
                 logger.warning("an instance of %s did not start: %s", self.plan.app_root, error)
                 attempt += 1
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+
+import psutil
 
 GUARD = Path(__file__).with_name("guard.py")
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LD_LIBRARY_PATH")
@@ -20,9 +24,10 @@ def base_environment() -> dict[str, str]:
 class GuardedProcess:
     """A running program. It ends at the latest when the service does."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, grace: float) -> None:
         self._process = process
-        self.ended = asyncio.get_running_loop().create_task(process.wait())
+        self._last_word = signal.SIGTERM if grace < 0 else signal.SIGKILL
+        self.ended = asyncio.get_running_loop().create_task(self._end())
 
     @classmethod
     async def start(
@@ -64,7 +69,16 @@ class GuardedProcess:
                 start_new_session=True,
                 pass_fds=pass_fds,
             )
-        return cls(process)
+        return cls(process, grace)
+
+    async def _end(self) -> int:
+        """Wait for the guard's end; where it was killed, end what it can no longer end."""
+        status = await self._process.wait()
+        if status < 0:
+            for left_behind in _of_session(self._process.pid):
+                with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                    os.kill(left_behind, self._last_word)
+        return status
 
     async def read_line(self) -> str:
         """Return the next line of captured output; empty at its end."""
@@ -81,3 +95,13 @@ class GuardedProcess:
         assert self._process.stdin is not None  # noqa: S101 - always a pipe
         self._process.stdin.close()
         return await asyncio.shield(self.ended)
+
+
+def _of_session(leader: int) -> list[int]:
+    """Return the processes of a session. A guard leads one, which holds all that its command has started."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's on macOS
+            if os.getsid(pid) == leader:
+                found.append(pid)
+    return found

@@ -23,6 +23,7 @@ from azureml_local.engines.inference_server import InstanceError, LaunchPlan, Re
 from azureml_local.engines.requirements import EnvironmentBuildError
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
+from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,17 @@ class Serving:
             await self._deploy(deployment_id, spec)
 
     async def _deploy(self, deployment_id: str, spec: ServingSpec) -> None:
-        record = DeploymentRecord.new(self._folder(deployment_id))
+        try:
+            record = DeploymentRecord.new(self._folder(deployment_id))
+            await self._attempt(deployment_id, spec, record)
+        except OSError as error:
+            if not is_out_of_space(error):
+                raise
+            raise ServingError("OutOfQuota", f"There is not enough disk space for the deployment: {error}.") from error
+        finally:
+            self._forget_former_attempts(deployment_id)
+
+    async def _attempt(self, deployment_id: str, spec: ServingSpec, record: DeploymentRecord) -> None:
         try:
             replicas = self._replica_set(await self._prepare(spec, record))
             record.event("Created")
@@ -128,17 +139,23 @@ class Serving:
             record.event("BackOff", f"Container inference-server: {error}")
             message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
             raise ServingError("ResourceNotReady", message) from error
-        record.event("ContainerReady")
-        self._switch(deployment_id, record)
+        try:
+            record.event("ContainerReady")
+            self._switch(deployment_id, record)
+        except OSError:
+            await replicas.stop()
+            raise
         former = self._replicas.get(deployment_id.lower())
         self._replicas[deployment_id.lower()] = replicas
         if former:
             await former.stop()
-        self._forget_former_attempts(deployment_id, record)
 
     async def restore(self, deployment_ids: Iterable[str]) -> None:
         """Start the instances of the deployments that served when the service ended."""
-        await asyncio.gather(*(self._restore_one(deployment_id) for deployment_id in deployment_ids))
+        known = list(deployment_ids)
+        for left_behind in set(self._home.deployments.iterdir()) - {self._folder(name) for name in known}:
+            staging.remove(left_behind)  # of a deletion that a kill cut off
+        await asyncio.gather(*(self._restore_one(deployment_id) for deployment_id in known))
 
     async def remove(self, deployment_id: str) -> None:
         """End a deployment's instances and delete its files."""
@@ -230,9 +247,16 @@ class Serving:
         draft.symlink_to(record.folder.name, target_is_directory=True)
         draft.replace(link)
 
-    def _forget_former_attempts(self, deployment_id: str, kept: DeploymentRecord) -> None:
-        for attempt in DeploymentRecord.all(self._folder(deployment_id)):
-            if attempt.folder != kept.folder:
+    def _forget_former_attempts(self, deployment_id: str) -> None:
+        """Keep the attempt that serves, and of the newest, where it failed, what its log is made of."""
+        attempts = DeploymentRecord.all(self._folder(deployment_id))
+        serving = (self._folder(deployment_id) / "current").resolve()
+        for attempt in attempts:
+            if attempt.folder == serving:
+                continue
+            if attempt is attempts[-1]:
+                attempt.forget_files()
+            else:
                 staging.remove(attempt.folder)
 
 

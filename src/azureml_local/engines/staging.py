@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.http.errors import is_out_of_space
+from azureml_local.http.upstream import UpstreamError
+
+STORAGE_IS_BACK_WITHIN = 60.0  # seconds
+LOOK_AGAIN_AFTER = 0.5  # seconds
 
 
 class StagingError(Exception):
@@ -24,9 +31,23 @@ class BlobPath:
 async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
     """Download ``source`` into ``folder`` and return where it lies: a file and a folder both keep their name.
 
+    Storage that ended is waited for: it is being started again.
+
     Raises:
         StagingError: there is nothing there, or a blob's name leads out of the folder.
+        UpstreamError: the storage did not come back.
     """
+    deadline = time.monotonic() + STORAGE_IS_BACK_WITHIN
+    while True:
+        try:
+            return await _download(blobs, source, folder)
+        except UpstreamError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(LOOK_AGAIN_AFTER)
+
+
+async def _download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
     names = [
         name
         for name in await blobs.list_blobs(source.container, source.path)
@@ -45,6 +66,8 @@ async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
                 async for piece in blobs.read_blob(source.container, name):
                     file.write(piece)
         except OSError as error:
+            if is_out_of_space(error):
+                raise
             raise StagingError(f"The blob {name} cannot be written as a file: {error.strerror}.") from error
     return folder / PurePosixPath(source.path).name
 

@@ -8,12 +8,18 @@ The frontend adds ``details`` and an ordered ``additionalInfo``, as the recordin
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import secrets
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
+
+NO_SPACE = (
+    "The disk that azureml-local keeps its state on is full, so this was refused. Make room on it, then try again."
+)
 
 
 class AzureError(Exception):
@@ -96,6 +102,22 @@ class FrontendError(AzureError):
             "details": details,
             "additionalInfo": [{"type": name, "info": {"value": value}} for name, value in info.items()],
         }
+
+
+def is_out_of_space(error: BaseException) -> bool:
+    """Say whether something could not be written because the disk, or what the user may take of it, is full."""
+    if isinstance(error, sqlite3.OperationalError):
+        # An extended code's lowest byte is its kind; where there is no room for its shared memory, SQLite says IOERR.
+        return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def insufficient_storage() -> AzureError:
+    """Return what a change is answered while the disk is full (RFC 4918, 11.5).
+
+    azure-core repeats a 507 ten times, for minutes: it is asked to do so quickly, so that the user hears of it.
+    """
+    return AzureError(507, "InsufficientStorage", NO_SPACE, headers={"x-ms-retry-after-ms": "50"})
 
 
 def invalid_inference_request(message: str, status: int = 400) -> FrontendError:

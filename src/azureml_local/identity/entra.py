@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime
 import hmac
+import time
 import uuid
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from azureml_local.home import Settings
 from azureml_local.identity import audiences
-from azureml_local.identity.tokens import LIFETIME, Principal, TokenService
+from azureml_local.identity.tokens import Principal, TokenService
 
 LOGIN = "https://login.microsoftonline.com"
 LARGEST_FORM = 64 * 1024
@@ -108,9 +109,10 @@ class Entra:
             )
         client_id, secret = _client_credentials(request, form)
         principal = self._authenticate(client_id, secret)
-        token, _ = self.tokens.issue(principal, self._audience(form))
+        token, expires = self.tokens.issue(principal, self._audience(form))
+        left = expires - int(time.time())
         return JSONResponse(
-            {"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token},
+            {"token_type": "Bearer", "expires_in": left, "ext_expires_in": left, "access_token": token},
             headers={"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"},
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import time
 import uuid
 from collections import OrderedDict
@@ -20,6 +21,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from azureml_local import clock
 from azureml_local.home import write_private
 
 LIFETIME = 3600  # seconds; Entra's default lies between 60 and 90 minutes
@@ -84,8 +86,12 @@ class TokenService:
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     def issue(self, principal: Principal, audience: str, lifetime: int = LIFETIME) -> tuple[str, int]:
-        """Return a token for ``audience`` and when it expires (seconds since 1970)."""
+        """Return a token for ``audience`` and when it expires (seconds since 1970).
+
+        Its ``lifetime`` in seconds passes as fast as :mod:`azureml_local.clock` says.
+        """
         now = int(time.time())
+        lifetime = math.ceil(clock.real_seconds(lifetime))
         claims: dict[str, Any] = {
             "aud": audience,
             "iss": self.issuer,
@@ -136,7 +142,13 @@ class TokenService:
                 self._public_key,
                 algorithms=[ALGORITHM],
                 issuer=self.issuer,
-                options={"require": ["aud", "exp", "appid", "oid"], "verify_aud": False},
+                options={
+                    "require": ["aud", "exp", "appid", "oid"],
+                    "verify_aud": False,
+                    # Only this installation signs: a token "of the future" is from before the clock was set back.
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
             )
         except jwt.ExpiredSignatureError as error:
             raise InvalidTokenError(

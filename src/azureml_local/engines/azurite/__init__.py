@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.http.upstream import Address
+from azureml_local.locks import lock_within
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +28,10 @@ HERE = Path(__file__).parent
 INSTALLED = Path(sys.prefix) / "share" / "azureml-local" / "azurite"
 MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 LAUNCH_WITHIN = 60.0  # seconds
+NEEDED_DISK = 2**20  # bytes, to start
 RELAUNCH_AFTER = 1.0  # seconds between two attempts to start it again
 DONE = INSTALLED / "installed-lock.json"  # a copy of the lock file, written when all of it was installed
+PRELOADED = ("without_telemetry.cjs", "durable_metadata.cjs")
 LISTENING = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
 
 
@@ -95,18 +99,24 @@ class Azurite:
             await asyncio.gather(self._supervisor, return_exceptions=True)
 
     async def _launch(self) -> GuardedProcess:
-        command = [str(_node_folder() / "bin" / "node"), "--require", str(HERE / "without_telemetry.cjs"), str(MAIN)]
+        command = [str(_node_folder() / "bin" / "node")]
+        command += [argument for name in PRELOADED for argument in ("--require", str(HERE / name))] + [str(MAIN)]
         command += ["--blobHost", "127.0.0.1", "--blobPort", "0"]
         # Today's clients send a newer API version than any Azurite knows.
         command += ["--location", str(self._folder), "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
-        process = await GuardedProcess.start(
-            command,
-            log=self._log,
-            # Not on the command line: there every user of the machine could read the key.
-            environment={**base_environment(), "AZURITE_ACCOUNTS": self._accounts},
-            grace=-1,  # it must never be killed while it writes
-            capture=True,
-        )
+        # Held by Azurite itself: that of a service that was killed may still be writing.
+        with (self._folder / "azurite.lock").open("w") as lock:
+            if not await asyncio.to_thread(lock_within, LAUNCH_WITHIN, lock):
+                raise AzuriteError(f"Another Azurite still writes to {self._folder}; end that process, then try again.")
+            process = await GuardedProcess.start(
+                command,
+                log=self._log,
+                # Not on the command line: there every user of the machine could read the key.
+                environment={**base_environment(), "AZURITE_ACCOUNTS": self._accounts},
+                grace=-1,  # it must never be killed while it writes
+                capture=True,
+                pass_fds=(lock.fileno(),),
+            )
         try:
             async with asyncio.timeout(LAUNCH_WITHIN):
                 while line := await process.read_line():
@@ -120,7 +130,21 @@ class Azurite:
                 raise AzuriteError(f"Azurite did not answer within {LAUNCH_WITHIN:g} s; see {self._log}.") from error
             raise
         await process.ended
-        raise AzuriteError(f"Azurite ended before it answered; see {self._log}.")
+        raise AzuriteError(self._why_it_ended())
+
+    def _why_it_ended(self) -> str:
+        for database in sorted(self._folder.glob("__azurite_db_*.json")):
+            try:
+                json.loads(database.read_bytes())
+            except (OSError, ValueError) as error:
+                return (
+                    f"The list of what is stored, {database}, is damaged ({error}). Put a copy of it back, or begin "
+                    "anew with azureml-local reset; the files themselves lie beside it."
+                )
+        free = shutil.disk_usage(self._folder).free
+        if free < NEEDED_DISK:
+            return f"Azurite cannot write to {self._folder}: {free} bytes are free on that disk. Make room on it."
+        return f"Azurite ended before it answered; see {self._log}."
 
     async def _supervise(self, process: GuardedProcess) -> None:
         try:

@@ -1,0 +1,24 @@
+"""Locks on files (flock), which end with the processes that hold them, however those end."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from typing import IO
+
+
+def try_lock(file: IO[str], kind: int) -> bool:
+    """Take a lock (``fcntl.LOCK_SH`` or ``LOCK_EX``) unless another holds it; return whether it was taken."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock_within(seconds: float, file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
+    """Wait for a lock, but not for ever: a wait that is given up ends with this process."""
+    waiting = threading.Thread(target=fcntl.flock, args=(file, kind), daemon=True)
+    waiting.start()
+    waiting.join(seconds)
+    return not waiting.is_alive()
