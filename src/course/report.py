@@ -1,5 +1,6 @@
 """The page that people read after a run, and the executed notebooks as pages beside it."""
 
+import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,8 +45,8 @@ _ADVICE = [
     ),
     (
         r"",
-        "Open the notebook (make lab), run it to this cell, and look at what its variables hold. `azureml-local "
-        "doctor` says whether this machine is ready, `azureml-local status` whether the service runs.",
+        "Open the notebook (make lab), run it to this cell, and look at what its variables hold. azureml-local "
+        "doctor says whether this machine is ready, azureml-local status whether the service runs.",
     ),
 ]
 
@@ -170,6 +171,10 @@ def _link(folder: Path, file: Path) -> str | None:
 
 
 def _render(notebook: Any, folder: Path, title: str) -> str:
+    # A line that lived while something was waited for is of no use to a reader; the notebook still holds it.
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        cell.outputs = [output for output in cell.get("outputs", []) if output.get("name") != "stderr"]
     # The pictures that a lesson shows lie beside it, not beside its executed copy.
     resources = {"metadata": {"path": str(folder), "name": title}}
     exporter = HTMLExporter(embed_images=True)  # type: ignore[no-untyped-call]
