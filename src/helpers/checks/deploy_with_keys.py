@@ -17,7 +17,7 @@ def _bearer(response: requests.Response) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-@exercise("deploy_with_keys/by_hand", "Begin with the cell *Consume it with requests*; change the key and the header.")
+@exercise("deploy_with_keys/by_hand", "Begin with the cell that calls `requests.post`; change body and headers.")
 def by_hand(answer: Any) -> CheckResult:
     """Accept a response of ``blue``, asked for by name, with ten diagnoses."""
     if not isinstance(answer, requests.Response):
@@ -27,7 +27,7 @@ def by_hand(answer: Any) -> CheckResult:
     if not _bearer(answer):
         return wrong("no key was shown. Which header does the endpoint look at, and how does its value begin?")
     if answer.status_code != 200:
-        return wrong(f"the endpoint answered {answer.status_code}: the table at the end says who is at fault.")
+        return wrong(f"the endpoint answered {answer.status_code}: which row of the table above is that?")
     if answer.request.headers.get("azureml-model-deployment") != "blue":
         return wrong("it answered, but you left it to the traffic who does. Ask for blue by name, in a header.")
     if len(answer.json()) != PATIENTS:
