@@ -1,18 +1,17 @@
 # Two commands do everything on a fresh machine: `make run` and `make test`.
-# Options: PART=02 (only that part), SET=full (larger data), BACKEND=azure, NOTEBOOK=name.
+# Options: PART=02 (only that part), SET=full (larger data), BACKEND=azure, NOTEBOOK=name, JOBS=1 (one at a time).
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-LESSONS := $(sort $(wildcard notebooks/*/*.ipynb))
 SET ?= fast
 BACKEND ?= local
 # The peer that the control plane is measured against; its needs conflict with the workbook's, so it lives apart.
 MOTO := 5.2.5
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lab start stop bench notebooks clean
+.PHONY: help setup run test lint lab progress start stop bench notebooks clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 	touch $@
 
 run: $(STAMP) ## run every lesson and write runs/latest/report.html
-	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(NOTEBOOK)
+	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOK)
 
 test: $(STAMP) lint ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg tests notebooks
@@ -39,8 +38,11 @@ lint: $(STAMP) ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lab: $(STAMP) start ## open the lessons in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir notebooks
+lab: $(STAMP) start ## open the lesson that is next for you in JupyterLab
+	next=$$($(BIN)/python -m course.learner --next) && $(BIN)/jupyter lab --notebook-dir notebooks --LabApp.default_url="/lab/tree/$$next"
+
+progress: $(STAMP) ## say what you have done, and what is next
+	@$(BIN)/python -m course.learner
 
 start: $(STAMP) ## start Azure ML on this machine
 	$(BIN)/azureml-local start
@@ -52,8 +54,8 @@ bench: $(STAMP) ## measure speed against peers, into runs/bench.json
 	test -x $(VENV)/moto/bin/moto_server || { $(BIN)/uv venv --quiet $(VENV)/moto && $(BIN)/uv pip install --quiet --system-certs --python $(VENV)/moto 'moto[server]==$(MOTO)'; }
 	$(BIN)/python tests/bench/run.py
 
-notebooks: $(STAMP) ## execute the lessons and store them with their outputs
-	$(BIN)/python -m course.store $(LESSONS)
+notebooks: $(STAMP) ## make the exercises, execute the lessons and store them with their outputs
+	$(BIN)/python -m course.store $(NOTEBOOK)
 
 clean: stop ## remove what the commands made, but not the service's state
 	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache

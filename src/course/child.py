@@ -1,4 +1,7 @@
-"""The process that runs one notebook: ``python -m course.child NOTEBOOK OUTPUT PARAMETERS_AS_JSON``.
+"""The process that runs one notebook: ``python -m course.child NOTEBOOK OUTPUT PARAMETERS_AS_JSON [SOLUTIONS]``.
+
+With a file of solutions it runs the lesson with its exercises solved, and fails it unless each check says that its
+solution is right.
 
 Events leave by standard output. The process ends itself, its kernel first, when its standard input is closed: on
 purpose or because the parent died, which closes it too.
@@ -9,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from traitlets.config import Config
 
 from course.cells import authored, is_authored, number_of, title_of
 from course.events import Ended, Event
+from course.exercises import read, verdicts, write_solved
 
 # The environment that runs this runs the notebook, whatever kernel its author happened to save it with.
 _KERNEL = "python3"
@@ -36,13 +40,13 @@ class _Run:
         self._numbers: dict[int, int] = {}
         self._emit = emit
 
-    def execute(self, source: Path, parameters: Mapping[str, object]) -> None:
+    def execute(self, source: Path, folder: Path, parameters: Mapping[str, object]) -> None:
         papermill.execute_notebook(
             source,
             None,
             parameters,
             kernel_name=_KERNEL,
-            cwd=source.parent,
+            cwd=folder,
             progress_bar=False,
             request_save_on_cell_execute=False,
             autosave_cell_every=0,
@@ -70,17 +74,28 @@ class _Run:
             self._emit({"event": "cell_ended", "number": self._numbers[cell_index]})
 
 
-def run(source: Path, output: Path, parameters: Mapping[str, object], emit: Callable[[Event], None]) -> Ended:
+def run(
+    source: Path,
+    output: Path,
+    parameters: Mapping[str, object],
+    emit: Callable[[Event], None],
+    solutions: Path | None = None,
+) -> Ended:
     """Executes the notebook in its own folder and writes what ran to ``output``, also when it is interrupted.
 
     A parameter that its ``parameters`` cell does not declare fails it before anything runs.
     """
     run = _Run(emit)
+    folder = source.parent
     try:
+        if solutions is not None:
+            solved = output.with_suffix(".solved.ipynb")
+            write_solved(source, solutions, solved)
+            source = solved
         cells = load_notebook_node(str(source)).cells
         emit({"event": "opened", "title": title_of(cells, source.stem), "cells": len(authored(cells))})
         _refuse_unknown(source, parameters)
-        run.execute(source, parameters)
+        run.execute(source, folder, parameters)
     except PapermillExecutionError as error:
         message = f"{error.ename}: {error.evalue}"
         return _failed(run.number_at(error.cell_index), message, "\n".join(error.traceback))
@@ -89,6 +104,8 @@ def run(source: Path, output: Path, parameters: Mapping[str, object], emit: Call
     finally:
         if run.notebook is not None:
             _save(run.notebook, output)
+    if solutions is not None and (refused := _refused(run.notebook.cells, read(solutions))):
+        return refused
     return {"event": "ended", "status": "passed", "cell": None, "error": "", "traceback": ""}
 
 
@@ -100,6 +117,17 @@ def _refuse_unknown(source: Path, parameters: Mapping[str, object]) -> None:
             f"the notebook's parameters cell does not declare {', '.join(unknown)}; "
             f"it declares {', '.join(declared) or 'nothing'}"
         )
+
+
+def _refused(cells: Sequence[Any], exercises: Iterable[str]) -> Ended | None:
+    """The failure that the first exercise stands for whose check did not say that its solution is right."""
+    said = {verdict.exercise: verdict for verdict in verdicts(authored(cells))}
+    for exercise in exercises:
+        if exercise not in said:
+            return _failed(None, f"AssertionError: {exercise} was not checked", "")
+        if not said[exercise].ok:
+            return _failed(said[exercise].number, f"AssertionError: {exercise}: {said[exercise].why}", "")
+    return None
 
 
 def _failed(cell: int | None, error: str, traceback: str) -> Ended:
@@ -133,11 +161,11 @@ def _interrupt_at_end_of_input() -> None:
 
 def main() -> int:
     """Runs the notebook that the command line names; the exit status says only whether it was interrupted."""
-    source, output, parameters = sys.argv[1:]
+    source, output, parameters, *solutions = sys.argv[1:]
     emit = _take_standard_output()
     _interrupt_at_end_of_input()
     try:
-        emit(run(Path(source), Path(output), json.loads(parameters), emit))
+        emit(run(Path(source), Path(output), json.loads(parameters), emit, *map(Path, solutions)))
     except KeyboardInterrupt:
         return 128 + signal.SIGTERM
     return 0

@@ -18,6 +18,7 @@ from nbconvert.filters.ansi import strip_ansi
 
 from course.catalogue import Notebook
 from course.events import Event
+from helpers.progress_file import VARIABLE
 
 Status = Literal["passed", "failed", "timeout", "skipped"]
 
@@ -77,8 +78,12 @@ async def execute(
     parameters: Mapping[str, object],
     timeout_s: float,
     on_event: Callable[[Event], None],
+    solutions: Path | None = None,
 ) -> Result:
     """Runs ``notebook`` and returns its result; the executed notebook is then at ``output``, its log beside it.
+
+    With a file of ``solutions`` its exercises run solved. It knows nothing of what the learner of this machine has
+    done, and leaves that as it is.
 
     Cancelling this coroutine ends the process and its kernel before it returns, as the time-out does.
     """
@@ -86,7 +91,7 @@ async def execute(
     output.parent.mkdir(parents=True, exist_ok=True)
     log = output.with_suffix(".log")
     account = _Account(title=notebook.path.stem)
-    process = await _start(notebook, output, parameters, log)
+    process = await _start(notebook, output, parameters, log, solutions)
     try:
         async with asyncio.timeout(timeout_s):
             async for line in cast(asyncio.StreamReader, process.stdout):
@@ -111,20 +116,24 @@ def _result(notebook: Notebook, account: _Account, log: Path, seconds: float) ->
         seconds=seconds,
         cell=account.cell,
         error=_one_line(account.error) or None,
-        detail=_plain(detail),
+        detail=plain(detail),
     )
 
 
 async def _start(
-    notebook: Notebook, output: Path, parameters: Mapping[str, object], log: Path
+    notebook: Notebook, output: Path, parameters: Mapping[str, object], log: Path, solutions: Path | None
 ) -> asyncio.subprocess.Process:
     command = [sys.executable, "-m", "course.child", notebook.name, str(output), json.dumps(dict(parameters))]
+    if solutions is not None:
+        command.append(str(solutions))
+    environment = {**os.environ, VARIABLE: str(output.with_suffix(".progress.db").absolute())}
     with log.open("wb") as errors:
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
+            env=environment,
             limit=_LONGEST_EVENT,
             start_new_session=True,  # so that Ctrl-C reaches this process alone, which then ends that one in order
         )
@@ -153,13 +162,14 @@ def _kill(pid: int) -> None:
             os.killpg(group, signal.SIGKILL)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text without the codes that colour it in a terminal."""
     return str(strip_ansi(text))  # type: ignore[no-untyped-call]
 
 
 def _one_line(error: str) -> str:
     """One printable line of at most 300 characters that does not tell where on this machine things lie."""
-    words = "".join(c if c.isprintable() else " " for c in _plain(error)).split()
+    words = "".join(c if c.isprintable() else " " for c in plain(error)).split()
     line = _PATH.sub(_file_name, " ".join(words))
     return line if len(line) <= _LONGEST_ERROR else line[: _LONGEST_ERROR - 1] + "…"
 

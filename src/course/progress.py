@@ -1,4 +1,4 @@
-"""What the terminal shows during a run: a live bar, or plain lines where nobody watches."""
+"""What the terminal shows during a run: a live bar a notebook, or plain lines where nobody watches."""
 
 import asyncio
 import sys
@@ -13,27 +13,26 @@ from course.execute import Result
 
 
 class Progress(Protocol):
-    """Shows one notebook after the other."""
+    """Shows one notebook, of which several may run at once."""
 
-    def begin(self, position: str, notebook: Notebook) -> None:
-        """A notebook's process is about to start; ``position`` is such as ``[2/7]``."""
+    def __init__(self, position: str, notebook: Notebook) -> None:
+        """The notebook's process is about to start; ``position`` is such as ``[2/7]``. Needs a running event loop."""
 
     def on_event(self, event: Event) -> None:
         """The notebook's process reported something."""
 
     def end(self, result: Result) -> None:
-        """The notebook that began has ended, or was stopped."""
+        """The notebook has ended, or was stopped."""
 
 
 class Lines:
-    """A line when a notebook starts, one for each code cell, one when it ends; no control characters."""
+    """A line when the notebook starts, one for each code cell, one when it ends; no control characters."""
 
-    _cells = 0
-    _cell_began = 0.0
-
-    def begin(self, position: str, notebook: Notebook) -> None:
-        """Says which notebook starts."""
-        print(f"{position} {notebook.name}", flush=True)
+    def __init__(self, position: str, notebook: Notebook) -> None:
+        self._position = position
+        self._cells = 0
+        self._cell_began = 0.0
+        self._say(notebook.name)
 
     def on_event(self, event: Event) -> None:
         """Says which cell ended and how long it took."""
@@ -43,24 +42,24 @@ class Lines:
             self._cell_began = time.perf_counter()
         elif event["event"] == "cell_ended":
             seconds = time.perf_counter() - self._cell_began
-            print(f"  cell {event['number']} of {self._cells}: {seconds:.1f} s", flush=True)
+            self._say(f"cell {event['number']} of {self._cells}: {seconds:.1f} s")
 
     def end(self, result: Result) -> None:
         """Says how the notebook ended."""
-        print(f"  {outcome(result)}", flush=True)
+        self._say(outcome(result))
+
+    def _say(self, words: str) -> None:
+        print(f"{self._position} {words}", flush=True)
 
 
 class Bar:
-    """A bar with the notebook's title, the cell that runs and its seconds; at the end a line takes its place."""
+    """A bar with the notebook's title, the cell that runs and its seconds; at the end a line above takes its place."""
 
-    _cells = 0
-    _number = 0
-    _cell_began = 0.0
-
-    def begin(self, position: str, notebook: Notebook) -> None:
-        """Shows an empty bar and starts its clock. Needs a running event loop."""
+    def __init__(self, position: str, notebook: Notebook) -> None:
         self._position = position
+        self._cells = 0
         self._number = 0
+        self._cell_began = 0.0
         self._bar = tqdm(
             desc=f"{position} {notebook.path.stem}",
             bar_format="{desc} |{bar:20}| {elapsed}{postfix}",
@@ -86,7 +85,7 @@ class Bar:
         """Replaces the bar with how the notebook ended."""
         self._timer.cancel()
         self._bar.close()
-        print(f"{self._position} {outcome(result)}", flush=True)
+        tqdm.write(f"{self._position} {outcome(result)}", file=sys.stdout)
 
     def _tick(self) -> None:
         self._show()

@@ -1,14 +1,27 @@
-"""What a lesson's cells import: connect, wait, score, show, name, clean up. Short enough to read in one sitting.
+"""What a lesson's cells import: connect, wait, score, show, name, check, clean up. Short enough to read in one sitting.
 
 Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
 """
 
+from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.connection import connect
 from helpers.folders import lesson_folder
 from helpers.naming import unique_name
 from helpers.pictures import show
 from helpers.scoring import score
+from helpers.standing import progress
 from helpers.waiting import wait
 
-__all__ = ["connect", "leftovers", "lesson_folder", "score", "show", "unique_name", "wait"]
+__all__ = [
+    "check",
+    "connect",
+    "leftovers",
+    "lesson_folder",
+    "progress",
+    "quiz",
+    "score",
+    "show",
+    "unique_name",
+    "wait",
+]

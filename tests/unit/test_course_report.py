@@ -3,12 +3,13 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course import report, summary
+from course import junit, report, summary
 from course.catalogue import Notebook
 from course.execute import Result
 from course.progress import Bar
@@ -25,6 +26,15 @@ FAILED = Result(
 )
 SKIPPED = Result(Notebook(Path("notebooks/02_realtime/02_score.ipynb")), "skipped", "02_score")
 
+TODO = {"exercise": "deploy/first", "ok": None, "why": "still to be done <b>"}
+PICTURE = {"image/png": {"alt": "A curve that falls"}}
+OUTPUTS = [
+    new_output("stream", name="stderr", text="a line that lived"),
+    new_output("stream", name="stdout", text="".join(f"row {n}\n" for n in range(9))),
+    new_output("display_data", {"text/plain": "○ deploy/first"}, metadata=TODO),
+    new_output("display_data", {"text/plain": "<Image>", "image/png": "iVBORw0KGgo="}, metadata=PICTURE),
+]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -32,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     folder = summary.new_folder(tmp_path / "runs")
     cells = [
         new_markdown_cell("# Deploy"),
-        new_code_cell("a = 1", metadata={"papermill": {"duration": 0.5}}),
+        new_code_cell("a = 1", metadata={"papermill": {"duration": 0.5}}, outputs=OUTPUTS),
         new_code_cell("if a < 2:\n    raise ValueError", metadata={"papermill": {"duration": 1.5}}),
         new_code_cell("a", metadata={"papermill": {"duration": None}}),
     ]
@@ -40,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     executed.parent.mkdir()
     nbformat.write(new_notebook(cells=cells), executed)
     executed.with_suffix(".log").write_text("Kernel died")
-    report.write(folder, "fast", "local", [PASSED, FAILED, SKIPPED])
+    report.write(folder, "fast", "local", [PASSED, FAILED, SKIPPED], seconds=62.0)
     return folder
 
 
@@ -74,6 +84,50 @@ def test_page_shows_the_failure_and_escapes_it(folder: Path) -> None:
     assert "line 50" not in page
     assert re.search(r"cell 3: 1\.5 s", page)
     assert "1 min 01 s" in page
+    assert "1 min 02 s in all" in page
+    assert "make run NOTEBOOK=02_realtime/01_deploy" in page
+
+
+def test_page_shows_exercises_and_cells(folder: Path) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "○ 1 to be done" in page
+    assert "○ cell 2, deploy/first: still to be done &lt;b&gt;" in page
+    assert "row 5" in page
+    assert "row 6" not in page
+    assert "… 5 more lines" in page
+    assert "a line that lived" not in page + (folder / "02_realtime/01_deploy.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("TimeoutError: not finished after 12 s", "timeout_seconds in notebooks/course.yml"),
+        ("DeadKernelError: Kernel died", "memory ran out"),
+        ("NameError: the notebook's parameters cell does not declare fast", "the cell tagged parameters"),
+        ("RuntimeError: digits-1a2b3 is in use: this lesson runs", "Shut that kernel down"),
+        ("AssertionError: first_model/to_request: a function is wanted", "A solution was refused"),
+        ("HttpResponseError: (NotFound)", "azureml-local status"),
+    ],
+)
+def test_each_failure_says_what_to_do_next(tmp_path: Path, error: str, advice: str) -> None:
+    report.write(tmp_path, "fast", "local", [Result(FAILED.notebook, "failed", "Deploy", error=error)], seconds=1.0)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert advice in page.replace("\n", " ")
+
+
+def test_junit_has_a_case_for_each_notebook(tmp_path: Path) -> None:
+    """As the JUnit schema of the Ant task has it: counts on the suite; failure, error and skipped in the cases."""
+    hung = Result(
+        FAILED.notebook, "timeout", "Deploy", seconds=3.0, error="TimeoutError", detail="\x1b[31mcell\x00 3\n"
+    )
+    junit.write(tmp_path, [PASSED, FAILED, hung, SKIPPED])
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    counts = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped", "time")}
+    assert counts == {"tests": "4", "failures": "1", "errors": "1", "skipped": "1", "time": "66.23"}
+    assert [[child.tag for child in case] for case in suite] == [[], ["failure"], ["error"], ["skipped"]]
+    assert [case.get("classname") for case in suite] == ["00_start", *["02_realtime"] * 3]
+    assert suite[1][0].get("message") == "cell 3: ValueError: <script>alert(1)</script>"
+    assert suite[2][0].text == "[31mcell 3\n"
 
 
 def test_page_is_well_formed_and_needs_nothing_else(folder: Path) -> None:
@@ -145,8 +199,7 @@ def test_durations(seconds: float, shown: str) -> None:
 
 def test_bar_gives_way_to_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     async def show() -> None:
-        bar = Bar()
-        bar.begin("[1/2]", FAILED.notebook)
+        bar = Bar("[1/2]", FAILED.notebook)
         bar.on_event({"event": "opened", "title": "Deploy", "cells": 8})
         bar.on_event({"event": "cell_started", "number": 3})
         bar.end(FAILED)

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from written_course import list_lessons, write_lesson
 
 import course
 from course import child
@@ -23,7 +23,6 @@ from course.events import Event
 from course.execute import Result, execute
 from course.run import main
 
-DECLARED = 'backend = "local"  # where it runs\nfast = True  # smaller data'
 # A kernel and a process that a cell left behind; the lesson's cells 2, 3 and 4 are parameters, this and a hang.
 NOTE_PROCESSES = """
 import os, pathlib, subprocess
@@ -31,16 +30,6 @@ left = subprocess.Popen(["sleep", "600"])
 pathlib.Path("pids").write_text(f"{os.getpid()} {left.pid}")
 """
 HANG = "import threading; threading.Event().wait()"
-
-
-def write_lesson(folder: Path, name: str, *sources: str, declared: str = DECLARED) -> Path:
-    parameters = new_code_cell(declared, metadata={"tags": ["parameters"]})
-    cells = [new_markdown_cell(f"# Lesson {name}"), parameters, *map(new_code_cell, sources)]
-    metadata = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
-    path = folder / "notebooks" / f"{name}.ipynb"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(new_notebook(cells=cells, metadata=metadata), path)
-    return path
 
 
 # Where compiled modules are not kept, each of these processes would compile Jupyter's anew, which takes 3 s.
@@ -76,7 +65,8 @@ class Run:
         return summary["notebooks"]
 
     def processes(self) -> list[psutil.Process]:
-        pids = (self.folder / "notebooks/00_start/pids").read_text().split()
+        files = self.folder.glob("notebooks/*/pids")
+        pids = [pid for file in files for pid in file.read_text().split()]
         return [psutil.Process(int(pid)) for pid in pids if psutil.pid_exists(int(pid))]
 
 
@@ -88,10 +78,42 @@ def still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
     return psutil.wait_procs(processes, timeout=10)[1]
 
 
-def start_hanging(folder: Path, *arguments: str) -> Run:
+def start_hanging(folder: Path, *arguments: str, **listed: object) -> Run:
     write_lesson(folder, "00_start/01_hangs", NOTE_PROCESSES, HANG)
-    write_lesson(folder, "01_next/01_other", "1")
+    write_lesson(folder, "01_next/01_hangs_too", NOTE_PROCESSES, HANG)
+    list_lessons(folder, **listed)
     return Run.start(folder, *arguments)
+
+
+def meet(mine: str, other: str) -> str:
+    """A cell that ends when another lesson, run at the same time, has come as far."""
+    return f"""
+import pathlib, time
+pathlib.Path("../{mine}").touch()
+while not pathlib.Path("../{other}").exists():
+    time.sleep(0.05)
+"""
+
+
+SOLUTIONS = """
+# %% first_model/read_the_log
+### BEGIN SOLUTION
+line = "KeyError: 'images'"
+### END SOLUTION
+helpers.check("first_model/read_the_log", line)
+"""
+# The judge that the exercise names is the course's own, so its lesson must be in this course too.
+CHECKED = "import helpers"
+
+
+def write_exercise(folder: Path, name: str, solutions: str) -> None:
+    path = write_lesson(folder, name, CHECKED, "line = ...\nhelpers.check('first_model/read_the_log', line)")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].metadata["exercise"] = "first_model/read_the_log"
+    nbformat.write(notebook, path)
+    file = path.parent / "solutions" / f"{path.stem}.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(solutions)
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +123,27 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
     write_lesson(mixed, "00_start/02_fails", "1 + 1", "raise ValueError('<script>\\n in /usr/bin/x')", "'never'")
     write_lesson(mixed, "01_next/01_dies", "import os; os._exit(3)")
     write_lesson(mixed, "01_next/02_undeclared", "1", declared="backend = 'local'")
-    hung = start_hanging(tmp_path_factory.mktemp("hung"), "--timeout", "12", "--part", "00")
+    list_lessons(mixed)
+    beside = tmp_path_factory.mktemp("beside")
+    write_lesson(beside, "00_start/01_one", meet("one", "two"))
+    write_lesson(beside, "00_start/02_fails", "raise ValueError('alone')")
+    write_lesson(beside, "01_next/01_two", meet("two", "one"))
+    list_lessons(beside, side_by_side=True)
+    solved = tmp_path_factory.mktemp("solved")
+    write_exercise(solved, "00_start/01_right", SOLUTIONS)
+    write_exercise(solved, "00_start/02_wrong", SOLUTIONS.replace("KeyError", "ValueError"))
+    write_exercise(solved, "00_start/03_another", SOLUTIONS.replace("read_the_log", "another"))
+    write_lesson(solved, "00_start/04_without", "1")
+    course_file = list_lessons(solved)
+    course_file.write_text(course_file.read_text().replace("lesson_00_start_01_right", "first_model"))
+    hung = start_hanging(tmp_path_factory.mktemp("hung"), "--part", "00", timeout_seconds=12)
     hung.wait_for("cell 3 of 4")  # alone on the machine so far: on a slow one the time-out is not to come earlier
     started = {
         "hung": hung,
         "orphaned": start_hanging(tmp_path_factory.mktemp("orphaned")),
-        "interrupted": start_hanging(tmp_path_factory.mktemp("interrupted")),
+        "interrupted": start_hanging(tmp_path_factory.mktemp("interrupted"), "--jobs", "2", side_by_side=True),
+        "beside": Run.start(beside, "--jobs", "3"),
+        "solved": Run.start(solved, "--solutions"),
         "mixed": Run.start(mixed, "--set", "full"),
     }
     yield started
@@ -130,10 +167,12 @@ def test_runner_that_is_killed_leaves_no_process(runs: dict[str, Run]) -> None:
     assert still_running(processes) == []
 
 
-def test_ctrl_c_ends_the_notebook_and_skips_the_rest(runs: dict[str, Run]) -> None:
+def test_ctrl_c_ends_all_notebooks(runs: dict[str, Run]) -> None:
     run = runs["interrupted"]
     run.wait_for("cell 3 of 4")
+    run.wait_for("cell 3 of 4")
     processes = run.processes()
+    assert len(processes) == 4
     run.process.send_signal(signal.SIGINT)
     assert "0 of 2 notebooks passed" in run.finish()
     assert run.process.returncode == 1
@@ -153,6 +192,31 @@ def test_run_goes_on_after_each_kind_of_failure(mixed: tuple[Run, str]) -> None:
     ]
 
 
+def test_notebooks_that_may_run_side_by_side_and_one_fails_alone(runs: dict[str, Run]) -> None:
+    """Two of them end only when both run at once; the failure of the third disturbs neither."""
+    run = runs["beside"]
+    said = run.finish()
+    assert [(entry["status"], entry["error"]) for entry in run.summary] == [
+        ("passed", None),
+        ("failed", "ValueError: alone"),
+        ("passed", None),
+    ]
+    assert "2 of 3 notebooks passed" in said
+
+
+def test_solutions_are_put_in_place_and_must_be_right(runs: dict[str, Run]) -> None:
+    run = runs["solved"]
+    run.finish()
+    right, wrong, another, without = run.summary
+    assert right["status"] == "passed"
+    assert wrong["status"] == "failed"
+    assert wrong["cell"] == 4
+    assert wrong["error"].startswith("AssertionError: first_model/read_the_log: that is the error of the image")
+    assert "its solutions are first_model/another" in another["error"]
+    assert "FileNotFoundError" in without["error"]
+    assert "line = ..." in (run.folder / "notebooks/00_start/01_right.ipynb").read_text()  # the lesson is as it was
+
+
 def test_file_that_is_no_notebook_fails(tmp_path: Path) -> None:
     path = write_lesson(tmp_path, "00_start/01_broken")
     path.write_text("{")
@@ -168,15 +232,15 @@ def test_notebook_runs_in_its_folder_with_the_parameters(mixed: tuple[Run, str])
 
 def test_plain_output_is_lines_without_control_characters(mixed: tuple[Run, str]) -> None:
     lines = mixed[1].splitlines()
-    assert [line.split(":")[0] for line in lines[:4]] == [
+    assert [line.split(":")[0] for line in lines[:3]] == [
         "[1/4] notebooks/00_start/01_passes.ipynb",
-        "  cell 2 of 3",
-        "  cell 3 of 3",
-        lines[3].split(":")[0],
+        "[1/4] cell 2 of 3",
+        "[1/4] cell 3 of 3",
     ]
-    assert lines[3].startswith("  passed in ")
+    assert lines[3].startswith("[1/4] passed in ")
     assert lines[3].endswith(": Lesson 00_start/01_passes")
-    assert lines[-1] == "1 of 4 notebooks passed. Report: runs/latest/report.html"
+    assert lines[-1].startswith("1 of 4 notebooks passed in ")
+    assert lines[-1].endswith(" s. Report: runs/latest/report.html")
     assert all(line.isprintable() for line in lines)
 
 
@@ -203,17 +267,21 @@ def test_time_out_names_the_cell_and_ends_its_processes(runs: dict[str, Run]) ->
 
 
 def test_exit_status_of_a_run_that_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def passes(notebook: Notebook, output: Path, parameters: dict[str, object], *_: object) -> Result:
+    async def passes(
+        notebook: Notebook, output: Path, parameters: dict[str, object], timeout_s: float, *_: object
+    ) -> Result:
         assert parameters == {"backend": "azure", "fast": True}
+        assert timeout_s == 42
         return Result(notebook, "passed", "A lesson")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("course.run.execute", passes)
     write_lesson(tmp_path, "00_start/01_passes")
+    list_lessons(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
-    assert main(["--backend", "azure", "--output", "elsewhere"]) == 0
+    assert main(["--backend", "azure", "--output", "elsewhere", "--timeout", "42"]) == 0
     signal.signal(signal.SIGTERM, before)
-    assert (tmp_path / "elsewhere/latest/report.html").is_file()
+    assert {path.name for path in (tmp_path / "elsewhere/latest/").iterdir()} >= {"report.html", "junit.xml"}
 
 
 def test_process_that_does_not_listen_is_killed_with_its_kernel(

@@ -1,0 +1,141 @@
+"""Exercises and quizzes: what a lesson calls to have an answer judged."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from helpers import outline, progress_file
+from helpers.verdicts import EXERCISES, MARKS, CheckResult, Exercise, box, html, wrong
+
+LETTERS = "abcdefgh"
+UNANSWERED = "?"
+
+
+def exercises_of(lesson: str) -> list[Exercise]:
+    """Return a lesson's exercises in order; their judges are in ``helpers/checks/<lesson>.py``.
+
+    Raises:
+        LookupError: no lesson has that id.
+    """
+    outline.find(lesson)
+    importlib.import_module(f"helpers.checks.{lesson}")
+    return [exercise for exercise in EXERCISES.values() if exercise.id.startswith(f"{lesson}/")]
+
+
+def check(exercise_id: str, value: Any) -> CheckResult:
+    """Judge the answer to an exercise, and note in your progress that it is right.
+
+    Args:
+        exercise_id: ``<lesson>/<exercise>``, as in the exercise's cell.
+        value: your answer. ``...`` stands for none yet, and is no failure.
+
+    Raises:
+        LookupError: there is no such exercise.
+    """
+    lesson = exercise_id.partition("/")[0]
+    exercises = {exercise.id: exercise for exercise in exercises_of(lesson)}
+    if exercise_id not in exercises:
+        raise LookupError(f'There is no exercise "{exercise_id}". Lesson {lesson} has {", ".join(exercises)}.')
+    result = replace(_judge(exercises[exercise_id], value), exercise=exercise_id)
+    if result.ok:
+        progress_file.note(lesson, [exercise_id.partition("/")[2]])
+    return result
+
+
+def _judge(exercise: Exercise, value: Any) -> CheckResult:
+    if value is ...:
+        return CheckResult(None, f"still to be done. {exercise.begin}")
+    if value is None:
+        return wrong("the answer is None. Has something been assigned, and does each function end with `return`?")
+    try:
+        return exercise.judge(value)
+    except Exception as error:  # a learner's function, or an answer of a shape that nobody thought of
+        return wrong(f"while this was tried out, {type(error).__name__} was raised: {error}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question of a quiz and the letter that was given, or ``"?"``."""
+
+    question: dict[str, Any]
+    letter: str
+
+    @property
+    def choice(self) -> dict[str, Any] | None:
+        """The choice that the letter means; None where it means none."""
+        number = LETTERS.find(self.letter) if self.letter else -1
+        choices = self.question["choices"]
+        return choices[number] if 0 <= number < len(choices) else None
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether the choice is right; None where nothing was chosen."""
+        return None if self.choice is None else bool(self.choice.get("right", False))
+
+    @property
+    def why(self) -> str:
+        """What is to be said of it."""
+        if self.choice is not None:
+            return str(self.choice["why"])
+        if self.letter == UNANSWERED:
+            return "not answered yet"
+        return f'"{self.letter}" is none of {", ".join(LETTERS[: len(self.question["choices"])])}'
+
+
+@dataclass(frozen=True)
+class QuizResult:
+    """A quiz with the answers that were given: the questions, and for each answer whether and why it is right."""
+
+    answers: list[Answer]
+
+    def __str__(self) -> str:
+        lines = []
+        for number, answer in enumerate(self.answers, start=1):
+            lines.append(f"{number}. {answer.question['question']}")
+            lines += [f"   {letter}) {text}" for letter, text in _choices(answer)]
+            lines.append(f"   {MARKS[answer.ok]} {answer.why}")
+        return "\n".join([*lines, self._total])
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._html()}
+
+    def _html(self) -> str:
+        parts = []
+        for number, answer in enumerate(self.answers, start=1):
+            choices = "".join(f"<br>{letter}) {html(text)}" for letter, text in _choices(answer))
+            verdict = f"{MARKS[answer.ok]} {html(answer.why)}"
+            question = f"<b>{number}. {html(answer.question['question'])}</b>"
+            parts.append(box(answer.ok, f"{question}{choices}<br><i>{verdict}</i>") + "<br>")
+        return f"{''.join(parts)}<b>{self._total}</b>"
+
+    @property
+    def _total(self) -> str:
+        return f"{sum(answer.ok is True for answer in self.answers)} of {len(self.answers)} right."
+
+
+def _choices(answer: Answer) -> list[tuple[str, str]]:
+    return [(letter, choice["text"]) for letter, choice in zip(LETTERS, answer.question["choices"], strict=False)]
+
+
+def quiz(lesson: str, answers: Sequence[str]) -> QuizResult:
+    """Show a lesson's quiz, judge the answers, and note in your progress which are right.
+
+    Args:
+        lesson: the lesson's id in ``course.yml``.
+        answers: a letter for each question in order, ``"?"`` where you have none yet.
+
+    Raises:
+        LookupError: no lesson has that id.
+        ValueError: there are more or fewer answers than questions.
+    """
+    questions = yaml.safe_load(outline.find(lesson).quiz.read_text(encoding="utf-8"))
+    if len(answers) != len(questions):
+        raise ValueError(f"The quiz has {len(questions)} questions; {len(answers)} answers were given: {answers!r}.")
+    given = [Answer(question, str(letter).strip().lower()) for question, letter in zip(questions, answers, strict=True)]
+    progress_file.note(lesson, [f"quiz {number}" for number, answer in enumerate(given, start=1) if answer.ok])
+    return QuizResult(given)

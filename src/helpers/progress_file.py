@@ -1,0 +1,68 @@
+"""What you have done, in a SQLite file of your own. A lesson goes on without it where it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+VARIABLE = "AZUREML_WORKBOOK_PROGRESS"
+VERSION = 1
+BUSY_SECONDS = 2.0  # how long another notebook's write is waited for
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS done (lesson TEXT NOT NULL, item TEXT NOT NULL, at TEXT NOT NULL DEFAULT"
+    " (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')), PRIMARY KEY (lesson, item)) WITHOUT ROWID"
+)
+
+T = TypeVar("T")
+
+
+def location() -> Path:
+    """Return the file: what ``AZUREML_WORKBOOK_PROGRESS`` names, else one where this system keeps a user's data."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named).expanduser()
+    import platformdirs
+
+    return platformdirs.user_data_path("azureml-workbook") / "progress.db"
+
+
+def note(lesson: str, items: Iterable[str]) -> None:
+    """Note that these items of a lesson are done: names of exercises, ``quiz 1`` to ``quiz 5``."""
+    rows = [(lesson, item) for item in items]
+    if rows:
+        _use(lambda file: file.executemany("INSERT OR IGNORE INTO done (lesson, item) VALUES (?, ?)", rows), None)
+
+
+def done() -> set[tuple[str, str]]:
+    """Return what is done, as pairs of a lesson's id and an item."""
+    return _use(lambda file: set(file.execute("SELECT lesson, item FROM done")), set())
+
+
+def _use(action: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+    """Return what ``action`` returns; ``otherwise`` where the file cannot be used, which is said."""
+    path = location()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file, file:
+            _prepare(file)
+            return action(file)
+    except (OSError, sqlite3.Error) as error:
+        print(
+            f"Your progress was not read or kept: {path}: {error}. The lesson goes on without it. Move that file away "
+            f"to begin a new one, or name another in the environment variable {VARIABLE}.",
+            file=sys.stderr,
+        )
+        return otherwise
+
+
+def _prepare(file: sqlite3.Connection) -> None:
+    version = file.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise sqlite3.DatabaseError(f"it was written by a newer version of the course (format {version})")
+    if version < VERSION:
+        file.execute(TABLE)
+        file.execute(f"PRAGMA user_version = {VERSION}")
