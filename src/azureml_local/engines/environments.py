@@ -137,7 +137,7 @@ async def _build(folder: Path, base: BasePython, lines: Sequence[str], log: Path
     python = str(folder / "bin" / "python")
     for arguments in (
         ["venv", "--python", base.path, str(folder)],
-        ["pip", "install", "--python", python, "--compile-bytecode", "--requirement", str(requirements)],
+        ["pip", "install", "--python", python, "--requirement", str(requirements)],
     ):
         status, said = await _uv(arguments, log)
         if status:
