@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -101,6 +101,8 @@ class ControlPlane:
             response = await self.answer(request)
         except AzureError as error:
             response = error.response()
+        except ClientDisconnect:  # nobody is there to be answered
+            return
         except Exception:
             logger.exception("%s %s failed (request %s)", request.method, request.url.path, request_id)
             message = f"azureml-local failed on this request; its log has the details under {request_id}."

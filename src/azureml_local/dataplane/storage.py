@@ -6,7 +6,9 @@ token's claims but not at its signature; the request is then passed on under the
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from urllib.parse import unquote_to_bytes
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
@@ -16,6 +18,8 @@ from azureml_local.engines.blobs import BlobStorage
 from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, TokenService
+
+NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class StorageApp:
@@ -36,16 +40,34 @@ class StorageApp:
         target = scope["raw_path"].decode("ascii")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("ascii")
+        if "%" in target and not _is_unicode(target):
+            # Azurite would answer 500.
+            refusal = _error(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
+            await refusal(scope, receive, send)
+            return
         authorization = found.get(b"authorization", b"").decode("latin-1")
         if authorization.lower().startswith("bearer "):
             try:
                 self._tokens.verify(authorization[7:].strip(), audiences.STORAGE)
-            except InvalidTokenError as error:
-                refusal = _error(401, "InvalidAuthenticationInfo", str(error))
-                await refusal(scope, receive, send)
+            except InvalidTokenError:
+                await self._challenge()(scope, receive, send)
                 return
             headers = self._blobs.sign(scope["method"], target, headers)
         await self._pass_on(scope, receive, send, target, headers)
+
+    def _challenge(self) -> Response:
+        """Return the 401 that says where to get a token; azure-storage-blob gets one there and tries again."""
+        refusal = _error(
+            401,
+            "InvalidAuthenticationInfo",
+            "Server failed to authenticate the request. Please refer to the information in the www-authenticate "
+            "header.",
+        )
+        refusal.headers["WWW-Authenticate"] = (
+            f"Bearer authorization_uri=https://login.microsoftonline.com/{self._tokens.tenant_id}/oauth2/authorize "
+            "resource_id=https://storage.azure.com"
+        )
+        return refusal
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, target: str, headers: Headers) -> None:
         has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
@@ -68,6 +90,15 @@ class StorageApp:
             if has_begun:  # the response breaks off for the client, too
                 raise
             await _error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
+
+
+def _is_unicode(target: str) -> bool:
+    """Say whether what is percent-encoded in a target is UTF-8, as names are."""
+    try:
+        unquote_to_bytes(target).decode()
+    except UnicodeDecodeError:
+        return False
+    return not NO_ESCAPE.search(target)
 
 
 async def _request_body(receive: Receive) -> AsyncIterator[bytes]:

@@ -136,7 +136,7 @@ class TokenService:
                 self._public_key,
                 algorithms=[ALGORITHM],
                 issuer=self.issuer,
-                options={"require": ["aud", "exp", "appid", "oid"], "verify_aud": False},
+                options={"require": ["aud", "exp", "nbf", "iss", "appid", "oid"], "verify_aud": False},
             )
         except jwt.ExpiredSignatureError as error:
             raise InvalidTokenError(
