@@ -156,9 +156,10 @@ def state_of(service: RunningService, workspace: str) -> list[Any]:
     return found
 
 
-ROUTES = [(method, template) for method, template, _ in routes() if method != "DELETE"] + [
-    (method, template) for method, template, _ in routes() if method == "DELETE" and "{workspace}/" in template
-]
+DECLARED = [(method, template) for method, template, _ in routes()]
+# Everything but the deletion of the workspace itself; what takes the richest bodies more often.
+ROUTES = [route for route in DECLARED if route[0] != "DELETE" or "{workspace}/" in route[1]]
+ROUTES += 2 * [route for route in DECLARED if route[0] in ("PUT", "PATCH")]
 
 
 @examples(250)
@@ -182,6 +183,23 @@ def test_control_plane(target: Target, data: st.DataObject) -> None:
         assert error["code"]
         assert isinstance(error["message"], str)
     if "Azure-AsyncOperation" in headers:
+        _ended(target.arm, headers["Azure-AsyncOperation"])
+
+
+@examples(60)
+@given(st.data())
+def test_deployments(target: Target, data: st.DataObject) -> None:
+    """A deployment that is accepted is carried out: here it fails at the latest because its code is not there."""
+    body = data.draw(generators.mutated(target.bodies["onlineEndpoints/deployments"]))
+    name = f"d{data.draw(st.integers(0, 10**9))}"
+    path = f"{target.workspace}/onlineEndpoints/known/deployments/{name}?api-version=2024-10-01"
+    status, headers, content = target.arm.ask("PUT", path, json.dumps(body).encode())
+    counted[f"deployment {status}"] += 1
+    assert status in (201, 400, 404, 501), (body, content)
+    if status == 201:
+        _ended(target.arm, headers["Azure-AsyncOperation"])
+        deleted, headers, content = target.arm.ask("DELETE", path)
+        assert deleted == 202, content
         _ended(target.arm, headers["Azure-AsyncOperation"])
 
 
@@ -250,7 +268,7 @@ def test_storage(
         headers = {"x-ms-version": "2021-12-02", **headers, "Authorization": f"Bearer {target.storage_token}"}
     query_string = generators.urlencode(query, errors="surrogatepass")
     status, answered, content = target.storage.ask(method, f"/{path}?{query_string}", body, headers)
-    if status == 500: open("/tmp/azl-500.txt", "a").write(repr((method, path, {k:v[:50] for k,v in query.items()}, {k:v[:20] for k,v in headers.items()}, body, content))+"\n")
+    assert status != 500, content
     assert status != 503, content
     if not is_authorized:
         assert status >= 400
