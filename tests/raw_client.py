@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -69,8 +70,8 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def statuses(received: bytes) -> list[int]:
-    """Return the statuses of all responses in ``received``; our bodies hold no such line."""
-    return [int(line.split(b" ")[1]) for line in received.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+    """Return the statuses of all responses in ``received``; our bodies hold no status line."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) [A-Z]", received)]
 
 
 def exchange(service: RunningService, host: str | None, data: bytes, method: str = "GET") -> Answer | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
+from targets import Endpoint
 
 from running_service import RunningService
 
@@ -59,15 +59,6 @@ def workspace(service: RunningService) -> str:
         f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
         f"/providers/Microsoft.MachineLearningServices/workspaces/{settings.workspace}"
     )
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """An endpoint without deployments: whoever is let in is answered 404."""
-
-    name: str
-    host: str
-    keys: dict[str, str]
 
 
 @pytest.fixture(scope="session")

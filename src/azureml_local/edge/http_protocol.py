@@ -81,6 +81,9 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, config: Config, state: ServerState, host: str | None) -> None:
         super().__init__(config, state, {})
         self._host = host.encode("ascii") if host else None
+        # After a TLS handshake, the client's first bytes (and its leaving) may come before connection_made() is called.
+        self._early = bytearray()
+        self._is_made = self._is_lost = False
         self._refusal: RefusedError | None = None
         self._in_head = False
         self._in_body = False
@@ -94,11 +97,19 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to speak, collecting what is written; a client that asks for nothing is not waited for longer."""
+        if self._is_lost:
+            return
         super().connection_made(cast(asyncio.Transport, CorkedTransport(cast(asyncio.Transport, transport))))
+        self._is_made = True
         self._await_request()
+        if self._early:
+            self.data_received(bytes(self._early))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop every clock."""
+        self._is_lost = True
+        if not self._is_made:
+            return
         self._unset_keepalive_if_required()
         self._set_deadline(None)
         self._stop_unread()
@@ -110,6 +121,9 @@ class HttpProtocol(HttpToolsProtocol):
         Clients that go through a proxy leave Nagle's algorithm on (urllib3 does so on purpose): after a request's head
         they hold its body back until the head is acknowledged, and the kernel would wait 40 ms before it does that.
         """
+        if not self._is_made:
+            self._early += data
+            return
         was_in_head = self._in_head
         self._received += len(data)
         self._unfinished += len(data)
