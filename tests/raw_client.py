@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import socket
@@ -55,7 +56,8 @@ def read_answer(connection: socket.socket, method: str = "GET") -> Answer | None
 
 def end_sending(connection: socket.socket) -> None:
     """Say that no more will be sent, without a word of TLS's (``SSLSocket.shutdown`` would end the decryption, too)."""
-    socket.socket.shutdown(connection, socket.SHUT_WR)
+    with contextlib.suppress(OSError):  # the server was faster
+        socket.socket.shutdown(connection, socket.SHUT_WR)
 
 
 def read_all(connection: socket.socket) -> bytes:

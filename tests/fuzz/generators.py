@@ -11,7 +11,8 @@ from urllib.parse import quote, quote_from_bytes, urlencode
 from hypothesis import strategies as st
 
 WORKSPACE = "/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}"
-EXISTING = "known"  # the name, or the version, of what the test has created
+EXISTING = "known"  # the name of what the test has created, and may lose again
+KEPT = "kept"  # the same for what no generated request names
 
 NASTY_TEXT = (
     "", " ", "\0", "a\0b", "\r\nX: y", "..", "../../etc/passwd", "..%2f", "%", "%00", "%ff", "/", "//", "\\", "'", '"',
@@ -89,7 +90,7 @@ def documents(draw: st.DrawFn, body: Any) -> bytes:
 
 def bodies(account: str, workspace: str) -> dict[str, Any]:
     """Return a valid body for each kind of resource and action, by the last fixed segments of its route."""
-    code = f"https://{account}.blob.core.windows.net/code/known"
+    code = f"https://{account}.blob.core.windows.net/code/files"
     asset = {
         "description": "d",
         "tags": {"a": "b"},
@@ -163,9 +164,9 @@ def bodies(account: str, workspace: str) -> dict[str, Any]:
             "properties": {
                 "endpointComputeType": "Managed",
                 "instanceType": "Standard_DS3_v2",
-                "environmentId": f"{workspace}/environments/known/versions/1",
-                "model": f"{workspace}/models/known/versions/1",
-                "codeConfiguration": {"codeId": f"{workspace}/codes/known/versions/1", "scoringScript": "score.py"},
+                "environmentId": f"{workspace}/environments/{KEPT}/versions/1",
+                "model": f"{workspace}/models/{KEPT}/versions/1",
+                "codeConfiguration": {"codeId": f"{workspace}/codes/{KEPT}/versions/1", "scoringScript": "score.py"},
                 "environmentVariables": {"A": "b"},
                 "requestSettings": {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1},
                 "scaleSettings": {"scaleType": "Default"},

@@ -108,12 +108,13 @@ class Target:
         self.entra = Client(service, ENTRA)
         self.storage = Client(service, f"{found.storage_account}.blob.core.windows.net")
         self.storage_token = token(service, "https://storage.azure.com")
-        self.scoring = Client(service, f"known.{found.location}.inference.ml.azure.com")
+        self.scoring = Client(service, f"{generators.KEPT}.{found.location}.inference.ml.azure.com")
         self.bodies = generators.bodies(found.storage_account, self.workspace)
-        self._put("datastores/known", "datastores")
-        for kind in ("codes", "models", "environments", "data", "components"):
-            self._put(f"{kind}/known/versions/1", f"{kind}/versions")
-        self._put("onlineEndpoints/known", "onlineEndpoints")
+        for name in (generators.EXISTING, generators.KEPT):
+            self._put(f"datastores/{name}", "datastores")
+            for kind in ("codes", "models", "environments", "data", "components"):
+                self._put(f"{kind}/{name}/versions/1", f"{kind}/versions")
+            self._put(f"onlineEndpoints/{name}", "onlineEndpoints")
 
     def _put(self, path: str, kind: str) -> None:
         target = f"{self.workspace}/{path}?api-version=2024-10-01"
@@ -192,7 +193,7 @@ def test_deployments(target: Target, data: st.DataObject) -> None:
     """A deployment that is accepted is carried out: here it fails at the latest because its code is not there."""
     body = data.draw(generators.mutated(target.bodies["onlineEndpoints/deployments"]))
     name = f"d{data.draw(st.integers(0, 10**9))}"
-    path = f"{target.workspace}/onlineEndpoints/known/deployments/{name}?api-version=2024-10-01"
+    path = f"{target.workspace}/onlineEndpoints/kept/deployments/{name}?api-version=2024-10-01"
     status, headers, content = target.arm.ask("PUT", path, json.dumps(body).encode())
     counted[f"deployment {status}"] += 1
     assert status in (201, 400, 404, 501), (body, content)
@@ -242,7 +243,7 @@ def test_scoring_router(
 ) -> None:  # fmt: skip
     """An endpoint without deployments: 404 for whoever has its key, 401 for all others."""
     if is_authorized:
-        _, _, keys = target.arm.ask("POST", f"{target.workspace}/onlineEndpoints/known/listKeys?api-version=2024-10-01")
+        _, _, keys = target.arm.ask("POST", f"{target.workspace}/onlineEndpoints/kept/listKeys?api-version=2024-10-01")
         key = json.loads(keys)["primaryKey"]
         headers = {**headers, "Authorization": f"Bearer {key}"}
     status, answered, _ = target.scoring.ask(method, f"/{path}", body, headers)

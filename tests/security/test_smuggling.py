@@ -163,6 +163,21 @@ def test_names_in_the_path_do_not_become_headers(
             assert "X-Injected" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    "version", ["1\r\nX-Injected: 1", "2024-10-01\nX-Injected: 1", "\xbe", "日本", "x", "2024-10-1", ""]
+)
+def test_version_does_not_become_a_header(
+    version: str, session: requests.Session, token_for: Callable[[str], str], workspace: str, key_endpoint: Endpoint
+) -> None:
+    """The addresses of an operation come back with the version that was asked for."""
+    url = f"https://{ARM}{workspace}/onlineEndpoints/{key_endpoint.name}"
+    headers = {"Authorization": f"Bearer {token_for('https://management.azure.com')}"}
+    body = {"location": "eastus", "properties": {"authMode": "Key"}}
+    answer = session.put(url, params={"api-version": version}, headers=headers, json=body, timeout=60)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidApiVersionParameter")
+    assert "X-Injected" not in answer.headers
+
+
 def test_storage_is_asked_for_what_was_authorised_only(
     service: RunningService, session: requests.Session, token_for: Callable[[str], str]
 ) -> None:

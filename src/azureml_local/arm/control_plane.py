@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import uuid
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -33,6 +34,8 @@ from azureml_local.identity.tokens import InvalidTokenError, Principal
 
 logger = logging.getLogger(__name__)
 
+# Which version is asked for makes no difference here, but it comes back in the addresses of operations.
+API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z]+)?")
 LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
 
 # Kinds of resources that Azure ML has and azureml-local lacks: these are answered 501, a name that Azure does not
@@ -165,6 +168,13 @@ class ControlPlane:
                 400,
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
+            )
+        if not API_VERSION.fullmatch(query["api-version"]):
+            raise AzureError(
+                400,
+                "InvalidApiVersionParameter",
+                f"The api-version '{query['api-version']}' is invalid. A version is a date, such as 2024-10-01 or "
+                "2024-10-01-preview.",
             )
         return match
 
