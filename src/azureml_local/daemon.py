@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from azureml_local import __version__, client_environment
-from azureml_local.home import Home, HomeError, write_private
+from azureml_local.home import Home, HomeError, open_private, write_private
 
 STOP_WITHIN = 60.0  # seconds
 LOCK_WITHIN = 1.0  # seconds; whoever looks whether a service runs holds its lock for a moment
@@ -111,6 +111,7 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
     """
     if ready is not None:
         os.set_inheritable(ready, False)  # a child that kept it open would keep the waiting parent waiting
+    os.umask(0o077)  # for every file that is made here, the engines' and the deployments' ones among them
     logging.basicConfig(
         level=os.environ.get("AZUREML_LOCAL_LOG_LEVEL", "INFO"),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -183,7 +184,7 @@ def _spawn(home: Home, port: int | None) -> None:
     if port:
         command += ["--port", str(port)]
     reading, writing = os.pipe()
-    with (home.logs / "service.log").open("ab") as log:
+    with open_private(home.logs / "service.log") as log:
         subprocess.Popen(  # noqa: S603 - our own program
             [*command, "--ready", str(writing)],
             stdin=subprocess.DEVNULL,
@@ -237,6 +238,6 @@ def _lock_within(seconds: float, file: IO[str]) -> bool:
 def _one_at_a_time(home: Home) -> Iterator[None]:
     """Let one ``start`` of a folder follow the other."""
     path: Path = home.root / "start.lock"
-    with path.open("w") as lock:
+    with open_private(path) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

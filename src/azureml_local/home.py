@@ -13,6 +13,7 @@ import shutil
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 SCHEMA = 1
 DEFAULT_HOME = "~/.azureml-local"
@@ -164,6 +165,11 @@ class Home:
                 "Use that version, or set AZUREML_LOCAL_HOME to a new folder."
             )
         return Settings(**values)
+
+
+def open_private(path: Path) -> IO[bytes]:
+    """Open a file to append to it; one that is made is its user's alone, whatever the umask."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def write_private(path: Path, content: str | bytes) -> None:
