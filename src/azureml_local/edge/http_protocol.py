@@ -28,6 +28,8 @@ QUICK_ACKNOWLEDGEMENT: int | None = getattr(socket, "TCP_QUICKACK", None)
 # The names of this machine, for connections that are to the edge itself. Any other name in ``Host`` was resolved by
 # a browser to 127.0.0.1 because a web page told it to (DNS rebinding).
 LOOPBACK_HOSTS = frozenset((b"127.0.0.1", b"localhost", b"[::1]"))
+TARGET_TOO_LONG = f"The URL is longer than {limits.LARGEST_TARGET} bytes."
+HEADERS_TOO_LARGE = f"The headers are more than {limits.MOST_HEADERS} or larger than {limits.LARGEST_HEADERS} bytes."
 HOST_HEADER = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 
 
@@ -87,8 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._refusal: RefusedError | None = None
         self._in_head = False
         self._in_body = False
-        self._headers_size = 0
-        self._unfinished = 0  # bytes since the parser last made something of what it got
+        self._pending = 0  # bytes since the head began, or since the last piece of the body
         self._received = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -126,27 +127,15 @@ class HttpProtocol(HttpToolsProtocol):
             return
         was_in_head = self._in_head
         self._received += len(data)
-        self._unfinished += len(data)
+        self._pending += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
-            return
-        if self._unfinished > limits.LARGEST_HEADERS:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "A header, or a chunk's extension, is too long.")
-            return
-        if self._in_head:
-            if not was_in_head or self._deadline is None:
-                self._set_deadline(limits.HEAD_SECONDS, self._head_is_late)
-        elif self._in_body:
-            if was_in_head or self._deadline is None:
-                self._start_lap()
-        elif self._deadline:
-            self._set_deadline(None)
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete:
-            if not (self._in_head or self._in_body):
+        if self._in_head or self._in_body:
+            self._await_rest(was_in_head)
+        else:
+            if self._deadline:
+                self._set_deadline(None)
+            if self.cycle is None or self.cycle.response_complete:
                 self._await_request()  # what came was the rest of a request that is answered already, or an empty line
-        elif QUICK_ACKNOWLEDGEMENT is not None and cycle.more_body:
-            self._acknowledge(QUICK_ACKNOWLEDGEMENT)
 
     def pause_writing(self) -> None:
         """Wait for a client that is slow to read its response, but not for ever."""
@@ -169,72 +158,61 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._in_head = True
-        self._headers_size = self._unfinished = 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the request's target."""
-        self._unfinished = 0
-        super().on_url(url)
-        if len(self.url) > limits.LARGEST_TARGET:
-            self._stop(HTTPStatus.REQUEST_URI_TOO_LONG, f"The URL is longer than {limits.LARGEST_TARGET} bytes.")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; drop one that follows a chunked body (a trailer), as it would come after the checks."""
-        self._unfinished = 0
-        self._headers_size += len(name) + len(value)
-        if self._headers_size > limits.LARGEST_HEADERS or len(self.headers) >= limits.MOST_HEADERS:
-            self._stop(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"The request has more than {limits.MOST_HEADERS} headers or {limits.LARGEST_HEADERS} bytes of them.",
-            )
-        if self._in_head:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """Check whom the request is for, then begin to answer it."""
+        """Check the request's head, then begin to answer it."""
         self._in_head, self._in_body = False, True
-        self._unfinished = 0
-        self._require_own_host()
+        self._pending = 0
+        self._check_head()
         super().on_headers_complete()
+        self.headers = []  # takes what follows a chunked body (trailers), which comes too late to be checked
         if self.parser.should_upgrade():  # which is not done; the parser takes nothing more from this connection
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        self._unfinished = 0
+        self._pending = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request."""
         self._in_body = False
-        self._unfinished = 0
+        self._pending = 0
         super().on_message_complete()
 
     # --- checks ---
 
-    def _require_own_host(self) -> None:
-        """Refuse a request that is not for the connection's host, or has two of what there must be one of."""
+    def _check_head(self) -> None:
+        """Refuse a request that is too large, is not for the connection's host, or has two of what there is one of."""
+        size = authorizations = 0
         named: list[bytes] = []
-        authorizations = 0
         for name, value in self.headers:
+            size += len(name) + len(value)
             if name == b"host":
                 named.append(value)
             elif name == b"authorization":
                 authorizations += 1
+        if len(self.url) > limits.LARGEST_TARGET:
+            self._stop(HTTPStatus.REQUEST_URI_TOO_LONG, TARGET_TOO_LONG)
+        if size > limits.LARGEST_HEADERS or len(self.headers) > limits.MOST_HEADERS:
+            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HEADERS_TOO_LARGE)
         if authorizations > 1:
             self._stop(HTTPStatus.BAD_REQUEST, "The request has two Authorization headers.")
-        if len(named) != 1:
-            # RFC 9112, 3.2; before HTTP/1.1 the header was optional.
-            if named or self.parser.get_http_version() != "1.0":
-                self._stop(HTTPStatus.BAD_REQUEST, "The request must have one Host header.")
-            self.headers.append((b"host", self._host or b"localhost"))
-        elif named[0] != self._host:
-            self._require_same_host(named[0])
-            if self._host:
-                self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"] + [(b"host", self._host)]
+        if named != [self._host]:
+            self._settle_host(named)
         if self.url[:1] != b"/":
             self._require_own_authority()
+
+    def _settle_host(self, named: list[bytes]) -> None:
+        """Bring another spelling of the connection's host into the usual one. Refuse any other host, and two."""
+        # RFC 9112, 3.2; before HTTP/1.1 the header was optional.
+        if len(named) > 1 or (not named and self.parser.get_http_version() != "1.0"):
+            self._stop(HTTPStatus.BAD_REQUEST, "The request must have one Host header.")
+        if named:
+            self._require_same_host(named[0])
+        if self._host:
+            self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"] + [(b"host", self._host)]
 
     def _require_own_authority(self) -> None:
         """Check a target in absolute form (RFC 9112, 3.2.2), as clients send it to proxies that read along."""
@@ -263,7 +241,25 @@ class HttpProtocol(HttpToolsProtocol):
         self._refusal = RefusedError(status, message)
         self.send_400_response(message)
 
-    # --- clocks ---
+    # --- clocks, and what is still to come ---
+
+    def _await_rest(self, was_in_head: bool) -> None:
+        """Watch the time and the size of a request of which only a part has come; acknowledge that part."""
+        if self.transport.is_closing():
+            return
+        allowed = limits.LARGEST_HEADERS + (limits.LARGEST_TARGET if self._in_head else 0)
+        if self._in_head and len(self.url) > limits.LARGEST_TARGET:
+            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, TARGET_TOO_LONG)
+        elif self._pending > allowed or len(self.headers) > limits.MOST_HEADERS:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HEADERS_TOO_LARGE)
+        elif self._in_head:
+            if not was_in_head or self._deadline is None:
+                self._set_deadline(limits.HEAD_SECONDS, self._head_is_late)
+        else:
+            if was_in_head or self._deadline is None:
+                self._start_lap()
+            if QUICK_ACKNOWLEDGEMENT is not None and not self.cycle.response_complete:
+                self._acknowledge(QUICK_ACKNOWLEDGEMENT)
 
     def _await_request(self) -> None:
         """Close the connection unless a request begins in time."""
