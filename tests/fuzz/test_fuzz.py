@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import generators
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from azureml_local import daemon
@@ -27,23 +27,10 @@ from azureml_local.arm.control_plane import routes
 from raw_client import end_sending, exchange_all, plain, read_all, statuses, tunnel
 from running_service import RunningService, command_line
 
-FACTOR = float(os.environ.get("AZUREML_LOCAL_FUZZ", "0"))
 SECONDS = 60
 ARM = "management.azure.com"
 ENTRA = "login.microsoftonline.com"
 counted: Counter[str] = Counter()
-
-
-def examples(number: int) -> Callable[[Any], Any]:
-    """Run a test with so many examples, the same in every run, or with as many times more as the variable says."""
-    return settings(
-        max_examples=int(number * FACTOR) or number,
-        derandomize=not FACTOR,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink) if FACTOR else (Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 class Client:
