@@ -230,7 +230,8 @@ def with_edge(tmp_path: Path, client: Client, run: Callable[..., Any] = uvloop.r
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HEAD_SECONDS", "HANDSHAKE_SECONDS", "IDLE_SECONDS", "BODY_LAP_SECONDS", "UNREAD_SECONDS"):
+    names = ("HEAD", "HANDSHAKE", "IDLE", "BODY_LAP", "UNREAD", "CLOSE")
+    for name in (f"{name}_SECONDS" for name in names):
         monkeypatch.setattr(limits, name, 0.3)
 
 
