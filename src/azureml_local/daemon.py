@@ -30,7 +30,7 @@ from typing import IO
 import psutil
 
 from azureml_local import __version__, client_environment, clock
-from azureml_local.home import Home, HomeError, write_private
+from azureml_local.home import Home, HomeError, open_private, write_private
 from azureml_local.locks import lock_within, try_lock
 
 STOP_WITHIN = 60.0  # seconds
@@ -145,6 +145,7 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
         ready: a file descriptor that gets an empty message once the service answers, or else what went wrong.
     """
     starter = _Starter(ready)
+    os.umask(0o077)  # for every file that is made here, the engines' and the deployments' ones among them
     try:
         home.create()
         logging.basicConfig(
@@ -274,7 +275,7 @@ def _spawn(home: Home, port: int | None) -> None:
     if port:
         command += ["--port", str(port)]
     reading, writing = os.pipe()
-    with home.service_log.open("ab") as log:
+    with open_private(home.service_log) as log:
         subprocess.Popen(  # noqa: S603 - our own program
             [*command, "--ready", str(writing)],
             stdin=subprocess.DEVNULL,
@@ -316,14 +317,14 @@ def _one_at_a_time(home: Home, prepare: Callable[[], object] = lambda: None) -> 
     """Let one ``start``, ``stop`` or ``reset`` of a folder follow the other."""
     while True:
         prepare()
-        with home.start_lock.open("w") as lock:
+        with open_private(home.start_lock) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if _is_still(home.start_lock, lock):
                 yield
                 return
 
 
-def _is_still(path: Path, file: IO[str]) -> bool:
+def _is_still(path: Path, file: IO[bytes]) -> bool:
     """Say whether an open file is still the one at ``path``: a ``reset`` deletes it."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -223,6 +224,11 @@ class Home:
             f"{self.settings_file} cannot be read ({error}). Put a copy of it back, or begin anew with azureml-local "
             "reset, which deletes everything."
         )
+
+
+def open_private(path: Path) -> IO[bytes]:
+    """Open a file to append to it; one that is made is its user's alone, whatever the umask."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def write_private(path: Path, content: str | bytes) -> None:

@@ -116,7 +116,9 @@ class Service:
     async def _listen_for_commands(self) -> asyncio.Server:
         path = self.home.admin_socket
         path.unlink(missing_ok=True)
-        server = await asyncio.get_running_loop().create_unix_server(lambda: self.edge.http_protocol("admin"), path)
+        server = await asyncio.get_running_loop().create_unix_server(
+            lambda: self.edge.http_protocol("admin", None), path
+        )
         path.chmod(0o600)
         return server
 

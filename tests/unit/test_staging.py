@@ -76,7 +76,7 @@ def test_names_that_lead_out_are_refused(path: str, name: str, tmp_path: Path) -
     assert tree(tmp_path) == {}
 
 
-@pytest.mark.parametrize("relative", ["../x", "a/../../x", "/etc/passwd", "..", "a/b/../../.."])
+@pytest.mark.parametrize("relative", ["../x", "a/../../x", "/etc/passwd", "..", "a/b/../../..", "a\0b"])
 def test_paths_that_lead_out_are_refused(relative: str, tmp_path: Path) -> None:
     with pytest.raises(StagingError):
         inside(tmp_path, relative)
@@ -85,6 +85,35 @@ def test_paths_that_lead_out_are_refused(relative: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("relative", ["x", "a/b", "a/../b", "..x", "."])
 def test_paths_that_stay_inside(relative: str, tmp_path: Path) -> None:
     assert inside(tmp_path, relative).is_relative_to(tmp_path.resolve())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a", "a/b"),  # a file that is a folder, too
+        ("a/b", "a//b"),
+        ("a/b", "a/./b"),
+        ("a/b", "a/c/../b"),
+        ("x" * 300,),  # longer than a file's name may be
+        ("a/" * 3000 + "b",),
+        ("a\0b",),
+    ],
+    ids=lambda names: repr(names)[:40],
+)
+def test_names_that_are_no_separate_files_here(names: tuple[str, ...], tmp_path: Path) -> None:
+    """A blob's name is any text (https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata);
+    none may silently take another one's place."""
+    with pytest.raises(StagingError):
+        stage("", tmp_path / "f", *names)
+
+
+@pytest.mark.parametrize(
+    "name", ["..\\..\\evil", "%2e%2e%2fevil", "..%2fevil", "C:\\evil", "~/evil", "...", ". ", "é", "e\u0301"]
+)
+def test_names_that_only_look_like_a_way_out(name: str, tmp_path: Path) -> None:
+    """Names are not decoded a second time, and a backslash separates nothing here."""
+    stage("", tmp_path, name)
+    assert set(tree(tmp_path).values()) == {name}
 
 
 def test_link_that_leads_out_is_refused(tmp_path: Path) -> None:

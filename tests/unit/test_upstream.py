@@ -303,3 +303,29 @@ def test_slow_reader_holds_the_server_back() -> None:
             assert received == total
 
     run(serve, client)
+
+
+@pytest.mark.parametrize(
+    "target", ["/a b", "/a\r\nX: y", "/a HTTP/1.1\r\n\r\nDELETE /b", "/a\n", "/a\0", "/ü", "", "/a\x7f"]
+)
+def test_target_that_would_be_more_than_a_target_is_never_sent(target: str) -> None:
+    """Request splitting (CWE-113); RFC 9112, 3.2: a request target holds no white space."""
+
+    async def client(upstream: Upstream) -> None:
+        with pytest.raises(UpstreamError):
+            await upstream.send("GET", target, [])
+        with pytest.raises(UpstreamError):
+            await upstream.exchange("GET", target, [], b"", seconds=5, largest=100)
+        with await upstream.send("GET", "/", []) as response:
+            assert await response.read() == b"hi"
+
+    run(answering(OK), client)
+
+
+@pytest.mark.parametrize("header", [(b"a", b"b\r\nc: d"), (b"a", b"b\n"), (b"a\r\nb", b"c"), (b"a", b"b\r")])
+def test_header_that_would_be_more_than_a_header_is_never_sent(header: tuple[bytes, bytes]) -> None:
+    async def client(upstream: Upstream) -> None:
+        with pytest.raises(UpstreamError):
+            await upstream.send("GET", "/", [header])
+
+    run(answering(OK), client)

@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -35,7 +35,7 @@ from azureml_local.identity.tokens import InvalidTokenError, Principal
 
 logger = logging.getLogger(__name__)
 
-# Each is a day; what follows it says that it is a preview. Which day, does not matter here.
+# A day, and perhaps that it is a preview. Which day makes no difference here, but it comes back in addresses.
 API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.ASCII | re.IGNORECASE)
 JSON = "application/json"
 LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
@@ -106,6 +106,8 @@ class ControlPlane:
             response = await self.answer(request)
         except AzureError as error:
             response = error.response()
+        except ClientDisconnect:  # nobody is there to be answered
+            return
         except Exception as error:
             logger.exception("%s %s failed (request %s)", request.method, request.url.path, request_id)
             response = _failure(error, request_id).response()

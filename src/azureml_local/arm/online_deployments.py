@@ -312,8 +312,14 @@ def _scale_settings(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _environment_variables(sent: Mapping[str, Any]) -> dict[str, str]:
-    variables = sent.get("environmentVariables") or {}
-    return {str(name): str(value) for name, value in variables.items()}
+    variables = {str(name): str(value) for name, value in (sent.get("environmentVariables") or {}).items()}
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name + value:  # execve(2)
+            raise invalid_inference_request(
+                f"environmentVariables: no process can have the variable {name!r}. Its name must be text without '=', "
+                "and neither name nor value may hold the character NUL."
+            )
+    return variables
 
 
 def _probe(sent: Mapping[str, Any], name: str) -> dict[str, Any]:

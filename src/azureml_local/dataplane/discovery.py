@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -27,12 +28,11 @@ async def _discovery(request: Request) -> Response:
     return JSONResponse({**dict.fromkeys(SERVICES, here), "studio": STUDIO})
 
 
-async def _lacking(request: Request) -> Response:
+async def _lacking(request: Request, _: Exception) -> Response:
     message = f"azureml-local lacks {request.method} {request.url.path} of the workspace API."
     return JSONResponse({"error": {"code": "NotImplemented", "message": message}}, 501)
 
 
 def application() -> Starlette:
     """Return the ASGI application for ``<region>.api.azureml.ms``."""
-    everything = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    return Starlette(routes=[Route("/discovery", _discovery), Route("/{path:path}", _lacking, methods=everything)])
+    return Starlette(routes=[Route("/discovery", _discovery)], exception_handlers={HTTPException: _lacking})

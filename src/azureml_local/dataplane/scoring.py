@@ -44,6 +44,8 @@ NOT_RETURNED = HOP_BY_HOP | {
     b"ms-azureml-model-error-reason",
 }
 
+CHALLENGE: Headers = [(b"www-authenticate", b"Bearer")]  # which a 401 must have (RFC 9110, 15.5.2)
+
 
 @dataclass(frozen=True)
 class Route:
@@ -153,8 +155,6 @@ class ScoringRouter:
     async def _score(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
         headers: Headers = scope["headers"]
         found = dict(headers)
-        if sum(name in (b"host", b"authorization") for name, _ in headers) > 2:
-            raise RefusalError(400, _message("The request has two Host or Authorization headers."))
         name = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
         route = self._routes.get(name)
         if route is None:
@@ -187,15 +187,15 @@ class ScoringRouter:
         """Raise 401 unless the caller shows one of the endpoint's keys, or a token for Azure ML."""
         scheme, _, credential = authorization.partition(b" ")
         if scheme.lower() != b"bearer" or not credential:
-            raise RefusalError(401, "key_auth_bad_header_forbidden")
+            raise RefusalError(401, "key_auth_bad_header_forbidden", CHALLENGE)
         credential = credential.strip()
         if route.keys is None:
             try:
                 self._tokens.verify(credential.decode("latin-1"), audiences.MACHINE_LEARNING)
             except InvalidTokenError as error:
-                raise RefusalError(401, str(error)) from error
+                raise RefusalError(401, str(error), CHALLENGE) from error
         elif not any(hmac.compare_digest(credential, key) for key in route.keys):
-            raise RefusalError(401, "key_auth_access_denied")
+            raise RefusalError(401, "key_auth_access_denied", CHALLENGE)
 
 
 def _chosen(route: Route, asked: bytes | None) -> str:

@@ -6,9 +6,11 @@ token's claims but not at its signature; the request is then passed on under the
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
@@ -21,6 +23,7 @@ from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, TokenService
 
 FULL_BELOW = 2**20  # bytes
+NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class StorageApp:
@@ -48,16 +51,32 @@ class StorageApp:
         target = scope["raw_path"].decode("ascii")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("ascii")
+        if "%" in target and not _is_unicode(target):
+            await _invalid_uri()(scope, receive, send)
+            return
         authorization = found.get(b"authorization", b"").decode("latin-1")
         if authorization.lower().startswith("bearer "):
             try:
                 self._tokens.verify(authorization[7:].strip(), audiences.STORAGE)
-            except InvalidTokenError as error:
-                refusal = storage_error(401, "InvalidAuthenticationInfo", str(error))
-                await refusal(scope, receive, send)
+            except InvalidTokenError:
+                await self._challenge()(scope, receive, send)
                 return
             headers = self._blobs.sign(scope["method"], target, headers)
         await self._pass_on(scope, receive, send, target, headers)
+
+    def _challenge(self) -> Response:
+        """Return the 401 that says where to get a token; azure-storage-blob gets one there and tries again."""
+        refusal = storage_error(
+            401,
+            "InvalidAuthenticationInfo",
+            "Server failed to authenticate the request. Please refer to the information in the www-authenticate "
+            "header.",
+        )
+        refusal.headers["WWW-Authenticate"] = (
+            f"Bearer authorization_uri=https://login.microsoftonline.com/{self._tokens.tenant_id}/oauth2/authorize "
+            "resource_id=https://storage.azure.com"
+        )
+        return refusal
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, target: str, headers: Headers) -> None:
         has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
@@ -71,7 +90,7 @@ class StorageApp:
                     await refusal(scope, receive, send)
                     return
                 if response.status == 500 and response.header(b"x-ms-error-code") is None:
-                    await self._unforeseen()(scope, receive, send)
+                    await self._unforeseen(target)(scope, receive, send)
                     return
                 kept = [(name, value) for name, value in response.headers if name not in HOP_BY_HOP]
                 has_begun = True
@@ -84,13 +103,23 @@ class StorageApp:
                 raise
             await storage_error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
 
-    def _unforeseen(self) -> Response:
-        """Return an answer for what Azurite did not foresee, a full disk first of all; its own has no code."""
+    def _unforeseen(self, target: str) -> Response:
+        """Return an answer for what Azurite failed on without a word."""
         if shutil.disk_usage(self._folder).free < FULL_BELOW:
             return storage_error(507, "InsufficientStorage", NO_SPACE)
-        return storage_error(
-            500, "InternalError", "The server encountered an internal error. Please retry the request."
-        )
+        if "%25" in target:  # it decodes some values twice, and fails where the second time is not possible
+            return _invalid_uri()
+        message = "The server encountered an internal error. Please retry the request."
+        return storage_error(500, "InternalError", message)
+
+
+def _is_unicode(target: str) -> bool:
+    """Say whether what is percent-encoded in a target is UTF-8, as names are."""
+    try:
+        unquote_to_bytes(target).decode()
+    except UnicodeDecodeError:
+        return False
+    return not NO_ESCAPE.search(target)
 
 
 async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
@@ -102,6 +131,10 @@ async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
             yield message["body"]
         if not message["more_body"]:
             return
+
+
+def _invalid_uri() -> Response:
+    return storage_error(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
 
 
 def storage_error(status: int, code: str, message: str) -> Response:

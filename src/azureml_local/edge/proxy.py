@@ -13,22 +13,20 @@ import base64
 import logging
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from azureml_local.edge import hosts
-from azureml_local.edge.http_protocol import HttpProtocol
+from azureml_local.edge import hosts, limits
+from azureml_local.edge.http_protocol import HttpProtocol, http_config, plain_answer
 from azureml_local.edge.tls import Authority
 
 logger = logging.getLogger(__name__)
 
 HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 LARGEST_HEAD = 16 * 1024
-HEAD_TIMEOUT = 15.0  # seconds for a client to send its CONNECT; ends connections that only hold a socket
-KEEP_ALIVE = 75  # seconds; longer than the pauses between a notebook's cells are worth a new TLS handshake
 LAST_ANSWERS = 10.0  # seconds that requests in flight get when the service ends
 CONNECT_TIMEOUT = 30.0  # seconds for a host that is not served, or for the user's proxy, to answer
 TUNNEL_CHUNK = 64 * 1024
@@ -48,7 +46,9 @@ class Edge:
         self.upstream_proxy = urlsplit(upstream_proxy) if upstream_proxy else None
         self.state = ServerState()
         self.tasks: set[asyncio.Task[None]] = set()
-        self._configs = {name: _http_config(app) for name, app in applications.items()}
+        self.beginning: set[FirstBytes] = set()  # connections of which it is not known yet who speaks on
+        self._most_connections = limits.most_connections()
+        self._configs = {name: http_config(app) for name, app in applications.items()}
 
     async def listen(self, address: str, port: int) -> asyncio.Server:
         """Take a port of ``address``, 0 for a free one; connections are accepted once the server starts serving.
@@ -59,9 +59,14 @@ class Edge:
             lambda: FirstBytes(self), address, port, backlog=512, start_serving=False
         )
 
-    def http_protocol(self, application: str) -> HttpProtocol:
-        """Return a protocol that speaks HTTP to ``application``."""
-        return HttpProtocol(self._configs[application], self.state, {})
+    @property
+    def is_full(self) -> bool:
+        """Whether as many clients are connected as can be served: speaking HTTP, tunnelled, or just beginning."""
+        return len(self.state.connections) + len(self.tasks) + len(self.beginning) > self._most_connections
+
+    def http_protocol(self, application: str, host: str | None) -> HttpProtocol:
+        """Return a protocol that speaks HTTP to ``application`` on a connection to ``host``; None for the edge."""
+        return HttpProtocol(self._configs[application], self.state, host)
 
     def spawn(self, coroutine: Any) -> None:
         """Run ``coroutine`` beside the event loop, and keep it from being collected before it ends."""
@@ -92,11 +97,14 @@ class FirstBytes(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the request's head."""
         self.transport = cast(asyncio.Transport, transport)
-        self.deadline = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, self.transport.abort)
+        self.deadline = asyncio.get_running_loop().call_later(limits.HEAD_SECONDS, self.transport.abort)
+        self.edge.beginning.add(self)
+        if self.edge.is_full:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
-        self.deadline.cancel()
+        self._end()
 
     def data_received(self, data: bytes) -> None:
         """Collect the head; hand over as soon as it is known what it is."""
@@ -106,11 +114,15 @@ class FirstBytes(asyncio.Protocol):
         elif b"\r\n\r\n" in self.received:
             self._hand_over_connect()
         elif len(self.received) > LARGEST_HEAD:
-            self._refuse(431, "Request Header Fields Too Large", "The CONNECT request is too long.")
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The CONNECT request is too long.")
+
+    def _end(self) -> None:
+        self.deadline.cancel()
+        self.edge.beginning.discard(self)
 
     def _hand_over_plain(self) -> None:
-        self.deadline.cancel()
-        protocol = self.edge.http_protocol("local")
+        self._end()
+        protocol = self.edge.http_protocol("local", None)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         protocol.data_received(bytes(self.received))
@@ -122,36 +134,42 @@ class FirstBytes(asyncio.Protocol):
         host = host.strip("[]").rstrip(".").lower()
         if rest or not HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) < 65536:
             # A client may send nothing before our answer (RFC 9110, 9.3.6).
-            self._refuse(400, "Bad Request", f"CONNECT needs host:port, not {target!r}.")
+            self._refuse(HTTPStatus.BAD_REQUEST, "CONNECT needs host:port, and nothing after its head.")
             return
-        self.deadline.cancel()
+        self._end()
         application = hosts.application_of(host) if port == "443" else None
         if application:
             self.transport.pause_reading()
             self.edge.spawn(_serve(self.edge, self.transport, host, application))
         elif hosts.is_azure(host):
             self._refuse(
-                501,
-                "Not Implemented",
+                HTTPStatus.NOT_IMPLEMENTED,
                 f"azureml-local does not serve {host}. It is a host of Azure, so the request was not sent on.",
             )
         else:
             self.transport.pause_reading()
             self.edge.spawn(_tunnel(self.edge, self.transport, host, int(port)))
 
-    def _refuse(self, status: int, phrase: str, message: str) -> None:
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
         logger.warning("refused: %s", message)
-        _answer_plainly(self.transport, status, phrase, message)
+        _answer_plainly(self.transport, status, message)
 
 
 async def _serve(edge: Edge, transport: asyncio.Transport, host: str, application: str) -> None:
     """Upgrade a connection to TLS and let ``application`` answer on it."""
     loop = asyncio.get_running_loop()
-    protocol = edge.http_protocol(application)
+    protocol = edge.http_protocol(application, host)
     try:
         context = edge.authority.context_for(hosts.certificate_name(host))
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        secure = await loop.start_tls(transport, protocol, context, server_side=True)
+        secure = await loop.start_tls(
+            transport,
+            protocol,
+            context,
+            server_side=True,
+            ssl_handshake_timeout=limits.HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=limits.CLOSE_SECONDS,
+        )
     except (OSError, ConnectionError, asyncio.CancelledError) as error:
         # Most often the client does not trust our authority; it shows its own message.
         logger.info("TLS handshake for %s failed: %s", host, error)
@@ -169,7 +187,7 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
         async with asyncio.timeout(CONNECT_TIMEOUT):
             reader, writer = await _connect_out(edge, host, port)
     except (OSError, ValueError) as error:
-        _answer_plainly(transport, 502, "Bad Gateway", f"{host}:{port} cannot be reached: {error}.")
+        _answer_plainly(transport, HTTPStatus.BAD_GATEWAY, f"{host}:{port} cannot be reached: {error}.")
         return
     client_reader = asyncio.StreamReader(limit=TUNNEL_CHUNK)
     client_protocol = asyncio.StreamReaderProtocol(client_reader)
@@ -222,28 +240,6 @@ async def _connect_out(edge: Edge, host: str, port: int) -> tuple[asyncio.Stream
     return reader, writer
 
 
-def _answer_plainly(transport: asyncio.Transport, status: int, phrase: str, message: str) -> None:
-    body = message.encode()
-    head = (
-        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    transport.write(head.encode() + body)
+def _answer_plainly(transport: asyncio.Transport, status: HTTPStatus, message: str) -> None:
+    transport.write(plain_answer(status, message))
     transport.close()
-
-
-def _http_config(application: Any) -> Config:
-    config = Config(
-        application,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nobody stands before the edge whose X-Forwarded headers could be believed
-        timeout_keep_alive=KEEP_ALIVE,
-        interface="asgi3",
-    )
-    config.load()
-    return config

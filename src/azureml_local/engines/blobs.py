@@ -64,7 +64,7 @@ class BlobStorage:
 
     async def create_container(self, name: str) -> None:
         """Create a container; one that exists stays as it is."""
-        target = f"/{name}?restype=container"
+        target = f"/{quote(name, safe='')}?restype=container"
         with await self.upstream.send("PUT", target, self._signed("PUT", target)) as response:
             await response.read()
             if response.status not in (201, 409):
@@ -76,7 +76,7 @@ class BlobStorage:
         marker = ""
         while True:
             query = urlencode({"restype": "container", "comp": "list", "prefix": prefix, "marker": marker})
-            target = f"/{container}?{query}"
+            target = f"/{quote(container, safe='')}?{query}"
             with await self.upstream.send("GET", target, self._signed("GET", target)) as response:
                 body = await response.read()
                 if response.status != 200:
@@ -89,7 +89,7 @@ class BlobStorage:
 
     async def read_blob(self, container: str, name: str) -> AsyncIterator[bytes]:
         """Yield a blob's content in pieces. Raises BlobError where there is none."""
-        target = f"/{container}/{quote(name)}"
+        target = f"/{quote(container, safe='')}/{quote(name)}"
         with await self.upstream.send("GET", target, self._signed("GET", target)) as response:
             if response.status != 200:
                 raise BlobError(response.status, f"blob {container}/{name} cannot be read")

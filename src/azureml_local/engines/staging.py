@@ -62,7 +62,8 @@ async def _download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
         target = inside(folder, name.removeprefix(f"{parent}/") if parent else name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
+            # Names may differ by case, by the form of their letters or by a doubled slash, and yet be one file here.
+            with target.open("xb") as file:
                 async for piece in blobs.read_blob(source.container, name):
                     file.write(piece)
         except OSError as error:
@@ -74,8 +75,8 @@ async def _download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
 
 def inside(folder: Path, relative: str) -> Path:
     """Return a path below ``folder``. Raises StagingError where it would lead out of it."""
-    target = (folder / relative).resolve()
-    if not target.is_relative_to(folder.resolve()):
+    target = (folder / relative).resolve() if "\0" not in relative else None
+    if target is None or not target.is_relative_to(folder.resolve()):
         raise StagingError(f"The path {relative} leads out of its folder.")
     return target
 

@@ -8,6 +8,7 @@ only if the server keeps it.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,8 +21,19 @@ Headers = list[tuple[bytes, bytes]]
 
 HOP_BY_HOP = frozenset(
     # RFC 9110, 7.6.1
-    (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
 )
+TARGET = re.compile(r"[!-~]+")  # visible ASCII; all else is percent-encoded
 NOT_SENT_AS_GIVEN = HOP_BY_HOP | {b"content-length"}
 BODY_HIGH_WATER = 512 * 1024  # bytes that wait for a slow reader before the socket is no longer read
 LARGEST_RESPONSE_HEAD = 64 * 1024
@@ -207,17 +219,23 @@ class _Connection(asyncio.Protocol):
     # --- what the caller does ---
 
     def write_whole_request(self, method: str, target: str, headers: Headers, body: bytes) -> None:
-        lines = self._head(method, target, headers)
-        lines.append(b"content-length: %d\r\n\r\n" % len(body))
-        self.transport.write(b"\r\n".join(lines) + body)
+        head = self._head(method, target, headers, b"content-length: %d" % len(body))
+        self.transport.write(head + body)
         self._is_sent = True
 
-    def _head(self, method: str, target: str, headers: Headers) -> list[bytes]:
-        self._is_in_use = True
-        self._is_head_request = method == "HEAD"
+    def _head(self, method: str, target: str, headers: Headers, framing: bytes) -> bytes:
+        """Return a request's head. Raises UpstreamError where a part of it would be taken for more than that part."""
+        if not TARGET.fullmatch(target):
+            raise UpstreamError("the request's target holds what no URL may")
         lines = [f"{method} {target} HTTP/1.1".encode("ascii")]
         lines += [name + b": " + value for name, value in headers if name not in NOT_SENT_AS_GIVEN]
-        return lines
+        lines += [framing, b"", b""]
+        head = b"\r\n".join(lines)
+        if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines):
+            raise UpstreamError("a header of the request holds a line's end")
+        self._is_in_use = True
+        self._is_head_request = method == "HEAD"
+        return head
 
     async def write_request(
         self, method: str, target: str, headers: Headers, body: bytes | AsyncIterator[bytes]
@@ -225,10 +243,9 @@ class _Connection(asyncio.Protocol):
         if isinstance(body, bytes):
             self.write_whole_request(method, target, headers, body)
             return
-        lines = self._head(method, target, headers)
         declared = next((value for name, value in headers if name == b"content-length"), None)
-        lines.append(b"content-length: " + declared if declared else b"transfer-encoding: chunked")
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
+        framing = b"content-length: " + declared if declared else b"transfer-encoding: chunked"
+        self.transport.write(self._head(method, target, headers, framing))
         async for piece in body:
             if self.is_closed or self._head_complete:
                 return  # answered before the body's end: the answer says why

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -50,9 +51,8 @@ class Entra:
                 Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid_configuration),
                 Route("/{tenant}/discovery/v2.0/keys", self.keys),
                 Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
-                Route("/{path:path}", _lacking, methods=["GET", "POST"]),
             ],
-            exception_handlers={EntraError: _refusal},
+            exception_handlers={EntraError: _refusal, HTTPException: _lacking},
         )
 
     async def instance_discovery(self, _: Request) -> Response:
@@ -204,7 +204,7 @@ def _client_credentials(request: Request, form: Mapping[str, str]) -> tuple[str,
     return form["client_id"], form.get("client_secret", "")
 
 
-async def _lacking(request: Request) -> Response:
+async def _lacking(request: Request, _: Exception) -> Response:
     message = f"azureml-local lacks {request.method} {request.url.path} of the identity platform."
     return JSONResponse({"error": "not_implemented", "error_description": message}, 501)
 

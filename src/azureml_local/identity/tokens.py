@@ -143,7 +143,7 @@ class TokenService:
                 algorithms=[ALGORITHM],
                 issuer=self.issuer,
                 options={
-                    "require": ["aud", "exp", "appid", "oid"],
+                    "require": ["aud", "exp", "nbf", "iss", "appid", "oid"],
                     "verify_aud": False,
                     # Only this installation signs: a token "of the future" is from before the clock was set back.
                     "verify_nbf": False,

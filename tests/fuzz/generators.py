@@ -1,0 +1,225 @@
+"""Strategies for requests that are nearly right: valid ones of the service's own routes, with something changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, quote_from_bytes, urlencode
+
+from hypothesis import strategies as st
+
+WORKSPACE = "/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}"
+EXISTING = "known"  # the name of what the test has created, and may lose again
+KEPT = "kept"  # the same for what no generated request names
+
+NASTY_TEXT = (
+    "", " ", "\0", "a\0b", "\r\nX: y", "..", "../../etc/passwd", "..%2f", "%", "%00", "%ff", "/", "//", "\\", "'", '"',
+    "{0}", "{__class__}", "${HOME}", "$(id)", "`id`", "%s%n", "\ud800", "\u202e", "\ufeff", "é", "日本", "a" * 5000,
+    "None", "null", "true", "NaN", "1e999", "-1", "0", "PT1S", "PT0S", "P99999999999999999999D", "PT1E9S", "P", "PT-1S",
+    "azureml:", "azureml:known:1", "azureml://", "azureml://datastores/workspaceblobstore/paths/x",
+    "azureml://datastores/known/paths/../../x", "https://", "https://[", "https://x.blob.core.windows.net/a%0d%0ab/c",
+    "file:///etc/passwd", "Enabled", "disabled", "Standard_DS3_v2", "System.Object", "<x/>", "a\nb", "known", "latest",
+)  # fmt: skip
+NASTY_NUMBERS = (0, -1, 1, 2**31, 2**63, -(2**63) - 1, 10**400, 1.5, -0.0, 1e308, 5e-324, float("nan"), float("inf"))
+
+texts = st.sampled_from(NASTY_TEXT) | st.text(max_size=20)
+scalars = st.none() | st.booleans() | st.sampled_from(NASTY_NUMBERS) | st.integers() | st.floats() | texts
+values: st.SearchStrategy[Any] = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=6
+)
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterable[tuple[Any, ...]]:
+    """Yield the way to every member of a JSON value."""
+    entries: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        entries = value.items()
+    elif isinstance(value, list):
+        entries = enumerate(value)
+    for key, item in entries:
+        yield (*path, key)
+        yield from _paths(item, (*path, key))
+
+
+@st.composite
+def mutated(draw: st.DrawFn, body: Any) -> Any:
+    """A valid JSON value with up to three members replaced, removed or added."""
+    changed = json.loads(json.dumps(body))
+    for _ in range(draw(st.integers(0, 3))):
+        paths = list(_paths(changed))
+        if not paths:
+            return draw(values)
+        *way, last = draw(st.sampled_from(paths))
+        holder = changed
+        for key in way:
+            holder = holder[key]
+        kind = draw(st.integers(0, 3))
+        if kind == 0 and isinstance(holder, dict):
+            del holder[last]
+        elif kind == 1 and isinstance(holder, dict):
+            holder[draw(texts)] = draw(values)
+        else:
+            holder[last] = draw(values)
+    return changed
+
+
+@st.composite
+def documents(draw: st.DrawFn, body: Any) -> bytes:
+    """A request's body: JSON, now and then with what only its text can have, or none at all."""
+    kind = draw(st.integers(0, 19))
+    if kind == 0:
+        return draw(st.binary(max_size=60))
+    if kind == 1:
+        depth = draw(st.sampled_from((50, 900, 5000, 200_000)))
+        opening, closing = draw(st.sampled_from((("[", "]"), ('{"a":', "}"), ('{"properties":{"tags":', "}}"))))
+        return (opening * depth + "1" + closing * depth).encode()
+    text = json.dumps(draw(mutated(body))).encode()
+    if kind == 2:
+        at = draw(st.integers(0, len(text)))
+        return text[:at] + draw(st.binary(min_size=1, max_size=4)) + text[at + draw(st.integers(0, 3)) :]
+    if kind == 3:
+        return text.replace(b'{"', b'{"location":1,"properties":[],"' if draw(st.booleans()) else b'{"tags":{},"', 1)
+    if kind == 4:
+        return text.decode().encode(draw(st.sampled_from(("utf-16", "utf-8-sig", "utf-32"))))
+    if kind == 5:
+        return text.replace(b"1", b"9" * draw(st.sampled_from((30, 4000, 5000))))
+    return text
+
+
+def bodies(account: str, workspace: str) -> dict[str, Any]:
+    """Return a valid body for each kind of resource and action, by the last fixed segments of its route."""
+    code = f"https://{account}.blob.core.windows.net/code/files"
+    asset = {
+        "description": "d",
+        "tags": {"a": "b"},
+        "properties": {"c": "d"},
+        "isAnonymous": False,
+        "isArchived": False,
+    }
+    probe = {
+        "initialDelay": "PT10S",
+        "period": "PT10S",
+        "timeout": "PT2S",
+        "failureThreshold": 3,
+        "successThreshold": 1,
+    }
+    return {
+        "workspaces": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "kind": "Default",
+            "properties": {"friendlyName": "f"},
+        },
+        "Microsoft.Resources/deployments": {
+            "properties": {"parameters": {"workspaceName": {"value": "known"}, "tagValues": {"value": {"a": "b"}}}}
+        },
+        "datastores": {
+            "properties": {
+                "datastoreType": "AzureBlob",
+                "accountName": account,
+                "containerName": "code",
+                "isDefault": False,
+                "credentials": {"credentialsType": "AccountKey", "secrets": {"secretsType": "AccountKey", "key": "k"}},
+            }
+        },
+        "listSecrets": {"expirableSecret": True, "expireAfterHours": 5},
+        "startPendingUpload": {"pendingUploadType": "TemporaryBlobReference"},
+        "codes/versions": {"properties": {**asset, "codeUri": code}},
+        "models": {"properties": asset},
+        "models/versions": {
+            "properties": {
+                **asset,
+                "modelUri": "azureml://datastores/workspaceblobstore/paths/known",
+                "modelType": "custom_model",
+            }
+        },
+        "environments": {"properties": asset},
+        "environments/versions": {
+            "properties": {
+                **asset,
+                "image": "mcr.microsoft.com/azureml/minimal-py311-inference",
+                "condaFile": "name: x\ndependencies: [python=3.11]\n",
+                "osType": "Linux",
+            }
+        },
+        "data": {"properties": asset},
+        "data/versions": {"properties": {**asset, "dataUri": code, "dataType": "uri_folder"}},
+        "components": {"properties": asset},
+        "components/versions": {
+            "properties": {**asset, "componentSpec": {"name": "c", "inputs": {"a": {"default": 1}}}}
+        },
+        "onlineEndpoints": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"authMode": "Key", "traffic": {}, "mirrorTraffic": {}, "keys": {"primaryKey": "a" * 20}},
+        },
+        "regenerateKeys": {"keyType": "Primary", "keyValue": "b" * 20},
+        "onlineEndpoints/deployments": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "sku": {"name": "Default", "capacity": 1},
+            "properties": {
+                "endpointComputeType": "Managed",
+                "instanceType": "Standard_DS3_v2",
+                "environmentId": f"{workspace}/environments/{KEPT}/versions/1",
+                "model": f"{workspace}/models/{KEPT}/versions/1",
+                "codeConfiguration": {"codeId": f"{workspace}/codes/{KEPT}/versions/1", "scoringScript": "score.py"},
+                "environmentVariables": {"A": "b"},
+                "requestSettings": {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1},
+                "scaleSettings": {"scaleType": "Default"},
+                "livenessProbe": probe,
+                "readinessProbe": probe,
+            },
+        },
+        "getLogs": {"containerType": "InferenceServer", "tail": 10},
+    }
+
+
+def _body_of(template: str, known: dict[str, Any]) -> Any:
+    fixed = [segment for segment in template.split("/") if segment and not segment.startswith("{")]
+    return known.get("/".join(fixed[-2:]), known.get(fixed[-1], {}))
+
+
+@st.composite
+def control_plane_requests(
+    draw: st.DrawFn, routes: list[tuple[str, str]], fixed: dict[str, str], known: dict[str, Any]
+) -> tuple[str, str, bytes]:
+    """A method, a target and a body: a route's own, with some of it changed."""
+    method, template = draw(st.sampled_from(routes))
+    others = st.sampled_from(("1", "workspacefilestore", "new", "latest"))
+    own = others if method == "DELETE" else st.just(EXISTING) | others
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        usual = st.just(fixed[name]) if name in fixed else own
+        chosen = draw(usual if draw(st.integers(0, 24 if name in fixed else 4)) else texts)
+        return quote(chosen.encode("utf-8", "surrogatepass"), safe=draw(st.sampled_from(("", "/"))))
+
+    path = re.sub(r"{(\w+)}", value, template)
+    if draw(st.integers(0, 19)) == 0:
+        at = draw(st.integers(0, len(path)))
+        path = "/" + path[:at].lstrip("/") + quote_from_bytes(draw(st.binary(min_size=1, max_size=3))) + path[at:]
+    query = {"api-version": "2024-10-01"} if draw(st.integers(0, 9)) else {}
+    names = ("$top", "$skip", "$orderBy", "listViewType", "hash", "isDefault", "kind", "api-version", "count", "x")
+    query |= draw(st.dictionaries(st.sampled_from(names), texts | st.integers().map(str), max_size=2))
+    if draw(st.integers(0, 14)) == 0:
+        method = draw(st.sampled_from(("GET", "PUT", "POST", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND")))
+    body = draw(documents(_body_of(template, known))) if method not in ("GET", "HEAD", "DELETE") else b""
+    return method, f"{path}?{urlencode(query, errors='surrogatepass')}", body
+
+
+@st.composite
+def mutated_bytes(draw: st.DrawFn, seeds: tuple[bytes, ...], pieces: tuple[bytes, ...]) -> bytes:
+    """A message with up to four places where something is inserted, removed, repeated or replaced."""
+    text = draw(st.sampled_from(seeds))
+    inserted = st.sampled_from(pieces) | st.binary(min_size=1, max_size=8)
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 12)))
+        kind = draw(st.integers(0, 3))
+        middle = {0: b"", 1: draw(inserted) if kind == 1 else b"", 2: text[start:end] * 3}.get(kind)
+        text = text[:start] + (draw(inserted) if middle is None else middle) + text[end:]
+    return text
