@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 WORKSPACE = "/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}"
 EXISTING = "known"  # the name of what the test has created, and may lose again
 KEPT = "kept"  # the same for what no generated request names
+MLFLOW = "mlflow"  # an MLflow model, and
+WITHOUT_SCRIPT = "without a script"  # a deployment of it, among the bodies
 
 NASTY_TEXT = (
     "", " ", "\0", "a\0b", "\r\nX: y", "..", "../../etc/passwd", "..%2f", "%", "%00", "%ff", "/", "//", "\\", "'", '"',
@@ -41,6 +43,13 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterable[tuple[Any, ...]]:
     for key, item in entries:
         yield (*path, key)
         yield from _paths(item, (*path, key))
+
+
+header_words = st.sampled_from(("", "text/plain", "application/json; charset=utf-8", "application/x", "a b", "*/*"))
+# JSON nearly always, or hardly any body would be read.
+media_types = st.integers(0, 19).flatmap(
+    lambda kind: st.just({}) if kind else st.fixed_dictionaries({"Content-Type": header_words})
+)
 
 
 @st.composite
@@ -98,6 +107,11 @@ def bodies(account: str, workspace: str) -> dict[str, Any]:
         "isAnonymous": False,
         "isArchived": False,
     }
+    deployment = {
+        "endpointComputeType": "Managed",
+        "instanceType": "Standard_DS3_v2",
+        "environmentVariables": {"A": "b"},
+    }
     probe = {
         "initialDelay": "PT10S",
         "period": "PT10S",
@@ -144,7 +158,7 @@ def bodies(account: str, workspace: str) -> dict[str, Any]:
                 "osType": "Linux",
             }
         },
-        "data": {"properties": asset},
+        "data": {"properties": {**asset, "dataType": "uri_folder"}},
         "data/versions": {"properties": {**asset, "dataUri": code, "dataType": "uri_folder"}},
         "components": {"properties": asset},
         "components/versions": {
@@ -162,17 +176,26 @@ def bodies(account: str, workspace: str) -> dict[str, Any]:
             "tags": {"a": "b"},
             "sku": {"name": "Default", "capacity": 1},
             "properties": {
-                "endpointComputeType": "Managed",
-                "instanceType": "Standard_DS3_v2",
+                **deployment,
                 "environmentId": f"{workspace}/environments/{KEPT}/versions/1",
                 "model": f"{workspace}/models/{KEPT}/versions/1",
                 "codeConfiguration": {"codeId": f"{workspace}/codes/{KEPT}/versions/1", "scoringScript": "score.py"},
-                "environmentVariables": {"A": "b"},
                 "requestSettings": {"requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1},
                 "scaleSettings": {"scaleType": "Default"},
                 "livenessProbe": probe,
                 "readinessProbe": probe,
             },
+        },
+        MLFLOW: {
+            "properties": {
+                **asset,
+                "modelUri": "azureml://datastores/workspaceblobstore/paths/known",
+                "modelType": "mlflow_model",
+            }
+        },
+        WITHOUT_SCRIPT: {
+            "location": "eastus",
+            "properties": {**deployment, "model": f"{workspace}/models/{MLFLOW}/versions/1"},
         },
         "getLogs": {"containerType": "InferenceServer", "tail": 10},
     }

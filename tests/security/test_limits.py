@@ -121,7 +121,7 @@ def test_bodies_are_not_unpacked(
     head = (
         f"PUT {workspace}/models/bomb/versions/1?api-version=2024-10-01 HTTP/1.1\r\nHost: {ARM}\r\n"
         f"Authorization: Bearer {token_for('https://management.azure.com')}\r\n"
-        f"Content-Encoding: {coding}\r\nContent-Length: {len(bomb)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Encoding: {coding}\r\nContent-Length: {len(bomb)}\r\n\r\n"
     )
     answer = exchange(service, ARM, head.encode() + bomb)
     assert answer is not None
