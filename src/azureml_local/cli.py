@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
@@ -55,6 +56,7 @@ def _status(home: Home, options: argparse.Namespace) -> int:
     report: dict[str, object] = {"running": running is not None, "home": str(home.root)}
     if running:
         report |= asdict(running) | _memory(running.pid)
+        report["started"] = datetime.fromtimestamp(running.started, UTC).isoformat(timespec="seconds")
         report["uptime_seconds"] = round(time.time() - running.started)
     if options.json:
         print(json.dumps(report))

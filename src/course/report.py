@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def write(folder: Path, set_name: str, backend: str, results: Sequence[Result], 
         passed=sum(result.status == "passed" for result in results),
         seconds=seconds,
         longest=max((result.seconds for result in results), default=0) or 1,
-        started=folder.name,
+        started=f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%d %H:%M} UTC",
         set_name=set_name,
         backend=backend,
     )
