@@ -103,6 +103,8 @@ class Target:
             for kind in ("codes", "models", "environments", "data", "components"):
                 self._put(f"{kind}/{name}/versions/1", f"{kind}/versions")
             self._put(f"onlineEndpoints/{name}", "onlineEndpoints")
+        _, _, datastore = self.arm.ask("GET", f"{self.workspace}/datastores/workspaceblobstore?api-version=2024-10-01")
+        self.container = json.loads(datastore)["properties"]["containerName"]
         self._put(f"models/{generators.MLFLOW}/versions/1", generators.MLFLOW)
 
     def _put(self, path: str, kind: str) -> None:
@@ -213,7 +215,7 @@ HEADER_NAMES = ("Authorization", "Content-Type", "Content-Encoding", "x-ms-versi
                 "x-ms-client-request-id", "azureml-model-deployment", "Range", "If-Match", "x-ms-meta-a", "Expect",
                 "Accept", "Connection", "Upgrade", "Origin", "Cookie", "x-ms-copy-source")  # fmt: skip
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
-header_sets = st.dictionaries(st.sampled_from(HEADER_NAMES), header_values.map(str.strip), max_size=3)
+header_sets = st.just({}) | st.dictionaries(st.sampled_from(HEADER_NAMES), header_values.map(str.strip), max_size=3)
 paths = st.lists(st.binary(max_size=6).map(generators.quote_from_bytes), max_size=4).map("/".join)
 queries = st.dictionaries(
     st.sampled_from(("comp", "restype", "sig", "sv", "prefix", "maxresults", "x")), generators.texts, max_size=3
@@ -245,8 +247,8 @@ def test_scoring_router(
 @examples(60)
 @given(
     method=st.sampled_from(("GET", "PUT", "HEAD", "DELETE", "POST", "OPTIONS", "PATCH")),
-    path=paths | st.just("code/known"),
-    query=queries,
+    path=paths | st.sampled_from(("{container}/known", "{container}/a/b", "{container}", "no-container/known")),
+    query=queries | st.just({}),
     headers=header_sets,
     body=st.binary(max_size=50),
     is_authorized=st.booleans(),
@@ -257,7 +259,9 @@ def test_storage(
 ) -> None:  # fmt: skip
     """Errors are XML, and nobody without a token is served."""
     if is_authorized:
-        headers = {"x-ms-version": "2021-12-02", **headers, "Authorization": f"Bearer {target.storage_token}"}
+        usual = {"x-ms-version": "2021-12-02", "x-ms-blob-type": "BlockBlob"}
+        headers = {**usual, **headers, "Authorization": f"Bearer {target.storage_token}"}
+    path = path.replace("{container}", target.container)
     query_string = generators.urlencode(query, errors="surrogatepass")
     status, answered, content = target.storage.ask(method, f"/{path}?{query_string}", body, headers)
     assert status != 500, content
