@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from azureml_local import admin
+from azureml_local.daemon import DaemonError
 from azureml_local.home import Home
 
 
@@ -41,5 +42,8 @@ def inject(home: Home | None = None, **fault: Any) -> Iterator[str]:
     fault_id = add(home, **fault)
     try:
         yield fault_id
-    finally:
-        clear(home, fault_id)
+    except BaseException:
+        with suppress(DaemonError):  # what failed in the block matters more
+            clear(home, fault_id)
+        raise
+    clear(home, fault_id)

@@ -26,7 +26,6 @@ DEFAULT_HOME = "~/.azureml-local"
 # Linux; the name of one below the folder takes 18.
 LONGEST_HOME = 85
 
-
 # Every name that the service puts into the folder.
 OWN = frozenset(
     (
@@ -37,6 +36,7 @@ OWN = frozenset(
         "admin.sock",
         "port",
         "state.db",
+        "state.db-journal",  # for a moment, while the file is new
         "state.db-wal",
         "state.db-shm",
         "tls",
@@ -46,6 +46,7 @@ OWN = frozenset(
         "deployments",
         "environments",
         "run",
+        ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
 )
 
@@ -62,7 +63,7 @@ REMEDIES: Mapping[int, str] = {
 # A file that is being written, and the process that writes it; see write_private.
 DRAFT = re.compile(r"\..+\.(\d+)")
 # A draft, a copy of the database as an older version wrote it, or a former log.
-OWN_PATTERN = re.compile(rf"{DRAFT.pattern}|state\.db\.layout\d+")
+OWN_PATTERN = re.compile(rf"{DRAFT.pattern}|state\.db\.layout\d+(-journal)?")
 
 
 class HomeError(Exception):

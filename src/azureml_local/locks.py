@@ -17,8 +17,21 @@ def try_lock(file: IO[str], kind: int) -> bool:
 
 
 def lock_within(seconds: float, file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
-    """Wait for a lock, but not for ever: a wait that is given up ends with this process."""
-    waiting = threading.Thread(target=fcntl.flock, args=(file, kind), daemon=True)
+    """Wait for a lock, but not for ever: a wait that is given up ends with this process. Return whether it was taken.
+
+    Raises OSError where the file cannot be locked at all.
+    """
+    failures: list[OSError] = []
+
+    def wait() -> None:
+        try:
+            fcntl.flock(file, kind)
+        except OSError as error:
+            failures.append(error)
+
+    waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     waiting.join(seconds)
+    if failures:
+        raise failures[0]
     return not waiting.is_alive()

@@ -108,6 +108,11 @@ async def _run_all(
                     tasks.create_task(_run_one(position, lesson, folder, arguments, free, results))
 
 
+def _time_limit(lesson: Lesson, backend: str) -> float:
+    """Return the seconds that a lesson gets: on Azure twice what it is said to take, for waits differ there."""
+    return max(lesson.timeout_s, 2 * 60 * lesson.azure_minutes) if backend == "azure" else lesson.timeout_s
+
+
 async def _run_one(
     position: str,
     lesson: Lesson,
@@ -124,7 +129,7 @@ async def _run_one(
                 lesson,
                 report.executed_path(folder, lesson.path),
                 parameters,
-                arguments.timeout or lesson.timeout_s,
+                arguments.timeout or _time_limit(lesson, arguments.backend),
                 progress.on_event,
                 lesson.solutions if arguments.solutions else None,
             )

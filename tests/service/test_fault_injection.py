@@ -17,7 +17,7 @@ import pytest
 import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Data
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
 from azure.storage.blob import BlobServiceClient, LinearRetry
@@ -144,6 +144,36 @@ def test_latency_comes_before_the_true_answer(scorer: Scorer, service: RunningSe
     assert answer.status_code == 200
     assert time.monotonic() - began >= 0.4
     assert HEADER in answer.headers
+
+
+def test_answer_without_a_body_is_lost_as_a_whole(
+    arm: Arm, service: RunningService, credential: ClientSecretCredential, name: str, deployed: Deployed
+) -> None:
+    """A blob's PUT and regenerateKeys are carried out, and answered with nothing that could be halved."""
+    for method, path, ask in (
+        ("POST", "*/regenerateKeys", lambda: _regenerate(arm, deployed)),
+        ("PUT", f"/{name}", lambda: _container(service, credential, name)),
+    ):
+        with (
+            faults.inject(service.home, path=path, method=method, reset="during"),
+            pytest.raises((requests.exceptions.RequestException, ServiceRequestError, ServiceResponseError)),
+        ):
+            ask()
+    assert [container.name for container in _storage(service, credential).list_containers(name)] == [name]
+
+
+def _regenerate(arm: Arm, deployed: Deployed) -> None:
+    answer = arm.request("POST", f"/onlineEndpoints/{deployed.endpoint}/regenerateKeys", json={"keyType": "Secondary"})
+    assert answer.status_code == 202
+
+
+def _storage(service: RunningService, credential: ClientSecretCredential) -> BlobServiceClient:
+    account = f"https://{service.settings.storage_account}.blob.core.windows.net"
+    return BlobServiceClient(account, credential, retry_policy=LinearRetry(backoff=0, retry_total=0))
+
+
+def _container(service: RunningService, credential: ClientSecretCredential, name: str) -> None:
+    _storage(service, credential).create_container(name)
 
 
 def test_connection_that_breaks_in_the_middle_of_the_answer(scorer: Scorer, service: RunningService) -> None:

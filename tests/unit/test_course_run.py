@@ -18,10 +18,10 @@ from written_course import list_lessons, write_lesson
 
 import course
 from course import child
-from course.catalogue import Notebook
+from course.catalogue import Notebook, find
 from course.events import Event
 from course.execute import Result, execute
-from course.run import main
+from course.run import _time_limit, main
 
 # A kernel and a process that a cell left behind; the lesson's cells 2, 3 and 4 are parameters, this and a hang.
 NOTE_PROCESSES = """
@@ -282,6 +282,15 @@ def test_exit_status_of_a_run_that_passes(tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["--backend", "azure", "--output", "elsewhere", "--timeout", "42"]) == 0
     signal.signal(signal.SIGTERM, before)
     assert {path.name for path in (tmp_path / "elsewhere/latest/").iterdir()} >= {"report.html", "junit.xml"}
+
+
+@pytest.mark.parametrize(("backend", "seconds"), [("local", 300), ("azure", 3600)])
+def test_on_azure_a_lesson_may_take_twice_what_it_is_said_to_take(backend: str, seconds: float, tmp_path: Path) -> None:
+    """A lesson whose time is up never reaches its clean-up, and leaves behind what costs money."""
+    write_lesson(tmp_path, "00_start/01_passes")
+    list_lessons(tmp_path, azure={"minutes": 30, "usd": 0.1})
+    (lesson,) = find(tmp_path / "notebooks")
+    assert _time_limit(lesson, backend) == seconds
 
 
 def test_process_that_does_not_listen_is_killed_with_its_kernel(

@@ -98,9 +98,13 @@ def test_images_are_known_by_their_repository(suffix: str) -> None:
     assert of_environment(environment("numpy", image=IMAGE + suffix))
 
 
-@pytest.mark.parametrize("image", ["", "ubuntu", "evil.example/azureml/openmpi4.1.0-ubuntu20.04", IMAGE + "-x"])
+@pytest.mark.parametrize("image", ["ubuntu", "evil.example/azureml/openmpi4.1.0-ubuntu20.04", IMAGE + "-x"])
 def test_unknown_image_is_named(image: str) -> None:
     assert f"'{image}'" in refusal(image=image)
+
+
+def test_environment_without_an_image_says_so() -> None:
+    assert "names no image" in refusal(image="")
 
 
 def test_dockerfile_is_said_not_to_be_built() -> None:
@@ -179,6 +183,39 @@ def test_python_of_the_same_minor_version_is_nearest(
     specifier = of_environment(environment(wanted)).python
     base = asyncio.run(Environments(tmp_path)._base_python(specifier, tmp_path / "log"))
     assert base.version == (found or ".".join(map(str, sys.version_info[:3])))
+
+
+def test_environment_stays_where_a_nearer_python_turns_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deployments serve from the one that was built with the nearest Python of its time."""
+    built = []
+
+    async def build(folder: Path, base: BasePython, lines: object, log: Path) -> None:
+        built.append(folder)
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").touch()
+        content = {"python": {"path": base.path, "version": base.version}}
+        (folder / environments.COMPLETE).write_text(json.dumps(content))
+
+    found: list[BasePython] = []
+
+    async def pythons(_: Path) -> list[BasePython]:
+        return found
+
+    monkeypatch.setattr(environments, "_build", build)
+    monkeypatch.setattr(environments, "_pythons", pythons)
+    wanted = environment("python=3.7", "no-such-package")
+
+    def get() -> str:
+        return asyncio.run(Environments(tmp_path).interpreter_for(wanted, tmp_path / "log")).python
+
+    relaxed = get()
+    assert get() == relaxed
+    found.append(BasePython("/3.7.16", "3.7.16"))
+    nearer = get()
+    assert nearer != relaxed
+    assert Path(relaxed).exists()
+    assert get() == nearer
+    assert len(built) == 2
 
 
 def test_pythons_of_this_machine_are_found_with_broken_ones_among_them(

@@ -95,6 +95,15 @@ def test_doctor_names_a_folder_that_is_open_to_others(root: Path) -> None:
     assert finding.remedy == f"chmod 700 {root}"
 
 
+@pytest.mark.parametrize("name", ["state.db-journal", "state.db-wal", "state.db.layout1-journal", ".DS_Store"])
+def test_what_comes_and_goes_beside_the_database_is_no_strangers(name: str, root: Path) -> None:
+    """SQLite's rollback journal (https://www.sqlite.org/tempfiles.html) stays where a kill struck a new database."""
+    home = Home(root)
+    home.create()
+    (root / name).write_text("x")
+    home.create()
+
+
 def test_draft_of_a_process_that_was_killed_is_no_strangers_and_is_forgotten(root: Path) -> None:
     """A SIGKILL between the two steps of write_private leaves the draft behind."""
     home = Home(root)

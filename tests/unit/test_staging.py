@@ -144,6 +144,27 @@ def test_storage_that_is_started_again_is_waited_for(tmp_path: Path, monkeypatch
     assert tree(tmp_path) == {"a/x": "a/x"}
 
 
+class BreaksInTheMiddle(Blobs):
+    """Stands for storage that ends while a blob is read, once."""
+
+    has_broken = False
+
+    async def read_blob(self, container: str, name: str) -> AsyncIterator[bytes]:
+        async for piece in super().read_blob(container, name):
+            yield piece
+            if not self.has_broken and name.endswith("2"):
+                self.has_broken = True
+                raise UpstreamError("it ended in the middle")
+
+
+def test_download_goes_on_where_storage_ended_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "LOOK_AGAIN_AFTER", 0.0)
+    blobs = BreaksInTheMiddle("a/file1", "a/file2", "a/file3")
+    asyncio.run(download(cast(BlobStorage, blobs), BlobPath("c", "a"), tmp_path))
+    assert blobs.has_broken
+    assert tree(tmp_path) == {name: name for name in blobs.names}
+
+
 def test_storage_that_does_not_come_back_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "LOOK_AGAIN_AFTER", 0.0)
     monkeypatch.setattr(staging, "STORAGE_IS_BACK_WITHIN", 0.05)

@@ -33,7 +33,7 @@ helpers.check("deploy_with_keys/rotate", responses)
 # %% deploy_with_keys/worth_retrying
 ### BEGIN SOLUTION
 def worth_retrying(status):
-    return status in (429, 503)
+    return status in (429, 500, 503)
 
 
 ### END SOLUTION

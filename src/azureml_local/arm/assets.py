@@ -192,7 +192,7 @@ def resolve(context: Context, asset_id: str, plural: str) -> Resource:
     parts = ids.parse_asset(asset_id)
     kind = BY_PLURAL[plural]
     if parts is None or parts["kind"].lower() != plural:
-        raise AzureError(400, "BadArgument", f"'{asset_id}' is no id of a {kind.singular}.", target=plural)
+        raise AzureError(400, "BadArgument", f"'{asset_id}' is no id in {plural} of a workspace.", target=plural)
     container = f"{parts['workspace']}/{plural}/{parts['name']}"
     if parts["by"].lower() == "labels":
         latest = _latest(context, kind, container) if parts["version"].lower() in LABELS else None
@@ -219,9 +219,10 @@ def ensure_version(
     known = context.store.get(f"{container_id}/versions/{version}")
     if known:
         return known
-    container = {**CONTAINER_DEFAULTS, "latestVersion": version}
+    container = context.store.get(container_id)
+    of_container = {**CONTAINER_DEFAULTS, **(container.properties if container else {}), "latestVersion": version}
     with context.store.transaction():
-        context.store.put(container_id, f"workspaces/{plural}", workspace_id, {"properties": container}, principal)
+        context.store.put(container_id, f"workspaces/{plural}", workspace_id, {"properties": of_container}, principal)
         return context.store.put(
             f"{container_id}/versions/{version}",
             f"workspaces/{plural}/versions",
@@ -308,11 +309,13 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
     @routes.route("DELETE", version_path)
     async def delete_version(request: ArmRequest) -> Response:
-        answer = _delete(request, version_path)
-        container = request.context.store.get(container_path.format(**request.params))
-        if container:
-            versions = request.context.store.children(version_type, container.id)
-            request.context.store.save(container.with_properties(latestVersion=versions[-1].name if versions else None))
+        store = request.context.store
+        with store.transaction():
+            answer = _delete(request, version_path)
+            container = store.get(container_path.format(**request.params))
+            if container:
+                versions = store.children(version_type, container.id)
+                store.save(container.with_properties(latestVersion=versions[-1].name if versions else None))
         return answer
 
     @routes.route("DELETE", container_path)

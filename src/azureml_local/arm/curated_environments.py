@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from azureml_local.engines.requirements import images
+from azureml_local.http.errors import FrontendError
 
 PREFIX = "mcr.microsoft.com/azureml/curated/"
 _REGISTRY_ENVIRONMENT = re.compile(
@@ -18,8 +19,16 @@ _REGISTRY_ENVIRONMENT = re.compile(
 
 
 def properties_of(environment_id: str) -> dict[str, Any] | None:
-    """Return the ``properties`` of a curated environment by its id in the registry; None where there is none."""
+    """Return the ``properties`` of a curated environment by its id in the registry; None for any other id.
+
+    Raises:
+        FrontendError: 404, the registry has no such environment here.
+    """
     found = _REGISTRY_ENVIRONMENT.match(environment_id)
-    if found is None or PREFIX + found["name"] not in images():
+    if found is None:
         return None
+    if PREFIX + found["name"] not in images():
+        message = f"There is no curated environment '{found['name']}' here; environments/images.yml lists them."
+        detail = ("EnvironmentNotFound", message)
+        raise FrontendError(404, "UserError", "The specified resource was not found.", detail=detail)
     return {"image": f"{PREFIX}{found['name']}:{found['version']}", "environmentType": "Curated", "osType": "Linux"}

@@ -19,7 +19,8 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.store import Resource
 from azureml_local.engines.blobs import BlobError
 from azureml_local.engines.serving import ServingError
-from azureml_local.engines.staging import BlobPath
+from azureml_local.engines.staging import BlobPath, once_storage_answers
+from azureml_local.http.upstream import UpstreamError
 
 IMAGE = "mcr.microsoft.com/azureml/curated/mlflow-py312-inference"
 MODEL_TYPE = "mlflow_model"
@@ -69,9 +70,14 @@ async def _read_yaml(context: Context, folder: BlobPath, name: str) -> dict[str,
     path = PurePosixPath(folder.path, name)
     if path.is_absolute() or ".." in path.parts:
         raise _unfit(f"its MLmodel names the file '{name}', which is not in the model's folder")
+
+    async def read() -> bytes:
+        return b"".join([piece async for piece in context.blobs.read_blob(folder.container, str(path))])
+
     try:
-        text = b"".join([piece async for piece in context.blobs.read_blob(folder.container, str(path))])
-        content = yaml.safe_load(text)
+        content = yaml.safe_load(await once_storage_answers(read))
+    except UpstreamError as error:
+        raise ServingError("ResourceNotFound", str(error)) from error
     except BlobError as error:
         raise _unfit(f"there is no file '{name}' in its folder") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

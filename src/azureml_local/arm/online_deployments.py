@@ -277,7 +277,10 @@ def _is_mlflow(context: Context, properties: Mapping[str, Any]) -> bool:
 def _is_container(context: Context, properties: Mapping[str, Any]) -> bool:
     """Say whether a deployment's environment is an image that serves by itself."""
     environment_id: str | None = properties.get("environmentId")
-    return environment_id is not None and bool(_environment(context, environment_id).get("inferenceConfig"))
+    if environment_id is None:
+        return False
+    _require_asset(lambda: _environment(context, environment_id))
+    return bool(_environment(context, environment_id).get("inferenceConfig"))
 
 
 def _require_asset(resolve: Callable[[], Any]) -> None:
@@ -312,7 +315,8 @@ def _scale_settings(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _environment_variables(sent: Mapping[str, Any]) -> dict[str, str]:
-    variables = {str(name): str(value) for name, value in (sent.get("environmentVariables") or {}).items()}
+    given = sent.get("environmentVariables") or {}
+    variables = {name: str(value) for name, value in given.items() if value is not None}
     for name, value in variables.items():
         if not name or "=" in name or "\0" in name + value:  # execve(2)
             raise invalid_inference_request(

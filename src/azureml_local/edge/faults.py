@@ -196,16 +196,22 @@ def _marked(send: Send, fault_id: str) -> Send:
 
 
 def _breaking(send: Send, abort: Callable[[], None]) -> Send:
-    """Return a ``send`` that breaks the connection in the middle of the body's first piece."""
+    """Return a ``send`` that breaks the connection in the middle of the body's first piece.
+
+    An answer without a body is lost as a whole: half of it would be all of it.
+    """
+    begun: list[Message] = []
 
     async def send_half(message: Message) -> None:
         if message["type"] == "http.response.start":
-            await send(message)
+            begun.append(message)
             return
         body = message.get("body", b"")
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        await asyncio.sleep(0)  # the connection sends at the end of the event loop's turn
-        await asyncio.sleep(0)
+        if begun and body:
+            await send(begun.pop())
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            await asyncio.sleep(0)  # the connection sends at the end of the event loop's turn
+            await asyncio.sleep(0)
         abort()
 
     return send_half

@@ -198,7 +198,7 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
     transport.resume_reading()
     try:
         await asyncio.gather(_copy(client_reader, writer), _copy(reader, client_writer))
-    except ConnectionError as error:
+    except OSError as error:  # a time-out of the kernel's is no ConnectionError
         logger.info("tunnel to %s:%d broke: %s", host, port, error)
     finally:
         writer.close()

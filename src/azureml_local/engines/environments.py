@@ -91,19 +91,24 @@ class Environments:
         return Interpreter(str(folder / "bin" / "python"), (*notes, f"Its own environment: {folder}."))
 
     async def _built(self, requirements: Requirements, log: Path) -> tuple[Path, str]:
-        """Return the folder of the environment that meets ``requirements``, and its Python's version."""
+        """Return the folder of the environment that meets ``requirements``, and its Python's version.
+
+        An environment of a wanted Python is taken as it is found. One whose Python was only the nearest is taken until
+        this machine has a nearer one: then another is built beside it, for deployments may serve from the first.
+        """
         lines = requirements.to_install()
         identity = "\n".join([str(requirements.python), sysconfig.get_platform(), *lines])
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        folder = self._folder / key
         async with self._locks[key]:
-            built_with = _built_with(folder)
-            if built_with is None or not requirements.python.contains(built_with.version):
-                base = await self._base_python(requirements.python, log)
-                if built_with != base:
-                    await _build(folder, base, lines, log)
-                    built_with = base
-        return folder, built_with.version
+            for folder in sorted(self._folder.glob(f"{key}-*")):
+                built_with = _built_with(folder)
+                if built_with and requirements.python.contains(built_with.version):
+                    return folder, built_with.version
+            base = await self._base_python(requirements.python, log)
+            folder = self._folder / f"{key}-{base.version}"
+            if _built_with(folder) is None:
+                await _build(folder, base, lines, log)
+        return folder, base.version
 
     async def _base_python(self, wanted: SpecifierSet, log: Path) -> BasePython:
         """Return the Python on this machine that is wanted, or else the nearest.
@@ -132,7 +137,7 @@ def _built_with(folder: Path) -> BasePython | None:
 async def _build(folder: Path, base: BasePython, lines: Sequence[str], log: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    requirements = folder.with_suffix(".txt")
+    requirements = folder.with_name(f"{folder.name}.txt")
     requirements.write_text("\n".join(lines) + "\n")
     python = str(folder / "bin" / "python")
     for arguments in (
@@ -158,7 +163,9 @@ async def _pythons(log: Path) -> list[BasePython]:
     found = "".join([line async for line in process.lines()])
     if await process.ended:
         return []
-    return [BasePython(entry["path"], entry["version"]) for entry in json.loads(found)]
+    # Wheels are for CPython; those for builds without the global lock are others.
+    usual = {"implementation": "cpython", "variant": "default"}
+    return [BasePython(one["path"], one["version"]) for one in json.loads(found) if usual.items() <= one.items()]
 
 
 def _pyenv_folders() -> list[Path]:

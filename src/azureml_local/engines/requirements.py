@@ -116,6 +116,8 @@ def images() -> dict[str, list[str]]:
 
 def _image_requirements(image: str) -> list[str]:
     repository = re.sub(r"(:[^/:]+)?(@sha256:\w+)?$", "", image)
+    if not image:
+        raise EnvironmentBuildError("The environment names no image, on which its packages would be installed.")
     if repository not in images():
         raise EnvironmentBuildError(
             f"The image '{image}' is not known. azureml-local runs no containers; environments/images.yml lists the "

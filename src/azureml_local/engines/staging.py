@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, TypeVar
 
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.http.errors import is_out_of_space
@@ -14,6 +17,8 @@ from azureml_local.http.upstream import UpstreamError
 
 STORAGE_IS_BACK_WITHIN = 60.0  # seconds
 LOOK_AGAIN_AFTER = 0.5  # seconds
+
+Answer = TypeVar("Answer")
 
 
 class StagingError(Exception):
@@ -28,29 +33,32 @@ class BlobPath:
     path: str
 
 
-async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
-    """Download ``source`` into ``folder`` and return where it lies: a file and a folder both keep their name.
-
-    Storage that ended is waited for: it is being started again.
+async def once_storage_answers(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return what ``ask`` returns. Storage that ended is waited for: it is being started again.
 
     Raises:
-        StagingError: there is nothing there, or a blob's name leads out of the folder.
         UpstreamError: the storage did not come back.
     """
     deadline = time.monotonic() + STORAGE_IS_BACK_WITHIN
     while True:
         try:
-            return await _download(blobs, source, folder)
+            return await ask()
         except UpstreamError:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(LOOK_AGAIN_AFTER)
 
 
-async def _download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
+async def download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
+    """Download ``source`` into ``folder`` and return where it lies: a file and a folder both keep their name.
+
+    Raises:
+        StagingError: there is nothing there, or a blob's name leads out of the folder.
+        UpstreamError: the storage ended and did not come back.
+    """
     names = [
         name
-        for name in await blobs.list_blobs(source.container, source.path)
+        for name in await once_storage_answers(lambda: blobs.list_blobs(source.container, source.path))
         if not source.path or name == source.path or name.startswith(source.path + "/")
     ]
     if not names:
@@ -64,13 +72,19 @@ async def _download(blobs: BlobStorage, source: BlobPath, folder: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             # Names may differ by case, by the form of their letters or by a doubled slash, and yet be one file here.
             with target.open("xb") as file:
-                async for piece in blobs.read_blob(source.container, name):
-                    file.write(piece)
+                await once_storage_answers(partial(_read_into, file, blobs, source.container, name))
         except OSError as error:
             if is_out_of_space(error):
                 raise
             raise StagingError(f"The blob {name} cannot be written as a file: {error.strerror}.") from error
     return folder / PurePosixPath(source.path).name
+
+
+async def _read_into(file: BinaryIO, blobs: BlobStorage, container: str, name: str) -> None:
+    file.seek(0)
+    file.truncate()  # what an earlier attempt left
+    async for piece in blobs.read_blob(container, name):
+        file.write(piece)
 
 
 def inside(folder: Path, relative: str) -> Path:

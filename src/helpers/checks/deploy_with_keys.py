@@ -60,7 +60,7 @@ def worth_retrying(answer: Any) -> CheckResult:
     """Accept a function that retries what passes by itself (429, 503) and nothing that does not."""
     if not callable(answer):
         return wrong(f"a function is wanted, this is of type {type(answer).__name__}.")
-    # 408 is left open: where a request is slow each time, asking again does not make it faster.
+    # Left open: 408, for a request that is slow each time is not made faster; and 500, which may be a bug of Azure's.
     expected = {200: False, 401: False, 404: False, 424: False, 429: True, 503: True}
     for status, retry in expected.items():
         if bool(answer(status)) != retry:
