@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -15,8 +17,18 @@ from azureml_local import client_environment, daemon
 from azureml_local.home import Home, Settings
 
 COMMAND_SECONDS = 120
+Result = TypeVar("Result")
 # What would lead a client, or a service under test, anywhere else than the test means it to.
 FOREIGN = ("PROXY", "CA_BUNDLE", "SSL_CERT", "AZURE", "IDENTITY_", "MSI_", "NODE_")
+
+
+def wait_for(condition: Callable[[], Result], what: str = "the condition", timeout: float = 120) -> Result:
+    """Return the first true value of ``condition``; ``timeout`` is in seconds."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
+        time.sleep(0.02)
+    return value
 
 
 def clean_environment() -> dict[str, str]:

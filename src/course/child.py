@@ -87,9 +87,9 @@ def run(
     """
     run = _Run(emit)
     folder = source.parent
+    solved = output.with_suffix(".solved.ipynb")
     try:
         if solutions is not None:
-            solved = output.with_suffix(".solved.ipynb")
             write_solved(source, solutions, solved)
             source = solved
         cells = load_notebook_node(str(source)).cells
@@ -102,6 +102,7 @@ def run(
     except Exception as error:  # a file that is no notebook, a kernel that died: the next notebook still runs
         return _failed(run.number, f"{type(error).__name__}: {error}", "")
     finally:
+        solved.unlink(missing_ok=True)
         if run.notebook is not None:
             _save(run.notebook, output)
     if solutions is not None and (refused := _refused(run.notebook.cells, read(solutions))):

@@ -103,6 +103,8 @@ async def execute(
         account.close("timeout", f"TimeoutError: not finished after {timeout_s:g} s")
     finally:
         await _stop(process)
+        for left_behind in output.parent.glob(f"{_progress_file(output).name}*"):
+            left_behind.unlink()
     account.close("failed", f"RuntimeError: the notebook's process ended with status {process.returncode}")
     return _result(notebook, account, log, seconds=time.perf_counter() - began)
 
@@ -126,7 +128,7 @@ async def _start(
     command = [sys.executable, "-m", "course.child", notebook.name, str(output), json.dumps(dict(parameters))]
     if solutions is not None:
         command.append(str(solutions))
-    environment = {**os.environ, VARIABLE: str(output.with_suffix(".progress.db").absolute())}
+    environment = {**os.environ, VARIABLE: str(_progress_file(output).absolute())}
     with log.open("wb") as errors:
         return await asyncio.create_subprocess_exec(
             *command,
@@ -137,6 +139,10 @@ async def _start(
             limit=_LONGEST_EVENT,
             start_new_session=True,  # so that Ctrl-C reaches this process alone, which then ends that one in order
         )
+
+
+def _progress_file(output: Path) -> Path:
+    return output.with_suffix(".progress.db")
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 import psutil
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.mgmt.machinelearningservices import models as aml
-from clients import SECONDS, Clients, wait_for
+from clients import SECONDS, Clients
+
+from running_service import wait_for
 
 ENDPOINT = "chaos"
 DEPLOYMENTS = ("blue", "green", "teal")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,15 +17,6 @@ SCRIPT = Path(__file__).parent.parent / "service" / "scripts" / "score.py"
 IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
 SECONDS = 120
 Result = TypeVar("Result")
-
-
-def wait_for(condition: Callable[[], Result], what: str, timeout: float = SECONDS) -> Result:
-    """Return the first true value of ``condition``."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
-        time.sleep(0.05)
-    return value
 
 
 class Clients:

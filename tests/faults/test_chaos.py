@@ -17,9 +17,9 @@ from pathlib import Path
 
 import psutil
 from chaos import TARGETS, Expected, Workload, check, processes
-from clients import Clients, wait_for
+from clients import Clients
 
-from running_service import RunningService, command_line, family, start_service, survivors, users_of
+from running_service import RunningService, command_line, family, start_service, survivors, users_of, wait_for
 
 ROUNDS = int(os.environ.get("AZUREML_LOCAL_CHAOS_ROUNDS", "3"))
 SEED = os.environ.get("AZUREML_LOCAL_CHAOS_SEED", "1")

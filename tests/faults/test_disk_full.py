@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.machinelearningservices import models as aml
-from clients import SECONDS, Clients, wait_for
+from clients import SECONDS, Clients
 from small_disk import fill, on_a_small_disk
 
-from running_service import command_line, start_service, survivors, users_of
+from running_service import command_line, start_service, survivors, users_of, wait_for
 
 DISK = 64  # MiB
 MODEL = 4 * 2**20  # bytes

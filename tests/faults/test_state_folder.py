@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from clients import SECONDS, Clients, wait_for
+from clients import SECONDS, Clients
 from small_disk import on_a_small_disk, remount_read_only
 
 from azureml_local import daemon
 from azureml_local.home import Home
-from running_service import command_line, start_service, survivors, users_of
+from running_service import command_line, start_service, survivors, users_of, wait_for
 
 
 def new_folder() -> Path:

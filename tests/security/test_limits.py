@@ -230,9 +230,8 @@ def with_edge(tmp_path: Path, client: Client, run: Callable[..., Any] = uvloop.r
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("HEAD", "HANDSHAKE", "IDLE", "BODY_LAP", "UNREAD", "CLOSE")
-    for name in (f"{name}_SECONDS" for name in names):
-        monkeypatch.setattr(limits, name, 0.3)
+    for name in ("HEAD", "IDLE", "BODY_LAP", "UNREAD", "CLOSE"):
+        monkeypatch.setattr(limits, f"{name}_SECONDS", 0.3)
 
 
 @contextlib.asynccontextmanager
@@ -251,8 +250,11 @@ async def secure(port: int, tmp_path: Path) -> AsyncIterator[tuple[asyncio.Strea
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("sent", [b"", b"C", CONNECT[:-2], CONNECT, b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"\r\n"])
-def test_client_that_stops_in_the_middle_is_let_go(sent: bytes, tmp_path: Path) -> None:
+def test_client_that_stops_in_the_middle_is_let_go(
+    sent: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also one that never begins with TLS."""
+    monkeypatch.setattr(limits, "HANDSHAKE_SECONDS", 0.3)
 
     async def client(edge: Edge, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -310,14 +312,14 @@ def test_request_that_drips_408(start: bytes, tmp_path: Path) -> None:
 
 
 def test_body_that_comes_slowly_but_steadily_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BODY_LAP_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "BODY_LAP_SECONDS", 1.0)  # less than the body takes in all
 
     async def client(edge: Edge, port: int) -> None:
         async with secure(port, tmp_path) as (reader, writer):
             writer.write(HEAD + b"Connection: close\r\nContent-Length: 20000\r\n\r\n")
             for _ in range(20):
                 writer.write(b"a" * 1000)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.1)
             assert (await reader.read())[:13] == b"HTTP/1.1 200 "
 
     with_edge(tmp_path, client)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +13,7 @@ from azure.ai.ml.entities import CodeConfiguration, Environment, ManagedOnlineDe
 from azure.core.polling import LROPoller
 
 from azureml_local.home import Settings
+from running_service import wait_for
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SECONDS = 60
@@ -29,15 +28,6 @@ def finish(poller: LROPoller[Result], timeout: float = SECONDS) -> Result:
     poller.wait(timeout)
     assert poller.done(), f"the operation did not end within {timeout} s"
     return poller.result()
-
-
-def wait_for(condition: Callable[[], Result], timeout: float = SECONDS) -> Result:
-    """Return the first true value of ``condition``."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{condition} did not become true within {timeout} s"
-        time.sleep(0.02)
-    return value
 
 
 class Arm:

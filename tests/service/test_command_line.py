@@ -22,9 +22,18 @@ from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model
 from azure.core.exceptions import AzureError
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import BlobServiceClient
-from support import deploy, finish, wait_for
+from support import deploy, finish
 
-from running_service import RunningService, clean_environment, command_line, family, start_service, survivors, users_of
+from running_service import (
+    RunningService,
+    clean_environment,
+    command_line,
+    family,
+    start_service,
+    survivors,
+    users_of,
+    wait_for,
+)
 
 
 @pytest.fixture

@@ -23,8 +23,6 @@ from support import Arm, Deployed
 
 from running_service import RunningService
 
-SCOPE = "https://management.azure.com/.default"
-
 
 def error(answer: Any) -> dict[str, Any]:
     body = answer.json()

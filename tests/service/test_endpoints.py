@@ -13,9 +13,9 @@ import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import ManagedOnlineEndpoint
 from azure.core.exceptions import ResourceNotFoundError
-from support import API_VERSION, Arm, Deployed, Scorer, deploy, finish, wait_for
+from support import API_VERSION, Arm, Deployed, Scorer, deploy, finish
 
-from running_service import RunningService, family
+from running_service import RunningService, family, wait_for
 
 GUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
@@ -281,7 +281,7 @@ def test_delete_of_an_endpoint_ends_its_instances_and_its_address(
     assert scorer.post({}, deployment="only").status_code == 404
     _, alive = psutil.wait_procs(list(instances), timeout=10)
     assert alive == []
-    wait_for(lambda: len(list(service.home.deployments.iterdir())) < folders, 5)
+    wait_for(lambda: len(list(service.home.deployments.iterdir())) < folders, timeout=5)
 
 
 def test_patch_changes_tags_and_nothing_else(arm: Arm, deployed: Deployed, scorer: Scorer) -> None:

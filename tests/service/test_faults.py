@@ -10,9 +10,8 @@ import pytest
 import requests
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import BlobBlock, BlobServiceClient
-from support import wait_for
 
-from running_service import RunningService
+from running_service import RunningService, wait_for
 
 
 def lives(process: psutil.Process) -> bool:

@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from azureml_local.engines.process import GUARD, GuardedProcess
+from running_service import wait_for
 
 # Starts a grandchild, says both process ids, and waits; SIGTERM ends it only where the word "polite" is given.
 FAMILY = """
@@ -44,18 +43,11 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
 
 
-def wait_for(condition: Callable[[], bool], timeout: float = 15) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def all_end(processes: list[psutil.Process], timeout: float = 15) -> None:
     def gone(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
-    wait_for(lambda: all(gone(process) for process in processes), timeout)
+    wait_for(lambda: all(gone(process) for process in processes), "all end", timeout)
 
 
 @pytest.mark.parametrize(
