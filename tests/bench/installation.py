@@ -119,6 +119,7 @@ class Client:
             self._put(
                 f"/onlineEndpoints/{endpoint}/deployments/{deployment}",
                 {
+                    "location": "eastus",
                     "sku": {"name": "Default", "tier": "Standard", "capacity": 1},
                     "properties": {
                         "endpointComputeType": "Managed",
@@ -155,7 +156,7 @@ class Client:
         _checked(self.session.post(uri, data=body, headers={"Authorization": f"Bearer {key}"}))
 
     def _put_endpoint(self, name: str, traffic: dict[str, int]) -> dict[str, Any]:
-        body = {"properties": {"authMode": "Key", "traffic": traffic}}
+        body = {"location": "eastus", "properties": {"authMode": "Key", "traffic": traffic}}
         self._ended(self._put(f"/onlineEndpoints/{name}", body))
         answer = self.session.get(self._url(f"/onlineEndpoints/{name}"), params=API, headers=self._headers)
         return _checked(answer).json()
