@@ -87,16 +87,20 @@ def nothing_is_left_behind(started: RunningService, clients: Clients) -> None:
     deployments = list(clients.management.online_deployments.list(*clients.scope, "chaos"))
     home = started.home
 
+    kinds = ("instance", "instance's worker", "instance's guard", "storage", "storage's guard")
+    expected = [len(deployments)] * 3 + [1, 1, len(deployments)]
+    found: list[int] = []
+
     def is_tidy() -> bool:
         running = processes(started.pid)
-        counts = [len(running.get(kind, [])) for kind in ("instance", "instance's worker", "instance's guard")]
-        return (
-            counts == [len(deployments)] * 3
-            and len(running["storage"]) == len(running["storage's guard"]) == 1
-            and len(list(home.sockets.glob("*.sock"))) == len(deployments)
-        )
+        found[:] = [len(running.get(kind, [])) for kind in kinds] + [len(list(home.sockets.glob("*.sock")))]
+        return found == expected
 
-    wait_for(is_tidy, f"{len(deployments)} instances, and no other process or socket")
+    try:
+        wait_for(is_tidy, "every process and socket is one of a deployment")
+    except AssertionError as error:
+        log = home.service_log.read_text()[-3000:]
+        raise AssertionError(f"{found} of {kinds} and sockets, not {expected}\n{log}") from error
     folders = list(home.deployments.iterdir())
     assert len(folders) == len(deployments)
     for folder in folders:

@@ -98,6 +98,9 @@ class Instance:
         except OSError as error:
             self._socket.unlink(missing_ok=True)
             raise InstanceError(f"it cannot be started: {error}") from error
+        except asyncio.CancelledError:  # the deployment is deleted while its instances start
+            self._socket.unlink(missing_ok=True)
+            raise
         try:
             async with asyncio.timeout(self.plan.ready_within):
                 await self._answers()
