@@ -151,7 +151,7 @@ async def update(request: ArmRequest) -> Response:
     scales = body["sku"]["capacity"] != deployment.body["sku"]["capacity"]
     if scales:
         size = vm_sizes.find(deployment.properties["instanceType"])
-        if size:
+        if size:  # an earlier version took any name
             _require_quota(request, deployment.id, size, body["sku"]["capacity"])
         body["properties"] = {**body["properties"], "provisioningState": "Updating"}
     with request.context.store.transaction():
@@ -240,7 +240,7 @@ def _size(request: ArmRequest) -> Size:
     reason = f"it was retired on {size.retired} ({size.retirement})" if size and size.retired else "it is not supported"
     raise invalid_deployment(
         "VmSize",
-        f"Managed online endpoints cannot use the instance type '{name}': {reason}. {SIZES} lists those they can.",
+        f"Managed online endpoints cannot use the instance type '{name[:64]}': {reason}. {SIZES} lists those they can.",
     )
 
 

@@ -97,15 +97,13 @@ async def list_quotas(request: ArmRequest) -> Response:
     """List the quota of each family, and what was set for single workspaces; without that, they share the family's."""
     location = require_location(request.params["location"])
     store = request.context.store
+    of_workspaces = [quota for quota in store.all_of(TYPE) if _location(store, _workspace_of(quota)) == location]
     subscription = f"/subscriptions/{request.params['subscription']}"
     value = []
     for family in vm_sizes.families().values():
-        value.append(_quota(f"{subscription}/quotas/{_id_of(family)}", "vmFamily/quotas", family, family.quota))
-        value += [
-            _quota(quota.id, TYPE, family, quota.body["limit"])
-            for quota in store.all_of(TYPE)
-            if quota.name == _id_of(family) and _location(store, _workspace_of(quota)) == location
-        ]
+        quota_id = _id_of(family)
+        value.append(_quota(f"{subscription}/quotas/{quota_id}", "vmFamily/quotas", family, family.quota))
+        value += [_quota(own.id, TYPE, family, own.body["limit"]) for own in of_workspaces if own.name == quota_id]
     return JSONResponse({"value": value})
 
 
@@ -168,13 +166,14 @@ def _usages(store: Store, uses: list[Use], subscription: str) -> Iterator[dict[s
             quota, name = (UNLIMITED if low_priority else family.quota), _name_of(family, kind)
             segment = name.replace(" ", "_")
             yield _usage(f"{base}/{segment}", "vmFamily/usages", name, _vcpus(of_family), quota)
-            for workspace in dict.fromkeys(use.workspace for use in of_family):
-                own = None if low_priority else store.get(_quota_id(workspace, family))
+            for key in dict.fromkeys(use.workspace.lower() for use in of_family):
+                workspace = _workspace(store, key)
+                own = None if low_priority else store.get(_quota_id(workspace.id, family))
                 yield _usage(
-                    f"{workspace}/usages/{segment}",
+                    f"{workspace.id}/usages/{segment}",
                     "workspaces/usages",
                     name,
-                    _vcpus([use for use in of_family if use.workspace == workspace]),
+                    _vcpus(use for use in of_family if use.workspace.lower() == key),
                     own.body["limit"] if own else quota,
                 )
 
@@ -219,10 +218,14 @@ def _workspace_of(quota: Resource) -> str:
     return quota.id.partition("/quotas/")[0]
 
 
-def _location(store: Store, workspace_id: str) -> str:
+def _workspace(store: Store, workspace_id: str) -> Resource:
     workspace = store.get(workspace_id)
     assert workspace is not None  # noqa: S101 - what is below a workspace is deleted with it
-    location: str = workspace.body["location"]
+    return workspace
+
+
+def _location(store: Store, workspace_id: str) -> str:
+    location: str = _workspace(store, workspace_id).body["location"]
     return location
 
 
