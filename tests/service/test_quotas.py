@@ -169,6 +169,9 @@ def test_deployment_beyond_the_quota_of_its_family(arm: Arm, deployed: Deployed,
     expected = "Not enough quota available for Standard_NV6ads_A10_v5 in SubscriptionId "
     assert refusal(answer).startswith(expected)
     assert "Current usage/limit: 0/0. Additional needed: 12 " in refusal(answer)
+    # No fifth more for this one: "Skip 20% Reservation".
+    answer = arm.put(path, body(arm, deployed, capacity=5, instanceType="Standard_NC24ads_A100_v4"))
+    assert "Current usage/limit: 0/96. Additional needed: 120 " in refusal(answer)
 
 
 def test_deployment_beyond_the_quota_of_its_workspace(
