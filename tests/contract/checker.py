@@ -48,6 +48,10 @@ NOTHING = "nothing"
 ANSWERS = {
     ("GET", "{location}/mfeOperationsStatus/{operation}"): "AsyncOperationStatus",
     ("GET", "{location}/mfeOperationResults/{operation}"): NOTHING,
+    ("GET", "{location}/vmSizes"): "[VirtualMachineSize]",
+    ("GET", "{location}/usages"): "[Usage]",
+    ("GET", "{location}/quotas"): "[ResourceQuota]",
+    ("POST", "{location}/updateQuotas"): "[UpdateWorkspaceQuotas]",
     ("GET", "{group}"): "ResourceGroup",
     ("PUT", "{group}/providers/Microsoft.Resources/deployments/{deployment}"): "DeploymentExtended",
     ("GET", "{group}/deployments/{deployment}/operations"): "[DeploymentOperation]",

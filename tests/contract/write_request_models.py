@@ -37,6 +37,7 @@ ROOTS = (
     "PartialMinimalTrackedResourceWithIdentity",
     "PartialMinimalTrackedResourceWithSku",
     "PendingUploadRequestDto",
+    "QuotaUpdateParameters",
     "RegenerateEndpointKeysRequest",
     "SecretExpiry",
     "Workspace",

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_from_bytes, urlencode
 from hypothesis import strategies as st
 
 WORKSPACE = "/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}"
+QUOTA = "Standard_DSv2_Family_Cluster_Dedicated_vCPUs"
 EXISTING = "known"  # the name of what the test has created, and may lose again
 KEPT = "kept"  # the same for what no generated request names
 MLFLOW = "mlflow"  # an MLflow model, and
@@ -128,6 +129,16 @@ def bodies(account: str, workspace: str) -> dict[str, Any]:
         },
         "Microsoft.Resources/deployments": {
             "properties": {"parameters": {"workspaceName": {"value": "known"}, "tagValues": {"value": {"a": "b"}}}}
+        },
+        "updateQuotas": {
+            "value": [
+                {
+                    "id": f"{workspace}/quotas/Standard_DSv2_Family_Cluster_Dedicated_vCPUs",
+                    "limit": 300,
+                    "unit": "Count",
+                }
+            ],
+            "location": "eastus",
         },
         "datastores": {
             "properties": {

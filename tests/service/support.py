@@ -39,6 +39,7 @@ class Arm:
         self.token = token
         self.subscription = f"/subscriptions/{settings.subscription_id}"
         self.group = f"{self.subscription}/resourceGroups/{settings.resource_group}"
+        self.region = f"{self.subscription}/providers/{PROVIDER}/locations/{settings.location}"
         self.workspace = f"{self.group}/providers/{PROVIDER}/workspaces/{settings.workspace}"
 
     def request(self, method: str, path: str, json: Any = None, **options: Any) -> requests.Response:
@@ -125,13 +126,13 @@ def deploy(
 ) -> LROPoller[ManagedOnlineDeployment]:
     """Begin a deployment of one of the tests' scripts."""
     options.setdefault("environment_variables", {"DEPLOYMENT": deployment})
+    options.setdefault("instance_type", "Standard_DS3_v2")
     return ml.online_deployments.begin_create_or_update(
         ManagedOnlineDeployment(
             name=deployment,
             endpoint_name=endpoint,
             environment=environment,
             code_configuration=CodeConfiguration(code=str(SCRIPTS), scoring_script=script),
-            instance_type="Standard_DS3_v2",
             instance_count=1,
             request_settings=OnlineRequestSettings(**request_settings) if request_settings else None,
             **options,

@@ -60,6 +60,10 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield "PATCH", f"{base}/{name}", {"tags": {"a": "b"}}
     yield "POST", f"{base}/{name}/listKeys", None
     yield "DELETE", f"{base}/{name}", None
+    for path in ("vmSizes", "usages", "quotas"):
+        yield "GET", f"{arm.region}/{path}", None
+    quota = f"{arm.workspace}/quotas/Standard_FSv2_Family_Cluster_Dedicated_vCPUs"
+    yield "POST", f"{arm.region}/updateQuotas", {"value": [{"id": quota, "limit": 100, "unit": "Count"}]}
     yield from store_requests(name)
     for kind, properties in VERSIONS.items():
         of_container = {"dataType": "uri_folder"} if kind == "data" else {}

@@ -22,7 +22,9 @@ from azureml_local.arm import (
     online_deployments,
     online_endpoints,
     operation_routes,
+    quotas,
     resource_groups,
+    vm_sizes,
     workspaces,
 )
 from azureml_local.arm.context import Context
@@ -65,11 +67,8 @@ LACKING = frozenset(
         "raipolicies",
         "registries",
         "schedules",
-        "quotas",
         "serverlessendpoints",
         "skus",
-        "usages",
-        "vmsizes",
     )
 )
 
@@ -79,6 +78,8 @@ def routes() -> ArmRoutes:
     table = ArmRoutes()
     for module in (
         operation_routes,
+        vm_sizes,
+        quotas,
         resource_groups,
         workspaces,
         datastores,

@@ -11,6 +11,7 @@ from azureml_local.http.errors import AzureError, invalid_inference_request
 ASSET = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9\-_.]{0,254}$")
 # https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#azure-machine-learning-online-endpoints-and-batch-endpoints
 ENDPOINT = re.compile(r"^[a-zA-Z]([-a-zA-Z0-9]{1,30})[a-zA-Z0-9]$")
+LOCATION = re.compile(r"[a-z][a-z0-9]{2,30}")
 
 # https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations
 MOST_TAGS = 50
@@ -64,3 +65,11 @@ def require_endpoint_name(name: str, what: str) -> None:
             f"{what} name '{name}' is invalid. It must have 3 to 32 characters, start with a letter, end with a letter "
             "or digit and hold only letters, digits and '-'."
         )
+
+
+def require_location(name: str) -> str:
+    """Return a region's name as Azure writes it (``East US`` is ``eastus``); raise 400 where it cannot be one."""
+    location = name.replace(" ", "").lower()
+    if not LOCATION.fullmatch(location):
+        raise AzureError(400, "LocationNotAvailableForResourceType", f"'{location}' is no location of Azure's.")
+    return location

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import assets, codes, curated_environments, ids, listing, no_code_deployments, online_endpoints
+from azureml_local.arm import (
+    assets,
+    codes,
+    curated_environments,
+    ids,
+    listing,
+    no_code_deployments,
+    online_endpoints,
+    quotas,
+    vm_sizes,
+)
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage_locations import locate
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Resource, Store
+from azureml_local.arm.vm_sizes import Size
 from azureml_local.engines.serving import CodeSource, ModelSource, ServingError, ServingSpec
-from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
+from azureml_local.http.errors import AzureError, FrontendError, invalid_deployment, invalid_inference_request
 
 DEPLOYMENTS = online_endpoints.ENDPOINT + "/deployments"
 DEPLOYMENT = DEPLOYMENTS + "/{deployment}"
@@ -38,6 +49,7 @@ LACKING = {
     ),
 }
 TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
+SIZES = "https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list"
 
 routes = ArmRoutes()
 
@@ -108,11 +120,13 @@ async def create_or_update(request: ArmRequest) -> Response:
     known = context.store.get(deployment_id)
     if known:
         _require_recoverable(context, known)
+    size, capacity = _size(request), _capacity(request)
+    _require_quota(request, deployment_id, size, capacity)
     body = {
         "tags": request.body.get("tags") or {},
         "location": request.body["location"],
         "kind": "Managed",
-        "sku": {"name": "Default", "tier": "Standard", **_given(request, "sku"), "capacity": _capacity(request)},
+        "sku": {"name": "Default", "tier": "Standard", **_given(request, "sku"), "capacity": capacity},
         "properties": _properties(request),
     }
     if request.body.get("identity"):
@@ -136,6 +150,9 @@ async def update(request: ArmRequest) -> Response:
         body["sku"] = {**body["sku"], **_given(request, "sku"), "capacity": _capacity(request)}
     scales = body["sku"]["capacity"] != deployment.body["sku"]["capacity"]
     if scales:
+        size = vm_sizes.find(deployment.properties["instanceType"])
+        if size:  # an earlier version took any name
+            _require_quota(request, deployment.id, size, body["sku"]["capacity"])
         body["properties"] = {**body["properties"], "provisioningState": "Updating"}
     with request.context.store.transaction():
         changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
@@ -212,17 +229,57 @@ def _capacity(request: ArmRequest) -> int:
     return capacity
 
 
+def _size(request: ArmRequest) -> Size:
+    """Return the size of the deployment's instances. Raises 400 where managed online endpoints do not take it."""
+    if request.properties["endpointComputeType"] != "Managed":
+        raise AzureError(501, "NotImplemented", "azureml-local lacks deployments on attached Kubernetes compute.")
+    name = request.properties.get("instanceType") or ""
+    size = vm_sizes.find(name)
+    if size and size.online_endpoints and not size.retired:
+        return size
+    reason = f"it was retired on {size.retired} ({size.retirement})" if size and size.retired else "it is not supported"
+    raise invalid_deployment(
+        "VmSize",
+        f"Managed online endpoints cannot use the instance type '{name[:64]}': {reason}. {SIZES} lists those they can.",
+    )
+
+
+def _require_quota(request: ArmRequest, deployment_id: str, size: Size, capacity: int) -> None:
+    """Raise Azure's 400 (OutOfQuota) where there is no room for a deployment's instances."""
+    shortage = quotas.shortage(request.context.store, _use(deployment_id, size, capacity))
+    if shortage:
+        raise invalid_deployment(
+            "VmSize",
+            f"Not enough quota available for {size.name} in SubscriptionId {request.params['subscription']}. Current "
+            f"usage/limit: {shortage.used}/{shortage.limit}. Additional needed: {shortage.needed} Please see "
+            f"troubleshooting guide, available here: {TROUBLESHOOTING}outofquota",
+        )
+
+
+@quotas.consumer
+def _uses(store: Store) -> Iterator[quotas.Use]:
+    """Tell what the deployments take of the quotas, also those that failed: only deletion gives it back.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#cpu-quota
+    """
+    for deployment in store.all_of(TYPE):
+        size = vm_sizes.find(deployment.properties["instanceType"])
+        if size:
+            yield _use(deployment.id, size, deployment.body["sku"]["capacity"])
+
+
+def _use(deployment_id: str, size: Size, capacity: int) -> quotas.Use:
+    """Return what a deployment takes: a fifth more instances than it has, for upgrades, with most sizes.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#virtual-machine-quota-allocation-for-deployment
+    """
+    instances = -(-6 * capacity // 5) if size.upgrade_reserve else capacity
+    return quotas.Use(deployment_id, _workspace_id(deployment_id), size, instances * size.vcpus)
+
+
 def _properties(request: ArmRequest) -> dict[str, Any]:
     """Return the deployment's properties with Azure's defaults. Raises 400 where one is wrong."""
     sent = request.properties
-    if sent["endpointComputeType"] != "Managed":
-        raise AzureError(501, "NotImplemented", "azureml-local lacks deployments on attached Kubernetes compute.")
-    instance_type = sent.get("instanceType")
-    if not instance_type or not str(instance_type).lower().startswith("standard_"):
-        raise invalid_inference_request(
-            f"The instance type '{instance_type}' is not supported. It must be one of Azure's sizes, such as "
-            "Standard_DS3_v2: https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list"
-        )
     _require_code_and_environment(request, sent)
     settings = REQUEST_SETTINGS | {k: v for k, v in (sent.get("requestSettings") or {}).items() if v is not None}
     _require_request_settings(settings)
@@ -347,7 +404,7 @@ async def _with_environment(context: Context, deployment: Resource) -> Resource:
     """Return the deployment with the environment that Azure ML makes for an MLflow model that comes without one."""
     if deployment.properties.get("environmentId"):
         return deployment
-    workspace_id = _workspace_id(deployment)
+    workspace_id = _workspace_id(deployment.id)
     model = assets.resolve(context, deployment.properties["model"], "models")
     files = locate(context, workspace_id, model.properties["modelUri"])
     environment = await no_code_deployments.make_environment(context, workspace_id, files, deployment.modified_by)
@@ -383,7 +440,7 @@ def _code_source(context: Context, deployment: Resource) -> CodeSource | None:
     if not configuration:
         return None
     code = codes.resolve(context, configuration["codeId"])
-    files = locate(context, _workspace_id(deployment), code.properties["codeUri"])
+    files = locate(context, _workspace_id(deployment.id), code.properties["codeUri"])
     return CodeSource(files, configuration["scoringScript"])
 
 
@@ -394,9 +451,9 @@ def _model_source(context: Context, deployment: Resource) -> ModelSource | None:
     model = assets.resolve(context, model_id, "models")
     parts = ids.parse_asset(model.id)
     assert parts is not None  # noqa: S101 - it was stored under such an id
-    files = locate(context, _workspace_id(deployment), model.properties["modelUri"])
+    files = locate(context, _workspace_id(deployment.id), model.properties["modelUri"])
     return ModelSource(parts["name"], parts["version"], files)
 
 
-def _workspace_id(deployment: Resource) -> str:
-    return deployment.id.partition("/onlineEndpoints/")[0]
+def _workspace_id(deployment_id: str) -> str:
+    return deployment_id.partition("/onlineEndpoints/")[0]

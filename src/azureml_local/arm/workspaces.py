@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import datastores, ids, listing, online_endpoints
 from azureml_local.arm.context import Context
+from azureml_local.arm.names import require_location
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError
@@ -20,7 +21,6 @@ routes = ArmRoutes()
 TYPE = "workspaces"
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")
-LOCATION = re.compile(r"[a-z][a-z0-9]{2,30}")
 
 
 def workspace_id(params: Mapping[str, str], name: str) -> str:
@@ -54,9 +54,7 @@ async def provision(
             "hold only letters, digits, '-' and '_'.",
             target="name",
         )
-    location = location.replace(" ", "").lower()
-    if not LOCATION.fullmatch(location):
-        raise AzureError(400, "LocationNotAvailableForResourceType", f"'{location}' is no location of Azure's.")
+    location = require_location(location)
     known = context.store.get(resource_id)
     guid = known.properties["workspaceId"] if known else str(uuid.uuid4())
     await context.blobs.create_container(datastores.blobstore_container(guid))

@@ -126,3 +126,21 @@ def invalid_inference_request(message: str, status: int = 400) -> FrontendError:
     return FrontendError(
         status, "BadRequest", "The request is invalid.", detail=("InferencingClientCallFailed", json.dumps(problem))
     )
+
+
+def invalid_deployment(member: str, message: str) -> FrontendError:
+    """Return that service's error about one member of a deployment that is to be created.
+
+    Its words are those in https://github.com/MicrosoftLearning/mslearn-azure-ml/issues/30.
+    """
+    problem = {
+        "errors": {member: [message]},
+        "type": "https://tools.ietf.org/html/rfc7231#section-6.5.1",
+        "title": "One or more validation errors occurred.",
+        "status": 400,
+        "traceId": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+    }
+    detail = f"InferencingClient HttpRequest error, error detail: {json.dumps(problem)}"
+    return FrontendError(
+        400, "BadRequest", "The request is invalid.", detail=("InferencingClientCreateDeploymentFailed", detail)
+    )
