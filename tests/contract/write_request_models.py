@@ -104,7 +104,6 @@ EARLIER: dict[str, dict[str, str]] = {
 # Microsoft.Resources 2020-06-01, which says of a template's parameters that each holds its value or a reference), or
 # as text, and the OpenAPI as an enumeration (Microsoft.Authorization 2022-04-01).
 OBJECTS = {
-    "RoleAssignmentCreateParameters": {"properties": "RoleAssignmentCreateParametersProperties!"},
     "RoleAssignmentCreateParametersProperties": {"principalType": "PrincipalType"},
     "ComponentVersionProperties": {"componentSpec": "{any}"},
     "DeploymentProperties": {"template": "{any}", "parameters": "{{any}}"},
