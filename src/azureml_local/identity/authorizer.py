@@ -63,5 +63,5 @@ class Authorizer:
 
 def _lies_in(scope: str, outer: str) -> bool:
     """Say whether a scope, in any case, is another one (given in lower case), or lies below it."""
-    key = scope.lower()
-    return key == outer or key.startswith(outer + "/")
+    inner = scope.lower()
+    return inner == outer or inner.startswith(outer + "/")
