@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 WORKSPACE = "/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLearningServices/workspaces/{w}"
 EXISTING = "known"  # the name of what the test has created, and may lose again
 KEPT = "kept"  # the same for what no generated request names
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"  # the role
+ASSIGNMENT = "00000000-0000-4000-8000-000000000000"  # the name of a role assignment, and its principal
 MLFLOW = "mlflow"  # an MLflow model, and
-READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
-ASSIGNMENT = "00000000-0000-4000-8000-000000000000"  # the name of a role assignment
 WITHOUT_SCRIPT = "without a script"  # a deployment of it, among the bodies
 
 NASTY_TEXT = (

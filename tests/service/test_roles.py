@@ -28,6 +28,7 @@ from azure.storage.blob import BlobServiceClient
 from support import PROVIDER, Arm, Scorer, finish
 
 from azureml_local import admin
+from raw_client import exchange
 from running_service import RunningService, command_line, start_service
 
 NewIdentity = Callable[..., "Identity"]
@@ -277,6 +278,40 @@ def test_copy_does_not_read_what_its_caller_may_not(
         blob.start_copy_from_url(f"{account}/{secret.container_name}/a")
     assert refused.value.status_code == 403
     assert list(target.list_blobs()) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/{own}/../{other}/b",
+        "/{own}/%2e%2e/{other}/b",
+        "/{own}%2F..%2F{other}/b",
+        "//{other}/b",
+        "/{own}//../{other}/b",
+    ],
+)
+def test_no_way_to_write_a_path_leads_to_another_container(
+    path: str, service: RunningService, new_identity: NewIdentity, account: str, arm: Arm
+) -> None:
+    client = BlobServiceClient(account, service.settings.storage_key)
+    own, other = (client.create_container("c" + uuid.uuid4().hex) for _ in range(2))
+    own.upload_blob("a", b"a")
+    other.upload_blob("b", b"b")
+    account_id = f"{arm.group}/providers/Microsoft.Storage/storageAccounts/{service.settings.storage_account}"
+    data_reader = new_identity(
+        "Storage Blob Data Reader", f"{account_id}/blobServices/default/containers/{own.container_name}"
+    )
+    token = data_reader.credential.get_token("https://storage.azure.com/.default").token
+    statuses = []
+    for written in ("/{own}/a", path):
+        target = written.format(own=own.container_name, other=other.container_name)
+        host = account.removeprefix("https://")
+        head = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nx-ms-version: 2024-11-04"
+        answer = exchange(service, host, f"{head}\r\nConnection: close\r\n\r\n".encode())
+        assert answer is not None
+        statuses.append(answer.status)
+    assert statuses[0] == 200
+    assert statuses[1] in (400, 403, 404)
 
 
 # --- role definitions and assignments ---

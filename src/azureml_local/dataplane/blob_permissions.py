@@ -5,12 +5,14 @@ https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from azureml_local.identity.roles import BLOBS
 
+CONTAINER = re.compile(r"\$?[a-z0-9][a-z0-9-]*")
 WRITES = frozenset(("PUT", "POST", "PATCH"))
 # What is asked of the account, a container or a blob by ``comp``, where the verb is not what the method says:
 # for requests that read, and for those that change something.
@@ -37,33 +39,38 @@ class Permission:
     scope: str
 
 
-def needed(method: str, target: str, copy_source: str | None) -> list[Permission]:
+def needed(method: str, target: str, copy_sources: Sequence[str]) -> list[Permission]:
     """Return what a request needs.
 
     Args:
         method: its method.
         target: its path and query, percent-encoded.
-        copy_source: where it copies from, if that is on the same account and without a signature of its own.
+        copy_sources: the addresses that it copies from.
     """
-    parts = urlsplit(target)
-    query = {name.lower(): value.lower() for name, value in parse_qsl(parts.query)}
-    container, _, blob = unquote(parts.path).lstrip("/").partition("/")
+    path, _, query_string = target.partition("?")
+    query = {name.lower(): value.lower() for name, value in parse_qsl(query_string)}
+    container, blob = _names(path)
     if query.get("restype") == "container" and not blob:
         level = "containers"
-    elif not container:
+    elif path == "/":
         level = ""
     else:
         level = "containers/blobs"
+        container = container if blob else "$root"  # a path of one segment is a blob of the root container
     changes = method in WRITES
     by_method = "delete" if method == "DELETE" else "write" if changes else "read"
     reading, writing = VERBS.get((level, query.get("comp", "")), ("", ""))
     verb = (writing if changes else reading) or f"{level}/{by_method}".lstrip("/")
-    # A path of one segment is a blob of the root container, or a container.
-    asked = [_permission(verb, container if blob or level != "containers/blobs" else "$root")]
-    if copy_source is not None:
-        source = unquote(urlsplit(copy_source).path).lstrip("/").partition("/")[0]
-        asked.append(_permission("containers/blobs/read", source))
-    return asked
+    sources = (
+        _names("/" + source.partition("://")[2].partition("/")[2].partition("?")[0])[0] for source in copy_sources
+    )
+    return [_permission(verb, container), *(_permission("containers/blobs/read", source) for source in sources)]
+
+
+def _names(path: str) -> tuple[str, str]:
+    """Return the container and the blob in a path; no container where it is not plain, so that all must be allowed."""
+    container, _, blob = unquote(path).removeprefix("/").partition("/")
+    return (container, blob) if CONTAINER.fullmatch(container) else ("", blob or container)
 
 
 def _permission(verb: str, container: str) -> Permission:
