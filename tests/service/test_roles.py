@@ -287,7 +287,7 @@ def test_copy_does_not_read_what_its_caller_may_not(
         "/{own}/%2e%2e/{other}/b",
         "/{own}%2F..%2F{other}/b",
         "//{other}/b",
-        "/{own}//../{other}/b",
+        "/%2F{other}/b",
     ],
 )
 def test_no_way_to_write_a_path_leads_to_another_container(

@@ -207,6 +207,22 @@ def test_blob_operations_need_what_is_documented(method: str, target: str, verb:
     assert permission.scope == (f"/blobServices/default/containers/{container}" if container else "")
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://a.blob.core.windows.net/own/../from/b",
+        "https://a.blob.core.windows.net/own/%2e%2e/from/b",
+        "https://a.blob.core.windows.net\\from/own/b",
+        "https:\\\\a.blob.core.windows.net/own/b",
+        "https://[",
+        "",
+    ],
+)
+def test_source_that_can_be_read_in_two_ways_needs_permission_for_all(address: str) -> None:
+    """https://url.spec.whatwg.org/#special-scheme: Node takes backslashes for slashes, and resolves dots."""
+    assert needed("PUT", "/to/a", [address])[1].scope == ""
+
+
 def test_a_copy_needs_to_read_its_source() -> None:
     target, source = needed("PUT", "/to/a", ["https://a.blob.core.windows.net/from/b%20c?sig=x"])
     assert (target.action, source.action) == (f"{BLOBS}/containers/blobs/write", f"{BLOBS}/containers/blobs/read")

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from azureml_local.identity.roles import BLOBS
 
 CONTAINER = re.compile(r"\$?[a-z0-9][a-z0-9-]*")
+SOURCE = re.compile(r"https?://[A-Za-z0-9.:-]+(/[^\\?#\s]*)(\?.*)?")
 WRITES = frozenset(("PUT", "POST", "PATCH"))
 # What is asked of the account, a container or a blob by ``comp``, where the verb is not what the method says:
 # for requests that read, and for those that change something.
@@ -61,16 +62,21 @@ def needed(method: str, target: str, copy_sources: Sequence[str]) -> list[Permis
     by_method = "delete" if method == "DELETE" else "write" if changes else "read"
     reading, writing = VERBS.get((level, query.get("comp", "")), ("", ""))
     verb = (writing if changes else reading) or f"{level}/{by_method}".lstrip("/")
-    sources = (
-        _names("/" + source.partition("://")[2].partition("/")[2].partition("?")[0])[0] for source in copy_sources
-    )
-    return [_permission(verb, container), *(_permission("containers/blobs/read", source) for source in sources)]
+    sources = [_permission("containers/blobs/read", _source(address)) for address in copy_sources]
+    return [_permission(verb, container), *sources]
 
 
 def _names(path: str) -> tuple[str, str]:
     """Return the container and the blob in a path; no container where it is not plain, so that all must be allowed."""
     container, _, blob = unquote(path).removeprefix("/").partition("/")
     return (container, blob) if CONTAINER.fullmatch(container) else ("", blob or container)
+
+
+def _source(address: str) -> str:
+    """Return the container that an address is in; none where it could also be read as another."""
+    found = SOURCE.fullmatch(address)
+    path = found[1] if found else ""
+    return "" if {".", ".."} & set(unquote(path).split("/")) else _names(path)[0]
 
 
 def _permission(verb: str, container: str) -> Permission:
