@@ -223,6 +223,25 @@ def test_source_that_can_be_read_in_two_ways_needs_permission_for_all(address: s
     assert needed("PUT", "/to/a", [address])[1].scope == ""
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "verb"),
+    [
+        ("DELETE", "/c?restype=container&comp=list", "containers/delete"),
+        ("PUT", "/c?restype=container&comp=list", "containers/write"),
+        ("PUT", "/c/a?comp=query", "containers/blobs/write"),
+        ("DELETE", "/c/a?comp=tags", "containers/blobs/delete"),
+    ],
+)
+def test_a_parameter_of_another_method_takes_nothing_away(method: str, target: str, verb: str) -> None:
+    assert [one.action for one in needed(method, target, [])] == [f"{BLOBS}/{verb}"]
+
+
+@pytest.mark.parametrize("query", ["restype=container&restype=x", "restype=x&RESTYPE=container", "comp=list&comp=acl"])
+def test_parameter_that_is_given_twice_needs_permission_for_all(query: str) -> None:
+    (permission,) = needed("DELETE", f"/c?{query}", [])
+    assert permission.scope == ""
+
+
 def test_a_copy_needs_to_read_its_source() -> None:
     target, source = needed("PUT", "/to/a", ["https://a.blob.core.windows.net/from/b%20c?sig=x"])
     assert (target.action, source.action) == (f"{BLOBS}/containers/blobs/write", f"{BLOBS}/containers/blobs/read")

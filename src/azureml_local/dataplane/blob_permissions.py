@@ -14,20 +14,20 @@ from azureml_local.identity.roles import BLOBS
 
 CONTAINER = re.compile(r"\$?[a-z0-9][a-z0-9-]*")
 SOURCE = re.compile(r"https?://[A-Za-z0-9.:-]+(/[^\\?#\s]*)(\?.*)?")
-WRITES = frozenset(("PUT", "POST", "PATCH"))
-# What is asked of the account, a container or a blob by ``comp``, where the verb is not what the method says:
-# for requests that read, and for those that change something.
-VERBS: Mapping[tuple[str, str], tuple[str, str]] = {
-    ("", "list"): ("containers/read", "containers/read"),
-    ("", "userdelegationkey"): ("generateUserDelegationKey/action",) * 2,
-    ("", "batch"): ("containers/blobs/delete",) * 2,
-    ("", "blobs"): ("containers/blobs/filter/action",) * 2,
-    ("containers", "list"): ("containers/blobs/read", "containers/blobs/read"),
-    ("containers", "blobs"): ("containers/blobs/filter/action",) * 2,
-    ("containers", "batch"): ("containers/blobs/delete",) * 2,
-    ("containers", "acl"): ("containers/getAcl/action", "containers/setAcl/action"),
-    ("containers/blobs", "tags"): ("containers/blobs/tags/read", "containers/blobs/tags/write"),
-    ("containers/blobs", "query"): ("containers/blobs/read", "containers/blobs/read"),
+METHODS: Mapping[str, str] = {"GET": "read", "HEAD": "read", "DELETE": "delete"}  # others write
+# What is asked of the account, a container or a blob by ``comp``, where the verb is not what the method says.
+VERBS: Mapping[tuple[str, str, str], str] = {
+    ("GET", "", "list"): "containers/read",
+    ("GET", "", "blobs"): "containers/blobs/filter/action",
+    ("POST", "", "userdelegationkey"): "generateUserDelegationKey/action",
+    ("GET", "containers", "list"): "containers/blobs/read",
+    ("GET", "containers", "blobs"): "containers/blobs/filter/action",
+    ("GET", "containers", "acl"): "containers/getAcl/action",
+    ("HEAD", "containers", "acl"): "containers/getAcl/action",
+    ("PUT", "containers", "acl"): "containers/setAcl/action",
+    ("GET", "containers/blobs", "tags"): "containers/blobs/tags/read",
+    ("PUT", "containers/blobs", "tags"): "containers/blobs/tags/write",
+    ("POST", "containers/blobs", "query"): "containers/blobs/read",
 }
 
 
@@ -49,7 +49,8 @@ def needed(method: str, target: str, copy_sources: Sequence[str]) -> list[Permis
         copy_sources: the addresses that it copies from.
     """
     path, _, query_string = target.partition("?")
-    query = {name.lower(): value.lower() for name, value in parse_qsl(query_string)}
+    pairs = parse_qsl(query_string, keep_blank_values=True)
+    query = {name.lower(): value.lower() for name, value in pairs}
     container, blob = _names(path)
     if query.get("restype") == "container" and not blob:
         level = "containers"
@@ -58,10 +59,9 @@ def needed(method: str, target: str, copy_sources: Sequence[str]) -> list[Permis
     else:
         level = "containers/blobs"
         container = container if blob else "$root"  # a path of one segment is a blob of the root container
-    changes = method in WRITES
-    by_method = "delete" if method == "DELETE" else "write" if changes else "read"
-    reading, writing = VERBS.get((level, query.get("comp", "")), ("", ""))
-    verb = (writing if changes else reading) or f"{level}/{by_method}".lstrip("/")
+    if len(query) < len(pairs):
+        container = ""  # of a parameter that is given twice, Azurite could mean the other value: all must be allowed
+    verb = VERBS.get((method, level, query.get("comp", ""))) or f"{level}/{METHODS.get(method, 'write')}".lstrip("/")
     sources = [_permission("containers/blobs/read", _source(address)) for address in copy_sources]
     return [_permission(verb, container), *sources]
 
