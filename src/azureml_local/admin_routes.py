@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from azureml_local import identities
+from azureml_local.arm.context import Context
 from azureml_local.edge.faults import Fault, FaultInjector
+from azureml_local.identity.directory import DirectoryError
 
 
-def application(faults: FaultInjector) -> Starlette:
+def application(faults: FaultInjector, context: Context) -> Starlette:
     """Return the application behind the admin socket."""
 
     async def list_faults(_: Request) -> Response:
@@ -33,11 +38,30 @@ def application(faults: FaultInjector) -> Starlette:
             return JSONResponse({"error": f"There is no fault '{fault_id}'."}, 404)
         return JSONResponse(None)
 
+    async def list_identities(_: Request) -> Response:
+        return JSONResponse(identities.listed(context))
+
+    async def create_identity(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        return JSONResponse(identities.create(context, asked["name"], asked["role"], asked["scope"]), 201)
+
+    async def delete_identity(request: Request) -> Response:
+        identities.delete(context, request.path_params["name"])
+        return JSONResponse(None)
+
     return Starlette(
         routes=[
             Route("/faults", list_faults),
             Route("/faults", add_fault, methods=["POST"]),
             Route("/faults", clear_faults, methods=["DELETE"]),
             Route("/faults/{fault}", remove_fault, methods=["DELETE"]),
-        ]
+            Route("/identities", list_identities),
+            Route("/identities", create_identity, methods=["POST"]),
+            Route("/identities/{name}", delete_identity, methods=["DELETE"]),
+        ],
+        exception_handlers={DirectoryError: _refused},
     )
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 400)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
-from azureml_local import __version__, client_environment, daemon, faults
+from azureml_local import __version__, admin, client_environment, daemon, faults
 from azureml_local.daemon import DaemonError
 from azureml_local.home import Home, HomeError
 
@@ -127,6 +128,26 @@ def _faults(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def _identity(home: Home, options: argparse.Namespace) -> int:
+    if options.action == "list":
+        found = admin.call(home, "GET", "/identities")
+        if options.json:
+            print(json.dumps(found))
+        for identity in found if not options.json else ():
+            roles = ", ".join(f"{one['role']} at {one['scope']}" for one in identity["roles"]) or "no role"
+            print(f"{identity['name']:16} {identity['client_id']} {roles}")
+        return 0
+    if options.name is None:
+        raise DaemonError(f"azureml-local identity {options.action} needs a name.")
+    if options.action == "delete":
+        admin.call(home, "DELETE", f"/identities/{quote(options.name, safe='')}")
+        return 0
+    asked = {"name": options.name, "role": options.role, "scope": options.scope}
+    variables = admin.call(home, "POST", "/identities", asked)
+    print(json.dumps(variables, indent=2) if options.json else client_environment.as_shell(variables), end="")
+    return 0
+
+
 def port(text: str) -> int:
     """Return a TCP port. Raises ValueError for anything else; argparse then names the value, and this function."""
     number = int(text)
@@ -176,6 +197,12 @@ FAULT: Mapping[str, dict[str, Any]] = {
     "retry_after": {"type": int, "help": "seconds in Retry-After (default: 1 with 429 and 503)"},
 }
 FAULT_FLAGS: tuple[Flag, ...] = tuple((f"--{name.replace('_', '-')}", settings) for name, settings in FAULT.items())
+IDENTITY: tuple[Flag, ...] = (
+    ("action", {"choices": ("create", "list", "delete"), "help": "what to do"}),
+    ("name", {"nargs": "?", "help": "of the identity"}),
+    ("--role", {"help": "e.g. Reader or 'AzureML Data Scientist' (default: none)"}),
+    ("--scope", {"metavar": "ID", "help": "where it has the role (default: the resource group)"}),
+)
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
@@ -187,6 +214,7 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     "config": (_config, "print config.json of the default workspace", ()),
     "doctor": (_doctor, "check this machine, and say what to do where something is missing", (INSTALL,)),
     "faults": (_faults, "make requests fail on purpose: faults add|list|clear", (ACTION, *FAULT_FLAGS, ID, JSON)),
+    "identity": (_identity, "service principals with roles: identity create|list|delete NAME", (*IDENTITY, JSON)),
     "serve": (_serve, "run the service in the foreground", (PORT, READY)),
 }
 

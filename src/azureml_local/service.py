@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from azureml_local import admin_routes, client_environment
-from azureml_local.arm import ids, online_deployments, online_endpoints, workspaces
+from azureml_local.arm import ids, online_deployments, online_endpoints, role_assignments, workspaces
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.operations import Operations
@@ -30,7 +30,9 @@ from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
-from azureml_local.identity import managed_identity
+from azureml_local.identity import managed_identity, roles
+from azureml_local.identity.authorizer import Authorizer
+from azureml_local.identity.directory import Directory
 from azureml_local.identity.entra import Entra
 from azureml_local.identity.tokens import TokenService
 
@@ -57,6 +59,8 @@ class Service:
         self.tokens = _whole(home.signing_key, lambda: TokenService(home.signing_key, settings.tenant_id))
         authority = _whole(home.tls, lambda: Authority(home.tls, hosts.domains()))
         self.store = Store(home.database)
+        self.directory = Directory(self.store, settings)
+        self.authorizer = Authorizer(self.store)
         self.operations = Operations(self.store)
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
         self.azurite = Azurite(
@@ -67,15 +71,23 @@ class Service:
             self.blobs.set_address,
         )
         self.serving = Serving(home, self.blobs, self._instance_environment)
-        self.router = ScoringRouter(self.store, self.serving, self.tokens)
+        self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.context = Context(
-            settings, self.store, self.operations, self.tokens, self.blobs, self.serving, self.router
+            settings,
+            self.store,
+            self.operations,
+            self.tokens,
+            self.directory,
+            self.authorizer,
+            self.blobs,
+            self.serving,
+            self.router,
         )
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
-        applications["admin"] = admin_routes.application(self.faults)
+        applications["admin"] = admin_routes.application(self.faults, self.context)
         self.edge = Edge(applications, authority, upstream_proxy)
         self._admin: asyncio.Server | None = None
 
@@ -91,6 +103,7 @@ class Service:
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
         await self.azurite.start()
+        self._ensure_own_roles()
         await self._ensure_default_workspace()
         self.router.load()
         deployments = self.store.all_of(online_deployments.TYPE)
@@ -124,15 +137,30 @@ class Service:
 
     def _applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""
+        settings = self.settings
+        account_id = ids.STORAGE_ACCOUNT.format(
+            subscription=settings.subscription_id,
+            resource_group=settings.resource_group,
+            account=settings.storage_account,
+        )
         return {
             "arm": ControlPlane(self.context),
-            "entra": Entra(self.settings, self.tokens).app,
+            "entra": Entra(self.settings, self.tokens, self.directory).app,
             "workspace_api": discovery.application(),
             "scoring": self.router,
-            "storage": StorageApp(self.blobs, self.tokens, self.home.storage),
+            "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
             "local": Starlette(routes=[Route("/", _greet), managed_identity.route(self.settings, self.tokens)]),
         }
+
+    def _ensure_own_roles(self) -> None:
+        """Give the installation's own identity its roles, also in a folder of a version that knew none."""
+        own = self.directory.own
+        subscription = ids.SUBSCRIPTION.format(subscription=self.settings.subscription_id)
+        with self.store.transaction():
+            for name in role_assignments.OWN_ROLES:
+                role = roles.BY_NAME[name.lower()]
+                role_assignments.assign(self.store, subscription, role, own, by=own.object_id)
 
     async def _ensure_default_workspace(self) -> None:
         name = self.settings.workspace

@@ -16,12 +16,13 @@ import requests
 from azure.ai.ml._restclient.arm_ml_service import models as azure_ai_ml
 from azure.ai.ml._restclient.arm_ml_service._utils.model_base import _deserialize
 from azure.ai.ml._vendor.azure_resources import models as azure_mgmt_resource
+from azure.mgmt.authorization.v2022_04_01 import models as azure_mgmt_authorization
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
 from azure.mgmt.machinelearningservices._serialization import Deserializer
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
 from write_request_models import known_to_azure
 
-from azureml_local.arm import control_plane, ids
+from azureml_local.arm import control_plane, ids, role_assignments
 
 ARM = "https://management.azure.com"
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)")  # RFC 3339, at most 7 digits
@@ -43,6 +44,16 @@ STATUS = ObjectType(
 )
 # Nothing, or the four letters null, where the OpenAPI has no schema for an answer.
 NOTHING = "nothing"
+
+# Where roles can be assigned.
+SCOPES = (
+    "{subscription}",
+    "{group}",
+    "{ws}",
+    "{ws}/onlineEndpoints/{endpoint}",
+    "{account}",
+    "{account}/blobServices/default/containers/{container}",
+)
 
 # Each route's answer of success: a model, [a model] for a page of a list, or nothing.
 ANSWERS = {
@@ -104,8 +115,21 @@ ANSWERS = {
     ("PATCH", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
     ("DELETE", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     ("POST", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs"): "DeploymentLogs",
+    **{
+        (method, short_scope + path): answer
+        for short_scope in SCOPES
+        for method, path, answer in (
+            ("GET", "{definitions}", "[RoleDefinition]"),
+            ("GET", "{definitions}/{definition}", "RoleDefinition"),
+            ("GET", "{assignments}", "[RoleAssignment]"),
+            ("GET", "{assignments}/{assignment}", "RoleAssignment"),
+            ("PUT", "{assignments}/{assignment}", "RoleAssignment"),
+            ("DELETE", "{assignments}/{assignment}", "RoleAssignment"),
+        )
+    },
 }
 RESOURCE_MANAGER = ("ResourceGroup", "DeploymentExtended", "DeploymentOperation")
+AUTHORIZATION = ("RoleDefinition", "RoleAssignment")
 
 
 def route_names() -> Iterator[tuple[str, str]]:
@@ -117,11 +141,18 @@ def route_names() -> Iterator[tuple[str, str]]:
 def _short(template: str) -> str:
     provider = f"/providers/{ids.PROVIDER}/workspaces"
     for long, short in (
+        (role_assignments.DEFINITIONS, "{definitions}"),
+        (role_assignments.ASSIGNMENTS, "{assignments}"),
+    ):
+        template = template.replace(long, short)
+    for long, short in (
+        (ids.STORAGE_ACCOUNT, "{account}"),
         (ids.WORKSPACE, "{ws}"),
         (ids.LOCATION, "{location}"),
         (ids.RESOURCE_GROUP + provider, "{group}/workspaces"),
         (ids.RESOURCE_GROUP, "{group}"),
-        ("/subscriptions/{subscription}" + provider, "{subscription}/workspaces"),
+        (ids.SUBSCRIPTION + provider, "{subscription}/workspaces"),
+        (ids.SUBSCRIPTION, "{subscription}"),
     ):
         if template.startswith(long):
             return short + template.removeprefix(long)
@@ -136,11 +167,12 @@ class Contract:
         self._azure_ml = _Judge(known_to_azure(), clients)
         resource_manager = of_attribute_maps(azure_mgmt_resource)
         self._resource_manager = _Judge(resource_manager, [resource_manager])
+        authorization = of_attribute_maps(azure_mgmt_authorization)
+        self._authorization = _Judge(authorization, [authorization])
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         package = vars(azure_mgmt_machinelearningservices)
         self._deserializer = Deserializer({name: one for name, one in package.items() if isinstance(one, type)})
         self._routes = control_plane.routes()
-        self._names = {handler: (method, _short(template)) for method, template, handler in self._routes}
         self.answered: set[tuple[str, str]] = set()
 
     def check(self, response: requests.Response) -> None:
@@ -156,9 +188,10 @@ class Contract:
             yield from self._error(response)
             return
         path = str(response.request.url).removeprefix(ARM).partition("?")[0]
-        match = self._routes.match(str(response.request.method), path)
+        method = str(response.request.method)
+        match = self._routes.match(method, path)
         assert match is not None and match.handler is not None
-        route = self._names[match.handler]
+        route = (method, _short(match.template))
         model = ANSWERS[route]
         self.answered.add(route)
         if model == NOTHING or response.status_code in (202, 204):
@@ -178,6 +211,9 @@ class Contract:
     def _object(self, value: Any, model: str) -> Iterator[str]:
         if model in RESOURCE_MANAGER:
             yield from self._resource_manager.violations(value, model, "")
+            return
+        if model in AUTHORIZATION:
+            yield from self._authorization.violations(value, model, "")
             return
         violations = list(self._azure_ml.violations(value, model, ""))
         yield from violations

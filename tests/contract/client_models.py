@@ -124,7 +124,8 @@ def _place(models: Models, owner: str, key: str, member: Member) -> None:
         return
     inner = f"{owner}{head[0].upper()}{head[1:]}"
     models.objects.setdefault(inner, ObjectType({}))
-    models.objects[owner].members[head] = Member(inner)
+    known = models.objects[owner].members.get(head, Member(inner))
+    models.objects[owner].members[head] = Member(inner, required=known.required or member.required)
     _place(models, inner, rest, member)
 
 

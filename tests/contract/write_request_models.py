@@ -3,18 +3,21 @@
     python tests/contract/write_request_models.py
 
 The data are the union of azure-ai-ml's and azure-mgmt-machinelearningservices' models, azure-mgmt-resource's for
-template deployments, and of :data:`EARLIER`. Run it after an update of one of these packages; a test compares.
+template deployments, azure-mgmt-authorization's for role assignments, and of :data:`EARLIER`. Run it after an update of
+one of these packages; a test compares.
 """
 
 from __future__ import annotations
 
 import json
+import types
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from azure.ai.ml._restclient.arm_ml_service import models as azure_ai_ml
 from azure.ai.ml._vendor.azure_resources import models as azure_mgmt_resource
+from azure.mgmt.authorization.v2022_04_01 import models as azure_mgmt_authorization
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
 
@@ -39,6 +42,7 @@ ROOTS = (
     "PendingUploadRequestDto",
     "QuotaUpdateParameters",
     "RegenerateEndpointKeysRequest",
+    "RoleAssignmentCreateParameters",
     "SecretExpiry",
     "Workspace",
     "WorkspaceUpdateParameters",
@@ -98,8 +102,10 @@ EARLIER: dict[str, dict[str, str]] = {
     },
 }
 # What the clients take as anything, and the OpenAPI as an object (mfe.json of stable/2025-12-01; resources.json of
-# Microsoft.Resources 2020-06-01, which says of a template's parameters that each holds its value or a reference).
+# Microsoft.Resources 2020-06-01, which says of a template's parameters that each holds its value or a reference), or
+# as text, and the OpenAPI as an enumeration (Microsoft.Authorization 2022-04-01).
 OBJECTS = {
+    "RoleAssignmentCreateParametersProperties": {"principalType": "PrincipalType"},
     "ComponentVersionProperties": {"componentSpec": "{any}"},
     "DeploymentProperties": {"template": "{any}", "parameters": "{{any}}"},
 }
@@ -115,7 +121,13 @@ def known_to_azure() -> Models:
     models = of_rest_fields(azure_ai_ml)
     earlier = Models(_read(EARLIER), EARLIER_ENUMS)
     objects = Models(_read(OBJECTS), {})
-    for other in (of_attribute_maps(azure_mgmt_machinelearningservices), _template_deployment(), earlier, objects):
+    for other in (
+        of_attribute_maps(azure_mgmt_machinelearningservices),
+        _only("Deployment", azure_mgmt_resource),
+        _only("RoleAssignmentCreateParameters", azure_mgmt_authorization),
+        earlier,
+        objects,
+    ):
         for name, kind in other.objects.items():
             _unite(models.objects.setdefault(name, ObjectType({})), kind)
         models.enums = {**other.enums, **models.enums}
@@ -159,10 +171,10 @@ def _unite(into: ObjectType, other: ObjectType) -> None:
     into.subtypes = {**other.subtypes, **into.subtypes}
 
 
-def _template_deployment() -> Models:
-    """Return Resource Manager's ``Deployment``; its other models share names with Azure ML's, and are not meant."""
-    models = of_attribute_maps(azure_mgmt_resource)
-    needed = models.reachable("Deployment", read_only=False)
+def _only(root: str, package: types.ModuleType) -> Models:
+    """Return one model of another client; its other models share names with Azure ML's, and are not meant."""
+    models = of_attribute_maps(package)
+    needed = models.reachable(root, read_only=False)
     return Models({name: models.objects[name] for name in needed if name in models.objects}, models.enums)
 
 

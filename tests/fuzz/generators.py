@@ -14,6 +14,8 @@ WORKSPACE = "/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.MachineLe
 QUOTA = "Standard_DSv2_Family_Cluster_Dedicated_vCPUs"
 EXISTING = "known"  # the name of what the test has created, and may lose again
 KEPT = "kept"  # the same for what no generated request names
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"  # the role
+ASSIGNMENT = "00000000-0000-4000-8000-000000000000"  # the name of a role assignment, and its principal
 MLFLOW = "mlflow"  # an MLflow model, and
 WITHOUT_SCRIPT = "without a script"  # a deployment of it, among the bodies
 
@@ -209,6 +211,14 @@ def bodies(account: str, workspace: str) -> dict[str, Any]:
             "properties": {**deployment, "model": f"{workspace}/models/{MLFLOW}/versions/1"},
         },
         "getLogs": {"containerType": "InferenceServer", "tail": 10},
+        "roleAssignments": {
+            "properties": {
+                "roleDefinitionId": f"{workspace}/providers/Microsoft.Authorization/roleDefinitions/{READER}",
+                "principalId": ASSIGNMENT,
+                "principalType": "User",
+                "description": "d",
+            }
+        },
     }
 
 
@@ -237,7 +247,19 @@ def control_plane_requests(
         at = draw(st.integers(0, len(path)))
         path = "/" + path[:at].lstrip("/") + quote_from_bytes(draw(st.binary(min_size=1, max_size=3))) + path[at:]
     query = {"api-version": "2024-10-01"} if draw(st.integers(0, 9)) else {}
-    names = ("$top", "$skip", "$orderBy", "listViewType", "hash", "isDefault", "kind", "api-version", "count", "x")
+    names = (
+        "$top",
+        "$skip",
+        "$orderBy",
+        "$filter",
+        "listViewType",
+        "hash",
+        "isDefault",
+        "kind",
+        "api-version",
+        "count",
+        "x",
+    )
     query |= draw(st.dictionaries(st.sampled_from(names), texts | st.integers().map(str), max_size=2))
     if draw(st.integers(0, 14)) == 0:
         method = draw(st.sampled_from(("GET", "PUT", "POST", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND")))

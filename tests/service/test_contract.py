@@ -74,6 +74,29 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
         yield "DELETE", f"/{kind}/{name}/versions/1", None
         yield "DELETE", f"/{kind}/{name}", None
     yield from endpoint_requests(name, arm, deployed)
+    yield from role_requests(arm, deployed)
+
+
+def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
+    account = f"{arm.group}/providers/Microsoft.Storage/storageAccounts/{arm.settings.storage_account}"
+    reader = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+    for scope in (
+        arm.subscription,
+        arm.group,
+        arm.workspace,
+        f"{arm.workspace}/onlineEndpoints/{deployed.endpoint}",
+        account,
+        f"{account}/blobServices/default/containers/c",
+    ):
+        name, principal = str(uuid.uuid4()), str(uuid.uuid4())
+        properties = {"roleDefinitionId": reader, "principalId": principal, "principalType": "User"}
+        assignments = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
+        yield "GET", scope + reader.rpartition("/")[0], None
+        yield "GET", scope + reader, None
+        yield "PUT", f"{assignments}/{name}", {"properties": properties}
+        yield "GET", assignments, None
+        yield "GET", f"{assignments}/{name}", None
+        yield "DELETE", f"{assignments}/{name}", None
 
 
 def store_requests(name: str) -> Iterator[tuple[str, str, object]]:

@@ -29,7 +29,8 @@ def handler(match: Match[str] | None) -> str | None:
 
 def test_fixed_segments_match_in_any_case_and_values_keep_theirs(routes: Routes[str]) -> None:
     match = routes.match("GET", "/BASE/tHings/Abc/PARTS/xYz")
-    assert match == Match("GET /things/{thing}/parts/{part}", {"thing": "Abc", "part": "xYz"}, ("GET",))
+    template = "/things/{thing}/parts/{part}"
+    assert match == Match(f"GET {template}", f"/base{template}", {"thing": "Abc", "part": "xYz"}, ("GET",))
 
 
 def test_fixed_segment_goes_before_a_parameter(routes: Routes[str]) -> None:
@@ -55,7 +56,7 @@ def test_unknown_path(path: str, routes: Routes[str]) -> None:
 
 
 def test_known_path_with_another_method_tells_which_it_takes(routes: Routes[str]) -> None:
-    assert routes.match("DELETE", "/base/things/a") == Match(None, {}, ("GET", "PUT"))
+    assert routes.match("DELETE", "/base/things/a") == Match(None, "", {}, ("GET", "PUT"))
 
 
 def test_trailing_and_doubled_slashes_do_not_matter(routes: Routes[str]) -> None:

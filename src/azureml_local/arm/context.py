@@ -10,6 +10,8 @@ from azureml_local.arm.store import Store
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Settings
+from azureml_local.identity.authorizer import Authorizer
+from azureml_local.identity.directory import Directory
 from azureml_local.identity.tokens import TokenService
 
 
@@ -25,12 +27,14 @@ class Router(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """The installation's settings, its store and operations, and the engines that act on resources."""
+    """The installation's settings, its store and operations, who may do what, and the engines that act on resources."""
 
     settings: Settings
     store: Store
     operations: Operations
     tokens: TokenService
+    directory: Directory
+    authorizer: Authorizer
     blobs: BlobStorage
     serving: Serving
     router: Router

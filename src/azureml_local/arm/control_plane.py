@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from azureml_local.arm import (
+    actions,
     assets,
     codes,
     datastores,
@@ -24,6 +25,7 @@ from azureml_local.arm import (
     operation_routes,
     quotas,
     resource_groups,
+    role_assignments,
     vm_sizes,
     workspaces,
 )
@@ -87,6 +89,7 @@ def routes() -> ArmRoutes:
         assets,
         online_endpoints,
         online_deployments,
+        role_assignments,
     ):
         table.include(module.routes)
     return table
@@ -118,14 +121,16 @@ class ControlPlane:
         await response(scope, receive, send)
 
     async def answer(self, request: Request) -> Response:
-        """Authenticate, find the handler, read the body, require the workspace, handle."""
+        """Authenticate, find the handler, authorize, read the body, require the workspace, handle."""
         principal = self.authenticate(request)
         query = {name.lower(): value for name, value in parse_qsl(request.url.query, keep_blank_values=True)}
         path = request.scope["raw_path"].decode("ascii")
         match = self.find(request.method, path, query)
+        self.require_subscription(match.params)
+        self.authorize(principal, request.method, match)
         body = await _json_body(request)
         assert match.handler is not None  # noqa: S101 - find() raises otherwise
-        arm_request = ArmRequest(self.context, request.url.path, match.params, query, body, principal)
+        arm_request = ArmRequest(self.context, request.url.path, match.template, match.params, query, body, principal)
         self.require_scope(request.method, match.params, path)
         return await match.handler(arm_request)
 
@@ -174,8 +179,8 @@ class ControlPlane:
             raise AzureError(400, "InvalidApiVersionParameter", message + "2024-10-01-preview.")
         return match
 
-    def require_scope(self, method: str, params: dict[str, str], path: str) -> None:
-        """Raise 404 where the subscription, or the workspace that a resource belongs to, does not exist."""
+    def require_subscription(self, params: dict[str, str]) -> None:
+        """Raise 404 where the subscription in the path is not the installation's."""
         subscription = params.get("subscription")
         if subscription and subscription.lower() != self.context.settings.subscription_id:
             raise AzureError(
@@ -183,6 +188,29 @@ class ControlPlane:
                 "SubscriptionNotFound",
                 f"The subscription '{subscription}' could not be found. azureml-local config prints the right one.",
             )
+
+    def authorize(self, principal: Principal, method: str, match: Match[Handler]) -> None:
+        """Raise 403 where none of the caller's roles grants what the route does over the resource in the path."""
+        operation = actions.of(method, match.template)
+        if operation is None:
+            return
+        authorizer = self.context.authorizer
+        scope = operation.scope.format(**match.params)
+        if authorizer.permits(principal, operation.action, scope):
+            return
+        if match.template in actions.FILTERED and authorizer.has_role_in(principal, scope.partition("/providers/")[0]):
+            return
+        raise AzureError(
+            403,
+            "AuthorizationFailed",
+            f"The client '{principal.object_id}' with object id '{principal.object_id}' does not have authorization "
+            f"to perform action '{operation.action}' over scope '{scope}' or the scope is invalid. If access was "
+            "recently granted, please refresh your credentials.",
+            headers={"x-ms-failure-cause": "gateway"},
+        )
+
+    def require_scope(self, method: str, params: dict[str, str], path: str) -> None:
+        """Raise 404 where the resource group, or the workspace that a resource belongs to, does not exist."""
         group = params.get("resource_group")
         if group and group.lower() != self.context.settings.resource_group:
             raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
@@ -205,8 +233,9 @@ def _failure(error: Exception, request_id: str) -> AzureError:
 def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
     segments = path.strip("/").split("/")
     lowered = [segment.lower() for segment in segments]
-    if ids.PROVIDER.lower() not in lowered:
-        message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only."
+    if ids.PROVIDER.lower() not in lowered or ids.AUTHORIZATION.lower() in lowered:
+        message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only, and for roles in "
+        message += "a subscription, a resource group, a workspace, an online endpoint, a storage account or container."
         return AzureError(501, "NotImplemented", message)
     after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
     kinds = after_provider[0::2]
@@ -280,7 +309,7 @@ async def _json_body(request: Request) -> dict[str, Any]:
 SERVED_KINDS = frozenset(
     segment.lower()
     for _, template, _ in routes()
-    if ids.PROVIDER in template
+    if ids.PROVIDER in template and ids.AUTHORIZATION not in template
     for segment in template.split(ids.PROVIDER, 1)[1].split("/")
     if segment and not segment.startswith("{")
 )

@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 
 PROVIDER = "Microsoft.MachineLearningServices"
-RESOURCE_GROUP = "/subscriptions/{subscription}/resourceGroups/{resource_group}"
+AUTHORIZATION = "Microsoft.Authorization"
+SUBSCRIPTION = "/subscriptions/{subscription}"
+RESOURCE_GROUP = SUBSCRIPTION + "/resourceGroups/{resource_group}"
 WORKSPACES = RESOURCE_GROUP + f"/providers/{PROVIDER}/workspaces"
 WORKSPACE = WORKSPACES + "/{workspace}"
-LOCATION = f"/subscriptions/{{subscription}}/providers/{PROVIDER}/locations/{{location}}"
+LOCATION = SUBSCRIPTION + f"/providers/{PROVIDER}/locations/{{location}}"
+STORAGE_ACCOUNT = RESOURCE_GROUP + "/providers/Microsoft.Storage/storageAccounts/{account}"
+CONTAINER = STORAGE_ACCOUNT + "/blobServices/default/containers/{container}"
 
 _WORKSPACE_ASSET = re.compile(
     rf"^(?:azureml:)?(?P<workspace>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(PROVIDER)}"

@@ -30,18 +30,23 @@ def request_invalid(misfit: MisfitError) -> AzureError:
 
 @dataclass(frozen=True)
 class ArmRequest:
-    """A request that was authenticated and matched to a route.
+    """A request that was authenticated, matched to a route, and is allowed.
 
-    ``params`` are the route's parameters, ``query`` the query's by their names in lower case, ``body`` the parsed JSON
-    (an empty object where there is none).
+    ``template`` is the route's, ``params`` are its parameters, ``query`` the query's by their names in lower case,
+    ``body`` the parsed JSON (an empty object where there is none).
     """
 
     context: Context
     path: str
+    template: str
     params: Mapping[str, str]
     query: Mapping[str, str]
     body: dict[str, Any]
     principal: Principal
+
+    def permits(self, action: str, scope: str) -> bool:
+        """Say whether the caller may do ``action`` over the resource whose id is ``scope``."""
+        return self.context.authorizer.permits(self.principal, action, scope)
 
     @property
     def workspace_id(self) -> str:

@@ -60,9 +60,12 @@ async def deploy_template(request: ArmRequest) -> Response:
             "azureml-local deploys only the template by which azure-ai-ml creates a workspace; this one has no "
             "parameter 'workspaceName'.",
         )
+    workspace_id = workspaces.workspace_id(request.params, name)
+    if not request.permits(workspaces.WRITE, workspace_id):
+        raise _not_permitted(request.principal.object_id, workspace_id)
     await workspaces.provision(
         request.context,
-        workspaces.workspace_id(request.params, name),
+        workspace_id,
         location=values.get("location") or request.context.settings.location,
         properties={
             "friendlyName": values.get("friendlyName") or name,
@@ -85,6 +88,18 @@ def _unreadable(misfit: MisfitError) -> AzureError:
     # https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
     message = f"The request content was invalid and could not be deserialized: '{misfit}'."
     return AzureError(400, "InvalidRequestContent", message)
+
+
+def _not_permitted(object_id: str, workspace_id: str) -> AzureError:
+    """Return the answer to a caller who may deploy templates, but not create what this one describes."""
+    return AzureError(
+        403,
+        "InvalidTemplateDeployment",
+        f"Deployment failed with multiple errors: 'Authorization failed for template resource "
+        f"'{workspace_id.rpartition('/')[2]}' of type '{ids.PROVIDER}/workspaces'. The client '{object_id}' with "
+        f"object id '{object_id}' does not have permission to perform action '{workspaces.WRITE}' at scope "
+        f"'{workspace_id}'.'",
+    )
 
 
 def _deployment(request: ArmRequest, parameters: dict[str, Any]) -> dict[str, Any]:

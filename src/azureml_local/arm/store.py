@@ -190,6 +190,11 @@ class Store:
         self._db.backup(copy)
         copy.close()
 
+    @property
+    def changes(self) -> int:
+        """How many rows were written since the database was opened: where it is the same, so is all that is stored."""
+        return self._db.total_changes
+
     def close(self) -> None:
         """Close the database."""
         self._db.close()

@@ -19,6 +19,8 @@ from azureml_local.http.errors import AzureError
 routes = ArmRoutes()
 
 TYPE = "workspaces"
+READ = f"{ids.PROVIDER}/{TYPE}/read"
+WRITE = f"{ids.PROVIDER}/{TYPE}/write"
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")
 
@@ -94,14 +96,14 @@ async def provision(
 @routes.route("GET", f"/subscriptions/{{subscription}}/providers/{ids.PROVIDER}/workspaces")
 async def list_in_subscription(request: ArmRequest) -> Response:
     """List the workspaces of the subscription."""
-    return listing.page(request, _of_kind(request, request.context.store.all_of(TYPE)))
+    return listing.page(request, _listed(request, request.context.store.all_of(TYPE)))
 
 
 @routes.route("GET", ids.WORKSPACES)
 async def list_in_group(request: ArmRequest) -> Response:
     """List the workspaces of a resource group."""
     group = ids.RESOURCE_GROUP.format(**request.params)
-    return listing.page(request, _of_kind(request, request.context.store.children(TYPE, group)))
+    return listing.page(request, _listed(request, request.context.store.children(TYPE, group)))
 
 
 @routes.route("GET", ids.WORKSPACE)
@@ -180,6 +182,11 @@ async def list_keys(request: ArmRequest) -> Response:
     )
 
 
-def _of_kind(request: ArmRequest, workspaces: list[Resource]) -> list[Resource]:
+def _listed(request: ArmRequest, workspaces: list[Resource]) -> list[Resource]:
+    """Return the workspaces that the caller may read, of the kinds that are asked for."""
     kinds = [kind.strip().lower() for kind in request.query.get("kind", "").split(",") if kind.strip()]
-    return [workspace for workspace in workspaces if not kinds or workspace.body["kind"].lower() in kinds]
+    return [
+        workspace
+        for workspace in workspaces
+        if (not kinds or workspace.body["kind"].lower() in kinds) and request.permits(READ, workspace.id)
+    ]

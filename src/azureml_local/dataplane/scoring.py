@@ -25,6 +25,7 @@ from azureml_local.engines.inference_server import ReplicaSet
 from azureml_local.engines.serving import Serving
 from azureml_local.http.upstream import HOP_BY_HOP, BodyTooLargeError, Headers, UpstreamError
 from azureml_local.identity import audiences
+from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.tokens import InvalidTokenError, TokenService
 
 # https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#azure-machine-learning-online-endpoints-and-batch-endpoints
@@ -44,6 +45,8 @@ NOT_RETURNED = HOP_BY_HOP | {
     b"ms-azureml-model-error-reason",
 }
 
+# https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online-auth#data-plane-operations
+SCORE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/score/action"
 CHALLENGE: Headers = [(b"www-authenticate", b"Bearer")]  # which a 401 must have (RFC 9110, 15.5.2)
 
 
@@ -96,10 +99,11 @@ class RefusalError(Exception):
 class ScoringRouter:
     """Answers for ``<endpoint>.<region>.inference.ml.azure.com``."""
 
-    def __init__(self, store: Store, serving: Serving, tokens: TokenService) -> None:
+    def __init__(self, store: Store, serving: Serving, tokens: TokenService, authorizer: Authorizer) -> None:
         self._store = store
         self._serving = serving
         self._tokens = tokens
+        self._authorizer = authorizer
         self._routes: dict[str, Route] = {}
         self._hosts: dict[str, str] = {}  # an endpoint's key -> its host, to forget it by
         self._mirroring: set[asyncio.Task[None]] = set()
@@ -184,16 +188,22 @@ class ScoringRouter:
         task.add_done_callback(self._mirroring.discard)
 
     def _authenticate(self, route: Route, authorization: bytes) -> None:
-        """Raise 401 unless the caller shows one of the endpoint's keys, or a token for Azure ML."""
+        """Raise 401 unless the caller shows one of the endpoint's keys, or a token for Azure ML and may score.
+
+        401 is also what Azure documents for a caller without the permission.
+        """
         scheme, _, credential = authorization.partition(b" ")
         if scheme.lower() != b"bearer" or not credential:
             raise RefusalError(401, "key_auth_bad_header_forbidden", CHALLENGE)
         credential = credential.strip()
         if route.keys is None:
             try:
-                self._tokens.verify(credential.decode("latin-1"), audiences.MACHINE_LEARNING)
+                principal = self._tokens.verify(credential.decode("latin-1"), audiences.MACHINE_LEARNING)
             except InvalidTokenError as error:
                 raise RefusalError(401, str(error), CHALLENGE) from error
+            if not self._authorizer.permits(principal, SCORE, route.endpoint_id):
+                message = f"The caller '{principal.object_id}' does not have permission to perform action '{SCORE}'."
+                raise RefusalError(401, message, CHALLENGE)
         elif not any(hmac.compare_digest(credential, key) for key in route.keys):
             raise RefusalError(401, "key_auth_access_denied", CHALLENGE)
 

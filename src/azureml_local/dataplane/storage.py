@@ -1,7 +1,7 @@
 """Blob storage for clients: requests are passed on to Azurite, streaming both ways.
 
-Shared keys and shared access signatures are checked by Azurite. A token is checked here, because Azurite looks at a
-token's claims but not at its signature; the request is then passed on under the account's key.
+Shared keys and shared access signatures are checked by Azurite. A token and its holder's roles are checked here: of a
+token, Azurite looks at the claims, not at the signature. The request is then passed on under the account's key.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from xml.sax.saxutils import escape
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from azureml_local.dataplane import blob_permissions
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.http.errors import NO_SPACE
 from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
 from azureml_local.identity import audiences
-from azureml_local.identity.tokens import InvalidTokenError, TokenService
+from azureml_local.identity.authorizer import Authorizer
+from azureml_local.identity.tokens import InvalidTokenError, Principal, TokenService
 
 FULL_BELOW = 2**20  # bytes
 NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -32,12 +34,18 @@ class StorageApp:
     Args:
         blobs: Azurite, and the account's signatures.
         tokens: verifies tokens.
+        authorizer: knows their holders' roles.
+        account_id: the storage account's id.
         folder: where Azurite keeps the data.
     """
 
-    def __init__(self, blobs: BlobStorage, tokens: TokenService, folder: Path) -> None:
+    def __init__(
+        self, blobs: BlobStorage, tokens: TokenService, authorizer: Authorizer, account_id: str, folder: Path
+    ) -> None:
         self._blobs = blobs
         self._tokens = tokens
+        self._authorizer = authorizer
+        self._account_id = account_id
         self._folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,12 +65,26 @@ class StorageApp:
         authorization = found.get(b"authorization", b"").decode("latin-1")
         if authorization.lower().startswith("bearer "):
             try:
-                self._tokens.verify(authorization[7:].strip(), audiences.STORAGE)
+                principal = self._tokens.verify(authorization[7:].strip(), audiences.STORAGE)
             except InvalidTokenError:
                 await self._challenge()(scope, receive, send)
                 return
+            if not self._permits(principal, scope["method"], target, headers):
+                message = "This request is not authorized to perform this operation using this permission."
+                await storage_error(403, "AuthorizationPermissionMismatch", message)(scope, receive, send)
+                return
             headers = self._blobs.sign(scope["method"], target, headers)
         await self._pass_on(scope, receive, send, target, headers)
+
+    def _permits(self, principal: Principal, method: str, target: str, headers: Headers) -> bool:
+        # Azurite does not check a source on its own account, whatever signature stands in its address.
+        sources = [value.decode("latin-1") for name, value in headers if name == b"x-ms-copy-source"]
+        return all(
+            self._authorizer.permits(
+                principal, permission.action, self._account_id + permission.scope, data=permission.data
+            )
+            for permission in blob_permissions.needed(method, target, sources)
+        )
 
     def _challenge(self) -> Response:
         """Return the 401 that says where to get a token; azure-storage-blob gets one there and tries again."""

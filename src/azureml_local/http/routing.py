@@ -17,14 +17,15 @@ Handler = TypeVar("Handler")
 class _Node(Generic[Handler]):
     literals: dict[str, _Node[Handler]] = field(default_factory=dict)
     wildcard: _Node[Handler] | None = None
-    handlers: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
+    handlers: dict[str, tuple[Handler, str, tuple[str, ...]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Match(Generic[Handler]):
-    """What a path led to: a handler with its parameters, or (``handler`` None) the methods that the path allows."""
+    """What a path led to: a handler with its template and parameters, or (``handler`` None) the methods it allows."""
 
     handler: Handler | None
+    template: str
     params: dict[str, str]
     allowed: tuple[str, ...]
 
@@ -66,7 +67,7 @@ class Routes(Generic[Handler]):
                 node = node.literals.setdefault(segment.lower(), _Node())
         if method in node.handlers:
             raise ValueError(f"{method} {template} is declared twice")
-        node.handlers[method] = (handler, tuple(names))
+        node.handlers[method] = (handler, template, tuple(names))
         self._declared.append((method, template, handler))
 
     def include(self, other: Routes[Handler]) -> None:
@@ -81,9 +82,9 @@ class Routes(Generic[Handler]):
             return None
         node, values = found
         if method not in node.handlers:
-            return Match(None, {}, tuple(sorted(node.handlers)))
-        handler, names = node.handlers[method]
-        return Match(handler, dict(zip(names, map(unquote, values), strict=True)), tuple(node.handlers))
+            return Match(None, "", {}, tuple(sorted(node.handlers)))
+        handler, template, names = node.handlers[method]
+        return Match(handler, template, dict(zip(names, map(unquote, values), strict=True)), tuple(node.handlers))
 
 
 def _segments(path: str) -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import hmac
 import time
 import uuid
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from starlette.routing import Route
 
 from azureml_local.home import Settings
 from azureml_local.identity import audiences
+from azureml_local.identity.directory import Directory
 from azureml_local.identity.tokens import Principal, TokenService
 
 LOGIN = "https://login.microsoftonline.com"
@@ -40,11 +40,12 @@ class EntraError(Exception):
 
 
 class Entra:
-    """The identity platform of one installation, with one registered application."""
+    """The identity platform of one installation, with the applications of its directory."""
 
-    def __init__(self, settings: Settings, tokens: TokenService) -> None:
+    def __init__(self, settings: Settings, tokens: TokenService, directory: Directory) -> None:
         self.settings = settings
         self.tokens = tokens
+        self.directory = directory
         self.app = Starlette(
             routes=[
                 Route("/common/discovery/instance", self.instance_discovery),
@@ -127,7 +128,8 @@ class Entra:
             )
 
     def _authenticate(self, client_id: str, secret: str) -> Principal:
-        if client_id.lower() != self.settings.client_id:
+        principal = self.directory.find(client_id)
+        if principal is None:
             raise EntraError(
                 400,
                 "unauthorized_client",
@@ -142,15 +144,15 @@ class Entra:
                 7000216,
                 "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
             )
-        if not hmac.compare_digest(secret.encode(), self.settings.client_secret.encode()):
+        if not self.directory.is_secret_of(principal, secret):
             raise EntraError(
                 401,
                 "invalid_client",
                 7000215,
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
-                f"value, not the client secret ID, for a secret added to app '{self.settings.client_id}'.",
+                f"value, not the client secret ID, for a secret added to app '{principal.client_id}'.",
             )
-        return Principal(self.settings.client_id, self.settings.client_object_id)
+        return principal
 
     def _audience(self, form: Mapping[str, str]) -> str:
         scope = form.get("scope")

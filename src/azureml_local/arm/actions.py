@@ -1,0 +1,42 @@
+"""The Azure action that a route performs, and the scope that it is performed over.
+
+Actions are named by rule, ``{namespace}/{types}/{verb}``:
+https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from azureml_local.arm import ids
+
+VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+RESOURCES = "Microsoft.Resources"  # subscriptions, resource groups and template deployments
+# Lists of what lies in several scopes: they hold what the caller may read.
+FILTERED = (f"{ids.SUBSCRIPTION}/providers/{ids.PROVIDER}/workspaces", ids.WORKSPACES)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An action, and the template of the id of what it is performed over."""
+
+    action: str
+    scope: str
+
+
+@functools.cache
+def of(method: str, template: str) -> Operation | None:
+    """Return what a route does; None where no permission is needed.
+
+    That is so for the state of an operation: who began it need not have a role in the subscription, in whose locations
+    operations lie. Its id is known to nobody else.
+    """
+    if template.startswith(f"{ids.LOCATION}/mfeOperation"):
+        return None
+    before, _, resource = template.rpartition("/providers/")
+    namespace, *segments = resource.split("/") if before else (RESOURCES, *template.strip("/").split("/"))
+    types = [segment for segment in segments if not segment.startswith("{")]
+    # What a list or an action is of: the last segment is no resource of its own.
+    scope = template if template.endswith("}") else template.rpartition("/")[0]
+    return Operation("/".join((namespace, *types, VERBS[method])), scope)

@@ -1,0 +1,181 @@
+"""Azure's built-in roles, as far as they concern what is served here, and whether one grants an action.
+
+From Microsoft's lists of built-in roles, by category privileged, general, ai-machine-learning and storage:
+https://learn.microsoft.com/azure/role-based-access-control/built-in-roles. Actions of services that are not served
+are left in: clients list them.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ML = "Microsoft.MachineLearningServices"
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role definition: what it grants on the control plane (less ``not_actions``), and on data."""
+
+    guid: str
+    name: str
+    description: str
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+
+    def grants(self, action: str, *, data: bool = False) -> bool:
+        """Say whether the role grants an action, or (``data``) an action on data."""
+        if data:
+            return _matches(self.data_actions, action)
+        return _matches(self.actions, action) and not _matches(self.not_actions, action)
+
+
+def _matches(patterns: tuple[str, ...], action: str) -> bool:
+    return _compiled(patterns).fullmatch(action) is not None
+
+
+@functools.cache
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return one expression for a role's actions, in any case; ``*`` stands for any characters.
+
+    Between slashes it also stands for nothing: ``workspaces/*/write`` covers ``workspaces/write``, which is why
+    AzureML Data Scientist takes ``workspaces/write`` away again, and ``computes/*/write`` is what creates a compute.
+    """
+    alternatives = (re.escape(pattern).replace(r"/\*/", "/(?:.*/)?").replace(r"\*", ".*") for pattern in patterns)
+    return re.compile("|".join(alternatives) or r"(?!)", re.IGNORECASE)
+
+
+_ALL_IN_WORKSPACE = tuple(f"{ML}/workspaces/*/{verb}" for verb in ("read", "action", "delete", "write"))
+_ON_WORKSPACE_ITSELF = (f"{ML}/workspaces/delete", f"{ML}/workspaces/write")
+_COMPUTES = tuple(f"{ML}/workspaces/computes/{rest}" for rest in ("*/write", "*/delete", "listKeys/action"))
+_OTHER_KINDS_OF_WORKSPACE = tuple(
+    f"{ML}/workspaces/{kind}/{verb}" for kind in ("hubs", "featurestores") for verb in ("write", "delete")
+)
+_KEYS = (f"{ML}/workspaces/listKeys/action",)
+
+BUILT_IN = (
+    Role(
+        "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
+        "Owner",
+        "Grants full access to manage all resources, including the ability to assign roles in Azure RBAC.",
+        ("*",),
+    ),
+    Role(
+        "b24988ac-6180-42a0-ab88-20f7382dd24c",
+        "Contributor",
+        "Grants full access to manage all resources, but does not allow you to assign roles in Azure RBAC, manage "
+        "assignments in Azure Blueprints, or share image galleries.",
+        ("*",),
+        (
+            "Microsoft.Authorization/*/Delete",
+            "Microsoft.Authorization/*/Write",
+            "Microsoft.Authorization/elevateAccess/Action",
+            "Microsoft.Blueprint/blueprintAssignments/write",
+            "Microsoft.Blueprint/blueprintAssignments/delete",
+            "Microsoft.Compute/galleries/share/action",
+            "Microsoft.Purview/consents/write",
+            "Microsoft.Purview/consents/delete",
+            "Microsoft.Resources/deploymentStacks/manageDenySetting/action",
+            "Microsoft.Subscription/cancel/action",
+            "Microsoft.Subscription/enable/action",
+        ),
+    ),
+    Role(
+        "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+        "Reader",
+        "View all resources, but does not allow you to make any changes.",
+        ("*/read",),
+    ),
+    Role(
+        "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
+        "User Access Administrator",
+        "Lets you manage user access to Azure resources.",
+        ("*/read", "Microsoft.Authorization/*", "Microsoft.Support/*"),
+    ),
+    Role(
+        "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+        "Role Based Access Control Administrator",
+        "Manage access to Azure resources by assigning roles using Azure RBAC. This role does not allow you to manage "
+        "access using other ways, such as Azure Policy.",
+        (
+            "Microsoft.Authorization/roleAssignments/write",
+            "Microsoft.Authorization/roleAssignments/delete",
+            "*/read",
+            "Microsoft.Support/*",
+        ),
+    ),
+    Role(
+        "f6c7c914-8db3-469d-8ca1-694a8f32e121",
+        "AzureML Data Scientist",
+        "Can perform all actions within an Azure Machine Learning workspace, except for creating or deleting compute "
+        "resources and modifying the workspace itself.",
+        _ALL_IN_WORKSPACE,
+        (*_ON_WORKSPACE_ITSELF, *_COMPUTES, *_KEYS, *_OTHER_KINDS_OF_WORKSPACE),
+    ),
+    Role(
+        "64702f94-c441-49e6-a78b-ef80e0188fee",
+        "Azure AI Developer",
+        "Can perform all actions within an Azure AI resource besides managing the resource itself.",
+        (
+            *_ALL_IN_WORKSPACE,
+            f"{ML}/locations/*/read",
+            "Microsoft.Authorization/*/read",
+            "Microsoft.Resources/deployments/*",
+        ),
+        (*_ON_WORKSPACE_ITSELF, *_KEYS, *_OTHER_KINDS_OF_WORKSPACE),
+        tuple(
+            f"Microsoft.CognitiveServices/accounts/{kind}/*" for kind in ("OpenAI", "SpeechServices", "ContentSafety")
+        ),
+    ),
+    Role(
+        "e503ece1-11d0-4e8e-8e2c-7a6c3bf38815",
+        "AzureML Compute Operator",
+        "Can access and perform CRUD operations on Machine Learning Services managed compute resources (including "
+        "Notebook VMs).",
+        (f"{ML}/workspaces/computes/*", f"{ML}/workspaces/notebooks/vm/*"),
+    ),
+    Role(
+        "635dd51f-9968-44d3-b7fb-6d9a6bd613ae",
+        "AzureML Metrics Writer (preview)",
+        "Lets you write metrics to AzureML workspace",
+        (f"{ML}/workspaces/metrics/*/write",),
+    ),
+    Role(
+        "1823dd4f-9b8c-4ab6-ab4e-7397a3684615",
+        "AzureML Registry User",
+        "Can perform all actions on Machine Learning Services Registry assets as well as get Registry resources.",
+        (f"{ML}/registries/read", f"{ML}/registries/assets/*"),
+    ),
+    Role(
+        "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+        "Storage Blob Data Owner",
+        "Allows for full access to Azure Storage blob containers and data, including assigning POSIX access control.",
+        (f"{BLOBS}/containers/*", f"{BLOBS}/generateUserDelegationKey/action"),
+        data_actions=(f"{BLOBS}/containers/blobs/*",),
+    ),
+    Role(
+        "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+        "Storage Blob Data Contributor",
+        "Allows for read, write and delete access to Azure Storage blob containers and data",
+        (
+            *(f"{BLOBS}/containers/{verb}" for verb in ("delete", "read", "write")),
+            f"{BLOBS}/generateUserDelegationKey/action",
+        ),
+        data_actions=tuple(
+            f"{BLOBS}/containers/blobs/{verb}" for verb in ("delete", "read", "write", "move/action", "add/action")
+        ),
+    ),
+    Role(
+        "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+        "Storage Blob Data Reader",
+        "Allows for read access to Azure Storage blob containers and data",
+        (f"{BLOBS}/containers/read", f"{BLOBS}/generateUserDelegationKey/action"),
+        data_actions=(f"{BLOBS}/containers/blobs/read",),
+    ),
+)
+BY_GUID: Mapping[str, Role] = {role.guid: role for role in BUILT_IN}
+BY_NAME: Mapping[str, Role] = {role.name.lower(): role for role in BUILT_IN}
