@@ -158,15 +158,22 @@ class Home:
         return f"The state folder {self.root} cannot be used: {error.strerror}{file}. {remedy}."
 
     def delete(self) -> None:
-        """Delete the folder with all that the service has put there, and nothing else."""
+        """Delete the folder with all that the service has put there, and nothing else.
+
+        A ``start`` that waits for its turn may meanwhile put its first files there: they stay, and so does the folder.
+        """
         self._require_own_folder()
         if self.root.exists():
             for entry in self.root.iterdir():
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
                 else:
-                    entry.unlink()
-            self.root.rmdir()
+                    entry.unlink(missing_ok=True)
+            try:
+                self.root.rmdir()
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
 
     def _require_own_folder(self) -> None:
         """Raise HomeError for a folder that holds something of another's."""

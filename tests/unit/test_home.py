@@ -8,6 +8,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -93,6 +94,24 @@ def test_doctor_names_a_folder_that_is_open_to_others(root: Path) -> None:
     root.chmod(0o755)
     (finding,) = (finding for finding in doctor.check(home) if finding.what == "state folder")
     assert finding.remedy == f"chmod 700 {root}"
+
+
+def test_deletion_leaves_what_a_waiting_start_has_put_there_meanwhile(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``start`` makes the folder and its lock before it waits for the lock that ``reset`` holds."""
+    home = Home(root)
+    home.create()
+    (root / "state.db").write_text("x")
+    rmtree = shutil.rmtree
+
+    def rmtree_while_another_starts(path: Path) -> None:
+        rmtree(path)
+        home.start_lock.write_text("")
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree_while_another_starts)
+    home.delete()
+    assert [path.name for path in root.iterdir()] == ["start.lock"]
 
 
 @pytest.mark.parametrize("name", ["state.db-journal", "state.db-wal", "state.db.layout1-journal", ".DS_Store"])
