@@ -86,11 +86,34 @@ def test_malformed_conda_files(conda: object) -> None:
         of_environment({"image": IMAGE, "condaFile": json.dumps(conda)})
 
 
-def test_python_pin_is_relaxed_with_a_warning(tmp_path: Path) -> None:
+def test_python_pin_that_cannot_be_served_is_relaxed_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(_: Path) -> list[BasePython]:
+        return []
+
+    monkeypatch.setattr(environments, "_pythons", none)
     notes = interpreter(tmp_path, "python=3.6").notes
     assert any(note.startswith("WARNING") and "3.6" in note for note in notes)
     own = f"python={sys.version_info[0]}.{sys.version_info[1]}"
     assert not any("WARNING" in note for note in interpreter(tmp_path, own).notes)
+
+
+def test_python_pin_that_can_be_served_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the service's own interpreter has every package: only what this machine cannot serve is relaxed."""
+    built = []
+
+    async def build(folder: Path, base: BasePython, lines: object, log: Path) -> None:
+        built.append(base.version)
+
+    async def pythons(_: Path) -> list[BasePython]:
+        return [BasePython("/3.6.15", "3.6.15")]
+
+    monkeypatch.setattr(environments, "_build", build)
+    monkeypatch.setattr(environments, "_pythons", pythons)
+    found = asyncio.run(Environments(tmp_path).interpreter_for(environment("python=3.6"), tmp_path / "log"))
+    assert built == ["3.6.15"]
+    assert not any("WARNING" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("suffix", ["", ":latest", ":20240101.v1", "@sha256:abc123", ":1@sha256:abc123"])
@@ -249,7 +272,7 @@ def test_every_image_lists_requirements() -> None:
 
 
 def test_setuptools_comes_with_any_environment_unless_a_release_is_asked_for() -> None:
-    """As with conda. gunicorn 20, in environments of 2023, imports ``pkg_resources``, which went with release 81."""
-    assert "setuptools<81" in of_environment(environment("numpy", "setuptools")).to_install()
+    """As with conda. gunicorn 20, in environments of 2023, imports ``pkg_resources``, which went with release 82."""
+    assert "setuptools<82" in of_environment(environment("numpy", "setuptools")).to_install()
     asked = of_environment(environment("numpy", "setuptools=82")).to_install()
     assert [line for line in asked if "setuptools" in line] == ["setuptools==82.*"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -26,6 +27,8 @@ from azureml_local import client_environment
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.requirements import EnvironmentBuildError, Requirements, of_environment
 from azureml_local.home import write_private
+
+logger = logging.getLogger(__name__)
 
 COMPLETE = "complete.json"  # written last: a build that broke off lacks it
 # Where packages come from, and whom to trust about it.
@@ -67,7 +70,7 @@ class Environments:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._pythons: list[BasePython] | None = None  # looked for once in the service's life: it takes a second
+        self._pythons: list[BasePython] = []  # looked for once in the service's life: it takes a second
 
     async def interpreter_for(self, properties: Mapping[str, Any], log: Path) -> Interpreter:
         """Return the interpreter for an environment version's ``properties``.
@@ -82,10 +85,11 @@ class Environments:
         requirements = of_environment(properties)
         unmet = requirements.unmet_here()
         notes = [f"Image {properties.get('image')}: packages only; azureml-local runs no containers."]
-        if not unmet:
+        if not unmet and await self._base_python(requirements.python, log) == OWN:
             notes += _python_notes(requirements.python, OWN.version)
             return Interpreter(OWN.path, (*notes, f"Every package is there in {OWN.path}."))
-        notes.append(f"azureml-local's own interpreter lacks: {'; '.join(unmet)}.")
+        lacking = "; ".join(unmet) or f"python{requirements.python}, which this machine has elsewhere"
+        notes.append(f"azureml-local's own interpreter lacks: {lacking}.")
         folder, version = await self._built(requirements, log)
         notes += _python_notes(requirements.python, version)
         return Interpreter(str(folder / "bin" / "python"), (*notes, f"Its own environment: {folder}."))
@@ -117,7 +121,7 @@ class Environments:
         """
         if wanted.contains(OWN.version):
             return OWN
-        if self._pythons is None:
+        if not self._pythons:
             self._pythons = await _pythons(log)
         for near in (wanted, _same_minor(wanted)):
             found = [python for python in (OWN, *self._pythons) if near and near.contains(python.version)]
@@ -160,8 +164,13 @@ async def _pythons(log: Path) -> list[BasePython]:
     # It warns at length of what is broken, such as pyenv's shims of versions that are switched off.
     log = log.with_name("python-list.log")
     process = await _start_uv(arguments, log, {"PATH": os.pathsep.join(folders)}, capture=True)
-    found = "".join([line async for line in process.lines()])
-    if await process.ended:
+    try:
+        found = "".join([line async for line in process.lines()])
+        status = await asyncio.shield(process.ended)
+    finally:
+        await process.stop()
+    if status:
+        logger.warning("uv cannot list the Pythons of this machine; see %s", log)
         return []
     # Wheels are for CPython; those for builds without the global lock are others.
     usual = {"implementation": "cpython", "variant": "default"}

@@ -43,8 +43,8 @@ INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--pre")
 # What conda brings that is no distribution of Python's; and pip, which nothing here runs.
 NO_DISTRIBUTIONS = frozenset(("pip", "nodejs", "libgcc", "cudatoolkit"))
 # What conda brings with any Python, and what is asked of it when nothing is: pkg_resources, which older packages
-# import without saying so, was in setuptools until version 81.
-BUILD_TOOLS = {"setuptools": "setuptools<81", "wheel": "wheel"}
+# import without saying so, was in setuptools up to version 81.
+BUILD_TOOLS = {"setuptools": "setuptools<82", "wheel": "wheel"}
 # What the inference server needs of any environment that serves: Azure asks for the same.
 TO_SERVE = "azureml-inference-server-http"
 
