@@ -50,7 +50,6 @@ OWN = frozenset(
     )
 )
 
-
 MAKE_ROOM = "Make room on that disk, then try again; nothing is lost"
 MAKE_WRITABLE = "Make the folder and what is in it writable for you, or set AZUREML_LOCAL_HOME to another"
 REMEDIES: Mapping[int, str] = {
@@ -62,7 +61,7 @@ REMEDIES: Mapping[int, str] = {
 }
 # A file that is being written, and the process that writes it; see write_private.
 DRAFT = re.compile(r"\..+\.(\d+)")
-# A draft, a copy of the database as an older version wrote it, or a former log.
+# A draft, or a copy of the database as an older version wrote it.
 OWN_PATTERN = re.compile(rf"{DRAFT.pattern}|state\.db\.layout\d+(-journal)?")
 
 

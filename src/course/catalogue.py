@@ -53,11 +53,6 @@ class Lesson(Notebook):
         """The file with its exercises, solved."""
         return self.path.parent / "solutions" / f"{self.path.stem}.py"
 
-    @property
-    def quiz(self) -> Path:
-        """The file with the questions of its quiz."""
-        return self.path.parent / "quizzes" / f"{self.path.stem}.yml"
-
 
 def find(folder: Path) -> list[Lesson]:
     """The lessons that ``folder/course.yml`` lists, in its order.

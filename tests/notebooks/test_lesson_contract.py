@@ -16,6 +16,7 @@ from nbconvert.filters import markdown2html
 from course import exercises, readme
 from course.catalogue import Lesson
 from course.documents import read as read_document
+from helpers import outline
 from helpers.checking import exercises_of
 from helpers.standing import QUESTIONS
 
@@ -195,7 +196,7 @@ def test_each_exercise_has_a_judge_and_each_judge_an_exercise(lesson: Lesson) ->
 
 
 def test_the_quiz_follows_its_schema(lesson: Lesson) -> None:
-    questions = read_document(lesson.quiz, "quiz")
+    questions = read_document(outline.find(lesson.id).quiz, "quiz")
     assert len(questions) == QUESTIONS
     places = {[bool(choice.get("right")) for choice in question["choices"]].index(True) for question in questions}
     assert len(places) > 1, "the right answer should not always be the same letter"
@@ -235,7 +236,7 @@ def test_readme_without_marks_is_refused() -> None:
     ],
 )
 def test_a_quiz_that_is_not_right_is_refused(tmp_path: Path, fault: object, said: str) -> None:
-    quiz = yaml.safe_load(LESSONS[0].quiz.read_text(encoding="utf-8"))
+    quiz = yaml.safe_load(outline.find(LESSONS[0].id).quiz.read_text(encoding="utf-8"))
     fault(quiz)  # type: ignore[operator]
     file = tmp_path / "quiz.yml"
     file.write_text(yaml.safe_dump(quiz), encoding="utf-8")
