@@ -45,6 +45,7 @@ OWN = frozenset(
         "logs",
         "deployments",
         "environments",
+        "jobs",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -125,6 +126,7 @@ class Home:
         self.service_log = self.logs / "service.log"
         self.deployments = self.root / "deployments"
         self.environments = self.root / "environments"
+        self.jobs = self.root / "jobs"
         self.sockets = self.root / "run"
 
     def create(self) -> Settings:
@@ -140,7 +142,7 @@ class Home:
             )
         self._require_own_folder()
         try:
-            for folder in (self.root, self.tls, self.signing_key.parent, self.storage, self.logs, self.deployments):
+            for folder in (self.root, self.tls, self.signing_key.parent, self.storage, self.logs, self.deployments, self.jobs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.sockets.mkdir(mode=0o700, exist_ok=True)
             self.root.chmod(0o700)

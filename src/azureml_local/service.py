@@ -14,12 +14,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from azureml_local import admin_routes, client_environment
-from azureml_local.arm import ids, online_deployments, online_endpoints, role_assignments, workspaces
+from azureml_local.arm import computes, ids, jobs, online_deployments, online_endpoints, role_assignments, workspaces
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.store import Store
-from azureml_local.dataplane import discovery
+from azureml_local.dataplane import discovery, run_history
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.edge import hosts
@@ -28,6 +28,10 @@ from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.compute.pools import Pools
+from azureml_local.engines.environments import Environments
+from azureml_local.engines.jobs.runner import JobRunner
+from azureml_local.engines.jobs.spec import Storage
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
@@ -70,7 +74,17 @@ class Service:
             settings.storage_key,
             self.blobs.set_address,
         )
-        self.serving = Serving(home, self.blobs, self._instance_environment)
+        environments = Environments(home.environments)
+        self.serving = Serving(home, self.blobs, environments, self._instance_environment)
+        self.runner = JobRunner(
+            home.jobs,
+            home.logs / "nodes.log",
+            self.blobs,
+            self._node_storage,
+            environments,
+            self._instance_environment,
+        )
+        self.pools = Pools(self.runner.nodes, dict)
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.context = Context(
             settings,
@@ -82,7 +96,12 @@ class Service:
             self.blobs,
             self.serving,
             self.router,
+            self.pools,
+            self.runner,
         )
+        self.job_runs = jobs.JobRuns(self.context)
+        self.context.job_runs = self.job_runs
+        computes.register_operations(self.context)
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
         self.faults = FaultInjector()
@@ -111,6 +130,9 @@ class Service:
         # while an operation that was cut off is carried out again.
         await self.serving.restore([deployment.id for deployment in deployments])
         self.operations.resume()
+        for compute in self.store.all_of(computes.TYPE):
+            computes.open_pool(self.context, compute)
+        self.job_runs.resume()
         self._admin = await self._listen_for_commands()
         await self._server.start_serving()
 
@@ -121,6 +143,8 @@ class Service:
                 server.close()
         await self.edge.close()
         await self.operations.close()
+        await self.job_runs.close()
+        await self.pools.close()
         await self.serving.close()
         await self.azurite.stop()
         self.store.close()
@@ -146,7 +170,7 @@ class Service:
         return {
             "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens, self.directory).app,
-            "workspace_api": discovery.application(),
+            "workspace_api": discovery.application(run_history.routes(self.context)),
             "scoring": self.router,
             "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
@@ -177,6 +201,11 @@ class Service:
                 kind="Default",
                 principal=self.settings.client_object_id,
             )
+
+    def _node_storage(self) -> Storage:
+        port = self.blobs.upstream.address.port
+        assert port is not None  # noqa: S101 - Azurite listens on one
+        return Storage(self.settings.storage_account, self.settings.storage_key, port)
 
     def _instance_environment(self) -> Mapping[str, str]:
         """Return the variables that let a deployment's code reach this service, without anybody's secret."""

@@ -32,7 +32,7 @@ def of(method: str, template: str) -> Operation | None:
     That is so for the state of an operation: who began it need not have a role in the subscription, in whose locations
     operations lie. Its id is known to nobody else.
     """
-    if template.startswith(f"{ids.LOCATION}/mfeOperation"):
+    if template.startswith((f"{ids.LOCATION}/mfeOperation", f"{ids.LOCATION}/computeOperation")):
         return None
     before, _, resource = template.rpartition("/providers/")
     namespace, *segments = resource.split("/") if before else (RESOURCES, *template.strip("/").split("/"))

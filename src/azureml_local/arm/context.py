@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from azureml_local.arm.operations import Operations
-from azureml_local.arm.store import Store
+from azureml_local.arm.store import Resource, Store
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.compute.pools import Pools
+from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Settings
 from azureml_local.identity.authorizer import Authorizer
@@ -25,7 +27,17 @@ class Router(Protocol):
         """Learn an endpoint anew, or forget it where it was deleted."""
 
 
-@dataclass(frozen=True)
+class JobRuns(Protocol):
+    """The jobs under way, as the control plane sees them."""
+
+    def start(self, job: Resource) -> None:
+        """Begin to run a job."""
+
+    def cancel(self, job: Resource) -> None:
+        """Begin to end a job."""
+
+
+@dataclass
 class Context:
     """The installation's settings, its store and operations, who may do what, and the engines that act on resources."""
 
@@ -38,3 +50,6 @@ class Context:
     blobs: BlobStorage
     serving: Serving
     router: Router
+    pools: Pools
+    runner: JobRunner
+    job_runs: JobRuns = field(init=False)

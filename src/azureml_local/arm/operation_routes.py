@@ -34,6 +34,18 @@ async def status(request: ArmRequest) -> Response:
     return JSONResponse(answer)
 
 
+@routes.route("GET", "/computeOperationsStatus/{operation}")
+async def compute_status(request: ArmRequest) -> Response:
+    """Answer 200 with the state of a compute's operation, and with nothing else."""
+    operation = await _operation(request)
+    if operation.status == "InProgress":
+        return JSONResponse({"status": "InProgress"}, headers=POLL)
+    answer: dict[str, Any] = {"status": operation.status, "percentComplete": 100.0}
+    if operation.error:
+        answer["error"] = operation.error
+    return JSONResponse(answer)
+
+
 @routes.route("GET", "/mfeOperationResults/{operation}")
 async def result(request: ArmRequest) -> Response:
     """Answer 202 until the operation has ended, then 204; an error where it failed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -33,6 +35,6 @@ async def _lacking(request: Request, _: Exception) -> Response:
     return JSONResponse({"error": {"code": "NotImplemented", "message": message}}, 501)
 
 
-def application() -> Starlette:
-    """Return the ASGI application for ``<region>.api.azureml.ms``."""
-    return Starlette(routes=[Route("/discovery", _discovery)], exception_handlers={HTTPException: _lacking})
+def application(routes: Iterable[Route]) -> Starlette:
+    """Return the ASGI application for ``<region>.api.azureml.ms``: the addresses, and the services behind them."""
+    return Starlette(routes=[Route("/discovery", _discovery), *routes], exception_handlers={HTTPException: _lacking})

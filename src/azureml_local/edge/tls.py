@@ -103,6 +103,15 @@ class Authority:
         return context
 
 
+def self_signed(certificate_file: Path, key_file: Path, name: str) -> None:
+    """Write a certificate that only who has its key can present, for processes of one service among themselves."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = _builder(subject, subject, key.public_key(), LEAF_LIFETIME).sign(key, hashes.SHA256())
+    write_private(key_file, _key_pem(key))
+    write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+
+
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 

@@ -96,6 +96,27 @@ class BlobStorage:
             async for piece in response.chunks():
                 yield piece
 
+    async def write_blob(self, container: str, name: str, content: bytes | AsyncIterator[bytes], size: int) -> None:
+        """Write a blob of ``size`` bytes; one of that name is replaced."""
+        headers = [(b"x-ms-blob-type", b"BlockBlob"), (b"content-length", str(size).encode())]
+        await self._put(f"/{quote(container, safe='')}/{quote(name)}", headers, content)
+
+    async def create_append_blob(self, container: str, name: str) -> None:
+        """Create an empty blob to append to; one of that name is replaced."""
+        headers = [(b"x-ms-blob-type", b"AppendBlob"), (b"content-length", b"0")]
+        await self._put(f"/{quote(container, safe='')}/{quote(name)}", headers, b"")
+
+    async def append(self, container: str, name: str, content: bytes) -> None:
+        """Append to a blob that was created for it: at most 4 MiB at once."""
+        headers = [(b"content-length", str(len(content)).encode())]
+        await self._put(f"/{quote(container, safe='')}/{quote(name)}?comp=appendblock", headers, content)
+
+    async def _put(self, target: str, headers: Headers, body: bytes | AsyncIterator[bytes]) -> None:
+        with await self.upstream.send("PUT", target, self._signed("PUT", target, headers), body) as response:
+            await response.read()
+            if response.status != 201:
+                raise BlobError(response.status, f"{target} cannot be written")
+
     # --- signatures ---
 
     def sign(self, method: str, target: str, headers: Headers) -> Headers:
@@ -123,8 +144,8 @@ class BlobStorage:
         text = "\n".join((fields["sp"], start, expiry, resource, "", "", "", API_VERSION, "c", *unused))
         return urlencode({**fields, "sig": self._hmac(text)})
 
-    def _signed(self, method: str, target: str) -> Headers:
-        headers = [(b"host", self.host.encode()), (b"x-ms-version", API_VERSION.encode())]
+    def _signed(self, method: str, target: str, more: Headers | None = None) -> Headers:
+        headers = [(b"host", self.host.encode()), (b"x-ms-version", API_VERSION.encode()), *(more or ())]
         return self.sign(method, target, headers)
 
     def _canonical_resource(self, target: str) -> str:

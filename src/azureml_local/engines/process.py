@@ -39,6 +39,7 @@ class GuardedProcess:
         cwd: Path | None = None,
         grace: float = 5.0,
         capture: bool = False,
+        merge: bool = False,
         pass_fds: Sequence[int] = (),
     ) -> GuardedProcess:
         """Start ``command``.
@@ -49,7 +50,8 @@ class GuardedProcess:
             environment: the whole environment.
             cwd: the working directory.
             grace: seconds between SIGTERM and SIGKILL; negative for no SIGKILL.
-            capture: standard output is read with :meth:`read_line` instead of going to the log.
+            capture: standard output is read with :meth:`read_line` or :meth:`read` instead of going to the log.
+            merge: standard error goes where standard output goes.
             pass_fds: file descriptors that the program inherits under the same numbers.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ class GuardedProcess:
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE if capture else output,
-                stderr=output,
+                stderr=asyncio.subprocess.STDOUT if merge else output,
                 env=dict(environment),
                 cwd=cwd,
                 start_new_session=True,
@@ -84,6 +86,11 @@ class GuardedProcess:
         """Return the next line of captured output; empty at its end."""
         assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
         return (await self._process.stdout.readline()).decode(errors="replace")
+
+    async def read(self, most: int) -> bytes:
+        """Return captured output as it comes, up to ``most`` bytes; nothing at its end."""
+        assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
+        return await self._process.stdout.read(most)
 
     async def lines(self) -> AsyncIterator[str]:
         """Yield the lines of captured output, to its end."""

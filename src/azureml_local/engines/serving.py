@@ -83,14 +83,21 @@ class Serving:
     Args:
         home: the state folder.
         blobs: where models and code lie.
+        environments: finds interpreters.
         client_environment: returns the variables that let an instance's code reach the service as a client.
     """
 
-    def __init__(self, home: Home, blobs: BlobStorage, client_environment: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        home: Home,
+        blobs: BlobStorage,
+        environments: Environments,
+        client_environment: Callable[[], Mapping[str, str]],
+    ) -> None:
         self._home = home
         self._blobs = blobs
         self._client_environment = client_environment
-        self._environments = Environments(home.environments)
+        self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)

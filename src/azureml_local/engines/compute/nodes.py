@@ -1,0 +1,167 @@
+"""Nodes: Dask workers, each a process of its own under a guard, on one scheduler in the service's process.
+
+Which node a job gets is decided in :mod:`azureml_local.engines.compute.pool`; Dask carries the work there and the answer
+back. Its connections are TLS with a certificate that only this service's processes have: who can reach the scheduler's
+port may run code. https://distributed.dask.org/en/stable/tls.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from azureml_local.engines.compute.node import NodeSettings, configure_dask, security
+from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.home import write_private
+
+if TYPE_CHECKING:
+    from distributed import Client, Scheduler
+
+logger = logging.getLogger(__name__)
+
+READY_WITHIN = 120.0  # seconds for a node to register; a machine that is busy with other nodes needs some
+GRACE = 10.0  # seconds that a node has to end the processes of its job
+REPORTS = "reports"  # the topic of what nodes report of the work they are at
+
+Report = Callable[[Mapping[str, Any]], None]
+
+
+class NodeError(Exception):
+    """A node did not start, or ended while it was at work."""
+
+
+class Node:
+    """One node: a worker process.
+
+    Args:
+        name: Azure's form of a node's id.
+        process: the worker.
+        address: where the scheduler knows it.
+    """
+
+    def __init__(self, name: str, process: GuardedProcess, address: str) -> None:
+        self.name = name
+        self.process = process
+        self.address = address
+
+    async def stop(self) -> None:
+        """End the node, and what it is at."""
+        await self.process.stop()
+
+
+class Nodes:
+    """Starts nodes and hands them work. Dask is loaded when the first one is wanted.
+
+    Args:
+        folder: for the scheduler's certificate and what nodes keep while they run.
+        log: receives what nodes say.
+        on_report: called with what a node reports of the work it is at.
+    """
+
+    def __init__(self, folder: Path, log: Path, on_report: Report) -> None:
+        self._folder = folder
+        self._log = log
+        self._on_report = on_report
+        self._starting = asyncio.Lock()
+        self._scheduler: Scheduler | None = None
+        self._client: Client | None = None
+
+    async def prepare(self) -> None:
+        """Start the scheduler where it does not run."""
+        async with self._starting:
+            if self._client is None:
+                await asyncio.to_thread(_load_dask)  # takes a second
+                await self._start_scheduler()
+
+    async def _start_scheduler(self) -> None:
+        from distributed import Client, Scheduler
+
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(mode=0o700, parents=True)
+        configure_dask()
+        secured = security(self._folder, create=True)
+        scheduler = await Scheduler(  # type: ignore[no-untyped-call]
+            host="127.0.0.1", port=0, protocol="tls", dashboard=False, dashboard_address="127.0.0.1:0", security=secured
+        )
+        client = await Client(scheduler.address, asynchronous=True, security=secured, set_as_default=False)  # type: ignore[no-untyped-call]
+        client.subscribe_topic(REPORTS, lambda event: self._on_report(event[1]))  # type: ignore[no-untyped-call]
+        self._scheduler, self._client = scheduler, client
+
+    async def start_node(self, environment: Mapping[str, str]) -> Node:
+        """Start a node and return it once work can be given to it.
+
+        Args:
+            environment: added to the few variables that a child of the service gets.
+
+        Raises:
+            NodeError: it did not start; the log says why.
+        """
+        await self.prepare()
+        assert self._scheduler is not None  # noqa: S101 - prepared above
+        name = f"tvmps_{secrets.token_hex(32)}_d"
+        settings = NodeSettings(self._scheduler.address, name, str(self._folder))
+        file = self._folder / f"{name}.json"
+        write_private(file, json.dumps(settings.__dict__))
+        process = await GuardedProcess.start(
+            [sys.executable, "-m", "azureml_local.engines.compute.node", str(file)],
+            log=self._log,
+            environment={**base_environment(), **environment},
+            grace=GRACE,
+            capture=True,
+        )
+        try:
+            async with asyncio.timeout(READY_WITHIN):
+                address = (await process.read_line()).strip()
+        except BaseException as error:
+            await process.stop()
+            if isinstance(error, TimeoutError):
+                raise NodeError(f"The node did not register within {READY_WITHIN:g} s; see {self._log}.") from error
+            raise
+        if not address:
+            await process.stop()
+            raise NodeError(f"The node ended as it started; see {self._log}.")
+        return Node(name, process, address)
+
+    async def run(self, node: Node, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """Run a function on a node and return what it returns.
+
+        Raises:
+            NodeError: the node ended meanwhile.
+        """
+        assert self._client is not None  # noqa: S101 - there is a node
+        future = self._client.submit(
+            function, *arguments, workers=[node.address], allow_other_workers=False, pure=False, retries=0
+        )
+        try:
+            result = asyncio.ensure_future(future.result())
+            await asyncio.wait((result, node.process.ended), return_when=asyncio.FIRST_COMPLETED)
+            if not result.done():
+                result.cancel()
+                raise NodeError(f"Node {node.name} ended.")
+            return result.result()
+        finally:
+            # Dask keeps no result, and runs nothing again: the address of a node that ended may be another's soon.
+            await self._client.cancel([future], force=True)
+
+    async def call(self, node: Node, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """Run a short function on a node beside the work that it is at; nothing where the node has ended."""
+        assert self._client is not None  # noqa: S101 - there is a node
+        await self._client.run(function, *arguments, workers=[node.address], on_error="ignore")
+
+    async def close(self) -> None:
+        """End the scheduler. The nodes are ended by who started them."""
+        if self._client is not None and self._scheduler is not None:
+            await self._client.close()
+            await self._scheduler.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _load_dask() -> None:
+    import distributed  # noqa: F401 - so that the import on the event loop finds it loaded
