@@ -142,7 +142,10 @@ async def list_secrets(request: ArmRequest) -> Response:
     secret = request.context.store.get_secret(datastore.id)
     if secret is None:
         raise FrontendError(400, "UserError", f"Datastore '{datastore.name}' has no credentials.")
-    if request.body.get("expirableSecret") and secret.get("secretsType") == "AccountKey":
+    # azure-ai-ml takes what it gets of this datastore for the account's key, and signs the addresses of logs with it
+    # (_artifacts/_artifact_utilities.py, list_logs_in_datastore).
+    is_of_logs = datastore.name.lower() == "workspaceartifactstore"
+    if request.body.get("expirableSecret") and secret.get("secretsType") == "AccountKey" and not is_of_logs:
         hours = request.body.get("expireAfterHours") or 1
         if not 0 < hours <= 24 * 7:
             raise AzureError(400, "BadArgument", f"expireAfterHours must be 1 to 168, not '{hours}'.")
