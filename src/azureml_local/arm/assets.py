@@ -18,7 +18,7 @@ from azureml_local.arm import ids, listing
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Condition, Resource
 from azureml_local.http.errors import AzureError, FrontendError
 
 VERSION_DEFAULTS: Mapping[str, Any] = {
@@ -41,7 +41,7 @@ LABELS = ("latest", "default")
 DEFAULT_VERSION = "azureml_default"  # what azure-ai-ml asks for where a component's version is not named
 
 
-Filter = Callable[[ArmRequest, list[Resource]], list[Resource]]
+Filter = Callable[[ArmRequest], list[Condition]]
 
 
 @dataclass(frozen=True)
@@ -114,23 +114,22 @@ def _normalise_component(properties: dict[str, Any], params: Mapping[str, str]) 
 
 def _pairs(member: str, parameter: str | None = None) -> Filter:
     """Return a filter by ``tags`` or ``properties``."""
-    return lambda request, found: listing.with_pairs(
-        request, found, parameter or member, lambda version: version.properties.get(member)
-    )
+    return lambda request: listing.with_pairs(request, parameter or member, f"$.properties.{member}")
 
 
-def _equal(parameter: str, value_of: Callable[[Resource], Any]) -> Filter:
-    """Return a filter by one value."""
+def _equal(member: str) -> Filter:
+    """Return a filter by the value of a member of ``properties``."""
+    return lambda request: listing.with_value(request, member, f"$.properties.{member}")
 
-    def keep(request: ArmRequest, found: list[Resource]) -> list[Resource]:
-        asked = request.query.get(parameter)
-        return found if asked is None else [one for one in found if value_of(one) == asked]
 
-    return keep
+def _version(request: ArmRequest) -> list[Condition]:
+    """Filter by the version itself."""
+    asked = request.query.get("version")
+    return [] if asked is None else [Condition("substr(key, ?) = ?", (-len(asked) - 1, f"/{asked.lower()}"))]
 
 
 # Of the preview API versions, e.g. 2023-08-01-preview, which azure-ai-ml uses for models.
-STAGE = _equal("stage", lambda version: version.properties.get("stage"))
+STAGE = _equal("stage")
 
 ASSET_TYPES = (
     AssetType(
@@ -144,8 +143,8 @@ ASSET_TYPES = (
         normalise=_normalise_model,
         filters=(
             STAGE,
-            _equal("version", lambda version: version.name),
-            _equal("description", lambda version: version.properties.get("description")),
+            _version,
+            _equal("description"),
             _pairs("tags"),
             _pairs("properties"),
         ),
@@ -251,8 +250,8 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
 
     @routes.route("GET", containers)
     async def list_containers(request: ArmRequest) -> Response:
-        found = listing.in_view(request, request.context.store.children(container_type, request.workspace_id))
-        return listing.page(request, found, size=listing.count(request))
+        conditions = listing.in_view(request)
+        return listing.page(request, container_type, request.workspace_id, conditions, size=listing.count(request))
 
     @routes.route("GET", container_path)
     async def get_container(request: ArmRequest) -> Response:
@@ -270,11 +269,12 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     @routes.route("GET", versions)
     async def list_versions(request: ArmRequest) -> Response:
         container = _container(request)
-        found = [_in(container, one) for one in request.context.store.children(version_type, container.id)]
-        found = listing.in_view(request, found)
-        for keep in kind.filters:
-            found = keep(request, found)
-        return listing.ordered_page(request, found)
+        conditions = listing.in_view(request, archived=bool(container.properties.get("isArchived")))
+        for asked in kind.filters:
+            conditions += asked(request)
+        return listing.ordered_page(
+            request, version_type, container.id, conditions, shown=lambda version: _in(container, version)
+        )
 
     @routes.route("GET", version_path)
     async def get_version(request: ArmRequest) -> Response:

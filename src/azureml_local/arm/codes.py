@@ -14,7 +14,7 @@ from azureml_local.arm.assets import VERSION_DEFAULTS
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Condition, Resource
 from azureml_local.http.errors import AzureError, FrontendError
 
 CODE = ids.WORKSPACE + "/codes/{name}"
@@ -30,20 +30,14 @@ routes = ArmRoutes()
 async def list_versions(request: ArmRequest) -> Response:
     """List a code's versions; with ``hash``, those of any name whose files have that hash."""
     if "hash" not in request.query:
-        return listing.ordered_page(request, request.context.store.children(TYPE, CODE.format(**request.params)))
+        return listing.ordered_page(request, TYPE, CODE.format(**request.params))
     prefix = request.workspace_id.lower() + "/"
-    found = [
-        version
-        for version in request.context.store.all_of(TYPE)
-        if version.key.startswith(prefix) and _has_hash(version, request)
+    conditions = [
+        Condition("substr(key, 1, ?) = ?", (len(prefix), prefix)),
+        *listing.with_value(request, "hash", "$.properties.properties.hash_sha256"),
+        *listing.with_value(request, "hashVersion", "$.properties.properties.hash_version"),
     ]
-    return listing.ordered_page(request, found)
-
-
-def _has_hash(version: Resource, request: ArmRequest) -> bool:
-    recorded = version.properties.get("properties") or {}
-    asked = {"hash_sha256": request.query["hash"], "hash_version": request.query.get("hashversion")}
-    return all(value is None or recorded.get(name) == value for name, value in asked.items())
+    return listing.ordered_page(request, TYPE, None, conditions)
 
 
 @routes.route("GET", VERSION)

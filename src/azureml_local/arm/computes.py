@@ -50,8 +50,7 @@ def open_pool(context: Context, compute: Resource) -> Pool:
 @routes.route("GET", COMPUTES)
 async def list_computes(request: ArmRequest) -> Response:
     """List a workspace's computes."""
-    found = request.context.store.children(TYPE, request.workspace_id)
-    return listing.page(request, [_in_full(request.context, compute) for compute in found])
+    return listing.page(request, TYPE, request.workspace_id, shown=lambda compute: _in_full(request.context, compute))
 
 
 @routes.route("GET", COMPUTE)
@@ -66,7 +65,11 @@ async def create_or_update(request: ArmRequest) -> Response:
     request.read("ComputeResource")
     compute_id = COMPUTE.format(**request.params)
     properties = {**request.properties, "provisioningState": "Creating"}
-    body = {"location": request.workspace().body["location"], "tags": request.body.get("tags"), "properties": properties}
+    body = {
+        "location": request.workspace().body["location"],
+        "tags": request.body.get("tags"),
+        "properties": properties,
+    }
     with request.context.store.transaction():
         compute = request.put(compute_id, TYPE, request.workspace_id, body)
         return _begun(request, 201, "computes/put", compute)

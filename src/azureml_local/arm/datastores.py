@@ -10,7 +10,7 @@ from azureml_local.arm import ids, listing
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Condition, Order, Resource
 from azureml_local.http.errors import AzureError, FrontendError
 
 DATASTORE = ids.WORKSPACE + "/datastores/{datastore}"
@@ -20,7 +20,7 @@ ARTIFACT_CONTAINER = "azureml"
 WORKING_SHARE = "code-391ff5ac-6576-460f-ba4d-7e03433c68b6"
 ENDPOINT = "core.windows.net"
 PAGE_SIZE = 30  # the OpenAPI's default of count
-ORDERS = {"createdtime": listing.CREATED, "modifiedtime": listing.MODIFIED, "name": listing.NAME}
+ORDERS = {"createdtime": "sequence", "modifiedtime": "modified_at", "name": "key"}
 
 routes = ArmRoutes()
 
@@ -68,19 +68,20 @@ def get_in(context: Context, workspace_id: str, name: str) -> Resource:
 @routes.route("GET", ids.WORKSPACE + "/datastores")
 async def list_datastores(request: ArmRequest) -> Response:
     """List a workspace's datastores: the default one, those with some names, or whose names hold a text."""
-    found = request.context.store.children(TYPE, request.workspace_id)
+    conditions = []
     is_default = listing.flag(request, "isDefault")
     if is_default is not None:
-        found = [one for one in found if one.properties.get("isDefault") is is_default]
-    names = [name.strip().lower() for name in request.query.get("names", "").split(",") if name.strip()]
+        conditions.append(Condition("json_extract(body, '$.properties.isDefault') = ?", (is_default,)))
+    parent = f"{request.workspace_id}/datastores/"
+    names = [name.strip() for name in request.query.get("names", "").split(",") if name.strip()]
     if names:
-        found = [one for one in found if one.name.lower() in names]
+        conditions.append(listing.with_ids([parent + name for name in names]))
     text = request.query.get("searchtext", "").lower()
-    found = [one for one in found if text in one.name.lower()]
+    conditions.append(Condition("instr(substr(key, ?), ?)", (len(parent) + 1, text)))
     ascending = listing.flag(request, "orderByAsc")
-    key = listing.choice(request, "orderBy", ORDERS, None)
-    order = (key, not ascending) if key else listing.OLDEST_FIRST
-    return listing.page(request, found, order, size=listing.count(request, PAGE_SIZE))
+    column = listing.choice(request, "orderBy", ORDERS, None)
+    order = Order(column, not ascending) if column else listing.OLDEST_FIRST
+    return listing.page(request, TYPE, request.workspace_id, conditions, order, size=listing.count(request, PAGE_SIZE))
 
 
 @routes.route("GET", DATASTORE)

@@ -239,5 +239,3 @@ def _input(context: Context, workspace_id: str, given: Mapping[str, Any]) -> Inp
 def _target(context: Context, workspace_id: str, job: str, name: str, given: Mapping[str, Any]) -> BlobPath:
     uri = given.get("uri") or f"azureml://datastores/workspaceblobstore/paths/azureml/{job}/{name}/"
     return locate(context, workspace_id, uri)
-
-

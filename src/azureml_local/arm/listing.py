@@ -1,70 +1,82 @@
 """Lists: which resources are in view, in which order, and how they are divided into pages.
 
 What each list can be asked is in Azure's OpenAPI (specification/machinelearningservices, stable/2025-12-01). Its words
-for ``$skip`` are "Continuation token for pagination": clients get one in ``nextLink`` and send it back.
+for ``$skip`` are "Continuation token for pagination": clients get one in ``nextLink`` and send it back. The store finds
+a page, and reads no more than that.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm.request import ArmRequest
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Condition, Order, Resource
 from azureml_local.http.errors import AzureError
 
 PAGE_SIZE = 100
 MOST = 10**9
 
-Order = Callable[[Resource], str]
-CREATED: Order = operator.attrgetter("created_at")
-MODIFIED: Order = operator.attrgetter("modified_at")
-NAME: Order = operator.attrgetter("name")
-
-VIEWS: Mapping[str, Callable[[Resource], bool]] = {
-    "ActiveOnly": lambda resource: not resource.properties.get("isArchived"),
-    "ArchivedOnly": lambda resource: bool(resource.properties.get("isArchived")),
-    "All": lambda _: True,
-}
+IS_ARCHIVED = "json_extract(body, '$.properties.isArchived')"
+NONE = Condition("FALSE")
+OLDEST_FIRST = Order()
+NEWEST_FIRST = Order(descending=True)
 # What $orderBy takes for the versions of assets and for deployments. The OpenAPI documents the two properties, for
 # data only; azure-ai-ml sends "createdtime desc" for each kind (constants/_common.py, OrderString).
-ORDERS: Mapping[str, tuple[Order, bool]] = {
-    f"{name}{direction}": (order, direction == " desc")
-    for name, order in (("createdtime", CREATED), ("modifiedtime", MODIFIED))
+ORDERS: Mapping[str, Order] = {
+    f"{name}{direction}": Order(column, direction == " desc")
+    for name, column in (("createdtime", "sequence"), ("modifiedtime", "modified_at"))
     for direction in ("", " asc", " desc")
 }
-OLDEST_FIRST = (CREATED, False)
 
 
-def in_view(request: ArmRequest, resources: list[Resource]) -> list[Resource]:
-    """Return the resources that ``listViewType`` asks for; by default those that are not archived."""
-    view = choice(request, "listViewType", VIEWS, VIEWS["ActiveOnly"])
-    return [resource for resource in resources if view(resource)]
-
-
-def with_pairs(
-    request: ArmRequest, resources: list[Resource], parameter: str, pairs_of: Callable[[Resource], Any]
-) -> list[Resource]:
-    """Return the resources that have all of a parameter's pairs: ``name`` or ``name=value``, separated by commas.
+def in_view(request: ArmRequest, *, archived: bool = False) -> list[Condition]:
+    """Return what ``listViewType`` asks of resources: by default, not to be archived.
 
     Args:
         request: the list's request.
-        resources: what is listed.
+        archived: all of them are, together with what holds them.
+    """
+    views = {
+        "ActiveOnly": [NONE if archived else Condition(f"{IS_ARCHIVED} IS NOT TRUE")],
+        "ArchivedOnly": [] if archived else [Condition(f"{IS_ARCHIVED} IS TRUE")],
+        "All": [],
+    }
+    return choice(request, "listViewType", views, views["ActiveOnly"])  # type: ignore[no-any-return]
+
+
+def with_pairs(request: ArmRequest, parameter: str, path: str) -> list[Condition]:
+    """Return what asks for all of a parameter's pairs: ``name`` or ``name=value``, separated by commas.
+
+    Args:
+        request: the list's request.
         parameter: e.g. ``tags``.
-        pairs_of: returns a resource's own pairs.
+        path: where a body has its own pairs, e.g. ``$.properties.tags``.
     """
     asked = [pair.partition("=") for pair in request.query.get(parameter.lower(), "").split(",") if pair]
+    return [
+        Condition(
+            "EXISTS (SELECT 1 FROM json_each(body, ?) AS pair WHERE pair.key = ? AND (? OR pair.value = ?))",
+            (path, name, not equals, value),
+        )
+        for name, equals, value in asked
+    ]
 
-    def has_all(resource: Resource) -> bool:
-        own = pairs_of(resource) or {}
-        return all(name in own and (not equals or own[name] == value) for name, equals, value in asked)
 
-    return [resource for resource in resources if has_all(resource)]
+def with_value(request: ArmRequest, parameter: str, path: str) -> list[Condition]:
+    """Return what asks for a value: the query parameter's, at a path in the body, e.g. ``$.properties.stage``."""
+    asked = request.query.get(parameter.lower())
+    return [] if asked is None else [Condition("json_extract(body, ?) = ?", (path, asked))]
+
+
+def with_ids(resource_ids: Sequence[str]) -> Condition:
+    """Return what asks for one of some ids."""
+    keys = json.dumps([resource_id.lower() for resource_id in resource_ids])
+    return Condition("key IN (SELECT value FROM json_each(?))", (keys,))
 
 
 def choice(request: ArmRequest, parameter: str, choices: Mapping[str, Any], default: Any) -> Any:
@@ -93,42 +105,57 @@ def whole_number(request: ArmRequest, parameter: str, default: int, *, least: in
 
 def page(
     request: ArmRequest,
-    resources: list[Resource],
-    order: tuple[Order, bool] = OLDEST_FIRST,
+    resource_type: str,
+    parent_id: str | None,
+    conditions: Sequence[Condition] = (),
+    order: Order = OLDEST_FIRST,
     *,
     size: int = PAGE_SIZE,
     most: int = MOST,
     offset: int = 0,
+    shown: Callable[[Resource], Resource] = lambda resource: resource,
 ) -> Response:
     """Return one page, with ``nextLink`` where more follow.
 
+    What is created or deleted between two pages neither hides nor repeats another: a page begins with what follows
+    the last resource of the page before it, which need not exist any more.
+
     Args:
         request: the list's request; its ``$skip`` says after which resource the page begins.
-        resources: all of them, in order of creation.
-        order: by what they are ordered, and whether descending.
+        resource_type: the kind of resources.
+        parent_id: what they lie in; None for anywhere.
+        conditions: what each must fulfil.
+        order: their order.
         size: how many a page holds.
         most: how many are wanted in all.
         offset: how many of the first are left out.
+        shown: returns a resource as it is seen.
     """
-    key, descending = order
-    in_turn = resources[::-1] if descending else resources
-    # The store's order of creation is surer than time stamps: clocks are set back.
-    ordered = (in_turn if key is CREATED else sorted(in_turn, key=key, reverse=descending))[offset:]
-    start, given = _after(request, ordered, key, descending)
-    wanted = min(len(ordered) - start, most - given)
-    shown = ordered[start : start + min(size, max(wanted, 0))]
-    answer: dict[str, Any] = {"value": [resource.to_json() for resource in shown]}
-    if len(shown) < wanted:
-        token = json.dumps([key(shown[-1]), shown[-1].key, given + len(shown)])
+    after, given = _after(request)
+    wanted = max(min(size, most - given), 0)
+    found = request.context.store.select(
+        resource_type, parent_id, conditions, order, after, 0 if after else offset, wanted + 1
+    )
+    answer: dict[str, Any] = {"value": [shown(resource).to_json() for resource in found[:wanted]]}
+    if len(found) > wanted and most > given + wanted:
+        last = found[wanted - 1]
+        token = json.dumps([getattr(last, order.column), last.sequence, given + wanted])
         answer["nextLink"] = request.url({"$skip": base64.urlsafe_b64encode(token.encode()).decode()})
     return JSONResponse(answer)
 
 
-def ordered_page(request: ArmRequest, resources: list[Resource]) -> Response:
+def ordered_page(
+    request: ArmRequest,
+    resource_type: str,
+    parent_id: str | None,
+    conditions: Sequence[Condition] = (),
+    shown: Callable[[Resource], Resource] = lambda resource: resource,
+) -> Response:
     """Return one page in the order of ``$orderBy``, of ``$top`` resources at most, after the first ``offset``."""
     order = choice(request, "$orderBy", ORDERS, OLDEST_FIRST)
     offset = whole_number(request, "offset", 0)
-    return page(request, resources, order, most=whole_number(request, "$top", MOST, least=1), offset=offset)
+    most = whole_number(request, "$top", MOST, least=1)
+    return page(request, resource_type, parent_id, conditions, order, most=most, offset=offset, shown=shown)
 
 
 def count(request: ArmRequest, default: int = PAGE_SIZE) -> int:
@@ -136,24 +163,24 @@ def count(request: ArmRequest, default: int = PAGE_SIZE) -> int:
     return min(whole_number(request, "count", default, least=1), PAGE_SIZE)
 
 
-def _after(request: ArmRequest, ordered: list[Resource], key: Order, descending: bool) -> tuple[int, int]:
-    """Return where the page begins and how many went before it.
-
-    The token names the last resource that was given: what is created or deleted between two pages neither hides nor
-    repeats another. Where the last one is gone itself, the page begins with what would have followed it.
-    """
+def _after(request: ArmRequest) -> tuple[tuple[Any, int] | None, int]:
+    """Return what the page comes after, and how many resources went before it."""
     token = request.query.get("$skip")
     if token is None:
-        return 0, 0
+        return None, 0
     try:
-        value, last, given = json.loads(base64.urlsafe_b64decode(token.encode("ascii")))
-        at = next((at for at, one in enumerate(ordered) if one.key == last), None)
-        if at is not None:
-            return at + 1, int(given)
-        follows = operator.lt if descending else operator.gt
-        return next((at for at, one in enumerate(ordered) if follows(key(one), value)), len(ordered)), int(given)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        value, sequence, given = json.loads(base64.urlsafe_b64decode(token.encode("ascii")))
+    except (ValueError, TypeError, RecursionError) as error:
         raise _bad("$skip", token, "a token of a nextLink") from error
+    is_text = isinstance(value, str) and value.isascii()
+    if not ((is_text or _is_whole(value)) and _is_whole(sequence) and _is_whole(given)):
+        raise _bad("$skip", token, "a token of a nextLink")
+    return (value, sequence), given
+
+
+def _is_whole(value: Any) -> bool:
+    """Say whether a value of a token is a whole number that the store can compare with."""
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _bad(parameter: str, value: str, wanted: str) -> AzureError:

@@ -92,7 +92,7 @@ def register_operations(context: Context) -> None:
 @routes.route("GET", DEPLOYMENTS)
 async def list_deployments(request: ArmRequest) -> Response:
     """List an endpoint's deployments."""
-    return listing.ordered_page(request, request.context.store.children(TYPE, online_endpoints.require(request).id))
+    return listing.ordered_page(request, TYPE, online_endpoints.require(request).id)
 
 
 @routes.route("GET", DEPLOYMENT)

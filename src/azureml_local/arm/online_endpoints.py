@@ -14,7 +14,7 @@ from azureml_local.arm import ids, listing
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Condition, Order, Resource
 from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
 
 ENDPOINTS = ids.WORKSPACE + "/onlineEndpoints"
@@ -25,10 +25,10 @@ PREFIX = "oe"
 KEY_NAMES = {"Primary": "primaryKey", "Secondary": "secondaryKey"}
 COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")
 ORDERS = {
-    "CreatedAtDesc": (listing.CREATED, True),
-    "CreatedAtAsc": (listing.CREATED, False),
-    "UpdatedAtDesc": (listing.MODIFIED, True),
-    "UpdatedAtAsc": (listing.MODIFIED, False),
+    "CreatedAtDesc": listing.NEWEST_FIRST,
+    "CreatedAtAsc": listing.OLDEST_FIRST,
+    "UpdatedAtDesc": Order("modified_at", descending=True),
+    "UpdatedAtAsc": Order("modified_at"),
 }
 LARGEST_MIRROR = 50  # percent
 KEY_ALPHABET = string.ascii_letters + string.digits
@@ -84,14 +84,16 @@ def not_found() -> FrontendError:
 @routes.route("GET", ENDPOINTS)
 async def list_endpoints(request: ArmRequest) -> Response:
     """List a workspace's online endpoints: of a name, a compute type, with tags or properties."""
-    found = request.context.store.children(TYPE, request.workspace_id)
-    name = request.query.get("name", "").lower()
+    name = request.query.get("name")
     compute = listing.choice(request, "computeType", {kind: kind for kind in COMPUTE_TYPES}, None)
-    found = [one for one in found if name in ("", one.name.lower()) and compute in (None, one.body["kind"])]
-    found = listing.with_pairs(request, found, "tags", lambda one: one.body["tags"])
-    found = listing.with_pairs(request, found, "properties", lambda one: one.properties["properties"])
+    conditions = [
+        *([listing.with_ids([f"{request.workspace_id}/onlineEndpoints/{name}"])] if name else []),
+        *([Condition("json_extract(body, '$.kind') = ?", (compute,))] if compute else []),
+        *listing.with_pairs(request, "tags", "$.tags"),
+        *listing.with_pairs(request, "properties", "$.properties.properties"),
+    ]
     order = listing.choice(request, "orderBy", ORDERS, listing.OLDEST_FIRST)
-    return listing.page(request, found, order, size=listing.count(request))
+    return listing.page(request, TYPE, request.workspace_id, conditions, order, size=listing.count(request))
 
 
 @routes.route("GET", ENDPOINT)

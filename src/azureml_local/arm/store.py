@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,6 +49,8 @@ CREATE TABLE operations (
 """
 # Kinds whose systemData has three members on Azure, not six.
 SHORT_SYSTEM_DATA = frozenset(("workspaces/onlineEndpoints", "workspaces/onlineEndpoints/deployments"))
+# The same, with another three.
+CREATION_ONLY = frozenset(("workspaces/jobs",))
 
 
 class StoreError(Exception):
@@ -57,7 +59,10 @@ class StoreError(Exception):
 
 @dataclass(frozen=True)
 class Resource:
-    """A stored resource: its exact id, its kind, and its body without ``id``, ``name``, ``type``, ``systemData``."""
+    """A stored resource: its exact id, its kind, and its body without ``id``, ``name``, ``type``, ``systemData``.
+
+    ``sequence`` grows with each resource that is created.
+    """
 
     id: str
     type: str
@@ -66,6 +71,7 @@ class Resource:
     created_by: str
     modified_at: str
     modified_by: str
+    sequence: int
 
     @property
     def key(self) -> str:
@@ -98,6 +104,8 @@ class Resource:
         }
 
     def _system_data(self) -> dict[str, str]:
+        if self.type in CREATION_ONLY:
+            return {"createdAt": self.created_at, "createdBy": self.created_by, "createdByType": "Application"}
         data = {"createdAt": self.created_at, "createdBy": self.created_by, "lastModifiedAt": self.modified_at}
         if self.type not in SHORT_SYSTEM_DATA:
             data |= {
@@ -106,6 +114,22 @@ class Resource:
                 "lastModifiedByType": "Application",
             }
         return data
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a query asks of each resource: an SQL expression over its row, and the values of its ``?``."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of resources: by a column, then by their creation; ``descending`` turns both round."""
+
+    column: str = "sequence"
+    descending: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,16 +260,45 @@ class Store:
 
     def children(self, resource_type: str, parent_id: str) -> list[Resource]:
         """Return the resources of a kind under a parent, in order of creation."""
-        rows = self._db.execute(
-            f"{_SELECT} WHERE type = ? AND parent = ? ORDER BY sequence", (resource_type, parent_id.lower())
-        )
-        return [_resource(row) for row in rows]
+        return self.select(resource_type, parent_id)
 
     def all_of(self, resource_type: str) -> list[Resource]:
         """Return every resource of a kind, in order of creation."""
-        return [
-            _resource(row) for row in self._db.execute(f"{_SELECT} WHERE type = ? ORDER BY sequence", (resource_type,))
-        ]
+        return self.select(resource_type)
+
+    def select(
+        self,
+        resource_type: str,
+        parent_id: str | None = None,
+        conditions: Sequence[Condition] = (),
+        order: Order = Order(),
+        after: tuple[Any, int] | None = None,
+        offset: int = 0,
+        limit: int = -1,
+    ) -> list[Resource]:
+        """Return resources of a kind; no more of them are read than are returned.
+
+        Args:
+            resource_type: their kind.
+            parent_id: what they lie in; None for anywhere.
+            conditions: what each must fulfil.
+            order: their order.
+            after: the order's column and the ``sequence`` of a resource that those before the wanted ones end with.
+            offset: how many are left out then.
+            limit: how many are returned at most; -1 for all.
+        """
+        asked = [Condition("type = ?", (resource_type,)), *conditions]
+        if parent_id is not None:
+            asked.insert(1, Condition("parent = ?", (parent_id.lower(),)))
+        if after is not None:
+            asked.append(Condition(f"({order.column}, sequence) {'<' if order.descending else '>'} (?, ?)", after))
+        direction = "DESC" if order.descending else "ASC"
+        rows = self._db.execute(
+            f"{_SELECT} WHERE {' AND '.join(one.sql for one in asked)} "
+            f"ORDER BY {order.column} {direction}, sequence {direction} LIMIT ? OFFSET ?",
+            (*(value for one in asked for value in one.values), limit, offset),
+        )
+        return [_resource(row) for row in rows]
 
     def put(
         self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any], principal: str
@@ -323,7 +376,7 @@ class Store:
         return [_operation(row) for row in rows]
 
 
-_SELECT = "SELECT id, type, body, created_at, created_by, modified_at, modified_by FROM resources"
+_SELECT = "SELECT id, type, body, created_at, created_by, modified_at, modified_by, sequence FROM resources"
 
 
 def _resource(row: tuple[Any, ...]) -> Resource:

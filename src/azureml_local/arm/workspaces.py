@@ -13,7 +13,7 @@ from azureml_local.arm import datastores, ids, listing, online_endpoints
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_location
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Condition, Resource
 from azureml_local.http.errors import AzureError
 
 routes = ArmRoutes()
@@ -96,14 +96,14 @@ async def provision(
 @routes.route("GET", f"/subscriptions/{{subscription}}/providers/{ids.PROVIDER}/workspaces")
 async def list_in_subscription(request: ArmRequest) -> Response:
     """List the workspaces of the subscription."""
-    return listing.page(request, _listed(request, request.context.store.all_of(TYPE)))
+    return listing.page(request, TYPE, None, _listed(request))
 
 
 @routes.route("GET", ids.WORKSPACES)
 async def list_in_group(request: ArmRequest) -> Response:
     """List the workspaces of a resource group."""
     group = ids.RESOURCE_GROUP.format(**request.params)
-    return listing.page(request, _listed(request, request.context.store.children(TYPE, group)))
+    return listing.page(request, TYPE, group, _listed(request))
 
 
 @routes.route("GET", ids.WORKSPACE)
@@ -182,11 +182,15 @@ async def list_keys(request: ArmRequest) -> Response:
     )
 
 
-def _listed(request: ArmRequest, workspaces: list[Resource]) -> list[Resource]:
-    """Return the workspaces that the caller may read, of the kinds that are asked for."""
+def _listed(request: ArmRequest) -> list[Condition]:
+    """Return what asks for the workspaces that the caller may read, of the kinds that are wanted."""
     kinds = [kind.strip().lower() for kind in request.query.get("kind", "").split(",") if kind.strip()]
     return [
-        workspace
-        for workspace in workspaces
-        if (not kinds or workspace.body["kind"].lower() in kinds) and request.permits(READ, workspace.id)
+        listing.with_ids(
+            [
+                workspace.id
+                for workspace in request.context.store.all_of(TYPE)
+                if (not kinds or workspace.body["kind"].lower() in kinds) and request.permits(READ, workspace.id)
+            ]
+        )
     ]
