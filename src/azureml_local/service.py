@@ -14,12 +14,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from azureml_local import admin_routes, client_environment
-from azureml_local.arm import computes, ids, jobs, online_deployments, online_endpoints, role_assignments, workspaces
+from azureml_local.arm import computes, ids, online_deployments, online_endpoints, role_assignments, workspaces
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
+from azureml_local.arm.job_runs import JobRuns
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.store import Store
-from azureml_local.dataplane import discovery, run_history
+from azureml_local.dataplane import discovery, resolved_uris, run_history
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.edge import hosts
@@ -99,7 +100,7 @@ class Service:
             self.pools,
             self.runner,
         )
-        self.job_runs = jobs.JobRuns(self.context)
+        self.job_runs = JobRuns(self.context)
         self.context.job_runs = self.job_runs
         computes.register_operations(self.context)
         online_endpoints.register_operations(self.context)
@@ -170,7 +171,9 @@ class Service:
         return {
             "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens, self.directory).app,
-            "workspace_api": discovery.application(run_history.routes(self.context)),
+            "workspace_api": discovery.application(
+                [*run_history.routes(self.context), *resolved_uris.routes(self.context)]
+            ),
             "scoring": self.router,
             "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),

@@ -42,8 +42,14 @@ STATUS = ObjectType(
         "error": Member("ErrorDetail"),
     }
 )
-# Nothing, or the four letters null, where the OpenAPI has no schema for an answer.
+# The word of a compute's operation, and how far it is: all that Azure says of one.
+COMPUTE_STATUS = ObjectType(
+    {"status": Member("str", required=True), "percentComplete": Member("float"), "error": Member("ErrorDetail")}
+)
+# Nothing, the four letters null or an object without members (which is what the result of a cancelled job is until it
+# is there), where the OpenAPI has no schema for an answer.
 NOTHING = "nothing"
+EMPTY = (b"", b"null", b"{}")
 
 # Where roles can be assigned.
 SCOPES = (
@@ -59,6 +65,7 @@ SCOPES = (
 ANSWERS = {
     ("GET", "{location}/mfeOperationsStatus/{operation}"): "AsyncOperationStatus",
     ("GET", "{location}/mfeOperationResults/{operation}"): NOTHING,
+    ("GET", "{location}/computeOperationsStatus/{operation}"): "ComputeOperationStatus",
     ("GET", "{location}/vmSizes"): "[VirtualMachineSize]",
     ("GET", "{location}/usages"): "[Usage]",
     ("GET", "{location}/quotas"): "[ResourceQuota]",
@@ -102,6 +109,15 @@ ANSWERS = {
             ("DELETE", "/{name}/versions/{version}", NOTHING),
         )
     },
+    ("GET", "{ws}/computes"): "[ComputeResource]",
+    ("GET", "{ws}/computes/{compute}"): "ComputeResource",
+    ("PUT", "{ws}/computes/{compute}"): "ComputeResource",
+    ("DELETE", "{ws}/computes/{compute}"): NOTHING,
+    ("GET", "{ws}/jobs"): "[JobBase]",
+    ("GET", "{ws}/jobs/{job}"): "JobBase",
+    ("PUT", "{ws}/jobs/{job}"): "JobBase",
+    ("DELETE", "{ws}/jobs/{job}"): NOTHING,
+    ("POST", "{ws}/jobs/{job}/cancel"): NOTHING,
     ("GET", "{ws}/onlineEndpoints"): "[OnlineEndpoint]",
     ("GET", "{ws}/onlineEndpoints/{endpoint}"): "OnlineEndpoint",
     ("PUT", "{ws}/onlineEndpoints/{endpoint}"): "OnlineEndpoint",
@@ -170,6 +186,7 @@ class Contract:
         authorization = of_attribute_maps(azure_mgmt_authorization)
         self._authorization = _Judge(authorization, [authorization])
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
+        self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
         package = vars(azure_mgmt_machinelearningservices)
         self._deserializer = Deserializer({name: one for name, one in package.items() if isinstance(one, type)})
         self._routes = control_plane.routes()
@@ -195,7 +212,7 @@ class Contract:
         model = ANSWERS[route]
         self.answered.add(route)
         if model == NOTHING or response.status_code in (202, 204):
-            if response.content not in (b"", b"null"):
+            if response.content not in EMPTY:
                 yield f"a body where the OpenAPI has none: {response.text[:80]}"
             return
         answer = response.json()

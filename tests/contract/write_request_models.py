@@ -53,6 +53,10 @@ ROOTS = (
 ASSET = {"autoDeleteSetting": "AutoDeleteSetting", "intellectualProperty": "IntellectualProperty"}
 DATA = {**ASSET, "stage": "str"}
 DATASTORE = {"intellectualProperty": "IntellectualProperty"}
+JOB_INPUT = {"pathOnCompute": "str"}
+JOB_OUTPUT = {"assetVersion": "str", "autoDeleteSetting": "AutoDeleteSetting", "pathOnCompute": "str"}
+# The types of data and models, as the names of the types of a job's inputs and outputs begin.
+FILES = ("CustomModel", "MLFlowModel", "MLTable", "TritonModel", "UriFile", "UriFolder")
 # What API versions between 2022-02-01-preview and 2025-01-01-preview have, and the installed clients' do not. From the
 # models azure.ai.ml._restclient.v2022_02_01_preview ... v2025_01_01_preview of azure-ai-ml 1.28.1, the last release
 # but some that held one package for each version. Written as in the file.
@@ -76,6 +80,17 @@ EARLIER: dict[str, dict[str, str]] = {
     "KubernetesOnlineDeployment": {"privateNetworkConnection": "bool"},
     "ManagedOnlineDeployment": {"privateNetworkConnection": "bool"},
     "OnlineDeploymentProperties": {"privateNetworkConnection": "bool"},
+    "AutologgerSettings": {"mlflowAutologger": "MLFlowAutologgerState!"},
+    "CommandJob": {
+        "autologgerSettings": "AutologgerSettings",
+        "parentJobName": "str",
+        "secretsConfiguration": "{SecretConfiguration}",
+    },
+    "JobResourceConfiguration": {"locations": "[str]", "maxInstanceCount": "int"},
+    "QueueSettings": {"priority": "int"},
+    "SecretConfiguration": {"uri": "str", "workspaceSecretName": "str"},
+    **{f"{kind}JobInput": JOB_INPUT for kind in FILES},
+    **{f"{kind}JobOutput": JOB_OUTPUT for kind in FILES},
     "FeatureStoreSettings": {"allowRoleAssignmentsOnResourceGroupLevel": "bool"},
     "ManagedNetworkSettings": {"changeableIsolationModes": "[IsolationMode]"},
     "NetworkAcls": {"defaultAction": "DefaultActionType", "ipRules": "[IPRule]"},
@@ -114,6 +129,7 @@ OBJECTS = {
 EARLIER_ENUMS = {
     "AutoDeleteCondition": ("CreatedGreaterThan", "LastAccessedGreaterThan"),
     "DefaultActionType": ("Allow", "Deny"),
+    "MLFlowAutologgerState": ("Enabled", "Disabled"),
     "ProtectionLevel": ("All", "None"),
 }
 

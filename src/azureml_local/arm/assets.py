@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, listing
+from azureml_local.arm import curated_environments, ids, listing, storage_locations
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -204,6 +204,18 @@ def resolve(context: Context, asset_id: str, plural: str) -> Resource:
     return version
 
 
+def environment(context: Context, environment_id: str) -> Mapping[str, Any]:
+    """Return an environment version's ``properties``: one of the workspace, or a curated one. Raises AzureError."""
+    curated = curated_environments.properties_of(environment_id)
+    return curated or resolve(context, environment_id, "environments").properties
+
+
+def following(context: Context, workspace_id: str, plural: str, name: str) -> str:
+    """Return the version that is next for a name."""
+    container = context.store.get(f"{workspace_id}/{plural}/{name}")
+    return str(container.properties["nextVersion"]) if container else CONTAINER_DEFAULTS["nextVersion"]
+
+
 def ensure_version(
     context: Context,
     workspace_id: str,
@@ -218,17 +230,31 @@ def ensure_version(
     known = context.store.get(f"{container_id}/versions/{version}")
     if known:
         return known
+    kind = BY_PLURAL[plural]
     container = context.store.get(container_id)
-    of_container = {**CONTAINER_DEFAULTS, **(container.properties if container else {}), "latestVersion": version}
+    of_container = {
+        **CONTAINER_DEFAULTS,
+        **{name: properties[name] for name in kind.of_container},
+        **(container.properties if container else {}),
+    }
+    of_container |= _latest_versions(of_container, version)
     with context.store.transaction():
         context.store.put(container_id, f"workspaces/{plural}", workspace_id, {"properties": of_container}, principal)
         return context.store.put(
             f"{container_id}/versions/{version}",
             f"workspaces/{plural}/versions",
             container_id,
-            {"properties": {**VERSION_DEFAULTS, **properties}},
+            {"properties": {**VERSION_DEFAULTS, **kind.defaults, **properties}},
             principal,
         )
+
+
+def _latest_versions(of_container: Mapping[str, Any], version: str) -> dict[str, str]:
+    """Return what a container notes of a new version. The next is never a number that was given before, also where
+    that version has been deleted.
+    """
+    following = int(version) + 1 if version.isascii() and version.isdecimal() else 1
+    return {"latestVersion": version, "nextVersion": str(max(following, int(of_container["nextVersion"])))}
 
 
 def _latest(context: Context, kind: AssetType, container_id: str) -> Resource | None:
@@ -340,10 +366,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
             **sent,
         }
         if latest is not None:
-            # Never a number that was given before, also where that version has been deleted.
-            following = int(latest) + 1 if latest.isascii() and latest.isdecimal() else 1
-            next_version = max(following, int(properties["nextVersion"]))
-            properties |= {"latestVersion": latest, "nextVersion": str(next_version)}
+            properties |= _latest_versions(properties, latest)
         return request.put(container_id, container_type, request.workspace_id, {"properties": properties})
 
 
@@ -371,7 +394,19 @@ def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:
                 400, "BadArgument", f"properties.{name} is missing; a {kind.singular} needs it.", target=name
             )
     properties = {**VERSION_DEFAULTS, **kind.defaults, **{k: v for k, v in sent.items() if v is not None}}
+    if kind.uri:
+        properties |= _of_job(request, properties.get(kind.uri) or "", kind)
     return kind.normalise(properties, request.params)
+
+
+def _of_job(request: ArmRequest, uri: str, kind: AssetType) -> dict[str, Any]:
+    """Return what a version is given where it is made of what a job wrote: the place in storage, and the job."""
+    found = ids.parse_job_path(uri)
+    if found is None:
+        return {}
+    assert kind.uri is not None  # noqa: S101 - asked by the caller
+    job = {"jobName": found["job"] or found["run"]} if "jobName" in kind.defaults else {}
+    return {kind.uri: storage_locations.of_job(request.context, request.workspace_id, uri), **job}
 
 
 def _require_unchanged(kind: AssetType, known: Resource, properties: Mapping[str, Any]) -> None:

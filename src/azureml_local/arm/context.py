@@ -33,9 +33,6 @@ class JobRuns(Protocol):
     def start(self, job: Resource) -> None:
         """Begin to run a job."""
 
-    def cancel(self, job: Resource) -> None:
-        """Begin to end a job."""
-
 
 @dataclass
 class Context:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import re
 import uuid
-from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from starlette.requests import ClientDisconnect, Request
@@ -34,6 +31,7 @@ from azureml_local.arm import (
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_parent, missing_workspace
 from azureml_local.http.errors import AzureError, insufficient_storage, is_out_of_space
+from azureml_local.http.json_body import json_object
 from azureml_local.http.routing import Match
 from azureml_local.http.upstream import UpstreamError
 from azureml_local.identity import audiences
@@ -43,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 # A day, and perhaps that it is a preview. Which day makes no difference here, but it comes back in addresses.
 API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.ASCII | re.IGNORECASE)
-JSON = "application/json"
-LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
 
 # Kinds of resources that Azure ML has and azureml-local lacks: these are answered 501, a name that Azure does not
 # know either 404. From the operations of Microsoft.MachineLearningServices, API 2025-12-01.
@@ -130,7 +126,7 @@ class ControlPlane:
         match = self.find(request.method, path, query)
         self.require_subscription(match.params)
         self.authorize(principal, request.method, match)
-        body = await _json_body(request)
+        body = await json_object(request)
         assert match.handler is not None  # noqa: S101 - find() raises otherwise
         arm_request = ArmRequest(self.context, request.url.path, match.template, match.params, query, body, principal)
         self.require_scope(request.method, match.params, path)
@@ -254,58 +250,6 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
             headers={"x-ms-failure-cause": "gateway"},
         )
     return AzureError(501, "NotImplemented", f"azureml-local lacks the operation {method} {path}.")
-
-
-def _refuse_number(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _refuse_number(text)
-
-
-async def _json_body(request: Request) -> dict[str, Any]:
-    declared = request.headers.get("content-length", "0")
-    received = bytearray()
-    if declared.isdecimal() and int(declared) <= LARGEST_BODY:
-        async for piece in request.stream():
-            received += piece
-            if len(received) > LARGEST_BODY:
-                break
-    if len(received) > LARGEST_BODY or not declared.isdecimal() or int(declared) > LARGEST_BODY:
-        raise AzureError(
-            413,
-            "RequestContentTooLarge",
-            f"The request content size exceeds the maximum size of {LARGEST_BODY} bytes.",
-            headers={"Connection": "close"},
-        )
-    if not received:
-        return {}
-    media_type = request.headers.get("content-type", "<null>").partition(";")[0].strip()
-    if media_type.lower() != JSON:
-        message = f"The content media type '{media_type}' is not supported. Only '{JSON}' is supported."
-        raise AzureError(415, "UnsupportedMediaType", message)
-    try:
-        body = json.loads(received, parse_constant=_refuse_number, parse_float=_finite)
-        if b"\\u" in received:
-            json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair is valid JSON, but no text
-    except (ValueError, RecursionError) as error:
-        raise AzureError(
-            400,
-            "InvalidRequestContent",
-            f"The request content was invalid and could not be deserialized: '{error}'.",
-        ) from error
-    if body is None:
-        return {}
-    if not isinstance(body, dict):
-        raise AzureError(
-            400,
-            "InvalidRequestContent",
-            "The request content was invalid and could not be deserialized: 'it must be a JSON object, not "
-            f"{type(body).__name__}'.",
-        )
-    return body
 
 
 SERVED_KINDS = frozenset(

@@ -61,7 +61,7 @@ def get_in(context: Context, workspace_id: str, name: str) -> Resource:
     """Return a datastore, or raise Azure's 404."""
     datastore = context.store.get(f"{workspace_id}/datastores/{name}")
     if datastore is None:
-        raise FrontendError(404, "UserError", f"Could not find datastore: {name}.", inner="NotFoundError")
+        raise FrontendError(404, "UserError", f"Could not find datastore: {name}.", inner=("NotFoundError",))
     return datastore
 
 

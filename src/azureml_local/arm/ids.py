@@ -24,7 +24,16 @@ _WORKSPACE_ASSET = re.compile(
 )
 _DATASTORE_PATH = re.compile(
     r"^azureml://(?:subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<resource_group>[^/]+)"
-    r"/workspaces/(?P<workspace>[^/]+)/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.*)$",
+    r"/workspaces/(?P<workspace>[^/]+)/)?datastores/(?P<datastore>[^/]+)/(?:paths/)?(?P<path>.*)$",
+    re.IGNORECASE,
+)
+_JOB_PATH = re.compile(
+    r"^(?:azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)(?:/paths)?|runs:/(?P<run>[^/]+))(?:/(?P<path>.*))?$",
+    re.IGNORECASE,
+)
+_SHORT_ASSET = re.compile(r"^azureml:(?!/)(?P<name>[^:@/]+)(?::(?P<version>[^/]+)|@(?P<label>[^/]+))$", re.IGNORECASE)
+_INTERNAL_ASSET = re.compile(
+    r"^azureml://locations/[^/]+/workspaces/(?P<guid>[^/]+)/(?P<kind>[^/]+)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)$",
     re.IGNORECASE,
 )
 
@@ -37,3 +46,20 @@ def parse_asset(text: str) -> re.Match[str] | None:
 def parse_datastore_path(text: str) -> re.Match[str] | None:
     """Match an ``azureml://`` URI; groups ``subscription resource_group workspace datastore path``."""
     return _DATASTORE_PATH.match(text)
+
+
+def parse_job_path(text: str) -> re.Match[str] | None:
+    """Match the URI of what a job wrote: ``azureml://jobs/…/outputs/…`` (groups ``job output path``), ``runs:/…``
+    (groups ``run path``).
+    """
+    return _JOB_PATH.match(text)
+
+
+def parse_short_asset(text: str) -> re.Match[str] | None:
+    """Match ``azureml:name:version`` and ``azureml:name@label``; groups ``name version label``."""
+    return _SHORT_ASSET.match(text)
+
+
+def parse_internal_asset(text: str) -> re.Match[str] | None:
+    """Match an asset's id as run history writes it, by its workspace's guid; groups ``guid kind name version``."""
+    return _INTERNAL_ASSET.match(text)

@@ -10,7 +10,6 @@ from starlette.responses import JSONResponse, Response
 from azureml_local.arm import (
     assets,
     codes,
-    curated_environments,
     ids,
     listing,
     no_code_deployments,
@@ -308,7 +307,7 @@ def _require_code_and_environment(request: ArmRequest, sent: Mapping[str, Any]) 
     code = sent.get("codeConfiguration")
     if not code and _is_mlflow(context, sent):
         if sent.get("environmentId"):
-            _require_asset(lambda: _environment(context, sent["environmentId"]))
+            _require_asset(lambda: assets.environment(context, sent["environmentId"]))
         return
     if not code and _is_container(context, sent):
         raise AzureError(501, "NotImplemented", "azureml-local lacks deployments of containers: it runs none.")
@@ -320,7 +319,7 @@ def _require_code_and_environment(request: ArmRequest, sent: Mapping[str, Any]) 
             detail=("MissingDriverProgram", "Could not find driver program in the request."),
         )
     _require_asset(lambda: codes.resolve(context, code["codeId"]))
-    _require_asset(lambda: _environment(context, sent.get("environmentId") or ""))
+    _require_asset(lambda: assets.environment(context, sent.get("environmentId") or ""))
 
 
 def _is_mlflow(context: Context, properties: Mapping[str, Any]) -> bool:
@@ -336,8 +335,8 @@ def _is_container(context: Context, properties: Mapping[str, Any]) -> bool:
     environment_id: str | None = properties.get("environmentId")
     if environment_id is None:
         return False
-    _require_asset(lambda: _environment(context, environment_id))
-    return bool(_environment(context, environment_id).get("inferenceConfig"))
+    _require_asset(lambda: assets.environment(context, environment_id))
+    return bool(assets.environment(context, environment_id).get("inferenceConfig"))
 
 
 def _require_asset(resolve: Callable[[], Any]) -> None:
@@ -418,7 +417,7 @@ def _spec(context: Context, deployment: Resource) -> ServingSpec:
     properties = deployment.properties
     request, probe = properties["requestSettings"], properties["readinessProbe"]
     return ServingSpec(
-        environment=_environment(context, properties["environmentId"]),
+        environment=assets.environment(context, properties["environmentId"]),
         model=_model_source(context, deployment),
         code=_code_source(context, deployment),
         environment_variables=properties["environmentVariables"],
@@ -427,12 +426,6 @@ def _spec(context: Context, deployment: Resource) -> ServingSpec:
         request_timeout=seconds(request["requestTimeout"]),
         ready_within=seconds(probe["initialDelay"]) + seconds(probe["period"]) * probe["failureThreshold"],
     )
-
-
-def _environment(context: Context, environment_id: str) -> Mapping[str, Any]:
-    """Return an environment version's ``properties``: one of the workspace, or a curated one."""
-    curated = curated_environments.properties_of(environment_id)
-    return curated or assets.resolve(context, environment_id, "environments").properties
 
 
 def _code_source(context: Context, deployment: Resource) -> CodeSource | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -15,6 +16,8 @@ from azureml_local.http.errors import AzureError
 routes = ArmRoutes(ids.LOCATION)
 
 POLL = {"x-ms-retry-after-ms": str(POLL_AFTER_MS)}
+# The body of the result that is not there yet, and the status of the one that is; where they are not the usual ones.
+RESULTS: Mapping[str, tuple[Any, int]] = {"jobs/cancel": ({}, 200)}
 
 
 @routes.route("GET", "/mfeOperationsStatus/{operation}")
@@ -48,13 +51,14 @@ async def compute_status(request: ArmRequest) -> Response:
 
 @routes.route("GET", "/mfeOperationResults/{operation}")
 async def result(request: ArmRequest) -> Response:
-    """Answer 202 until the operation has ended, then 204; an error where it failed."""
+    """Answer 202 until the operation has ended, then 204 (200 for a cancelled job); an error where it failed."""
     operation = await _operation(request)
+    body, status = RESULTS.get(operation.kind, (None, 204))
     if operation.status == "InProgress":
-        return JSONResponse(None, 202, headers={**POLL, "Location": request.url({})})
+        return JSONResponse(body, 202, headers={**POLL, "Location": request.url({})})
     if operation.error:
         raise AzureError(400, operation.error["code"], operation.error["message"])
-    return Response(status_code=204)
+    return Response(status_code=status)
 
 
 async def _operation(request: ArmRequest) -> StoredOperation:

@@ -35,11 +35,17 @@ class Operations:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._work: dict[str, Work] = {}
+        self._without_state: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def register(self, kind: str, work: Work) -> None:
-        """Say what an operation of ``kind`` does. ``work`` raises AzureError where it fails; it may be run twice."""
+    def register(self, kind: str, work: Work, *, sets_state: bool = True) -> None:
+        """Say what an operation of ``kind`` does. ``work`` raises AzureError where it fails; it may be run twice.
+
+        How it ends is its resource's ``provisioningState``, unless ``sets_state`` is false.
+        """
         self._work[kind] = work
+        if not sets_state:
+            self._without_state.add(kind)
 
     def is_running_on(self, resource_id: str) -> bool:
         """Say whether an operation on this resource has not ended."""
@@ -92,7 +98,12 @@ class Operations:
     def _start(self, operation: StoredOperation, resource: Resource) -> None:
         task = asyncio.get_running_loop().create_task(self._run(operation, resource))
         self._tasks[operation.resource] = task
-        task.add_done_callback(lambda _: self._tasks.pop(operation.resource, None))
+        task.add_done_callback(lambda _: self._forget(operation.resource, task))
+
+    def _forget(self, key: str, task: asyncio.Task[None]) -> None:
+        """Forget a task that is done, not another one that was begun on the same resource meanwhile."""
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
 
     async def _run(self, operation: StoredOperation, resource: Resource) -> None:
         try:
@@ -121,5 +132,5 @@ class Operations:
         with self._store.transaction():
             self._store.put_operation(replace(operation, status=status, error=error, ended_at=timestamp()))
             resource = self._store.get(operation.resource)
-            if resource:
+            if resource and operation.kind not in self._without_state:
                 self._store.save(resource.with_properties(provisioningState=status))

@@ -1,48 +1,226 @@
-"""Run history: what a job's run is at, its logs, and where its outputs lie.
+"""Run history: how a job's run stands, its logs, and where its outputs lie.
 
-The routes are those of the public OpenAPI (Microsoft.MachineLearningServices.RunHistory, stable/v1.0) that azure-ai-ml
-uses.
+The routes and the members are those of the public OpenAPI (Microsoft.MachineLearningServices.RunHistory, stable/v1.0)
+that azure-ai-ml uses. Metrics, and runs that are no jobs, are MLflow's.
 """
 
 from __future__ import annotations
 
-from starlette.requests import Request
+import datetime
+import uuid
+from typing import Any
+from urllib.parse import quote
+
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local.arm import ids, jobs
+from azureml_local.arm import ids, job_places, request_models
 from azureml_local.arm.context import Context
+from azureml_local.arm.job_requests import require_unchanged
+from azureml_local.arm.job_specs import MODELS
+from azureml_local.arm.request_models import MisfitError
+from azureml_local.arm.store import Resource
+from azureml_local.dataplane.workspace_api import Service, WorkspaceRequest, error_response, root_error
+from azureml_local.http.errors import AzureError, FrontendError
 
-WORKSPACE = "/history/v1.0" + ids.WORKSPACE
+READ, WRITE = "experiments/runs/read", "experiments/runs/write"
+LOG_FOLDERS = ("user_logs/", "system_logs/", "azureml-logs/")
 LOG_HOURS = 8
+# What can be changed of a run that is a job: the member of the run, of the job's properties, and the type of both.
+CHANGEABLE = {
+    "displayName": ("displayName", "str"),
+    "description": ("description", "str"),
+    "hidden": ("isArchived", "bool"),
+    "tags": ("tags", "{str}"),
+    "properties": ("properties", "{str}"),
+}
 
 
 def routes(context: Context) -> list[Route]:
     """Return the routes."""
+    service = Service(context, "/history/v1.0", "run-history")
+    service.add("GET", "/runs/{run}", READ, _get)
+    service.add("GET", "/runs/{run}/details", READ, _details)
+    service.add("GET", "/runs/{run}/children", READ, _children)
+    service.add("GET", "/runs/{run}/serviceinstances/{node}", READ, _service_instances)
+    service.add("POST", "/rundata", READ, _run_data)
+    service.add("PATCH", "/experiments/{experiment}/runs/{run}", WRITE, _modify)
+    return service.routes
 
-    async def details(request: Request) -> Response:
-        job = context.store.get(jobs.JOB.format(**request.path_params))
-        assert job is not None  # noqa: S101
-        prefix = f"ExperimentRun/dcid.{job.name}/"
-        names = await context.blobs.list_blobs(jobs.ARTIFACTS, prefix)
-        sas = context.blobs.container_sas(jobs.ARTIFACTS, LOG_HOURS)
-        logs = [name for name in names if name.removeprefix(prefix).startswith(("user_logs/", "system_logs/"))]
-        return JSONResponse(
-            {
-                "runId": job.name,
-                "target": job.properties["computeId"].rpartition("/")[2],
-                "status": job.properties["status"],
-                "startTimeUtc": job.body["run"].get("startTime"),
-                "endTimeUtc": job.body["run"].get("endTime"),
-                "error": {"error": job.body["run"]["error"]} if job.body["run"].get("error") else None,
-                "warnings": [],
-                "tags": job.properties.get("tags") or {},
-                "properties": job.properties.get("properties") or {},
-                "logFiles": {
-                    name.removeprefix(prefix): f"https://{context.blobs.host}/{jobs.ARTIFACTS}/{name}?{sas}"
-                    for name in logs
-                },
-            }
-        )
 
-    return [Route(WORKSPACE + "/runs/{job}/details", details)]
+async def _get(request: WorkspaceRequest) -> Response:
+    """Return a run."""
+    return JSONResponse(_run(request, _require(request, request.params["run"])))
+
+
+async def _details(request: WorkspaceRequest) -> Response:
+    """Return a run with the addresses of its logs, which can be read for some hours by whoever has them."""
+    job = _require(request, request.params["run"])
+    blobs, place = request.context.blobs, job_places.artifacts(job.name)
+    prefix = f"{place.path}/"
+    names = [
+        name
+        for folder in LOG_FOLDERS
+        for name in await blobs.list_blobs(place.container, prefix + folder)
+        if not name.endswith("/")
+    ]
+    logs = {
+        name.removeprefix(prefix): f"https://{blobs.host}/{place.container}/{quote(name)}?"
+        + blobs.blob_sas(place.container, name, LOG_HOURS)
+        for name in names
+    }
+    return JSONResponse({**_run(request, job), "createdTimeUtc": job.created_at, "logFiles": logs, "warnings": []})
+
+
+async def _children(request: WorkspaceRequest) -> Response:
+    """Return the runs that a run has begun: a command has none."""
+    _require(request, request.params["run"])
+    return JSONResponse({"value": [], "continuationToken": None, "nextLink": None})
+
+
+async def _service_instances(request: WorkspaceRequest) -> Response:
+    """Return the services that can be reached on one of a run's nodes: there are none."""
+    _require(request, request.params["run"])
+    return JSONResponse({"instances": {}})
+
+
+async def _run_data(request: WorkspaceRequest) -> Response:
+    """Return a run by its id in the body. Of what can be asked for, its metadata are known."""
+    run_id = request.body.get("runId")
+    if not isinstance(run_id, str):
+        raise AzureError(400, "UserError", "runId is missing; it must be the id of a run.", target="runId")
+    run = _run(request, _require(request, run_id)) if request.body.get("selectRunMetadata") else None
+    return JSONResponse({"runMetadata": run, "runDefinition": None, "jobSpecification": None})
+
+
+async def _modify(request: WorkspaceRequest) -> Response:
+    """Change a run's name, description or visibility, or add tags or properties to it."""
+    job = _require(request, request.params["run"])
+    if job.properties["experimentName"] != request.params["experiment"]:
+        raise _not_found(job.name)
+    changes: dict[str, Any] = {}
+    for name, value in request.body.items():
+        if value is None or name == "runId":
+            continue
+        if name not in CHANGEABLE:
+            message = f"azureml-local lacks changing {name[:60]!r} of a run that is a job."
+            raise AzureError(501, "NotImplemented", message, target=name[:60])
+        member, kind = CHANGEABLE[name]
+        try:
+            changes[member] = request_models.fit(value, kind)
+        except MisfitError as error:
+            raise AzureError(400, "UserError", f"{name}: {error}", target=name) from error
+    require_unchanged(job, [], changes.get("properties") or {})
+    for member in ("tags", "properties"):
+        changes[member] = {**job.properties[member], **changes.get(member, {})}
+    body = {**job.body, "properties": {**job.properties, **changes}}
+    store = request.context.store
+    changed = store.put(job.id, job.type, request.workspace.id, body, request.principal.object_id)
+    return JSONResponse(_run(request, changed))
+
+
+def _require(request: WorkspaceRequest, run_id: str) -> Resource:
+    """Return the job of a run, or raise run history's 404."""
+    job = request.context.store.get(f"{request.workspace.id}/jobs/{run_id}")
+    if job is None or job.type != job_places.JOB_TYPE:
+        raise _not_found(run_id)
+    return job
+
+
+def _not_found(run_id: str) -> FrontendError:
+    return FrontendError(404, "UserError", f"Run {run_id} was not found", inner=("NotFoundError",))
+
+
+def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
+    """Return a job as run history shows it."""
+    settings = request.context.settings
+    properties, run = job.properties, job.body["run"]
+    compute = (properties["computeId"] or "").rpartition("/")[2] or "Serverless"
+    run_uuid = _uuid(job.key, job.created_at)
+    created = datetime.datetime.fromisoformat(job.created_at)
+    user = {"userObjectId": job.created_by, "userTenantId": settings.tenant_id, "userName": job.created_by}
+    duration = _duration(run.get("startTime"), run.get("endTime"))
+    error = run.get("error")
+    return {
+        "runNumber": int(created.timestamp()),
+        "rootRunId": job.name,
+        "createdUtc": job.created_at,
+        "createdBy": user,
+        "userId": job.created_by,
+        "error": error
+        and error_response(
+            root_error(error["code"], error["message"]),
+            settings.location,
+            run_uuid,
+            run.get("endTime"),
+            "globaljobdispatcher",
+        ),
+        "statusRevision": run["statusRevision"],
+        "runUuid": str(run_uuid),
+        "parentRunUuid": None,
+        "rootRunUuid": str(run_uuid),
+        "hasVirtualParent": False,
+        "lastStartTimeUtc": run.get("startTime"),
+        "currentComputeTime": "00:00:00",
+        "computeDuration": duration,
+        "effectiveStartTimeUtc": run.get("startTime"),
+        "lastModifiedUtc": job.modified_at,
+        "duration": duration,
+        "runId": job.name,
+        "parentRunId": None,
+        "experimentId": str(_uuid(request.workspace.key, properties["experimentName"])),
+        "status": properties["status"],
+        "startTimeUtc": run.get("startTime"),
+        "endTimeUtc": run.get("endTime"),
+        "displayName": properties["displayName"],
+        "dataContainerId": f"dcid.{job.name}",
+        "description": properties["description"],
+        "hidden": properties["isArchived"],
+        "runType": "azureml.scriptrun",
+        "runTypeV2": {"orchestrator": "Execution", "traits": ["scriptRun", "remote", "CommonRuntime"]},
+        "properties": properties["properties"],
+        "parameters": {},
+        "target": compute,
+        "tags": properties["tags"],
+        "settings": {},
+        "services": {},
+        "inputDatasets": [],
+        "outputDatasets": [],
+        "computeRequest": {"nodeCount": properties["resources"]["instanceCount"]},
+        "compute": {"target": compute, "targetType": "amlcompute", "region": settings.location},
+        "inputs": {},
+        "outputs": _outputs(request, job),
+    }
+
+
+def _outputs(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
+    """Return the data that a job wrote, as assets, in the words that azure-ai-ml compares their types with.
+
+    Models are left out: azure-ai-ml 1.35 fails on them as it downloads, and finds them where outputs lie by default.
+    """
+    guid = request.workspace.properties["workspaceId"]
+    location = request.workspace.body["location"]
+    outputs = {}
+    for name, asset_id in job.body["run"].get("outputs", {}).items():
+        kind = job.properties["outputs"][name]["jobOutputType"]
+        parts = ids.parse_asset(asset_id)
+        if kind not in MODELS and parts:
+            path = f"data/{parts['name']}/versions/{parts['version']}"
+            outputs[name] = {"assetId": f"azureml://locations/{location}/workspaces/{guid}/{path}", "type": kind}
+    return outputs
+
+
+def _uuid(*parts: str) -> uuid.UUID:
+    """Return an id that is always the same for the same parts."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts))
+
+
+def _duration(start: str | None, end: str | None) -> str | None:
+    """Return how long something took, or has taken so far, as .NET writes it: ``00:00:50.0441382``."""
+    if start is None:
+        return None
+    until = datetime.datetime.fromisoformat(end) if end else datetime.datetime.now(datetime.UTC)
+    minutes, seconds = divmod((until - datetime.datetime.fromisoformat(start)).total_seconds(), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    days, hours = divmod(hours, 24)
+    return f"{f'{days}.' if days else ''}{hours:02}:{minutes:02}:{seconds:010.7f}"

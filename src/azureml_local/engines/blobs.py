@@ -137,11 +137,18 @@ class BlobStorage:
 
     def container_sas(self, container: str, hours: float) -> str:
         """Return a signature for one container: read, create, write, list."""
+        return self._service_sas("c", "rcwl", container, hours)
+
+    def blob_sas(self, container: str, name: str, hours: float) -> str:
+        """Return a signature that lets one blob be read."""
+        return self._service_sas("b", "r", f"{container}/{name}", hours)
+
+    def _service_sas(self, kind: str, permissions: str, path: str, hours: float) -> str:
         start, expiry = _validity(hours)
-        fields = {"sp": "rcwl", "st": start, "se": expiry, "sv": API_VERSION, "sr": "c"}
-        resource = f"/blob/{self.account}/{container}"
+        fields = {"sp": permissions, "st": start, "se": expiry, "sv": API_VERSION, "sr": kind}
+        resource = f"/blob/{self.account}/{path}"
         unused = [""] * 7  # snapshot time, encryption scope, and the five response headers
-        text = "\n".join((fields["sp"], start, expiry, resource, "", "", "", API_VERSION, "c", *unused))
+        text = "\n".join((permissions, start, expiry, resource, "", "", "", API_VERSION, kind, *unused))
         return urlencode({**fields, "sig": self._hmac(text)})
 
     def _signed(self, method: str, target: str, more: Headers | None = None) -> Headers:

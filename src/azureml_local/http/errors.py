@@ -64,7 +64,7 @@ class FrontendError(AzureError):
 
     Args:
         detail: code and message of the one entry in ``details``.
-        inner: the innermost code, in ``additionalInfo``.
+        inner: the inner codes, in ``additionalInfo``, the innermost last.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class FrontendError(AzureError):
         message: str,
         *,
         detail: tuple[str, str] | None = None,
-        inner: str | None = None,
+        inner: tuple[str, ...] = (),
         target: str | None = None,
     ) -> None:
         super().__init__(status, code, message, target=target, headers={"x-ms-response-type": "error"})
@@ -88,7 +88,7 @@ class FrontendError(AzureError):
             code, message = self.detail
             details.append({"code": code, "message": message, "details": [], "additionalInfo": []})
         correlation = {"operation": secrets.token_hex(16), "request": secrets.token_hex(8)}
-        info = {
+        info: dict[str, Any] = {
             "ComponentName": "managementfrontend",
             "Correlation": correlation,
             "Environment": "local",
@@ -96,12 +96,17 @@ class FrontendError(AzureError):
             "Time": datetime.datetime.now(datetime.UTC).isoformat(),
         }
         if self.inner:
-            info["InnerError"] = {"code": self.inner, "innerError": None}
+            info["InnerError"] = inner_error(self.inner)
         return {
             **super().body(),
             "details": details,
             "additionalInfo": [{"type": name, "info": {"value": value}} for name, value in info.items()],
         }
+
+
+def inner_error(codes: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return codes as Azure ML nests them, the first outermost."""
+    return {"code": codes[0], "innerError": inner_error(codes[1:])} if codes else None
 
 
 def is_out_of_space(error: BaseException) -> bool:

@@ -1,0 +1,145 @@
+"""Drives stored jobs to their ends, each by a task; the store says how each stands.
+
+A job outlives the service's process: what its end cut off is run again at the next start, as a further attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+
+from azureml_local.arm import job_outputs, job_specs, job_status
+from azureml_local.arm.computes import open_pool
+from azureml_local.arm.context import Context
+from azureml_local.arm.store import Resource
+from azureml_local.engines.compute.pool import Pool
+from azureml_local.engines.jobs.runner import JobError
+from azureml_local.http.errors import AzureError
+
+logger = logging.getLogger(__name__)
+
+WRITE_AGAIN_AFTER = 1.0  # seconds, where the disk was full
+
+
+class JobRuns:
+    """The jobs that have not ended, each driven by a task."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+        async def cancel(job: Resource) -> None:
+            await self.end(job.id)
+
+        async def delete(job: Resource) -> None:
+            await self.end(job.id)
+            context.store.delete(job.id)
+
+        context.operations.register("jobs/cancel", cancel, sets_state=False)
+        context.operations.register("jobs/delete", delete, sets_state=False)
+
+    def start(self, job: Resource) -> None:
+        """Begin to run a job, or go on after a restart of the service."""
+        task = asyncio.get_running_loop().create_task(self._drive(job))
+        self._tasks[job.key] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.key, None))
+
+    def resume(self) -> None:
+        """Run the jobs again that the end of the service cut off. Those to be cancelled are ended by that operation."""
+        for job in job_status.unfinished(self._context.store):
+            if job.properties["status"] != job_status.CANCEL_REQUESTED:
+                self.start(job)
+
+    async def end(self, job_id: str) -> None:
+        """Cancel a job, and return once it has ended and nothing of it runs."""
+        task = self._tasks.get(job_id.lower())
+        if task:
+            task.cancel("the job was cancelled")
+            await asyncio.wait([task])
+        await self._write(lambda: job_status.change(self._context.store, job_id, "Canceled"), job_id)
+
+    async def close(self) -> None:
+        """Stop the jobs; they are run again at the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel("the service ends")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _drive(self, job: Resource) -> None:
+        """Run a job and write how it ended. Who cancels this task writes the end, or leaves the job to be resumed."""
+        error: JobError
+        try:
+            await self._run(job)
+            await self._write(lambda: self._complete(job.id), job.id)
+            return
+        except JobError as failure:
+            error = failure
+        except AzureError as failure:  # something that the job names is gone
+            error = JobError("UserError", failure.message)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            error = _without_compute(job)  # its nodes were taken away
+        except Exception:
+            logger.exception("job %s failed in the service", job.id)
+            error = JobError("ServiceError", "azureml-local failed on this job; its log has the details.")
+        details = {"code": error.code, "message": str(error)}
+        await self._write(lambda: job_status.change(self._context.store, job.id, "Failed", details), job.id)
+
+    async def _run(self, job: Resource) -> None:
+        """Run a job to its end. Raises JobError or AzureError where it fails."""
+        pool = self._pool(job)
+        attempt = self._next_attempt(job.id)
+        spec = job_specs.command_spec(self._context, job)
+        await self._context.runner.run(spec, pool, attempt, lambda status: self._observe(job.id, status))
+
+    def _pool(self, job: Resource) -> Pool:
+        compute_id = job.properties["computeId"]
+        compute = self._context.store.get(compute_id) if compute_id else None
+        if compute is None:
+            raise _without_compute(job)
+        return self._context.pools.get(compute_id) or open_pool(self._context, compute)
+
+    def _next_attempt(self, job_id: str) -> int:
+        """Return the number of the attempt that begins, and keep it: none is given twice, whatever ends the service."""
+        with self._context.store.transaction():
+            job = self._context.store.get(job_id)
+            assert job is not None  # noqa: S101 - deleted only once nothing of it runs
+            run = {**job.body["run"], "attempt": job.body["run"].get("attempt", 0) + 1}
+            job.body["run"] = run
+            self._context.store.save(job)
+        return int(run["attempt"])
+
+    def _complete(self, job_id: str) -> None:
+        """Write that a job has completed, and register its outputs: both or neither."""
+        job_status.change(
+            self._context.store,
+            job_id,
+            "Completed",
+            also=lambda job: job_outputs.register(self._context, job),
+        )
+
+    def _observe(self, job_id: str, status: str) -> None:
+        """Write a status on the way. Where the disk is full it is left out: the job goes on, and its end is written."""
+        try:
+            job_status.change(self._context.store, job_id, status)
+        except sqlite3.OperationalError as failure:
+            logger.error("that job %s is %s cannot be written: %s", job_id, status, failure)
+
+    async def _write(self, write: Callable[[], object], job_id: str) -> None:
+        """Write a job's end as soon as it can be written: it has ended, whether the disk is full or not."""
+        while True:
+            try:
+                write()
+                return
+            except sqlite3.OperationalError as failure:
+                logger.error("the end of job %s cannot be written: %s", job_id, failure)
+                await asyncio.sleep(WRITE_AGAIN_AFTER)
+
+
+def _without_compute(job: Resource) -> JobError:
+    name = (job.properties["computeId"] or "").rpartition("/")[2]
+    return JobError("UserError", f"AzureMLCompute cluster {name} does not exist")

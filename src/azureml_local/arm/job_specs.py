@@ -1,0 +1,107 @@
+"""What a stored job is to run: every id in it resolved to a place in storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from azureml_local.arm import assets, codes, ids, job_places
+from azureml_local.arm.context import Context
+from azureml_local.arm.durations import seconds
+from azureml_local.arm.storage_locations import locate
+from azureml_local.arm.store import Resource
+from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, Output
+from azureml_local.http.errors import FrontendError
+
+LITERAL = "literal"
+MODELS = ("custom_model", "mlflow_model", "triton_model")  # others are data
+URI_OF = {"models": "modelUri", "data": "dataUri"}  # the member of an asset that says where its files lie
+
+
+def command_spec(context: Context, job: Resource) -> CommandSpec:
+    """Return what a command job is to run.
+
+    Raises:
+        AzureError: what it names does not exist.
+    """
+    properties = job.properties
+    workspace_id = workspace_of(job)
+    limits = properties["limits"] or {}
+    distribution = properties["distribution"] or {}
+    return CommandSpec(
+        job=job.name,
+        command=properties["command"],
+        code=_code(context, workspace_id, properties["codeId"]),
+        environment=assets.environment(context, properties["environmentId"]),
+        environment_variables=properties["environmentVariables"],
+        inputs={name: _input(context, workspace_id, given) for name, given in properties["inputs"].items()},
+        outputs={
+            name: Output(given["jobOutputType"], locate(context, workspace_id, job_places.output_uri(job, name) or ""))
+            for name, given in properties["outputs"].items()
+            if name != job_places.DEFAULT
+        },
+        artifacts=job_places.artifacts(job.name),
+        distribution=Distribution(
+            distribution.get("distributionType"),
+            properties["resources"]["instanceCount"],
+            distribution.get("processCountPerInstance") or 1,
+        ),
+        timeout=seconds(limits["timeout"]) if limits.get("timeout") else None,
+    )
+
+
+def workspace_of(job: Resource) -> str:
+    """Return the id of a job's workspace."""
+    return job.id.rpartition("/jobs/")[0]
+
+
+def plural_of(kind: str) -> str:
+    """Return where assets of a type are kept, e.g. ``data`` for ``uri_folder``."""
+    return "models" if kind in MODELS else "data"
+
+
+def resolve_input(context: Context, workspace_id: str, given: Mapping[str, Any]) -> str:
+    """Return the URI of an input's files, which may be given as an asset's id, whole or short.
+
+    Raises:
+        AzureError: there is no such asset.
+    """
+    uri: str = given["uri"]
+    plural = plural_of(given["jobInputType"])
+    short = ids.parse_short_asset(uri)
+    if short:
+        by = f"versions/{short['version']}" if short["version"] else f"labels/{short['label']}"
+        uri = f"{workspace_id}/{plural}/{short['name']}/{by}"
+    if ids.parse_internal_asset(uri):
+        return str(resolve_internal(context, workspace_id, uri, plural).properties[URI_OF[plural]])
+    if ids.parse_asset(uri):
+        return str(assets.resolve(context, uri, plural).properties[URI_OF[plural]])
+    return uri
+
+
+def resolve_internal(context: Context, workspace_id: str, asset_id: str, plural: str) -> Resource:
+    """Return the asset of a workspace that an id of run history's names.
+
+    Raises:
+        FrontendError: there is no such asset in this workspace.
+    """
+    found = ids.parse_internal_asset(asset_id)
+    workspace = context.store.get(workspace_id)
+    guid = workspace.properties["workspaceId"] if workspace else None
+    if found is None or (found["guid"].lower(), found["kind"].lower()) != (guid, plural):
+        raise FrontendError(404, "UserError", f"There is no asset {asset_id}.", inner=("NotFoundError",))
+    return assets.resolve(context, f"{workspace_id}/{plural}/{found['name']}/versions/{found['version']}", plural)
+
+
+def _code(context: Context, workspace_id: str, code_id: str | None) -> Any:
+    if code_id is None:
+        return None
+    return locate(context, workspace_id, codes.resolve(context, code_id).properties["codeUri"])
+
+
+def _input(context: Context, workspace_id: str, given: Mapping[str, Any]) -> Input:
+    if given["jobInputType"] == LITERAL:
+        return Input(LITERAL, literal=given["value"])
+    return Input(
+        given["jobInputType"], source=locate(context, workspace_id, resolve_input(context, workspace_id, given))
+    )

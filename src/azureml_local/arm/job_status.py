@@ -1,0 +1,76 @@
+"""The status of a job, and what it brings with it: times, properties, the error that run history shows.
+
+Every change of a status is made by :func:`change`. The statuses are those of ``JobStatus`` in the OpenAPI,
+stable/2025-12-01.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+from azureml_local.arm.job_places import JOB_TYPE
+from azureml_local.arm.store import Condition, Resource, Store, timestamp
+
+FIRST = "Starting"
+CANCEL_REQUESTED = "CancelRequested"
+ENDED = ("Completed", "Failed", "Canceled")
+# A job whose user code has ended is not cancelled any more.
+NOT_CANCELED = ("Finalizing", *ENDED)
+
+
+def change(
+    store: Store,
+    job_id: str,
+    status: str,
+    error: dict[str, str] | None = None,
+    also: Callable[[Resource], None] = lambda _: None,
+) -> Resource | None:
+    """Give a job another status, in one transaction with all that comes with it.
+
+    A job that has ended stays as it is; one that is to be cancelled has no other status before its end.
+
+    Args:
+        store: the store.
+        job_id: the job's id.
+        status: the new status.
+        error: ``code`` and ``message`` of what made the job fail.
+        also: called in the transaction with the job as it is then.
+
+    Returns:
+        the changed job; None where its status stays.
+    """
+    with store.transaction():
+        job = store.get(job_id)
+        known = job.properties["status"] if job else status
+        if job is None or known in (status, *ENDED) or (known == CANCEL_REQUESTED and status not in ENDED):
+            return None
+        run: dict[str, Any] = {**job.body["run"], "statusRevision": job.body["run"]["statusRevision"] + 1}
+        properties = {**job.properties["properties"]}
+        if status == "Running" and "startTime" not in run:
+            run["startTime"] = timestamp()
+            properties["StartTimeUtc"] = _plain_time()
+        if status in ENDED:
+            run["endTime"] = timestamp()
+            properties["EndTimeUtc"] = _plain_time()
+        if error:
+            run["error"] = error
+        changed = job.with_properties(status=status, properties=properties)
+        changed.body["run"] = run
+        store.save(changed)
+        also(changed)
+        return changed
+
+
+def unfinished(store: Store) -> list[Resource]:
+    """Return the jobs of every workspace that have not ended, oldest first."""
+    marks = ", ".join("?" * len(ENDED))
+    return store.select(
+        JOB_TYPE, None, [Condition(f"json_extract(body, '$.properties.status') NOT IN ({marks})", ENDED)]
+    )
+
+
+def _plain_time() -> str:
+    """Return the present time as Azure writes it into a job's properties, e.g. ``2026-03-31 18:14:56``."""
+    return f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S}"
