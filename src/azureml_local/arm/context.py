@@ -33,6 +33,9 @@ class JobRuns(Protocol):
     def start(self, job: Resource) -> None:
         """Begin to run a job."""
 
+    async def end_below(self, workspace_id: str) -> None:
+        """Cancel the jobs of a workspace, and return once nothing of them runs."""
+
 
 @dataclass
 class Context:

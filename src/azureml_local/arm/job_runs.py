@@ -37,8 +37,8 @@ class JobRuns:
             await self.end(job.id)
             context.store.delete(job.id)
 
-        context.operations.register("jobs/cancel", cancel, sets_state=False)
-        context.operations.register("jobs/delete", delete, sets_state=False)
+        context.operations.register("jobs/cancel", cancel, keeps_state=True)
+        context.operations.register("jobs/delete", delete, keeps_state=True)
 
     def start(self, job: Resource) -> None:
         """Begin to run a job, or go on after a restart of the service."""
@@ -59,6 +59,11 @@ class JobRuns:
             task.cancel("the job was cancelled")
             await asyncio.wait([task])
         await self._write(lambda: job_status.change(self._context.store, job_id, "Canceled"), job_id)
+
+    async def end_below(self, workspace_id: str) -> None:
+        """Cancel the jobs of a workspace, and return once nothing of them runs."""
+        jobs = job_status.unfinished(self._context.store, workspace_id)
+        await asyncio.gather(*(self.end(job.id) for job in jobs))
 
     async def close(self) -> None:
         """Stop the jobs; they are run again at the next start."""

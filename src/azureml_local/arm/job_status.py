@@ -63,11 +63,11 @@ def change(
         return changed
 
 
-def unfinished(store: Store) -> list[Resource]:
-    """Return the jobs of every workspace that have not ended, oldest first."""
+def unfinished(store: Store, workspace_id: str | None = None) -> list[Resource]:
+    """Return the jobs of a workspace, or of all, that have not ended, oldest first."""
     marks = ", ".join("?" * len(ENDED))
     return store.select(
-        JOB_TYPE, None, [Condition(f"json_extract(body, '$.properties.status') NOT IN ({marks})", ENDED)]
+        JOB_TYPE, workspace_id, [Condition(f"json_extract(body, '$.properties.status') NOT IN ({marks})", ENDED)]
     )
 
 

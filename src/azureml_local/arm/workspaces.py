@@ -145,7 +145,7 @@ async def update(request: ArmRequest) -> Response:
 
 @routes.route("DELETE", ids.WORKSPACE)
 async def delete(request: ArmRequest) -> Response:
-    """Delete a workspace and all in it, serving instances included. 204 where there is none."""
+    """Delete a workspace and all in it, serving instances and running jobs included. 204 where there is none."""
     workspace = request.context.store.get(request.workspace_id)
     if workspace is None:
         return Response(status_code=204)
@@ -158,6 +158,7 @@ async def delete(request: ArmRequest) -> Response:
     ]
     for resource in (*endpoints, *deployments):
         context.operations.require_idle(resource.id)
+    await context.job_runs.end_below(workspace.id)
     context.store.delete(workspace.id)
     for endpoint in endpoints:
         context.router.refresh(endpoint.id)
