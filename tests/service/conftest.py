@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 from azure.ai.ml import MLClient
-from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model
+from azure.ai.ml.entities import AmlCompute, Environment, ManagedOnlineEndpoint, Model
 from azure.identity import ClientSecretCredential
 from checker import Contract
 from support import Arm, Deployed, Scorer, deploy, finish, quick_session
@@ -65,6 +65,27 @@ def arm(service: RunningService, credential: ClientSecretCredential) -> Iterator
     with quick_session() as session:
         token = credential.get_token("https://management.azure.com/.default").token
         yield Arm(session, service.settings, token)
+
+
+@pytest.fixture(scope="package")
+def cluster(ml: MLClient) -> Iterator[str]:
+    """The name of a cluster of at most two nodes."""
+    name = "c" + uuid.uuid4().hex[:10]
+    finish(
+        ml.compute.begin_create_or_update(
+            AmlCompute(name=name, size="Standard_DS3_v2", max_instances=2, idle_time_before_scale_down=600)
+        )
+    )
+    yield name
+    finish(ml.compute.begin_delete(name))
+
+
+@pytest.fixture(scope="package")
+def job(ml: MLClient, cluster: str) -> dict[str, Any]:
+    """The properties of a job that can be submitted, and that fails at once: its environment cannot be built."""
+    image = "example.azurecr.io/unknown:1"
+    environment = ml.environments.create_or_update(Environment(name="unknown-image", image=image))
+    return {"jobType": "Command", "command": "true", "computeId": cluster, "environmentId": environment.id}
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from azureml_local.http.errors import AzureError, FrontendError
 READ, WRITE = "experiments/runs/read", "experiments/runs/write"
 LOG_FOLDERS = ("user_logs/", "system_logs/", "azureml-logs/")
 LOG_HOURS = 8
+NOT_IN_DETAILS = ("createdUtc", "displayName", "description", "hidden", "runType")
 # What can be changed of a run that is a job: the member of the run, of the job's properties, and the type of both.
 CHANGEABLE = {
     "displayName": ("displayName", "str"),
@@ -69,7 +70,8 @@ async def _details(request: WorkspaceRequest) -> Response:
         + blobs.blob_sas(place.container, name, LOG_HOURS)
         for name in names
     }
-    return JSONResponse({**_run(request, job), "createdTimeUtc": job.created_at, "logFiles": logs, "warnings": []})
+    run = {name: value for name, value in _run(request, job).items() if name not in NOT_IN_DETAILS}
+    return JSONResponse({**run, "createdTimeUtc": job.created_at, "logFiles": logs, "warnings": []})
 
 
 async def _children(request: WorkspaceRequest) -> Response:
@@ -89,7 +91,8 @@ async def _run_data(request: WorkspaceRequest) -> Response:
     run_id = request.body.get("runId")
     if not isinstance(run_id, str):
         raise AzureError(400, "UserError", "runId is missing; it must be the id of a run.", target="runId")
-    run = _run(request, _require(request, run_id)) if request.body.get("selectRunMetadata") else None
+    job = _require(request, run_id)
+    run = _run(request, job) if request.body.get("selectRunMetadata") else None
     return JSONResponse({"runMetadata": run, "runDefinition": None, "jobSpecification": None})
 
 
