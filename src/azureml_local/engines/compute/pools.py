@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 
 from azureml_local.engines.compute.nodes import Nodes
-from azureml_local.engines.compute.pool import Pool, Scale
+from azureml_local.engines.compute.pool import Observer, Pool, Scale
+
+
+def machine_capacity() -> int:
+    """Return how many nodes this machine holds at a time, of all computes together.
+
+    A node takes some 90 MiB, and a core while it works; a job of several nodes has to be possible on two cores, too.
+    """
+    return max(8, 2 * (os.cpu_count() or 1))
 
 
 class Pools:
@@ -15,32 +24,67 @@ class Pools:
     Args:
         nodes: starts their nodes.
         environment: returns what is added to the environment of each node.
+        capacity: how many nodes there may be in all.
     """
 
-    def __init__(self, nodes: Nodes, environment: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, nodes: Nodes, environment: Callable[[], Mapping[str, str]], capacity: int) -> None:
         self._nodes = nodes
         self._environment = environment
+        self._capacity = capacity
         self._pools: dict[str, Pool] = {}
+
+    def __iter__(self) -> Iterator[tuple[str, Pool]]:
+        """Yield each compute's id in lower case with its pool."""
+        return iter(self._pools.items())
 
     def get(self, compute_id: str) -> Pool | None:
         """Return a compute's nodes, or None where it has none."""
         return self._pools.get(compute_id.lower())
 
-    def set(self, compute_id: str, scale: Scale, on_change: Callable[[], None]) -> Pool:
-        """Make a compute's pool, or scale the one that it has."""
+    def set(
+        self,
+        compute_id: str,
+        scale: Scale,
+        room: Callable[[], int],
+        observer: Observer,
+        *,
+        low_priority: bool = False,
+    ) -> Pool:
+        """Make a compute's pool, or scale the one that it has; the arguments are those of :class:`Pool`."""
         pool = self.get(compute_id)
-        if pool is None:
-            pool = self._pools[compute_id.lower()] = Pool(self._nodes, scale, self._environment, on_change)
-            pool.reconcile()
-        else:
+        if pool is not None:
             pool.scale = scale
+            return pool
+        pool = Pool(
+            self._nodes,
+            compute_id.rpartition("/")[2],
+            scale,
+            self._environment,
+            lambda: min(room(), self.capacity_left),
+            observer,
+            low_priority=low_priority,
+        )
+        self._pools[compute_id.lower()] = pool
+        pool.reconcile()
         return pool
+
+    @property
+    def capacity_left(self) -> int:
+        """How many nodes more this machine holds."""
+        return self._capacity - sum(pool.size for pool in self._pools.values())
+
+    def retry(self) -> None:
+        """Start the nodes for which there was no room, now that there may be."""
+        for pool in list(self._pools.values()):
+            if pool.lacks_room:
+                pool.reconcile()
 
     async def remove(self, compute_id: str) -> None:
         """End a compute's nodes."""
         pool = self._pools.pop(compute_id.lower(), None)
         if pool:
             await pool.close()
+            self.retry()
 
     async def close(self) -> None:
         """End every node."""
