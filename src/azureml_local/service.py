@@ -28,7 +28,7 @@ from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
-from azureml_local.engines.compute.pools import Pools
+from azureml_local.engines.compute.pools import Pools, machine_capacity
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.jobs.spec import Storage
@@ -84,7 +84,7 @@ class Service:
             environments,
             self._instance_environment,
         )
-        self.pools = Pools(self.runner.nodes, dict)
+        self.pools = Pools(self.runner.nodes, dict, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.context = Context(
             settings,
@@ -130,8 +130,7 @@ class Service:
         # while an operation that was cut off is carried out again.
         await self.serving.restore([deployment.id for deployment in deployments])
         self.operations.resume()
-        for compute in self.store.all_of(computes.TYPE):
-            computes.open_pool(self.context, compute)
+        computes.open_all(self.context)
         self.job_runs.resume()
         self._admin = await self._listen_for_commands()
         await self._server.start_serving()

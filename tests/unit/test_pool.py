@@ -1,8 +1,8 @@
 """azureml_local.engines.compute.pool, with nodes that are no processes: who gets which nodes, and how many there are.
 
 What is right: "Autoscale … to the maximum based on the job demand", "idle seconds before scale down", "low priority"
-(https://learn.microsoft.com/azure/machine-learning/how-to-create-attach-compute-cluster), the states of nodes in Azure's
-OpenAPI (NodeState), all nodes of a job or none (design.md, "compute cluster").
+(https://learn.microsoft.com/azure/machine-learning/how-to-create-attach-compute-cluster), the states of nodes in
+Azure's OpenAPI (NodeState), all nodes of a job or none (design.md, "compute cluster").
 """
 
 from __future__ import annotations

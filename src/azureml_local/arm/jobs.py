@@ -13,12 +13,13 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import assets, codes, curated_environments, ids, listing
-from azureml_local.arm.computes import open_pool
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
+from azureml_local.arm.job_computes import pool_for
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage_locations import locate
 from azureml_local.arm.store import Resource, timestamp
+from azureml_local.engines.compute.pool import AllocationError
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, Output
 from azureml_local.engines.staging import BlobPath
@@ -79,6 +80,8 @@ class JobRuns:
             self._set(job_id, "Completed")
         except JobError as error:
             self._set(job_id, "Failed", error={"code": error.code, "message": str(error)})
+        except AllocationError as error:
+            self._set(job_id, "Failed", error={"code": "UserError", "message": str(error)})
         except asyncio.CancelledError:
             if key in self._tasks:  # not the service's own end
                 self._set(job_id, "Canceled")
@@ -88,11 +91,7 @@ class JobRuns:
             self._set(job_id, "Failed", error={"code": "ServiceError", "message": "The service's log says why."})
 
     async def _run(self, job: Resource) -> None:
-        pool = self._context.pools.get(job.properties["computeId"])
-        if pool is None:
-            compute = self._context.store.get(job.properties["computeId"])
-            assert compute is not None  # noqa: S101 - checked at submission
-            pool = open_pool(self._context, compute)
+        pool = pool_for(self._context, job)
         attempt = job.body["run"].get("attempt", 0) + 1
 
         def observe(status: str) -> None:

@@ -35,11 +35,17 @@ class Operations:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._work: dict[str, Work] = {}
+        self._keep_state: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def register(self, kind: str, work: Work) -> None:
-        """Say what an operation of ``kind`` does. ``work`` raises AzureError where it fails; it may be run twice."""
+    def register(self, kind: str, work: Work, *, keeps_state: bool = False) -> None:
+        """Say what an operation of ``kind`` does. ``work`` raises AzureError where it fails; it may be run twice.
+
+        ``keeps_state``: its end does not become the resource's ``provisioningState``.
+        """
         self._work[kind] = work
+        if keeps_state:
+            self._keep_state.add(kind)
 
     def is_running_on(self, resource_id: str) -> bool:
         """Say whether an operation on this resource has not ended."""
@@ -121,5 +127,5 @@ class Operations:
         with self._store.transaction():
             self._store.put_operation(replace(operation, status=status, error=error, ended_at=timestamp()))
             resource = self._store.get(operation.resource)
-            if resource:
+            if resource and operation.kind not in self._keep_state:
                 self._store.save(resource.with_properties(provisioningState=status))

@@ -49,6 +49,7 @@ CREATE TABLE operations (
 """
 # Kinds whose systemData has three members on Azure, not six.
 SHORT_SYSTEM_DATA = frozenset(("workspaces/onlineEndpoints", "workspaces/onlineEndpoints/deployments"))
+NO_SYSTEM_DATA = frozenset(("workspaces/computes",))
 
 
 class StoreError(Exception):
@@ -89,13 +90,13 @@ class Resource:
 
     def to_json(self) -> dict[str, Any]:
         """Return the resource as Azure answers it."""
-        return {
+        shown = {
             "id": self.id,
             "name": self.name,
             "type": f"Microsoft.MachineLearningServices/{self.type}",
             **self.body,
-            "systemData": self._system_data(),
         }
+        return shown if self.type in NO_SYSTEM_DATA else {**shown, "systemData": self._system_data()}
 
     def _system_data(self) -> dict[str, str]:
         data = {"createdAt": self.created_at, "createdBy": self.created_by, "lastModifiedAt": self.modified_at}

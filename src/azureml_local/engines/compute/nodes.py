@@ -108,11 +108,11 @@ class Nodes:
         self._folder.mkdir(mode=0o700, parents=True)
         configure_dask()
         secured = security(self._folder, create=True)
-        scheduler = await Scheduler(  # type: ignore[no-untyped-call]
+        scheduler = await Scheduler(
             host="127.0.0.1", port=0, protocol="tls", dashboard=False, dashboard_address="127.0.0.1:0", security=secured
         )
-        client = await Client(scheduler.address, asynchronous=True, security=secured, set_as_default=False)  # type: ignore[no-untyped-call]
-        client.subscribe_topic(REPORTS, lambda event: self._on_report(event[1]))  # type: ignore[no-untyped-call]
+        client = await Client(scheduler.address, asynchronous=True, security=secured, set_as_default=False)
+        client.subscribe_topic(REPORTS, lambda event: self._on_report(event[1]))
         self._scheduler, self._client = scheduler, client
 
     async def start_node(self, name: str, environment: Mapping[str, str]) -> Node:

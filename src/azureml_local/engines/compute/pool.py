@@ -1,8 +1,8 @@
-"""A compute's nodes: as many as its queue of jobs wants, between a least and a most, and none idle for longer than set.
+"""A compute's nodes: as many as its queue of jobs wants, between a least and a most, and none idle beyond its time.
 
-Jobs are given nodes in the order in which they asked, all that one wants or none: a job of several nodes whose processes
-wait for each other would otherwise hold some for ever. For the same reason no node is started for a job that cannot have
-all of its nodes yet.
+Jobs are given nodes in the order in which they asked, all that one wants or none: a job of several nodes whose
+processes wait for each other would otherwise hold some for ever. For the same reason no node is started for a job that
+cannot have all of its nodes yet.
 """
 
 from __future__ import annotations

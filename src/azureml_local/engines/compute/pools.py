@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pool import Observer, Pool, Scale
+
+logger = logging.getLogger(__name__)
 
 
 def machine_capacity() -> int:
@@ -30,8 +33,9 @@ class Pools:
     def __init__(self, nodes: Nodes, environment: Callable[[], Mapping[str, str]], capacity: int) -> None:
         self._nodes = nodes
         self._environment = environment
-        self._capacity = capacity
+        self.capacity = capacity
         self._pools: dict[str, Pool] = {}
+        self._preparing: asyncio.Task[None] | None = None
 
     def __iter__(self) -> Iterator[tuple[str, Pool]]:
         """Yield each compute's id in lower case with its pool."""
@@ -55,6 +59,8 @@ class Pools:
         if pool is not None:
             pool.scale = scale
             return pool
+        if self._preparing is None:  # so that the first node need not wait for it
+            self._preparing = asyncio.get_running_loop().create_task(self._prepare())
         pool = Pool(
             self._nodes,
             compute_id.rpartition("/")[2],
@@ -71,13 +77,19 @@ class Pools:
     @property
     def capacity_left(self) -> int:
         """How many nodes more this machine holds."""
-        return self._capacity - sum(pool.size for pool in self._pools.values())
+        return self.capacity - sum(pool.size for pool in self._pools.values())
 
     def retry(self) -> None:
         """Start the nodes for which there was no room, now that there may be."""
         for pool in list(self._pools.values()):
             if pool.lacks_room:
                 pool.reconcile()
+
+    async def _prepare(self) -> None:
+        try:
+            await self._nodes.prepare()
+        except OSError as error:
+            logger.warning("nodes cannot be started yet: %s", error)  # the first node tries again
 
     async def remove(self, compute_id: str) -> None:
         """End a compute's nodes."""
@@ -88,5 +100,7 @@ class Pools:
 
     async def close(self) -> None:
         """End every node."""
+        if self._preparing:
+            await self._preparing
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         await self._nodes.close()
