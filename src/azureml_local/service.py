@@ -14,7 +14,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from azureml_local import admin_routes, client_environment
-from azureml_local.arm import computes, ids, jobs, online_deployments, online_endpoints, role_assignments, workspaces
+from azureml_local.arm import (
+    compute_instances,
+    computes,
+    ids,
+    jobs,
+    online_deployments,
+    online_endpoints,
+    role_assignments,
+    workspaces,
+)
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.operations import Operations
@@ -102,6 +111,7 @@ class Service:
         self.job_runs = jobs.JobRuns(self.context)
         self.context.job_runs = self.job_runs
         computes.register_operations(self.context)
+        compute_instances.register_operations(self.context)
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
         self.faults = FaultInjector()
@@ -141,6 +151,7 @@ class Service:
             if server:
                 server.close()
         await self.edge.close()
+        self.context.timers.cancel("")
         await self.operations.close()
         await self.job_runs.close()
         await self.pools.close()

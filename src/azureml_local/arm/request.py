@@ -92,9 +92,8 @@ class ArmRequest:
         for name, asks in lacking.items():
             value = members.get(name)
             if value is not None and asks(value):
-                raise AzureError(
-                    501, "NotImplemented", f"azureml-local lacks what {within}.{name} = {value!r} asks for.", target=name
-                )
+                message = f"azureml-local lacks what {within}.{name} = {value!r} asks for."
+                raise AzureError(501, "NotImplemented", message, target=name)
 
     def identity(self, sent: Mapping[str, Any], known: Resource | None) -> dict[str, Any]:
         """Return a resource's managed identity as Azure answers it; an existing resource keeps its principal."""

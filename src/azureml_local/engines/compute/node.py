@@ -27,7 +27,7 @@ class NodeSettings:
 
 
 def configure_dask() -> None:
-    """Leave out what a node does not need: pages over HTTP, limits of memory, and waits for a scheduler that is gone."""
+    """Leave out what a node does not need: pages over HTTP, limits of memory, waits for a scheduler that is gone."""
     import dask
 
     dask.config.set(

@@ -1,8 +1,8 @@
 """Nodes: Dask workers, each a process of its own under a guard, on one scheduler in the service's process.
 
-Which node a job gets is decided in :mod:`azureml_local.engines.compute.pool`; Dask carries the work there and the answer
-back. Its connections are TLS with a certificate that only this service's processes have: who can reach the scheduler's
-port may run code. https://distributed.dask.org/en/stable/tls.html
+Which node a job gets is decided in :mod:`azureml_local.engines.compute.pool`; Dask carries the work there and the
+answer back. Its connections are TLS with a certificate that only this service's processes have: who can reach the
+scheduler's port may run code. https://distributed.dask.org/en/stable/tls.html
 """
 
 from __future__ import annotations

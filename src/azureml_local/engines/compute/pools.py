@@ -98,6 +98,12 @@ class Pools:
             await pool.close()
             self.retry()
 
+    async def remove_below(self, workspace_id: str) -> None:
+        """End the nodes of all computes in a workspace."""
+        prefix = f"{workspace_id.lower()}/"
+        for compute_id in [compute_id for compute_id in self._pools if compute_id.startswith(prefix)]:
+            await self.remove(compute_id)
+
     async def close(self) -> None:
         """End every node."""
         if self._preparing:
