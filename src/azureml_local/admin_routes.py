@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local import identities
+from azureml_local import identities, nodes
 from azureml_local.arm.context import Context
 from azureml_local.edge.faults import Fault, FaultInjector
+from azureml_local.engines.compute.pool import PreemptionError
 from azureml_local.identity.directory import DirectoryError
 
 
@@ -49,6 +50,18 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
         identities.delete(context, request.path_params["name"])
         return JSONResponse(None)
 
+    async def list_nodes(request: Request) -> Response:
+        return JSONResponse(nodes.listed(context, request.query_params.get("compute")))
+
+    async def preempt(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        return JSONResponse(nodes.preempt(context, request.path_params["compute"], asked["node"]))
+
+    async def set_preemption(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        nodes.set_preemption(context, request.path_params["compute"], asked["rate"], asked["seed"])
+        return JSONResponse(None)
+
     return Starlette(
         routes=[
             Route("/faults", list_faults),
@@ -58,8 +71,11 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
             Route("/identities", list_identities),
             Route("/identities", create_identity, methods=["POST"]),
             Route("/identities/{name}", delete_identity, methods=["DELETE"]),
+            Route("/nodes", list_nodes),
+            Route("/nodes/{compute}/preempt", preempt, methods=["POST"]),
+            Route("/nodes/{compute}/preemption", set_preemption, methods=["PUT"]),
         ],
-        exception_handlers={DirectoryError: _refused},
+        exception_handlers={DirectoryError: _refused, PreemptionError: _refused},
     )
 
 

@@ -148,6 +148,29 @@ def _identity(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def _nodes(home: Home, options: argparse.Namespace) -> int:
+    if options.action == "list":
+        query = f"?compute={quote(options.compute, safe='')}" if options.compute else ""
+        found = admin.call(home, "GET", f"/nodes{query}")
+        if options.json:
+            print(json.dumps(found))
+        for node in found if not options.json else ():
+            print(f"{node['state']:10} {node['compute']} {node['node']} {node['job'] or ''}")
+        return 0
+    if options.compute is None:
+        raise DaemonError(f"azureml-local nodes {options.action} needs a compute.")
+    path = f"/nodes/{quote(options.compute, safe='')}"
+    if options.action == "preempt":
+        print(admin.call(home, "POST", f"{path}/preempt", {"node": options.what}))
+        return 0
+    try:
+        rate = float(options.what)
+    except (TypeError, ValueError):
+        raise DaemonError("azureml-local nodes preempt-rate needs a compute and a rate, such as 0.5.") from None
+    admin.call(home, "PUT", f"{path}/preemption", {"rate": rate, "seed": options.seed})
+    return 0
+
+
 def port(text: str) -> int:
     """Return a TCP port. Raises ValueError for anything else; argparse then names the value, and this function."""
     number = int(text)
@@ -203,6 +226,20 @@ IDENTITY: tuple[Flag, ...] = (
     ("--role", {"help": "e.g. Reader or 'AzureML Data Scientist' (default: none)"}),
     ("--scope", {"metavar": "ID", "help": "where it has the role (default: the resource group)"}),
 )
+NODES: tuple[Flag, ...] = (
+    ("action", {"choices": ("list", "preempt", "preempt-rate"), "help": "what to do"}),
+    ("compute", {"nargs": "?", "help": "its name, or WORKSPACE/NAME"}),
+    (
+        "what",
+        {
+            "nargs": "?",
+            "metavar": "NODE|RATE",
+            "help": "preempt: which node (default: one that has a job, or else any); preempt-rate: how many "
+            "preemptions are expected of each node in an hour of the service's clock (0 for none)",
+        },
+    ),
+    ("--seed", {"type": int, "default": 0, "help": "of the times between preemptions (default: 0)"}),
+)
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
@@ -215,6 +252,7 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     "doctor": (_doctor, "check this machine, and say what to do where something is missing", (INSTALL,)),
     "faults": (_faults, "make requests fail on purpose: faults add|list|clear", (ACTION, *FAULT_FLAGS, ID, JSON)),
     "identity": (_identity, "service principals with roles: identity create|list|delete NAME", (*IDENTITY, JSON)),
+    "nodes": (_nodes, "nodes of computes: nodes list|preempt|preempt-rate COMPUTE", (*NODES, JSON)),
     "serve": (_serve, "run the service in the foreground", (PORT, READY)),
 }
 

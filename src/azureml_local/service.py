@@ -14,7 +14,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from azureml_local import admin_routes, client_environment
-from azureml_local.arm import computes, ids, online_deployments, online_endpoints, role_assignments, workspaces
+from azureml_local.arm import (
+    compute_instances,
+    computes,
+    ids,
+    online_deployments,
+    online_endpoints,
+    role_assignments,
+    workspaces,
+)
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.job_runs import JobRuns
@@ -29,7 +37,7 @@ from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
-from azureml_local.engines.compute.pools import Pools
+from azureml_local.engines.compute.pools import Pools, machine_capacity
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.jobs.spec import Storage
@@ -85,7 +93,7 @@ class Service:
             environments,
             self._instance_environment,
         )
-        self.pools = Pools(self.runner.nodes, dict)
+        self.pools = Pools(self.runner.nodes, dict, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.context = Context(
             settings,
@@ -103,6 +111,7 @@ class Service:
         self.job_runs = JobRuns(self.context)
         self.context.job_runs = self.job_runs
         computes.register_operations(self.context)
+        compute_instances.register_operations(self.context)
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
         self.faults = FaultInjector()
@@ -131,8 +140,7 @@ class Service:
         # while an operation that was cut off is carried out again.
         await self.serving.restore([deployment.id for deployment in deployments])
         self.operations.resume()
-        for compute in self.store.all_of(computes.TYPE):
-            computes.open_pool(self.context, compute)
+        computes.open_all(self.context)
         self.job_runs.resume()
         self._admin = await self._listen_for_commands()
         await self._server.start_serving()
@@ -143,6 +151,7 @@ class Service:
             if server:
                 server.close()
         await self.edge.close()
+        self.context.timers.cancel("")
         await self.operations.close()
         await self.job_runs.close()
         await self.pools.close()

@@ -23,6 +23,7 @@ from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest
 
 TARGET = Path(__file__).parents[2] / "src/azureml_local/arm/request_models.json"
 ROOTS = (
+    "ClusterUpdateParameters",
     "CodeVersion",
     "ComponentContainer",
     "ComponentVersion",
@@ -34,6 +35,7 @@ ROOTS = (
     "DeploymentLogsRequest",
     "EnvironmentContainer",
     "EnvironmentVersion",
+    "IdleShutdownSetting",
     "JobBase",
     "ModelContainer",
     "ModelVersion",
@@ -91,6 +93,11 @@ EARLIER: dict[str, dict[str, str]] = {
     "SecretConfiguration": {"uri": "str", "workspaceSecretName": "str"},
     **{f"{kind}JobInput": JOB_INPUT for kind in FILES},
     **{f"{kind}JobOutput": JOB_OUTPUT for kind in FILES},
+    "ComputeInstanceProperties": {
+        "enableOSPatching": "bool",
+        "enableRootAccess": "bool",
+        "releaseQuotaOnStop": "bool",
+    },
     "FeatureStoreSettings": {"allowRoleAssignmentsOnResourceGroupLevel": "bool"},
     "ManagedNetworkSettings": {"changeableIsolationModes": "[IsolationMode]"},
     "NetworkAcls": {"defaultAction": "DefaultActionType", "ipRules": "[IPRule]"},

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.store import Resource, Store
+from azureml_local.arm.timers import Timers
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute.pools import Pools
 from azureml_local.engines.jobs.runner import JobRunner
@@ -53,3 +54,4 @@ class Context:
     pools: Pools
     runner: JobRunner
     job_runs: JobRuns = field(init=False)
+    timers: Timers = field(default_factory=Timers)

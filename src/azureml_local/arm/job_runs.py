@@ -11,10 +11,10 @@ import sqlite3
 from collections.abc import Callable
 
 from azureml_local.arm import job_outputs, job_specs, job_status
-from azureml_local.arm.computes import open_pool
 from azureml_local.arm.context import Context
+from azureml_local.arm.job_computes import pool_for
 from azureml_local.arm.store import Resource
-from azureml_local.engines.compute.pool import Pool
+from azureml_local.engines.compute.pool import AllocationError
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.http.errors import AzureError
 
@@ -81,6 +81,8 @@ class JobRuns:
             return
         except JobError as failure:
             error = failure
+        except AllocationError as failure:  # it can never have the nodes that it wants
+            error = JobError("UserError", str(failure))
         except AzureError as failure:  # something that the job names is gone
             error = JobError("UserError", failure.message)
         except asyncio.CancelledError:
@@ -96,17 +98,10 @@ class JobRuns:
 
     async def _run(self, job: Resource) -> None:
         """Run a job to its end. Raises JobError or AzureError where it fails."""
-        pool = self._pool(job)
+        pool = pool_for(self._context, job)
         attempt = self._next_attempt(job.id)
         spec = job_specs.command_spec(self._context, job)
         await self._context.runner.run(spec, pool, attempt, lambda status: self._observe(job.id, status))
-
-    def _pool(self, job: Resource) -> Pool:
-        compute_id = job.properties["computeId"]
-        compute = self._context.store.get(compute_id) if compute_id else None
-        if compute is None:
-            raise _without_compute(job)
-        return self._context.pools.get(compute_id) or open_pool(self._context, compute)
 
     def _next_attempt(self, job_id: str) -> int:
         """Return the number of the attempt that begins, and keep it: none is given twice, whatever ends the service."""

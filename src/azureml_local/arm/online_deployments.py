@@ -22,7 +22,7 @@ from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage_locations import locate
-from azureml_local.arm.store import Resource, Store
+from azureml_local.arm.store import Resource
 from azureml_local.arm.vm_sizes import Size
 from azureml_local.engines.serving import CodeSource, ModelSource, ServingError, ServingSpec
 from azureml_local.http.errors import AzureError, FrontendError, invalid_deployment, invalid_inference_request
@@ -83,6 +83,7 @@ def register_operations(context: Context) -> None:
         await context.serving.remove(deployment.id)
         context.store.delete(deployment.id)
         context.router.refresh(_endpoint_id(deployment))
+        context.pools.retry()
 
     context.operations.register("onlineDeployments/put", put)
     context.operations.register("onlineDeployments/delete", delete)
@@ -245,7 +246,7 @@ def _size(request: ArmRequest) -> Size:
 
 def _require_quota(request: ArmRequest, deployment_id: str, size: Size, capacity: int) -> None:
     """Raise Azure's 400 (OutOfQuota) where there is no room for a deployment's instances."""
-    shortage = quotas.shortage(request.context.store, _use(deployment_id, size, capacity))
+    shortage = quotas.shortage(request.context, _use(deployment_id, size, capacity))
     if shortage:
         raise invalid_deployment(
             "VmSize",
@@ -256,12 +257,12 @@ def _require_quota(request: ArmRequest, deployment_id: str, size: Size, capacity
 
 
 @quotas.consumer
-def _uses(store: Store) -> Iterator[quotas.Use]:
+def _uses(context: Context) -> Iterator[quotas.Use]:
     """Tell what the deployments take of the quotas, also those that failed: only deletion gives it back.
 
     https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#cpu-quota
     """
-    for deployment in store.all_of(TYPE):
+    for deployment in context.store.all_of(TYPE):
         size = vm_sizes.find(deployment.properties["instanceType"])
         if size:
             yield _use(deployment.id, size, deployment.body["sku"]["capacity"])

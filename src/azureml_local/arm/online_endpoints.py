@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import string
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,6 +57,7 @@ def register_operations(context: Context) -> None:
             await context.serving.remove(deployment.id)
         context.store.delete(endpoint.id)
         context.router.refresh(endpoint.id)
+        context.pools.retry()
 
     context.operations.register("onlineEndpoints/put", put)
     context.operations.register("onlineEndpoints/delete", delete)
@@ -270,12 +270,7 @@ def _address(context: Context, endpoint: Resource) -> str:
 
 
 def _identity(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
-    sent = request.body.get("identity") or {"type": "SystemAssigned"}
-    if sent.get("type") != "SystemAssigned":
-        return dict(sent)
-    former = (known.body.get("identity") or {}) if known else {}
-    principal = former.get("principalId") or str(uuid.uuid4())
-    return {"type": "SystemAssigned", "principalId": principal, "tenantId": request.context.settings.tenant_id}
+    return request.identity(request.body.get("identity") or {"type": "SystemAssigned"}, known)
 
 
 def _require_keys(request: ArmRequest) -> Resource:

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, vm_sizes
+from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_location
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource, Store
@@ -59,7 +60,7 @@ class Shortage:
     needed: int
 
 
-Consumer = Callable[[Store], Iterable[Use]]
+Consumer = Callable[[Context], Iterable[Use]]
 _consumers: list[Consumer] = []
 
 
@@ -69,14 +70,12 @@ def consumer(uses: Consumer) -> Consumer:
     return uses
 
 
-def shortage(store: Store, wanted: Use) -> Shortage | None:
+def shortage(context: Context, wanted: Use) -> Shortage | None:
     """Return the first limit that is too low for a compute that is to begin, or to grow; None where there is room.
 
     A compute that shrinks, or stays as it is, always may: limits can be lowered below what is in use.
     """
-    uses = _uses(store, _location(store, wanted.workspace))
-    for limit, counts in _limits(store, wanted):
-        counted = [use for use in uses if counts(use)]
+    for limit, counted in _standing(context, wanted):
         used = _vcpus(counted)
         needed = wanted.vcpus - _vcpus(use for use in counted if use.compute.lower() == wanted.compute.lower())
         if needed > 0 and used + needed > limit:
@@ -84,12 +83,30 @@ def shortage(store: Store, wanted: Use) -> Shortage | None:
     return None
 
 
+def room(context: Context, kind: Use) -> int:
+    """Return how many vCPUs more a compute of this kind may take now; less than 0 where a limit was lowered."""
+    return min(limit - _vcpus(counted) for limit, counted in _standing(context, kind))
+
+
+def ceiling(context: Context, kind: Use) -> int:
+    """Return how many vCPUs a compute of this kind may take where nothing else takes any."""
+    return min(limit for limit, _ in _limits(context.store, kind))
+
+
+def _standing(context: Context, kind: Use) -> Iterator[tuple[int, list[Use]]]:
+    """Yield each limit that holds for a compute, and what counts towards it now."""
+    uses = _uses(context, _location(context.store, kind.workspace))
+    for limit, counts in _limits(context.store, kind):
+        yield limit, [use for use in uses if counts(use)]
+
+
 @routes.route("GET", "/usages")
 async def list_usages(request: ArmRequest) -> Response:
     """List what is used of each limit: in all, by family, and by each workspace that uses some of a family."""
     location = require_location(request.params["location"])
-    store = request.context.store
-    return JSONResponse({"value": list(_usages(store, _uses(store, location), request.params["subscription"]))})
+    context = request.context
+    uses = _uses(context, location)
+    return JSONResponse({"value": list(_usages(context.store, uses, request.params["subscription"]))})
 
 
 @routes.route("GET", "/quotas")
@@ -114,6 +131,7 @@ async def update_quotas(request: ArmRequest) -> Response:
     location = require_location(request.params["location"])
     with request.context.store.transaction():
         value = [_update(request, location, wanted) for wanted in request.body.get("value") or ()]
+    request.context.pools.retry()
     return JSONResponse({"value": value})
 
 
@@ -163,7 +181,7 @@ def _usages(store: Store, uses: list[Use], subscription: str) -> Iterator[dict[s
         yield _usage(base, total, f"Total Cluster {kind} Regional vCPUs", _vcpus(of_kind), limit)
         for family in vm_sizes.families().values():
             of_family = [use for use in of_kind if use.size.family == family.name]
-            quota, name = (UNLIMITED if low_priority else family.quota), _name_of(family, kind)
+            quota, name = (UNLIMITED if low_priority else family.quota), name_of(family, kind)
             segment = name.replace(" ", "_")
             yield _usage(f"{base}/{segment}", "vmFamily/usages", name, _vcpus(of_family), quota)
             for key in dict.fromkeys(use.workspace.lower() for use in of_family):
@@ -190,7 +208,7 @@ def _usage(usage_id: str, kind: str, name: str, used: int, limit: int) -> dict[s
 
 
 def _quota(quota_id: str, kind: str, family: Family, limit: int) -> dict[str, Any]:
-    name = _name_of(family)
+    name = name_of(family)
     return {
         "id": quota_id,
         "type": f"{ids.PROVIDER}/{kind}",
@@ -200,14 +218,14 @@ def _quota(quota_id: str, kind: str, family: Family, limit: int) -> dict[str, An
     }
 
 
-def _name_of(family: Family, kind: str = "Dedicated") -> str:
+def name_of(family: Family, kind: str = "Dedicated") -> str:
     """Return a quota's name: that of ``standardDSv2Family`` is ``Standard DSv2 Family Cluster Dedicated vCPUs``."""
     own = family.name.removeprefix("standard").removesuffix("Family").strip()
     return f"Standard {own} Family Cluster {kind} vCPUs"
 
 
 def _id_of(family: Family) -> str:
-    return _name_of(family).replace(" ", "_")
+    return name_of(family).replace(" ", "_")
 
 
 def _quota_id(workspace_id: str, family: Family) -> str:
@@ -229,9 +247,9 @@ def _location(store: Store, workspace_id: str) -> str:
     return location
 
 
-def _uses(store: Store, location: str) -> list[Use]:
-    uses = [use for consumer_uses in _consumers for use in consumer_uses(store)]
-    return [use for use in uses if _location(store, use.workspace) == location]
+def _uses(context: Context, location: str) -> list[Use]:
+    uses = [use for consumer_uses in _consumers for use in consumer_uses(context)]
+    return [use for use in uses if _location(context.store, use.workspace) == location]
 
 
 def _vcpus(uses: Iterable[Use]) -> int:

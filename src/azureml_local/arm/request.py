@@ -79,21 +79,29 @@ class ArmRequest:
         self.body.update(fitted)
         require_tags(self.body.get("tags"))
 
-    def refuse_lacking(self, lacking: Mapping[str, Callable[[Any], bool]]) -> None:
-        """Raise 501 where a member of ``properties`` asks for what azureml-local does not do.
+    def refuse_lacking(self, lacking: Mapping[str, Callable[[Any], bool]], within: str = "properties") -> None:
+        """Raise 501 where a member asks for what azureml-local does not do.
 
         Args:
             lacking: for each member, which of its values ask for it.
+            within: the path of the object that has these members.
         """
+        members = self.body
+        for segment in within.split("."):
+            members = members.get(segment) or {}
         for name, asks in lacking.items():
-            value = self.properties.get(name)
+            value = members.get(name)
             if value is not None and asks(value):
-                raise AzureError(
-                    501,
-                    "NotImplemented",
-                    f"azureml-local lacks what properties.{name} = {value!r} asks for.",
-                    target=name,
-                )
+                message = f"azureml-local lacks what {within}.{name} = {value!r} asks for."
+                raise AzureError(501, "NotImplemented", message, target=name)
+
+    def identity(self, sent: Mapping[str, Any], known: Resource | None) -> dict[str, Any]:
+        """Return a resource's managed identity as Azure answers it; an existing resource keeps its principal."""
+        if sent.get("type") != "SystemAssigned":
+            return dict(sent)
+        former = (known.body.get("identity") or {}) if known else {}
+        principal = former.get("principalId") or str(uuid.uuid4())
+        return {"type": "SystemAssigned", "principalId": principal, "tenantId": self.context.settings.tenant_id}
 
     def put(self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any]) -> Resource:
         """Create or replace a resource on behalf of the caller."""

@@ -51,6 +51,7 @@ CREATE TABLE operations (
 SHORT_SYSTEM_DATA = frozenset(("workspaces/onlineEndpoints", "workspaces/onlineEndpoints/deployments"))
 # The same, with another three.
 CREATION_ONLY = frozenset(("workspaces/jobs",))
+NO_SYSTEM_DATA = frozenset(("workspaces/computes",))
 
 
 class StoreError(Exception):
@@ -95,13 +96,13 @@ class Resource:
 
     def to_json(self) -> dict[str, Any]:
         """Return the resource as Azure answers it."""
-        return {
+        shown = {
             "id": self.id,
             "name": self.name,
             "type": f"Microsoft.MachineLearningServices/{self.type}",
             **self.body,
-            "systemData": self._system_data(),
         }
+        return shown if self.type in NO_SYSTEM_DATA else {**shown, "systemData": self._system_data()}
 
     def _system_data(self) -> dict[str, str]:
         if self.type in CREATION_ONLY:

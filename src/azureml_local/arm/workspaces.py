@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import datastores, ids, listing, online_endpoints
+from azureml_local.arm import computes, datastores, ids, listing, online_endpoints
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_location
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -156,10 +156,13 @@ async def delete(request: ArmRequest) -> Response:
         for endpoint in endpoints
         for deployment in context.store.children(online_endpoints.DEPLOYMENT_TYPE, endpoint.id)
     ]
-    for resource in (*endpoints, *deployments):
+    in_it = context.store.children(computes.TYPE, workspace.id)
+    for resource in (*endpoints, *deployments, *in_it):
         context.operations.require_idle(resource.id)
     await context.job_runs.end_below(workspace.id)
     context.store.delete(workspace.id)
+    context.timers.cancel(f"{workspace.key}/")
+    await context.pools.remove_below(workspace.id)
     for endpoint in endpoints:
         context.router.refresh(endpoint.id)
     for deployment in deployments:

@@ -27,7 +27,7 @@ class NodeSettings:
 
 
 def configure_dask() -> None:
-    """Leave out what a node does not need: pages over HTTP, limits of memory, and waits for a scheduler that is gone."""
+    """Leave out what a node does not need: pages over HTTP, limits of memory, waits for a scheduler that is gone."""
     import dask
 
     dask.config.set(
@@ -58,7 +58,7 @@ def security(folder: Path, *, create: bool = False) -> Security:
         for role in ("scheduler", "worker", "client")
         for what, path in (("cert", certificate), ("key", key))
     }
-    return Security(tls_ca_file=str(certificate), require_encryption=True, **files)  # type: ignore[no-untyped-call]
+    return Security(tls_ca_file=str(certificate), require_encryption=True, **files)
 
 
 async def serve(settings: NodeSettings) -> None:
@@ -69,7 +69,7 @@ async def serve(settings: NodeSettings) -> None:
 
     configure_dask()
     folder = Path(settings.folder)
-    worker = await Worker(  # type: ignore[no-untyped-call]
+    worker = await Worker(
         settings.scheduler,
         name=settings.name,
         nthreads=1,

@@ -1,8 +1,8 @@
 """Nodes: Dask workers, each a process of its own under a guard, on one scheduler in the service's process.
 
-Which node a job gets is decided in :mod:`azureml_local.engines.compute.pool`; Dask carries the work there and the answer
-back. Its connections are TLS with a certificate that only this service's processes have: who can reach the scheduler's
-port may run code. https://distributed.dask.org/en/stable/tls.html
+Which node a job gets is decided in :mod:`azureml_local.engines.compute.pool`; Dask carries the work there and the
+answer back. Its connections are TLS with a certificate that only this service's processes have: who can reach the
+scheduler's port may run code. https://distributed.dask.org/en/stable/tls.html
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,25 +33,47 @@ Report = Callable[[Mapping[str, Any]], None]
 
 
 class NodeError(Exception):
-    """A node did not start, or ended while it was at work."""
+    """A node did not start, or ended while it was at work.
+
+    Args:
+        message: which node, and what became of it.
+        preempted: it was taken away, as Azure takes nodes of low priority.
+    """
+
+    def __init__(self, message: str, *, preempted: bool = False) -> None:
+        super().__init__(message)
+        self.preempted = preempted
 
 
 class Node:
-    """One node: a worker process.
+    """One node: a worker process. Set ``preempted`` before it is ended because it is taken away.
 
     Args:
         name: Azure's form of a node's id.
         process: the worker.
-        address: where the scheduler knows it.
+        address: where the scheduler knows it, ``tls://HOST:PORT``.
     """
 
     def __init__(self, name: str, process: GuardedProcess, address: str) -> None:
         self.name = name
         self.process = process
         self.address = address
+        self.preempted = False
+        self._is_ending = False
+
+    @property
+    def ended(self) -> asyncio.Future[int]:
+        """Done when the worker's process has ended."""
+        return self.process.ended
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing that it still answers can be relied on: it is being ended, or has ended."""
+        return self._is_ending or self.ended.done()
 
     async def stop(self) -> None:
         """End the node, and what it is at."""
+        self._is_ending = True
         await self.process.stop()
 
 
@@ -87,17 +108,18 @@ class Nodes:
         self._folder.mkdir(mode=0o700, parents=True)
         configure_dask()
         secured = security(self._folder, create=True)
-        scheduler = await Scheduler(  # type: ignore[no-untyped-call]
+        scheduler = await Scheduler(
             host="127.0.0.1", port=0, protocol="tls", dashboard=False, dashboard_address="127.0.0.1:0", security=secured
         )
-        client = await Client(scheduler.address, asynchronous=True, security=secured, set_as_default=False)  # type: ignore[no-untyped-call]
-        client.subscribe_topic(REPORTS, lambda event: self._on_report(event[1]))  # type: ignore[no-untyped-call]
+        client = await Client(scheduler.address, asynchronous=True, security=secured, set_as_default=False)
+        client.subscribe_topic(REPORTS, lambda event: self._on_report(event[1]))
         self._scheduler, self._client = scheduler, client
 
-    async def start_node(self, environment: Mapping[str, str]) -> Node:
+    async def start_node(self, name: str, environment: Mapping[str, str]) -> Node:
         """Start a node and return it once work can be given to it.
 
         Args:
+            name: its own among all nodes, good for a file's name.
             environment: added to the few variables that a child of the service gets.
 
         Raises:
@@ -105,7 +127,6 @@ class Nodes:
         """
         await self.prepare()
         assert self._scheduler is not None  # noqa: S101 - prepared above
-        name = f"tvmps_{secrets.token_hex(32)}_d"
         settings = NodeSettings(self._scheduler.address, name, str(self._folder))
         file = self._folder / f"{name}.json"
         write_private(file, json.dumps(settings.__dict__))
@@ -141,10 +162,14 @@ class Nodes:
         )
         try:
             result = asyncio.ensure_future(future.result())
-            await asyncio.wait((result, node.process.ended), return_when=asyncio.FIRST_COMPLETED)
-            if not result.done():
+            result.add_done_callback(lambda done: done.cancelled() or done.exception())  # also where nobody asks for it
+            await asyncio.wait((result, node.ended), return_when=asyncio.FIRST_COMPLETED)
+            if (
+                node.is_lost or not result.done()
+            ):  # as it ends, a node ends its job's processes, and says how they ended
                 result.cancel()
-                raise NodeError(f"Node {node.name} ended.")
+                what = "was preempted" if node.preempted else "ended"
+                raise NodeError(f"Node {node.name} {what}.", preempted=node.preempted)
             return result.result()
         finally:
             # Dask keeps no result, and runs nothing again: the address of a node that ended may be another's soon.

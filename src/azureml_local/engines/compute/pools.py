@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
 
 from azureml_local.engines.compute.nodes import Nodes
-from azureml_local.engines.compute.pool import Pool, Scale
+from azureml_local.engines.compute.pool import Observer, Pool, Scale
+
+logger = logging.getLogger(__name__)
+
+
+def machine_capacity() -> int:
+    """Return how many nodes this machine holds at a time, of all computes together.
+
+    A node takes some 90 MiB, and a core while it works; a job of several nodes has to be possible on two cores, too.
+    """
+    return max(8, 2 * (os.cpu_count() or 1))
 
 
 class Pools:
@@ -15,34 +27,86 @@ class Pools:
     Args:
         nodes: starts their nodes.
         environment: returns what is added to the environment of each node.
+        capacity: how many nodes there may be in all.
     """
 
-    def __init__(self, nodes: Nodes, environment: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, nodes: Nodes, environment: Callable[[], Mapping[str, str]], capacity: int) -> None:
         self._nodes = nodes
         self._environment = environment
+        self.capacity = capacity
         self._pools: dict[str, Pool] = {}
+        self._preparing: asyncio.Task[None] | None = None
+
+    def __iter__(self) -> Iterator[tuple[str, Pool]]:
+        """Yield each compute's id in lower case with its pool."""
+        return iter(self._pools.items())
 
     def get(self, compute_id: str) -> Pool | None:
         """Return a compute's nodes, or None where it has none."""
         return self._pools.get(compute_id.lower())
 
-    def set(self, compute_id: str, scale: Scale, on_change: Callable[[], None]) -> Pool:
-        """Make a compute's pool, or scale the one that it has."""
+    def set(
+        self,
+        compute_id: str,
+        scale: Scale,
+        room: Callable[[], int],
+        observer: Observer,
+        *,
+        low_priority: bool = False,
+    ) -> Pool:
+        """Make a compute's pool, or scale the one that it has; the arguments are those of :class:`Pool`."""
         pool = self.get(compute_id)
-        if pool is None:
-            pool = self._pools[compute_id.lower()] = Pool(self._nodes, scale, self._environment, on_change)
-            pool.reconcile()
-        else:
+        if pool is not None:
             pool.scale = scale
+            return pool
+        if self._preparing is None:  # so that the first node need not wait for it
+            self._preparing = asyncio.get_running_loop().create_task(self._prepare())
+        pool = Pool(
+            self._nodes,
+            compute_id.rpartition("/")[2],
+            scale,
+            self._environment,
+            lambda: min(room(), self.capacity_left),
+            observer,
+            low_priority=low_priority,
+        )
+        self._pools[compute_id.lower()] = pool
+        pool.reconcile()
         return pool
+
+    @property
+    def capacity_left(self) -> int:
+        """How many nodes more this machine holds."""
+        return self.capacity - sum(pool.size for pool in self._pools.values())
+
+    def retry(self) -> None:
+        """Start the nodes for which there was no room, now that there may be."""
+        for pool in list(self._pools.values()):
+            if pool.lacks_room:
+                pool.reconcile()
+
+    async def _prepare(self) -> None:
+        try:
+            await self._nodes.prepare()
+        except OSError as error:
+            logger.warning("nodes cannot be started yet: %s", error)  # the first node tries again
 
     async def remove(self, compute_id: str) -> None:
         """End a compute's nodes."""
         pool = self._pools.pop(compute_id.lower(), None)
         if pool:
             await pool.close()
+            self.retry()
+
+    async def remove_below(self, workspace_id: str) -> None:
+        """End the nodes of all computes in a workspace."""
+        prefix = f"{workspace_id.lower()}/"
+        for compute_id in [compute_id for compute_id in self._pools if compute_id.startswith(prefix)]:
+            await self.remove(compute_id)
 
     async def close(self) -> None:
         """End every node."""
+        if self._preparing:
+            await self._preparing
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         await self._nodes.close()

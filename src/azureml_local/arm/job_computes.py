@@ -1,0 +1,103 @@
+"""Where a job runs: the cluster or instance that it names, or serverless compute where it names none.
+
+https://learn.microsoft.com/azure/machine-learning/how-to-use-serverless-compute
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from azureml_local.arm import compute_clusters, compute_nodes, computes, quotas, vm_sizes
+from azureml_local.arm.context import Context
+from azureml_local.arm.store import Resource
+from azureml_local.engines.compute.pool import AllocationError, Pool, Scale
+
+SERVERLESS = "serverless"  # azure-ai-ml's word, constants/_common.py, SERVERLESS_COMPUTE
+# "the default … is determined by quota, cost, performance, and disk size": this size had a job of 2024 that named none.
+DEFAULT_SIZE = "Standard_D4s_v3"
+SPOT = "Spot"
+
+
+def pool_for(context: Context, job: Resource) -> Pool:
+    """Return the pool that a command job's nodes come from.
+
+    Args:
+        context: the service's.
+        job: as stored; its ``computeId``, ``resources`` and ``queueSettings`` decide.
+
+    Raises:
+        AllocationError: there is no such compute, or it can never have the nodes that the job wants.
+    """
+    properties = job.properties
+    compute_id = properties.get("computeId")
+    resources = properties.get("resources") or {}
+    nodes = resources.get("instanceCount") or 1
+    if not compute_id or compute_id.rpartition("/")[2].lower() == SERVERLESS:
+        tier = (properties.get("queueSettings") or {}).get("jobTier")
+        return _serverless(
+            context, job, resources.get("instanceType") or DEFAULT_SIZE, nodes, low_priority=tier == SPOT
+        )
+    compute = context.store.get(compute_id)
+    if compute is None:
+        raise AllocationError(f"AzureMLCompute cluster {compute_id.rpartition('/')[2]} does not exist")
+    if compute.properties["provisioningState"] in ("Failed", "Deleting"):
+        raise AllocationError(
+            f"AzureMLCompute cluster {compute.name} is in {compute.properties['provisioningState'].lower()} state and "
+            "thus not ready for runs"
+        )
+    kind = compute_clusters.kind_of(compute)
+    if kind:
+        _require_quota(context, kind, nodes)
+    return context.pools.get(compute.id) or computes.open_pool(context, compute)
+
+
+def _serverless(context: Context, job: Resource, size_name: str, nodes: int, *, low_priority: bool) -> Pool:
+    """Return the pool of the nodes of one size that no compute has; they leave as soon as no job wants them."""
+    workspace = job.id.partition("/jobs/")[0]
+    size = vm_sizes.find(size_name)
+    if size is None or size.retired:
+        raise AllocationError(
+            f"The specified value {size_name} for property Cluster.Properties.VMSize is not a supported VM size."
+        )
+    tier = SPOT if low_priority else "Standard"
+    compute_id = f"{workspace}/{SERVERLESS}/{tier}/{size.name}"
+    kind = quotas.Use(compute_id, workspace, size, 0, low_priority)
+    _require_quota(context, kind, nodes)
+    most = quotas.ceiling(context, kind) // size.vcpus
+    return context.pools.get(compute_id) or context.pools.set(
+        compute_id,
+        Scale(0, most, 0.0),
+        compute_nodes.room(context, kind),
+        compute_nodes.NodeEvents(context, compute_id),
+        low_priority=low_priority,
+    )
+
+
+def _require_quota(context: Context, kind: quotas.Use, nodes: int) -> None:
+    """Raise Azure's refusal of a job whose nodes the subscription could never have.
+
+    Its words are those of https://github.com/MicrosoftLearning/mslearn-dp100/issues/35.
+    """
+    limit, needed = quotas.ceiling(context, kind), nodes * kind.size.vcpus
+    if needed <= limit:
+        return
+    family = compute_nodes.family_name(kind.size)
+    raise AllocationError(
+        "Job submission to AzureML Compute encountered an Exception with status code JobNodeCountExceedsCoreQuota, The "
+        f"specified subscription has a {family} family vCPU quota of {limit} and is less than the requested job node "
+        f"count of {nodes} which maps to {needed} vCPUs. Talk to your Subscription Admin or refer to "
+        f"{compute_nodes.QUOTA_INCREASES} to increase the {family} family vCPU quota"
+    )
+
+
+@quotas.consumer
+def _uses(context: Context) -> Iterable[quotas.Use]:
+    return compute_nodes.uses(_kinds_and_pools(context))
+
+
+def _kinds_and_pools(context: Context) -> Iterator[tuple[quotas.Use, Pool]]:
+    for compute_id, pool in context.pools:
+        workspace, is_serverless, rest = compute_id.partition(f"/{SERVERLESS}/")
+        size = vm_sizes.find(rest.rpartition("/")[2]) if is_serverless and pool.size else None
+        if size:
+            yield quotas.Use(compute_id, workspace, size, 0, pool.low_priority), pool
