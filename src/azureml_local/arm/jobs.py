@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse, Response
 
@@ -19,10 +20,12 @@ from azureml_local.arm.durations import seconds
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage_locations import locate
 from azureml_local.arm.store import Resource, timestamp
+from azureml_local.edge import hosts
+from azureml_local.engines.jobs.distribution import PLANS
 from azureml_local.engines.jobs.runner import JobError
-from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, Output
+from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, InputMode, Output, OutputMode
 from azureml_local.engines.staging import BlobPath
-from azureml_local.http.errors import FrontendError
+from azureml_local.http.errors import AzureError, FrontendError
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +59,12 @@ class JobRuns:
         if task:
             task.cancel("cancelled by its user")
 
-    def resume(self) -> None:
-        """Run the jobs again that the end of the service cut off."""
-        for job in self._context.store.all_of(TYPE):
-            if job.properties["status"] not in ENDED:
-                self.start(job)
+    async def resume(self) -> None:
+        """Run the jobs again that the end of the service cut off, and forget what is left of others."""
+        unfinished = [job for job in self._context.store.all_of(TYPE) if job.properties["status"] not in ENDED]
+        await self._context.runner.forget_all_but([job.id for job in unfinished])
+        for job in unfinished:
+            self.start(job)
 
     async def close(self) -> None:
         """End what runs; the jobs are run again at the next start."""
@@ -75,13 +79,20 @@ class JobRuns:
         assert job is not None  # noqa: S101 - stored before
         key = job.key
         try:
-            await self._run(job)
-            self._set(job_id, "Completed")
+            if job.properties["status"] == "CancelRequested":
+                await self._context.runner.abandon(_spec(self._context, job))
+                self._set(job_id, "Canceled")
+            else:
+                await self._run(job)
+                self._set(job_id, "Completed")
+            await self._context.runner.forget(job_id)
         except JobError as error:
-            self._set(job_id, "Failed", error={"code": error.code, "message": str(error)})
+            self._set(job_id, error.status, error={"code": error.code, "message": str(error)})
+            await self._context.runner.forget(job_id)
         except asyncio.CancelledError:
             if key in self._tasks:  # not the service's own end
                 self._set(job_id, "Canceled")
+                await self._context.runner.forget(job_id)
             raise
         except Exception:
             logger.exception("job %s failed in the service", job_id)
@@ -93,12 +104,11 @@ class JobRuns:
             compute = self._context.store.get(job.properties["computeId"])
             assert compute is not None  # noqa: S101 - checked at submission
             pool = open_pool(self._context, compute)
-        attempt = job.body["run"].get("attempt", 0) + 1
 
         def observe(status: str) -> None:
             self._set(job.id, status)
 
-        await self._context.runner.run(_spec(self._context, job), pool, attempt, observe)
+        await self._context.runner.run(_spec(self._context, job), pool, observe)
 
     def _set(self, job_id: str, status: str, error: Mapping[str, Any] | None = None) -> None:
         with self._context.store.transaction():
@@ -134,6 +144,7 @@ async def get(request: ArmRequest) -> Response:
 async def create_or_update(request: ArmRequest) -> Response:
     """Submit a job, or change what can be changed of one."""
     request.read("JobBase")
+    _require_served(request.properties)
     job_id = JOB.format(**request.params)
     properties = {
         **request.properties,
@@ -207,8 +218,8 @@ def _spec(context: Context, job: Resource) -> CommandSpec:
     if properties.get("codeId"):
         code = locate(context, workspace_id, codes.resolve(context, properties["codeId"]).properties["codeUri"])
     limits = properties.get("limits") or {}
-    distribution = properties.get("distribution") or {}
     return CommandSpec(
+        id=job.id,
         job=job.name,
         command=properties["command"],
         code=code,
@@ -216,28 +227,81 @@ def _spec(context: Context, job: Resource) -> CommandSpec:
         environment_variables=properties.get("environmentVariables") or {},
         inputs={name: _input(context, workspace_id, given) for name, given in properties["inputs"].items()},
         outputs={
-            name: Output(given["jobOutputType"], _target(context, workspace_id, job.name, name, given))
+            name: _output(context, workspace_id, job.name, name, given)
             for name, given in properties["outputs"].items()
             if name != "default"
         },
         artifacts=BlobPath(ARTIFACTS, f"ExperimentRun/dcid.{job.name}"),
-        distribution=Distribution(
-            distribution.get("distributionType"),
-            (properties.get("resources") or {}).get("instanceCount") or 1,
-            distribution.get("processCountPerInstance") or 1,
-        ),
+        variables=_variables(workspace_id, job),
+        vm_size=_vm_size(context, properties["computeId"]),
+        distribution=_distribution(properties),
         timeout=seconds(limits["timeout"]) if limits.get("timeout") else None,
+    )
+
+
+def _variables(workspace_id: str, job: Resource) -> Mapping[str, str]:
+    """Return what Azure ML tells every job of itself in its environment."""
+    experiment = job.properties["experimentName"]
+    _, _, subscription, _, group, *_ = workspace_id.split("/")
+    return {
+        "AZUREML_ARM_SUBSCRIPTION": subscription,
+        "AZUREML_ARM_RESOURCEGROUP": group,
+        "AZUREML_ARM_WORKSPACE_NAME": workspace_id.rpartition("/")[2],
+        "AZUREML_ARM_PROJECT_NAME": experiment,
+        "AZUREML_EXPERIMENT_SCOPE": f"{workspace_id}/experiments/{experiment}",
+        "AZUREML_WORKSPACE_SCOPE": workspace_id,
+        "AZUREML_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": job.name,
+    }
+
+
+def _vm_size(context: Context, compute_id: str) -> str:
+    compute = context.store.get(compute_id)
+    return (compute.properties["properties"].get("vmSize") or "") if compute else ""
+
+
+def _distribution(properties: Mapping[str, Any]) -> Distribution:
+    given = properties.get("distribution") or {}
+    return Distribution(
+        kind=given.get("distributionType"),
+        instances=(properties.get("resources") or {}).get("instanceCount") or 1,
+        processes=given.get("processCountPerInstance") or 1,
+        workers=given.get("workerCount") or 0,
+        parameter_servers=given.get("parameterServerCount") or 0,
     )
 
 
 def _input(context: Context, workspace_id: str, given: Mapping[str, Any]) -> Input:
     if given["jobInputType"] == LITERAL:
-        return Input(LITERAL, literal=given["value"])
-    return Input(given["jobInputType"], source=locate(context, workspace_id, given["uri"]))
+        return Input(literal=given["value"])
+    uri, mode = given["uri"], InputMode(given.get("mode") or InputMode.MOUNT)
+    if _is_public(uri):
+        return Input(uri=uri, mode=mode)
+    return Input(source=locate(context, workspace_id, uri), uri=uri, mode=mode)
 
 
-def _target(context: Context, workspace_id: str, job: str, name: str, given: Mapping[str, Any]) -> BlobPath:
+def _is_public(uri: str) -> bool:
+    """Say whether a URI is an address on the Internet that is not Azure's."""
+    address = urlsplit(uri)
+    return address.scheme in ("http", "https") and not hosts.is_azure(address.hostname or "")
+
+
+def _output(context: Context, workspace_id: str, job: str, name: str, given: Mapping[str, Any]) -> Output:
     uri = given.get("uri") or f"azureml://datastores/workspaceblobstore/paths/azureml/{job}/{name}/"
-    return locate(context, workspace_id, uri)
+    return Output(
+        target=locate(context, workspace_id, uri),
+        uri=uri,
+        is_file=given["jobOutputType"] == "uri_file",
+        mode=OutputMode(given.get("mode") or OutputMode.MOUNT),
+    )
 
 
+def _require_served(properties: Mapping[str, Any]) -> None:
+    """Raise 501 for a command job that asks for what azureml-local lacks, by name."""
+    kind = (properties.get("distribution") or {}).get("distributionType")
+    if kind not in PLANS:
+        raise AzureError(501, "NotImplemented", f"azureml-local lacks the distribution {kind} of command jobs.")
+    for name, given in (properties.get("inputs") or {}).items():
+        mode = given.get("mode") or InputMode.MOUNT
+        if given["jobInputType"] != LITERAL and mode not in list(InputMode):
+            raise AzureError(501, "NotImplemented", f"azureml-local lacks the mode {mode}, of input '{name}'.")
