@@ -142,15 +142,7 @@ class Home:
             )
         self._require_own_folder()
         try:
-            for folder in (
-                self.root,
-                self.tls,
-                self.signing_key.parent,
-                self.storage,
-                self.logs,
-                self.deployments,
-                self.jobs,
-            ):
+            for folder in (self.root, self.tls, self.signing_key.parent, self.storage, self.logs, self.deployments, self.jobs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.sockets.mkdir(mode=0o700, exist_ok=True)
             self.root.chmod(0o700)

@@ -66,11 +66,7 @@ async def create_or_update(request: ArmRequest) -> Response:
     request.read("ComputeResource")
     compute_id = COMPUTE.format(**request.params)
     properties = {**request.properties, "provisioningState": "Creating"}
-    body = {
-        "location": request.workspace().body["location"],
-        "tags": request.body.get("tags"),
-        "properties": properties,
-    }
+    body = {"location": request.workspace().body["location"], "tags": request.body.get("tags"), "properties": properties}
     with request.context.store.transaction():
         compute = request.put(compute_id, TYPE, request.workspace_id, body)
         return _begun(request, 201, "computes/put", compute)
