@@ -40,7 +40,7 @@ from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute.pools import Pools, machine_capacity
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
-from azureml_local.engines.jobs.spec import Storage
+from azureml_local.engines.jobs.spec import CommandSpec, Storage
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
@@ -91,7 +91,7 @@ class Service:
             self.blobs,
             self._node_storage,
             environments,
-            self._instance_environment,
+            self._job_variables,
         )
         self.pools = Pools(self.runner.nodes, dict, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
@@ -141,7 +141,7 @@ class Service:
         await self.serving.restore([deployment.id for deployment in deployments])
         self.operations.resume()
         computes.open_all(self.context)
-        self.job_runs.resume()
+        await self.job_runs.resume()
         self._admin = await self._listen_for_commands()
         await self._server.start_serving()
 
@@ -218,6 +218,10 @@ class Service:
         port = self.blobs.upstream.address.port
         assert port is not None  # noqa: S101 - Azurite listens on one
         return Storage(self.settings.storage_account, self.settings.storage_key, port)
+
+    def _job_variables(self, _: CommandSpec) -> Mapping[str, str]:
+        """Return the variables that let a job's code reach this service, without anybody's secret."""
+        return self._instance_environment()
 
     def _instance_environment(self) -> Mapping[str, str]:
         """Return the variables that let a deployment's code reach this service, without anybody's secret."""

@@ -19,6 +19,8 @@ from azureml_local.arm.job_status import FIRST
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.store import Resource
+from azureml_local.engines.jobs.distribution import PLANS
+from azureml_local.engines.jobs.spec import InputMode, OutputMode
 from azureml_local.http.errors import AzureError, FrontendError
 
 # The path parameter id of a job's routes in the OpenAPI (mfe.json).
@@ -39,7 +41,6 @@ LACKING = {
     "secretsConfiguration": bool,
 }
 OWN_SERVICES = ("Tracking", "Studio")  # which the service adds to each job
-INPUT_MODES = (None, "ReadOnlyMount", "Download", "Direct")
 COUNTS = ("processCountPerInstance", "workerCount")
 # What may be changed of a job that exists; the rest is fixed, or the service's.
 CHANGEABLE = ("description", "tags", "displayName", "properties", "isArchived")
@@ -74,6 +75,7 @@ def read(request: ArmRequest) -> dict[str, Any]:
             "or digit and hold only letters, digits, '-' and '_'."
         )
     request.refuse_lacking(LACKING)
+    _require_served_distribution(request.properties.get("distribution") or {})
     properties = _stored(request)
     _require_plain_values(properties)
     return properties
@@ -130,6 +132,13 @@ def _require_served_type(body: Mapping[str, Any]) -> None:
         if isinstance(asked, str) and asked.lower() == name.lower():
             message = f"azureml-local lacks jobs of the type {name}: it runs those of the type Command."
             raise AzureError(501, "NotImplemented", message, target="properties.jobType")
+
+
+def _require_served_distribution(distribution: Mapping[str, Any]) -> None:
+    kind = distribution.get("distributionType")
+    if kind not in PLANS:
+        message = f"azureml-local lacks the distribution {kind} of command jobs."
+        raise AzureError(501, "NotImplemented", message, target="properties.distribution")
 
 
 def _stored(request: ArmRequest) -> dict[str, Any]:
@@ -222,14 +231,13 @@ def _input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"description": given.get("description"), "value": given["value"], "jobInputType": kind}
     where = f"properties.inputs.{name}"
     _refuse(given, "pathOnCompute", where)
-    if given.get("mode") not in INPUT_MODES:
-        raise AzureError(
-            501, "NotImplemented", f"azureml-local lacks {where}.mode = {given['mode']}.", target=f"{where}.mode"
-        )
+    mode = given.get("mode") or InputMode.MOUNT
+    if mode not in list(InputMode):
+        raise AzureError(501, "NotImplemented", f"azureml-local lacks {where}.mode = {mode}.", target=f"{where}.mode")
     return {
         "description": given.get("description"),
         "uri": given["uri"],
-        "mode": given.get("mode") or "ReadOnlyMount",
+        "mode": mode,
         "jobInputType": kind,
     }
 
@@ -264,7 +272,7 @@ def _output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "uri": given.get("uri"),
         "assetName": given.get("assetName"),
         "assetVersion": given.get("assetVersion"),
-        "mode": given.get("mode") or "ReadWriteMount",
+        "mode": given.get("mode") or OutputMode.MOUNT,
         "jobOutputType": given["jobOutputType"],
     }
 

@@ -46,19 +46,27 @@ class JobRuns:
         self._tasks[job.key] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.key, None))
 
-    def resume(self) -> None:
-        """Run the jobs again that the end of the service cut off. Those to be cancelled are ended by that operation."""
-        for job in job_status.unfinished(self._context.store):
+    async def resume(self) -> None:
+        """Run the jobs again that the end of the service cut off, and forget what is left of others.
+
+        Those to be cancelled are ended by that operation.
+        """
+        unfinished = job_status.unfinished(self._context.store)
+        await self._context.runner.forget_all_but([job.id for job in unfinished])
+        for job in unfinished:
             if job.properties["status"] != job_status.CANCEL_REQUESTED:
                 self.start(job)
 
     async def end(self, job_id: str) -> None:
         """Cancel a job, and return once it has ended and nothing of it runs."""
         task = self._tasks.get(job_id.lower())
+        job = self._context.store.get(job_id)
         if task:
             task.cancel("the job was cancelled")
             await asyncio.wait([task])
-        await self._write(lambda: job_status.change(self._context.store, job_id, "Canceled"), job_id)
+        elif job and job.properties["status"] not in job_status.ENDED:  # the service ended meanwhile
+            await self._context.runner.abandon(job_specs.command_spec(self._context, job))
+        await self._end(lambda: job_status.change(self._context.store, job_id, "Canceled"), job_id)
 
     async def end_below(self, workspace_id: str) -> None:
         """Cancel the jobs of a workspace, and return once nothing of them runs."""
@@ -77,7 +85,7 @@ class JobRuns:
         error: JobError
         try:
             await self._run(job)
-            await self._write(lambda: self._complete(job.id), job.id)
+            await self._end(lambda: self._complete(job.id), job.id)
             return
         except JobError as failure:
             error = failure
@@ -85,33 +93,17 @@ class JobRuns:
             error = JobError("UserError", str(failure))
         except AzureError as failure:  # something that the job names is gone
             error = JobError("UserError", failure.message)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            error = _without_compute(job)  # its nodes were taken away
         except Exception:
             logger.exception("job %s failed in the service", job.id)
             error = JobError("ServiceError", "azureml-local failed on this job; its log has the details.")
         details = {"code": error.code, "message": str(error)}
-        await self._write(lambda: job_status.change(self._context.store, job.id, "Failed", details), job.id)
+        await self._end(lambda: job_status.change(self._context.store, job.id, error.status, details), job.id)
 
     async def _run(self, job: Resource) -> None:
         """Run a job to its end. Raises JobError or AzureError where it fails."""
         pool = pool_for(self._context, job)
-        attempt = self._next_attempt(job.id)
         spec = job_specs.command_spec(self._context, job)
-        await self._context.runner.run(spec, pool, attempt, lambda status: self._observe(job.id, status))
-
-    def _next_attempt(self, job_id: str) -> int:
-        """Return the number of the attempt that begins, and keep it: none is given twice, whatever ends the service."""
-        with self._context.store.transaction():
-            job = self._context.store.get(job_id)
-            assert job is not None  # noqa: S101 - deleted only once nothing of it runs
-            run = {**job.body["run"], "attempt": job.body["run"].get("attempt", 0) + 1}
-            job.body["run"] = run
-            self._context.store.save(job)
-        return int(run["attempt"])
+        await self._context.runner.run(spec, pool, lambda status: self._observe(job.id, status))
 
     def _complete(self, job_id: str) -> None:
         """Write that a job has completed, and register its outputs: both or neither."""
@@ -129,17 +121,13 @@ class JobRuns:
         except sqlite3.OperationalError as failure:
             logger.error("that job %s is %s cannot be written: %s", job_id, status, failure)
 
-    async def _write(self, write: Callable[[], object], job_id: str) -> None:
+    async def _end(self, write: Callable[[], object], job_id: str) -> None:
         """Write a job's end as soon as it can be written: it has ended, whether the disk is full or not."""
         while True:
             try:
                 write()
-                return
+                break
             except sqlite3.OperationalError as failure:
                 logger.error("the end of job %s cannot be written: %s", job_id, failure)
                 await asyncio.sleep(WRITE_AGAIN_AFTER)
-
-
-def _without_compute(job: Resource) -> JobError:
-    name = (job.properties["computeId"] or "").rpartition("/")[2]
-    return JobError("UserError", f"AzureMLCompute cluster {name} does not exist")
+        await self._context.runner.forget(job_id)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from azureml_local.arm import assets, codes, ids, job_places
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
+from azureml_local.arm.job_computes import DEFAULT_SIZE
 from azureml_local.arm.storage_locations import locate
 from azureml_local.arm.store import Resource
-from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, Output
+from azureml_local.edge import hosts
+from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, InputMode, Output, OutputMode
 from azureml_local.http.errors import FrontendError
 
 LITERAL = "literal"
@@ -27,8 +30,8 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
     properties = job.properties
     workspace_id = workspace_of(job)
     limits = properties["limits"] or {}
-    distribution = properties["distribution"] or {}
     return CommandSpec(
+        id=job.id,
         job=job.name,
         command=properties["command"],
         code=_code(context, workspace_id, properties["codeId"]),
@@ -36,16 +39,14 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
         environment_variables=properties["environmentVariables"],
         inputs={name: _input(context, workspace_id, given) for name, given in properties["inputs"].items()},
         outputs={
-            name: Output(given["jobOutputType"], locate(context, workspace_id, job_places.output_uri(job, name) or ""))
+            name: _output(context, workspace_id, job, name, given)
             for name, given in properties["outputs"].items()
             if name != job_places.DEFAULT
         },
         artifacts=job_places.artifacts(job.name),
-        distribution=Distribution(
-            distribution.get("distributionType"),
-            properties["resources"]["instanceCount"],
-            distribution.get("processCountPerInstance") or 1,
-        ),
+        variables=_variables(workspace_id, job),
+        vm_size=_vm_size(context, job),
+        distribution=_distribution(properties),
         timeout=seconds(limits["timeout"]) if limits.get("timeout") else None,
     )
 
@@ -99,9 +100,61 @@ def _code(context: Context, workspace_id: str, code_id: str | None) -> Any:
     return locate(context, workspace_id, codes.resolve(context, code_id).properties["codeUri"])
 
 
+def _variables(workspace_id: str, job: Resource) -> Mapping[str, str]:
+    """Return what Azure ML tells every job of itself in its environment."""
+    experiment = job.properties["experimentName"]
+    _, _, subscription, _, group, *_ = workspace_id.split("/")
+    return {
+        "AZUREML_ARM_SUBSCRIPTION": subscription,
+        "AZUREML_ARM_RESOURCEGROUP": group,
+        "AZUREML_ARM_WORKSPACE_NAME": workspace_id.rpartition("/")[2],
+        "AZUREML_ARM_PROJECT_NAME": experiment,
+        "AZUREML_EXPERIMENT_SCOPE": f"{workspace_id}/experiments/{experiment}",
+        "AZUREML_WORKSPACE_SCOPE": workspace_id,
+        "AZUREML_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": job.name,
+    }
+
+
+def _vm_size(context: Context, job: Resource) -> str:
+    """Return the size of the job's nodes."""
+    compute = context.store.get(job.properties["computeId"]) if job.properties["computeId"] else None
+    if compute is None:
+        return job.properties["resources"]["instanceType"] or DEFAULT_SIZE
+    return compute.properties["properties"].get("vmSize") or ""
+
+
+def _distribution(properties: Mapping[str, Any]) -> Distribution:
+    given = properties["distribution"] or {}
+    return Distribution(
+        kind=given.get("distributionType"),
+        instances=properties["resources"]["instanceCount"],
+        processes=given.get("processCountPerInstance") or 1,
+        workers=given.get("workerCount") or 0,
+        parameter_servers=given.get("parameterServerCount") or 0,
+    )
+
+
 def _input(context: Context, workspace_id: str, given: Mapping[str, Any]) -> Input:
     if given["jobInputType"] == LITERAL:
-        return Input(LITERAL, literal=given["value"])
-    return Input(
-        given["jobInputType"], source=locate(context, workspace_id, resolve_input(context, workspace_id, given))
+        return Input(literal=given["value"])
+    uri, mode = resolve_input(context, workspace_id, given), InputMode(given["mode"])
+    if is_public(uri):
+        return Input(uri=uri, mode=mode)
+    return Input(source=locate(context, workspace_id, uri), uri=uri, mode=mode)
+
+
+def is_public(uri: str) -> bool:
+    """Say whether a URI is an address on the Internet that is not Azure's."""
+    address = urlsplit(uri)
+    return address.scheme in ("http", "https") and not hosts.is_azure(address.hostname or "")
+
+
+def _output(context: Context, workspace_id: str, job: Resource, name: str, given: Mapping[str, Any]) -> Output:
+    uri = job_places.output_uri(job, name) or ""
+    return Output(
+        target=locate(context, workspace_id, uri),
+        uri=uri,
+        is_file=given["jobOutputType"] == "uri_file",
+        mode=OutputMode(given["mode"]),
     )

@@ -106,9 +106,16 @@ class BlobStorage:
         headers = [(b"x-ms-blob-type", b"AppendBlob"), (b"content-length", b"0")]
         await self._put(f"/{quote(container, safe='')}/{quote(name)}", headers, b"")
 
-    async def append(self, container: str, name: str, content: bytes) -> None:
-        """Append to a blob that was created for it: at most 4 MiB at once."""
-        headers = [(b"content-length", str(len(content)).encode())]
+    async def append(self, container: str, name: str, content: bytes, position: int) -> None:
+        """Append to a blob that was created for it: at most 4 MiB at once, and 50,000 times.
+
+        Raises:
+            BlobError: with status 412 where the blob does not end at ``position``.
+        """
+        headers = [
+            (b"content-length", str(len(content)).encode()),
+            (b"x-ms-blob-condition-appendpos", str(position).encode()),
+        ]
         await self._put(f"/{quote(container, safe='')}/{quote(name)}?comp=appendblock", headers, content)
 
     async def _put(self, target: str, headers: Headers, body: bytes | AsyncIterator[bytes]) -> None:

@@ -72,17 +72,18 @@ class Environments:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._pythons: list[BasePython] = []  # looked for once in the service's life: it takes a second
 
-    async def interpreter_for(self, properties: Mapping[str, Any], log: Path) -> Interpreter:
+    async def interpreter_for(self, properties: Mapping[str, Any], log: Path, *more: str) -> Interpreter:
         """Return the interpreter for an environment version's ``properties``.
 
         Args:
             properties: the version's image and conda file.
             log: receives what a build says.
+            more: requirements beside those.
 
         Raises:
             EnvironmentBuildError: the environment cannot be had; the message has the resolver's last words.
         """
-        requirements = of_environment(properties)
+        requirements = of_environment(properties, *more)
         unmet = requirements.unmet_here()
         notes = [f"Image {properties.get('image')}: packages only; azureml-local runs no containers."]
         if not unmet and await self._base_python(requirements.python, log) == OWN:

@@ -45,7 +45,7 @@ NO_DISTRIBUTIONS = frozenset(("pip", "nodejs", "libgcc", "cudatoolkit"))
 # What conda brings with any Python, and what is asked of it when nothing is: pkg_resources, which older packages
 # import without saying so, was in setuptools up to version 81.
 BUILD_TOOLS = {"setuptools": "setuptools<82", "wheel": "wheel"}
-# What the inference server needs of any environment that serves: Azure asks for the same.
+# What an environment needs so that a deployment can serve from it: Azure asks for the same.
 TO_SERVE = "azureml-inference-server-http"
 
 
@@ -78,15 +78,19 @@ class Requirements:
         return [problem for package in self.packages if (problem := _unmet(package))]
 
 
-def of_environment(properties: Mapping[str, Any]) -> Requirements:
+def of_environment(properties: Mapping[str, Any], *more: str) -> Requirements:
     """Read an environment version's ``properties``.
+
+    Args:
+        properties: the version's image and conda file.
+        more: requirements beside those.
 
     Raises:
         EnvironmentBuildError: the image is unknown, or the conda file is malformed.
     """
     if properties.get("build"):
         raise EnvironmentBuildError("azureml-local does not build images from a Dockerfile ('build').")
-    lines = [*_image_requirements(properties.get("image") or ""), TO_SERVE]
+    lines = [*_image_requirements(properties.get("image") or ""), *more]
     conda = json.loads(properties["condaFile"]) if properties.get("condaFile") else {}
     lines += _conda_lines(conda)
     for line in lines:

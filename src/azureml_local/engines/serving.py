@@ -20,7 +20,7 @@ from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.inference_server import InstanceError, LaunchPlan, ReplicaSet
-from azureml_local.engines.requirements import EnvironmentBuildError
+from azureml_local.engines.requirements import TO_SERVE, EnvironmentBuildError
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
 from azureml_local.http.errors import is_out_of_space
@@ -179,7 +179,8 @@ class Serving:
     async def _prepare(self, spec: ServingSpec, record: DeploymentRecord) -> LaunchPlan:
         """Get everything that the instances need onto the disk, and write down how they are started."""
         record.event("Pulling")
-        interpreter = await self._environments.interpreter_for(spec.environment, record.log("inferenceserver"))
+        log = record.log("inferenceserver")
+        interpreter = await self._environments.interpreter_for(spec.environment, log, TO_SERVE)
         for note in interpreter.notes:
             record.write("inferenceserver", note)
         record.event("Pulled")

@@ -83,6 +83,7 @@ class Azurite:
         self._log = log
         self._accounts = f"{account}:{key}"
         self._on_address = on_address
+        self._port = 0  # any; once it has one, it keeps that: nodes of computes know it
         self._supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -101,7 +102,7 @@ class Azurite:
     async def _launch(self) -> GuardedProcess:
         command = [str(_node_folder() / "bin" / "node")]
         command += [argument for name in PRELOADED for argument in ("--require", str(HERE / name))] + [str(MAIN)]
-        command += ["--blobHost", "127.0.0.1", "--blobPort", "0"]
+        command += ["--blobHost", "127.0.0.1", "--blobPort", str(self._port)]
         # Today's clients send a newer API version than any Azurite knows.
         command += ["--location", str(self._folder), "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
         # Held by Azurite itself: that of a service that was killed may still be writing.
@@ -122,7 +123,8 @@ class Azurite:
                 while line := await process.read_line():
                     found = LISTENING.search(line)
                     if found:
-                        self._on_address(Address(port=int(found[1])))
+                        self._port = int(found[1])
+                        self._on_address(Address(port=self._port))
                         return process
         except BaseException as error:
             await process.stop()
@@ -163,4 +165,5 @@ class Azurite:
                 return await self._launch()
             except AzuriteError as error:
                 logger.error("%s Trying again.", error)
+                self._port = 0  # another program may have taken the former
                 await asyncio.sleep(RELAUNCH_AFTER)

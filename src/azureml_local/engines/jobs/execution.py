@@ -1,132 +1,318 @@
-"""Runs a job's command on a node: brings its code and inputs there, keeps its log, and brings its outputs away.
+"""A node's part of an attempt at a job: its files, its processes, their logs, and what they leave.
 
-It runs in a node's process. The layout is Azure's: the command starts in the code's folder, ``./outputs`` is kept with
-the run, and the log is ``user_logs/std_log.txt``.
+It runs in a node's process: the service calls :func:`run` and, when no node's process runs any more, :func:`finish`.
+The layout is Azure's: the command starts in ``exe/wd``, among its code; ``./outputs`` and ``./logs`` are kept with the
+run, and so is what the processes say, in ``user_logs``, and what the node did, in ``system_logs``.
 https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-files
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
-from collections.abc import AsyncIterator, Mapping
+import signal
+import time
+from collections.abc import Collection, Coroutine, Mapping
 from pathlib import Path
+from typing import IO, Any
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.jobs import data, distribution, fence
+from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.log import LogBlob
-from azureml_local.engines.jobs.spec import Attempt, Input, Result
+from azureml_local.engines.jobs.spec import Attempt, OutputMode, Result
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.staging import BlobPath, StagingError
+from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import Address, UpstreamError
 
 REPORTS = "reports"  # see engines/compute/nodes.py
-PLACEHOLDER = re.compile(r"\$\{\{\s*(inputs|outputs)\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-PIECE = 1024 * 1024
-STD_LOG = "user_logs/std_log.txt"
+STAGED = "Staged"  # reported, beside Azure's statuses, when other nodes will find the inputs that all of them share
+SHELL = "/bin/bash"
+KEPT = ("outputs", "logs")  # folders of the working directory that are kept with the run
+LAST_WORDS = 4096  # bytes of what a process said that its error repeats
+LEAVES_WITHIN = 3.0  # seconds for a node that is going to bring away what it has
+LITTLE_ROOM = 1024 * 1024  # bytes on a disk that count as none
+DISK_FULL = "DiskSpaceFull: the disk of the node is full. Make room on it, then submit the job again."
+BY_SIGNAL = 128  # a shell adds a signal's number to it
+SNAPSHOT, DATA, LIFECYCLER = (
+    ("snapshot_capability", "snapshot-capability"),
+    ("data_capability", "data-capability"),
+    ("lifecycler", "execution-wrapper"),
+)
 
-_running: dict[tuple[str, int], GuardedProcess] = {}
+_parts: dict[tuple[str, int], Part] = {}
+_not_begun: set[tuple[str, int]] = set()  # parts that were stopped before they came here
 
 
 async def run(attempt: Attempt) -> Result:
-    """Run a node's part of a job to its end."""
-    blobs = BlobStorage(attempt.storage.account, attempt.storage.key)
-    blobs.set_address(Address(port=attempt.storage.port))
-    folder = Path(attempt.folder) / f"{attempt.number}-{attempt.rank}"
-    folder.mkdir(parents=True)
-    log = LogBlob(blobs, attempt.spec.artifacts.container, f"{attempt.spec.artifacts.path}/{STD_LOG}")
-    try:
-        return await _run(attempt, blobs, folder, log)
-    except (StagingError, BlobError, UpstreamError, OSError) as error:
-        log.write(f"{error}\n".encode())
-        return Result(1, str(error))
-    finally:
-        await log.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    """Run a node's processes to their end.
+
+    Raises:
+        StaleAttemptError: a later attempt has begun.
+    """
+    key = attempt.spec.key, attempt.number
+    if key in _not_begun:
+        _not_begun.remove(key)
+        return Result(None, time.time(), was_stopped=True)
+    _parts[key] = part = Part(attempt)
+    return await part.run()
+
+
+async def finish(job: str, number: int, modes: Collection[OutputMode]) -> str | None:
+    """Bring away what a node's processes have left, once no node's process runs any more.
+
+    Args:
+        job: its key.
+        number: of the attempt.
+        modes: the outputs of these modes are brought into storage by this node.
+
+    Returns:
+        Why something could not be brought there; None where all was.
+    """
+    part = _parts.pop((job, number), None)
+    return await part.finish(modes) if part else None
 
 
 async def stop(job: str, number: int) -> None:
-    """End the process that this node runs for an attempt at a job."""
-    process = _running.get((job, number))
-    if process:
-        await process.stop()
+    """End what a node does for an attempt at a job, also where it has not come to its processes yet."""
+    part = _parts.get((job, number))
+    if part:
+        await part.stop()
+    else:
+        _not_begun.add((job, number))
 
 
 async def stop_all() -> None:
-    """End every process that this node runs."""
-    await asyncio.gather(*(process.stop() for process in list(_running.values())))
+    """End everything that this node does, for it is about to go."""
+    await asyncio.gather(*(part.abandon() for part in list(_parts.values())))
 
 
-async def _run(attempt: Attempt, blobs: BlobStorage, folder: Path, log: LogBlob) -> Result:
-    spec = attempt.spec
-    work = folder / "wd"
-    work.mkdir()
-    if spec.code:
-        work = await staging.download(blobs, spec.code, folder / "code")
-    outputs = work / "outputs"
-    outputs.mkdir(exist_ok=True)
-    places = {f"inputs.{name}": await _place(blobs, given, folder / name) for name, given in spec.inputs.items()}
-    for name in spec.outputs:
-        place = folder / "named-outputs" / name
-        place.mkdir(parents=True)
-        places[f"outputs.{name}"] = str(place)
-    _report(attempt, "Running")
-    process = await GuardedProcess.start(
-        ["/bin/bash", "-c", _command(spec.command, places)],
-        log=folder / "guard.log",
-        environment=_environment(attempt),
-        cwd=work,
-        capture=True,
-        merge=True,
-    )
-    _running[spec.job, attempt.number] = process
-    try:
-        while piece := await process.read(64 * 1024):
-            log.write(piece)
-        exit_code = await process.ended
-    finally:
-        del _running[spec.job, attempt.number]
-    _report(attempt, "Finalizing")
-    await _upload(blobs, outputs, BlobPath(spec.artifacts.container, f"{spec.artifacts.path}/outputs"))
-    if exit_code == 0:
-        for name, output in spec.outputs.items():
-            await _upload(blobs, Path(places[f"outputs.{name}"]), output.target)
-    return Result(exit_code)
+class Running:
+    """A process, its log, and the end of what it has said."""
+
+    def __init__(self, process: GuardedProcess, log: LogBlob, log_name: str) -> None:
+        self.process = process
+        self.log_name = log_name
+        self.last_words = b""
+        self._log = log
+        self.pump = asyncio.ensure_future(self._pump())
+
+    async def _pump(self) -> None:
+        while piece := await self.process.read(64 * 1024):
+            self._log.write(piece)
+            self.last_words = (self.last_words + piece)[-LAST_WORDS:]
+
+    async def failed(self) -> Running | None:
+        """Wait for its end; return it where it failed."""
+        return self if await asyncio.shield(self.process.ended) else None
+
+    def why(self, command: str) -> str:
+        """Say in Azure's words why it failed."""
+        exit_code = self.process.ended.result()
+        if exit_code < 0:  # so did its guard
+            exit_code = BY_SIGNAL - exit_code
+        words = command.split()
+        said = self.last_words.decode(errors="replace").strip()
+        by = ""
+        if exit_code - BY_SIGNAL in set(signal.Signals):
+            by = f" It was ended by {signal.Signals(exit_code - BY_SIGNAL).name}."
+            if exit_code - BY_SIGNAL == signal.SIGKILL:
+                by += " A system does this where there is no memory left."
+        return (
+            f"Execution failed. User process '{words[0] if words else ''}' exited with status code {exit_code}. "
+            f"Please check log file '{self.log_name}' for error details.{by} Error: {said}"
+        )
 
 
-def _report(attempt: Attempt, status: str) -> None:
-    from distributed import get_worker
+class Part:
+    """A node's part of an attempt."""
 
-    message = {"job": attempt.spec.job, "attempt": attempt.number, "rank": attempt.rank, "status": status}
-    get_worker().log_event(REPORTS, message)  # type: ignore[no-untyped-call]
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._spec = attempt.spec
+        self._blobs = BlobStorage(attempt.storage.account, attempt.storage.key)
+        self._blobs.set_address(Address(port=attempt.storage.port))
+        self._job_folder = Path(attempt.folder)
+        self._folder = self._job_folder / f"{attempt.number}-{attempt.rank}"
+        self._work = self._folder / "exe" / "wd"
+        self._logs: dict[str, LogBlob] = {}
+        self._lock: IO[str] | None = None
+        self._task: asyncio.Task[Result] | None = None
+        self._is_lost = False
 
+    async def run(self) -> Result:
+        """See :func:`run`."""
+        self._lock = fence.enter(self._job_folder, self._attempt.number)
+        self._task = asyncio.ensure_future(self._run())
+        await asyncio.wait([self._task])
+        if self._task.cancelled():
+            return Result(None, time.time(), was_stopped=True, is_lost=self._is_lost)
+        return self._task.result()
 
-def _command(command: str, places: Mapping[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda found: places[f"{found[1]}.{found[2]}"], command)
+    async def stop(self) -> None:
+        """See :func:`stop`."""
+        if self._task:
+            if not self._task.cancelling():
+                self._task.cancel()
+            await asyncio.wait([self._task])
 
+    async def abandon(self) -> None:
+        """Stop, and bring away what there is time for."""
+        self._is_lost = True
+        await self.stop()
+        try:
+            async with asyncio.timeout(LEAVES_WITHIN):
+                await self.finish(())
+        except TimeoutError:
+            return
 
-async def _place(blobs: BlobStorage, given: Input, folder: Path) -> str:
-    """Return what stands for an input in the command: its literal, or where its data lies on this node."""
-    if given.source is None:
-        return given.literal or ""
-    return str(await staging.download(blobs, given.source, folder))
+    async def finish(self, modes: Collection[OutputMode]) -> str | None:
+        """See :func:`finish`."""
+        try:
+            error = await self._kept(self._bring_away(modes))
+            self._say(LIFECYCLER, error or "What the job has left is in storage.")
+            return await self._kept(self._close_logs()) or error
+        finally:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            if self._lock:
+                self._lock.close()
 
+    async def _kept(self, work: Coroutine[Any, Any, None]) -> str | None:
+        """Return why something could not be kept, or None."""
+        try:
+            await work
+        except (BlobError, UpstreamError, OSError) as error:
+            return f"What the job has left could not be brought into storage. {self._explain(error)}"
+        return None
 
-def _environment(attempt: Attempt) -> Mapping[str, str]:
-    environment = {**base_environment(), **attempt.variables, **attempt.spec.environment_variables}
-    folder = str(Path(attempt.python).parent)
-    return {**environment, "PATH": f"{folder}:{environment.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
+    async def _bring_away(self, modes: Collection[OutputMode]) -> None:
+        for name in KEPT:
+            target = BlobPath(self._spec.artifacts.container, f"{self._spec.artifacts.path}/{name}")
+            await staging.upload(self._blobs, self._work / name, target)
+        await data.deliver(self._blobs, self._job_folder, self._spec.outputs, modes)
 
+    async def _close_logs(self) -> None:
+        closed = await asyncio.gather(*(log.close() for log in self._logs.values()), return_exceptions=True)
+        for failure in closed:
+            if failure:
+                raise failure
 
-async def _upload(blobs: BlobStorage, folder: Path, target: BlobPath) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = f"{target.path}/{path.relative_to(folder).as_posix()}"
-            await blobs.write_blob(target.container, name, _pieces(path), path.stat().st_size)
+    async def _run(self) -> Result:
+        error: str | None
+        try:
+            error = await self._execute(await self._stage())
+        except data.DataError as missing:
+            error = str(missing)
+        except (StagingError, BlobError, UpstreamError, OSError) as failure:
+            error = self._explain(failure)
+        ended_at = time.time()
+        self._say(LIFECYCLER, error or "Every process has ended with status code 0.")
+        return Result(error, ended_at)
 
+    def _explain(self, error: Exception) -> str:
+        if is_out_of_space(error) or shutil.disk_usage(self._job_folder).free < LITTLE_ROOM:
+            return DISK_FULL
+        return str(error)
 
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
+    # --- files ---
+
+    async def _stage(self) -> Mapping[str, str]:
+        """Bring code and inputs here, and return what stands for each input and output in the command."""
+        self._say(
+            LIFECYCLER,
+            f'Attempt {self._attempt.number}, node {self._attempt.rank}. vm_size: Some("{self._spec.vm_size.upper()}")',
+        )
+        for note in self._attempt.notes:
+            self._say(LIFECYCLER, note)
+        for name in KEPT:
+            (self._work / name).mkdir(parents=True)
+        if self._spec.code:
+            self._say(SNAPSHOT, f"Downloading the code to {self._work}.")
+            await staging.download_contents(self._blobs, self._spec.code, self._work)
+        if self._spec.inputs or self._spec.outputs:
+            self._say(
+                DATA,
+                f"Inputs: {', '.join(self._spec.inputs) or 'none'}. Outputs: {', '.join(self._spec.outputs) or 'none'}.",
+            )
+        places = data.Data(self._blobs, self._attempt, self._folder)
+        await places.fill_mounts()
+        self._report(STAGED)
+        return await places.values()
+
+    # --- processes ---
+
+    async def _execute(self, values: Mapping[str, str]) -> str | None:
+        """Run this node's processes; return why the first that failed did. What still runs then is ended."""
+        command = fill_in(self._spec.command, values)
+        running: list[Running] = []
+        failed: Running | None = None
+        try:
+            for planned in distribution.processes(self._spec.distribution, self._attempt.rank, self._attempt.ports):
+                running.append(await self._start(command, values, planned))
+            self._report("Running")
+            for ended in asyncio.as_completed([one.failed() for one in running]):
+                if failed := await ended:
+                    break
+        finally:
+            await asyncio.gather(*(one.process.stop() for one in running))
+            await fence.end_processes(self._folder)  # what has left its process group
+            await asyncio.gather(*(one.pump for one in running))
+        return failed.why(command) if failed else None
+
+    async def _start(self, command: str, values: Mapping[str, str], planned: distribution.Process) -> Running:
+        self._say(LIFECYCLER, f"Starting {command!r}, log user_logs/{planned.log}.")
+        process = await GuardedProcess.start(
+            [SHELL, "-c", command],
+            log=self._folder / "guard.log",
+            environment=self._environment(values, planned),
+            cwd=self._work,
+            capture=True,
+            merge=True,
+        )
+        name = f"user_logs/{self._of_attempt()}{planned.log}"
+        return Running(process, self._log(name), name)
+
+    def _environment(self, values: Mapping[str, str], planned: distribution.Process) -> Mapping[str, str]:
+        literals = {name for name, given in self._spec.inputs.items() if given.literal is not None}
+        environment = {
+            **base_environment(),
+            **self._attempt.variables,
+            **self._spec.variables,
+            "AZUREML_CR_NODE_RANK": str(self._attempt.rank),
+            "AZUREML_NODE_COUNT": str(self._spec.distribution.instances),
+            "PYTHONUNBUFFERED": "1",  # so that logs are seen as they are written
+        }
+        for place, value in values.items():
+            kind, _, name = place.partition(".")
+            variable = (
+                "AZUREML_PARAMETER_" if name in literals and kind == "inputs" else f"AZURE_ML_{kind[:-1].upper()}_"
+            )
+            environment[variable + name] = value
+        environment |= {**planned.variables, **self._spec.environment_variables, fence.MARK: str(self._work)}
+        programs = Path(self._attempt.python).parent
+        return {**environment, "PATH": f"{programs}:{environment.get('PATH', '')}"}
+
+    # --- logs ---
+
+    def _say(self, log: tuple[str, str], text: str) -> None:
+        folder, name = log
+        node = f"-{self._attempt.rank}" if self._spec.distribution.instances > 1 else ""
+        self._log(f"system_logs/{folder}/{self._of_attempt()}{name}{node}.log").say(text)
+
+    def _of_attempt(self) -> str:
+        """Return the folder of an attempt's logs: the first has none, those after it ``retry_001`` and so on."""
+        return f"retry_{self._attempt.number - 1:03}/" if self._attempt.number > 1 else ""
+
+    def _log(self, name: str) -> LogBlob:
+        if name not in self._logs:
+            artifacts = self._spec.artifacts
+            self._logs[name] = LogBlob(self._blobs, artifacts.container, f"{artifacts.path}/{name}")
+        return self._logs[name]
+
+    def _report(self, status: str) -> None:
+        from distributed import get_worker
+
+        message = {"job": self._spec.key, "attempt": self._attempt.number, "status": status}
+        get_worker().log_event(REPORTS, message)  # type: ignore[no-untyped-call]

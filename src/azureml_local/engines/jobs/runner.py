@@ -7,37 +7,86 @@ Queued, Running, Finalizing, then Completed, Failed or Canceled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from azureml_local.engines.blobs import BlobStorage
-from azureml_local.engines.compute.nodes import NodeError, Nodes
-from azureml_local.engines.compute.pool import Lease, Pool
-from azureml_local.engines.environments import Environments
-from azureml_local.engines.jobs import execution
-from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Result, Storage
+from azureml_local.engines import staging
+from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
+from azureml_local.engines.compute.pool import Pool
+from azureml_local.engines.environments import Environments, Interpreter
+from azureml_local.engines.jobs import data, execution, fence
+from azureml_local.engines.jobs.distribution import port_count, reserved_ports
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
+from azureml_local.engines.staging import BlobPath
+from azureml_local.home import write_private
+from azureml_local.http.errors import is_out_of_space
+from azureml_local.http.upstream import UpstreamError
+
+logger = logging.getLogger(__name__)
 
 Observer = Callable[[str], None]
+Value = TypeVar("Value")
+
+BUILD_LOG = "azureml-logs/20_image_build_log.txt"
+OUTCOME = "outcome.json"
+NODES = "nodes"
+# What Azure keeps of a job that does not complete: a mount's files are in storage as they are written, those of the
+# mode "upload" are not uploaded.
+# https://learn.microsoft.com/python/api/azureml-core/azureml.data.outputfiledatasetconfig (as_mount, as_upload)
+KEPT_ANYWAY = (OutputMode.MOUNT,)
+KEPT_AT_SUCCESS = (OutputMode.MOUNT, OutputMode.UPLOAD)
 
 
 class JobError(Exception):
-    """A job failed. ``code`` is Azure's."""
+    """A job did not complete.
 
-    def __init__(self, code: str, message: str) -> None:
+    Args:
+        code: Azure's, of the run's error.
+        message: the run's error.
+        status: the job's: Failed or Canceled.
+    """
+
+    def __init__(self, code: str, message: str, status: str = "Failed") -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
-@dataclass
-class _Run:
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended. It is written down before anybody is told, so that no end of the service makes it run again.
+
+    ``attempt`` is the number of the attempt that ended it; ``error`` is the arguments of a :class:`JobError`.
+    """
+
+    attempt: int
+    error: tuple[str, str, str] | None = None
+
+
+@dataclass(eq=False)
+class _Attempt:
     """An attempt that is under way."""
 
     number: int
     observer: Observer
-    has_reported: set[str]
+    is_staged: asyncio.Event = field(default_factory=asyncio.Event)
+    is_running: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, status: str) -> None:
+        """Take what a node says of its part."""
+        if status == execution.STAGED:
+            self.is_staged.set()
+        elif not self.is_running.is_set():
+            self.is_running.set()
+            self.observer(status)
 
 
 class JobRunner:
@@ -45,6 +94,7 @@ class JobRunner:
 
     Args:
         folder: where jobs lie while they run.
+        log: receives what nodes say.
         blobs: the storage account.
         storage: returns how a node reaches it.
         environments: finds interpreters.
@@ -58,84 +108,259 @@ class JobRunner:
         blobs: BlobStorage,
         storage: Callable[[], Storage],
         environments: Environments,
-        variables: Callable[[], Mapping[str, str]],
+        variables: Callable[[CommandSpec], Mapping[str, str]],
     ) -> None:
         self._folder = folder
         self._blobs = blobs
         self._storage = storage
         self._environments = environments
         self._variables = variables
-        self._runs: dict[str, _Run] = {}
-        self.nodes = Nodes(folder / "nodes", log, self._on_report)
+        self._attempts: dict[str, _Attempt] = {}
+        self.nodes = Nodes(folder / NODES, log, self._on_report)
 
-    async def run(self, spec: CommandSpec, pool: Pool, number: int, observer: Observer) -> int:
+    async def run(self, spec: CommandSpec, pool: Pool, observer: Observer) -> int:
         """Run a job to its end, and return the number of the attempt that ended it.
 
-        To cancel it, cancel the task: it returns once nothing of the job runs any more.
+        To cancel it, cancel the task: it returns once nothing of the job runs any more, and what Azure would have kept
+        is in storage. What lies on the disk stays there until :meth:`forget`.
 
         Args:
             spec: what it runs.
             pool: where.
-            number: of the first attempt.
             observer: called with each status.
 
         Raises:
-            JobError: it failed.
+            JobError: it did not complete.
         """
+        folder = self._folder / spec.key
+        try:
+            outcome = _stored_outcome(folder)
+            if outcome is None:
+                outcome = await self._run(spec, pool, observer, folder)
+                write_private(folder / OUTCOME, json.dumps(asdict(outcome)))
+        except OSError as error:
+            if not is_out_of_space(error):
+                raise
+            raise JobError("UserError", execution.DISK_FULL) from error
+        except asyncio.CancelledError:
+            await uninterrupted(self._deliver(spec, folder))
+            raise
+        if outcome.error:
+            raise JobError(*outcome.error)
+        return outcome.attempt
+
+    async def abandon(self, spec: CommandSpec) -> None:
+        """End what is left of a job that was being cancelled when the service ended; keep what Azure would have kept."""
+        folder = self._folder / spec.key
+        if folder.exists():
+            await fence.next_attempt(folder)
+            await self._deliver(spec, folder)
+
+    async def forget(self, job_id: str) -> None:
+        """Delete what lies on the disk of a job that has ended."""
+        await asyncio.to_thread(shutil.rmtree, self._folder / job_key(job_id), ignore_errors=True)
+
+    async def forget_all_but(self, job_ids: Iterable[str]) -> None:
+        """Delete what lies on the disk of every other job: a kill came before :meth:`forget`."""
+        kept = {job_key(job_id) for job_id in job_ids} | {NODES}
+        for name in await asyncio.to_thread(os.listdir, self._folder):
+            if name not in kept:
+                await fence.end_processes(self._folder / name)
+                await asyncio.to_thread(shutil.rmtree, self._folder / name, ignore_errors=True)
+
+    async def _deliver(self, spec: CommandSpec, folder: Path) -> None:
+        """Bring what a cancelled job has written to its mounts into storage, whatever has become of its nodes."""
+        await fence.end_processes(folder)
+        try:
+            await data.deliver(self._blobs, folder, spec.outputs, KEPT_ANYWAY)
+        except (BlobError, UpstreamError, OSError) as error:
+            logger.warning("outputs of the cancelled job %s are not in storage: %s", spec.job, error)
+
+    async def _run(self, spec: CommandSpec, pool: Pool, observer: Observer, folder: Path) -> Outcome:
+        folder.mkdir(mode=0o700, exist_ok=True)
         observer("Preparing")
         try:
-            interpreter = await self._environments.interpreter_for(spec.environment, self._folder / f"{spec.job}.log")
+            interpreter = await self._prepare(spec, folder / BUILD_LOG.rpartition("/")[2])
         except EnvironmentBuildError as error:
-            raise JobError("ImageBuildFailure", str(error)) from error
+            message = f"Image build failed. For more details, check log file {BUILD_LOG}. {error}"
+            return Outcome(0, ("UserError", message, "Failed"))
         while True:
             observer("Queued")
             lease = await pool.acquire(spec.job, spec.distribution.instances)
             try:
-                results = await self._attempt(spec, lease, number, interpreter.python, observer)
-                break
-            except NodeError:
-                number += 1
+                return await self._attempt(spec, lease.nodes, interpreter, observer, folder)
+            except NodeError as error:
+                logger.warning("job %s is run again: %s", spec.job, error)
             finally:
                 pool.release(lease)
-        _require_success(results)
-        return number
+
+    async def _prepare(self, spec: CommandSpec, log: Path) -> Interpreter:
+        """Return the interpreter of a job's environment. What a build says is kept with the run."""
+        try:
+            return await self._environments.interpreter_for(spec.environment, log)
+        except EnvironmentBuildError as error:
+            with log.open("a") as file:
+                file.write(f"{error}\n")
+            raise
+        finally:
+            if log.exists():
+                target = BlobPath(spec.artifacts.container, f"{spec.artifacts.path}/{BUILD_LOG}")
+                await staging.upload(self._blobs, log, target)
 
     async def _attempt(
-        self, spec: CommandSpec, lease: Lease, number: int, python: str, observer: Observer
-    ) -> list[Result]:
-        self._runs[spec.job] = _Run(number, observer, set())
-        folder = self._folder / spec.job
-        work = [
-            asyncio.ensure_future(
-                self.nodes.run(
-                    node,
-                    execution.run,
-                    Attempt(spec, number, rank, str(folder), python, self._variables(), self._storage()),
-                )
-            )
-            for rank, node in enumerate(lease.nodes)
-        ]
+        self, spec: CommandSpec, nodes: Sequence[Node], interpreter: Interpreter, observer: Observer, folder: Path
+    ) -> Outcome:
+        """Run a job on nodes. Raises NodeError where one was lost."""
+        attempt = _Attempt(await fence.next_attempt(folder), observer)
+        self._attempts[spec.key] = attempt
         try:
-            return await asyncio.gather(*work)
+            with reserved_ports(port_count(spec.distribution)) as ports:
+                first = Attempt(
+                    spec=spec,
+                    number=attempt.number,
+                    rank=0,
+                    folder=str(folder),
+                    python=interpreter.python,
+                    notes=interpreter.notes,
+                    variables=self._variables(spec),
+                    storage=self._storage(),
+                    ports=ports,
+                    proxies=data.users_proxies(),
+                )
+                parts = [_Part(self.nodes, node, replace(first, rank=rank), attempt) for rank, node in enumerate(nodes)]
+                return await _on_nodes(parts, attempt, spec.timeout)
         finally:
-            for node in lease.nodes:
-                await self.nodes.call(node, execution.stop, spec.job, number)
-            await asyncio.gather(*work, return_exceptions=True)
-            del self._runs[spec.job]
+            del self._attempts[spec.key]
 
     def _on_report(self, report: Mapping[str, Any]) -> None:
-        run = self._runs.get(report["job"])
-        if run and run.number == report["attempt"] and report["status"] not in run.has_reported:
-            run.has_reported.add(report["status"])
-            run.observer(report["status"])
+        attempt = self._attempts.get(report["job"])
+        if attempt and attempt.number == report["attempt"]:
+            attempt.take(report["status"])
 
 
-def _require_success(results: list[Result]) -> None:
-    for result in results:
-        if result.exit_code:
-            raise JobError(
-                "UserError",
-                result.error
-                or f"Execution failed. User process exited with status code {result.exit_code}. Please check log file "
-                "'user_logs/std_log.txt' for error details.",
-            )
+class _Part:
+    """What one node does of an attempt, as the service sees it."""
+
+    def __init__(self, nodes: Nodes, node: Node, what: Attempt, attempt: _Attempt) -> None:
+        self._nodes = nodes
+        self._node = node
+        self._what = what
+        self._attempt = attempt
+        self._key = what.spec.key, what.number
+        self.task = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> Result:
+        if self._what.rank:
+            await self._attempt.is_staged.wait()
+        result: Result = await self._nodes.run(self._node, execution.run, self._what)
+        if result.is_lost:
+            raise NodeError(f"Node {self._node.name} was about to end.")
+        return result
+
+    async def stop(self) -> Result | BaseException:
+        """End it, and return how it ended."""
+        if self._what.rank and not self._attempt.is_staged.is_set():
+            self.task.cancel()
+        elif not self.task.done():
+            await self._nodes.call(self._node, execution.stop, *self._key)
+        (ended,) = await asyncio.gather(self.task, return_exceptions=True)
+        return ended
+
+    async def finish(self, modes: Collection[OutputMode]) -> str | None:
+        """Bring away what it has left, the first node the outputs; return why that failed, or None."""
+        outputs = () if self._what.rank else modes
+        error: str | None = await self._nodes.run(self._node, execution.finish, *self._key, outputs)
+        return error
+
+
+async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, timeout: float | None) -> Outcome:
+    """See an attempt to its end. Nothing of it goes on when this returns, or is cancelled."""
+    try:
+        is_overdue = await _is_overdue([part.task for part in parts], attempt.is_running, timeout)
+    except asyncio.CancelledError:
+        await uninterrupted(_leave(parts))
+        raise
+    ended = await uninterrupted(_stop(parts))
+    broken = [error for error in ended if isinstance(error, Exception)]
+    if broken:
+        await uninterrupted(_leave(parts))
+        raise next((error for error in broken if not isinstance(error, NodeError)), broken[0])
+    attempt.observer("Finalizing")
+    error = _error(ended, timeout if is_overdue else None)
+    modes = KEPT_ANYWAY if error else KEPT_AT_SUCCESS
+    for failure in await uninterrupted(_each(part.finish(modes) for part in parts)):
+        if isinstance(failure, BaseException):
+            raise failure
+        if failure and not error:
+            error = "UserError", failure, "Failed"
+    return Outcome(attempt.number, error)
+
+
+def _error(ended: Sequence[Result | BaseException], overdue: float | None) -> tuple[str, str, str] | None:
+    """Return why an attempt failed, as arguments of a :class:`JobError`; the process that failed first says so."""
+    failed = [result for result in ended if isinstance(result, Result) and result.error]
+    if failed:
+        first = min(failed, key=lambda result: result.ended_at)
+        return "UserError", first.error or "", "Failed"
+    if overdue is not None:
+        message = f"The job was cancelled by the system: it ran for longer than limits.timeout allows, {overdue:g} s."
+        return "UserError", message, "Canceled"
+    return None
+
+
+async def _stop(parts: Sequence[_Part]) -> list[Result | BaseException]:
+    return await asyncio.gather(*(part.stop() for part in parts))
+
+
+async def _leave(parts: Sequence[_Part]) -> None:
+    """End an attempt that comes to nothing. Each node keeps what it can; one that is gone does not."""
+    await _stop(parts)
+    await _each(part.finish(()) for part in parts)
+
+
+async def _each(work: Iterable[Coroutine[Any, Any, Value]]) -> list[Value | BaseException]:
+    return await asyncio.gather(*work, return_exceptions=True)
+
+
+async def _is_overdue(work: Sequence[asyncio.Task[Result]], is_running: asyncio.Event, timeout: float | None) -> bool:
+    """Wait until every part has ended or one has failed; say whether the time since it ran was up before."""
+    over = asyncio.ensure_future(_until_over(work))
+    started = asyncio.ensure_future(is_running.wait())
+    try:
+        await asyncio.wait((over, started), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([over], timeout=timeout)
+        return not over.done()
+    finally:
+        over.cancel()
+        started.cancel()
+
+
+async def _until_over(work: Sequence[asyncio.Task[Result]]) -> None:
+    pending = set(work)
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        if any(task.exception() or task.result().error or task.result().was_stopped for task in done):
+            return
+
+
+async def uninterrupted(work: Coroutine[Any, Any, Value]) -> Value:
+    """Return what ``work`` returns. Where this task is cancelled meanwhile, it ends as such when the work is done."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = task.result()
+    if cancelled:
+        raise cancelled
+    return result
+
+
+def _stored_outcome(folder: Path) -> Outcome | None:
+    try:
+        stored = json.loads((folder / OUTCOME).read_text())
+    except FileNotFoundError:
+        return None
+    return Outcome(stored["attempt"], tuple(stored["error"]) if stored["error"] else None)

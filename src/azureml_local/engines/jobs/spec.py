@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import enum
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from azureml_local.engines.staging import BlobPath
+
+
+class InputMode(enum.StrEnum):
+    """How an input reaches a job: those of Azure's ``InputDeliveryMode`` that are served."""
+
+    MOUNT = "ReadOnlyMount"
+    DOWNLOAD = "Download"
+    DIRECT = "Direct"
+
+
+class OutputMode(enum.StrEnum):
+    """How an output leaves a job: Azure's ``OutputDeliveryMode``."""
+
+    MOUNT = "ReadWriteMount"
+    UPLOAD = "Upload"
+    DIRECT = "Direct"
 
 
 @dataclass(frozen=True)
@@ -20,28 +38,51 @@ class Storage:
 
 @dataclass(frozen=True)
 class Input:
-    """An input: a ``literal``, or the data at ``source``. ``kind`` is Azure's jobInputType."""
+    """An input: a ``literal``, or data.
 
-    kind: str
+    Args:
+        literal: what stands for the input in the command.
+        source: where its data lies in storage.
+        uri: of the data; what stands for a direct input in the command. Where there is no ``source``, it is fetched
+            from there: a public ``http`` or ``https`` address.
+        mode: how the data reaches the job.
+    """
+
     literal: str | None = None
     source: BlobPath | None = None
+    uri: str = ""
+    mode: InputMode = InputMode.MOUNT
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output: where what the job writes goes. ``kind`` is Azure's jobOutputType."""
+    """An output.
 
-    kind: str
+    Args:
+        target: where in storage what the job writes goes.
+        uri: of that place; what stands for a direct output in the command.
+        is_file: it is one file, not a folder.
+        mode: how it leaves the job.
+    """
+
     target: BlobPath
+    uri: str = ""
+    is_file: bool = False
+    mode: OutputMode = OutputMode.MOUNT
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """How many processes run on each of how many nodes; ``kind`` is Azure's distributionType, None for one process."""
+    """How many processes run on each of how many nodes; ``kind`` is Azure's distributionType, None for one process.
+
+    ``workers`` and ``parameter_servers`` are TensorFlow's; ``processes``, on each node, everybody else's.
+    """
 
     kind: str | None = None
     instances: int = 1
     processes: int = 1
+    workers: int = 0
+    parameter_servers: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,14 +90,22 @@ class CommandSpec:
     """A command job.
 
     Args:
+        id: of the job, as the control plane knows it.
         job: its name, which is its run's id.
         command: as submitted, with ``${{inputs.…}}`` and ``${{outputs.…}}`` in it.
-        code: the folder that it starts in; None for an empty one.
+        code: the folder or file that it starts beside; None for an empty folder.
         environment: an environment version's properties.
+        environment_variables: the user's.
+        inputs: by name; one that is optional and was not given is missing.
+        outputs: by name.
         artifacts: the folder of the run's logs and of what it writes to ``./outputs``.
+        variables: what Azure tells the job of itself.
+        vm_size: of the nodes.
+        distribution: its processes.
         timeout: seconds that it may run; None for no limit.
     """
 
+    id: str
     job: str
     command: str
     code: BlobPath | None
@@ -65,8 +114,20 @@ class CommandSpec:
     inputs: Mapping[str, Input]
     outputs: Mapping[str, Output]
     artifacts: BlobPath
+    variables: Mapping[str, str] = field(default_factory=dict)
+    vm_size: str = ""
     distribution: Distribution = field(default_factory=Distribution)
     timeout: float | None = None
+
+    @property
+    def key(self) -> str:
+        """32 hexadecimal digits that no other job has, whatever its workspace."""
+        return job_key(self.id)
+
+
+def job_key(job_id: str) -> str:
+    """Return :attr:`CommandSpec.key` of the job with this id."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, job_id.lower()).hex
 
 
 @dataclass(frozen=True)
@@ -79,8 +140,11 @@ class Attempt:
         rank: the node's, from 0.
         folder: the job's own, which its nodes on this machine share.
         python: the interpreter of the job's environment.
+        notes: what to say of the environment.
         variables: added to the process's environment.
         storage: where files come from and go to.
+        ports: free ones on this machine, the same for each node: see :mod:`azureml_local.engines.jobs.distribution`.
+        proxies: the user's own for the Internet, by the scheme; ``no`` names the hosts without.
     """
 
     spec: CommandSpec
@@ -88,13 +152,25 @@ class Attempt:
     rank: int
     folder: str
     python: str
+    notes: tuple[str, ...]
     variables: Mapping[str, str]
     storage: Storage
+    ports: tuple[int, ...] = ()
+    proxies: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a node's part of a job ended: the command's exit code, or ``error`` where it could not be run."""
+    """How a node's part of an attempt ended.
 
-    exit_code: int
-    error: str | None = None
+    Args:
+        error: why it failed; None where it did not.
+        ended_at: when, in seconds since 1970.
+        was_stopped: it did not end by itself.
+        is_lost: it was stopped because its node is going.
+    """
+
+    error: str | None
+    ended_at: float
+    was_stopped: bool = False
+    is_lost: bool = False
