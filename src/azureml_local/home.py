@@ -43,6 +43,7 @@ OWN = frozenset(
         "identity",
         "storage",
         "logs",
+        "log_store",
         "deployments",
         "environments",
         "run",
@@ -87,6 +88,7 @@ class Settings:
     storage_key: str
     resource_group: str = "azureml-local"
     workspace: str = "workbook"
+    log_workspace: str = "workbook-logs"
     location: str = "eastus"
     schema: int = SCHEMA
 
@@ -125,6 +127,7 @@ class Home:
         self.service_log = self.logs / "service.log"
         self.deployments = self.root / "deployments"
         self.environments = self.root / "environments"
+        self.log_store = self.root / "log_store"
         self.sockets = self.root / "run"
 
     def create(self) -> Settings:

@@ -14,10 +14,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from azureml_local import admin_routes, client_environment
-from azureml_local.arm import ids, online_deployments, online_endpoints, role_assignments, workspaces
+from azureml_local.arm import (
+    ids,
+    log_analytics,
+    online_deployments,
+    online_endpoints,
+    role_assignments,
+    workspaces,
+)
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.operations import Operations
+from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Store
 from azureml_local.dataplane import discovery
 from azureml_local.dataplane.scoring import ScoringRouter
@@ -28,6 +36,7 @@ from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
@@ -72,6 +81,7 @@ class Service:
         )
         self.serving = Serving(home, self.blobs, self._instance_environment)
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
+        self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
         self.context = Context(
             settings,
             self.store,
@@ -82,6 +92,8 @@ class Service:
             self.blobs,
             self.serving,
             self.router,
+            ResourceLogs(self.store, self.log_store.wake),
+            self.log_store,
         )
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
@@ -105,6 +117,8 @@ class Service:
         await self.azurite.start()
         self._ensure_own_roles()
         await self._ensure_default_workspace()
+        self._ensure_log_workspace()
+        self.log_store.start()
         self.router.load()
         deployments = self.store.all_of(online_deployments.TYPE)
         # Instances take seconds to start; the control plane answers meanwhile. What served before goes on serving
@@ -122,6 +136,7 @@ class Service:
         await self.edge.close()
         await self.operations.close()
         await self.serving.close()
+        await self.log_store.close()
         await self.azurite.stop()
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
@@ -177,6 +192,17 @@ class Service:
                 kind="Default",
                 principal=self.settings.client_object_id,
             )
+
+    def _ensure_log_workspace(self) -> None:
+        settings = self.settings
+        workspace_id = ids.LOG_WORKSPACE.format(
+            subscription=settings.subscription_id,
+            resource_group=settings.resource_group,
+            log_workspace=settings.log_workspace,
+        )
+        if self.store.get(workspace_id) is None:
+            by = settings.client_object_id
+            log_analytics.provision(self.store, workspace_id, location=settings.location, properties={}, tags={}, by=by)
 
     def _instance_environment(self) -> Mapping[str, str]:
         """Return the variables that let a deployment's code reach this service, without anybody's secret."""

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from azureml_local.arm.operations import Operations
+from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Store
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Settings
 from azureml_local.identity.authorizer import Authorizer
@@ -38,3 +40,5 @@ class Context:
     blobs: BlobStorage
     serving: Serving
     router: Router
+    events: ResourceLogs
+    log_store: LogStore
