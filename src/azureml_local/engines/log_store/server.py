@@ -35,7 +35,6 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "lock_configuration": True,
     "memory_limit": "512MB",
     "threads": 2,
-    "TimeZone": "UTC",
 }
 Event = tuple[str, int, str, dict[str, Any]]  # writer, sequence, category, record
 
@@ -160,6 +159,7 @@ def main() -> int:
         print(READY, flush=True)
         server.serve_forever()
     finally:
+        address.unlink(missing_ok=True)
         log.close()
     return 0
 
