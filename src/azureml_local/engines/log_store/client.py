@@ -118,11 +118,11 @@ class LogStore:
 
     async def _ship_all(self) -> None:
         if self._is_retention_due:
+            self._is_retention_due = False
             retention = self._retention()
             self._store.delete_outdated_events(retention)
-            if self._child:  # one that is started learns of it then
+            if self._child:  # another learns of it when it is started
                 await self._ask("/retain", retention)
-            self._is_retention_due = False
         while events := self._store.waiting_events(BATCH):
             await self._ask("/append", _batch(events))
             self._store.delete_events(events[-1].sequence)
