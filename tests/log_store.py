@@ -1,11 +1,11 @@
-"""A log store under test, with the resource store that it ships from, in a state folder of its own, without a service."""
+"""A log store under test with the resource store that it ships from, in a folder of its own, without a service."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,13 @@ def state_folder() -> Iterator[Home]:
         yield home
     finally:
         shutil.rmtree(home.root)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition that nothing tells of."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.01)
 
 
 class Logs:
@@ -74,9 +81,7 @@ class Logs:
 
     async def shipped(self) -> None:
         """Wait until nothing waits."""
-        async with asyncio.timeout(SECONDS):
-            while self.store.waiting_events(1):
-                await asyncio.sleep(0.01)
+        await until(lambda: not self.store.waiting_events(1))
 
     async def jobs(self) -> list[str]:
         """Return the ids in the table of job events, in the order in which they were written."""

@@ -19,7 +19,7 @@ from azure.mgmt.monitor import MonitorManagementClient
 from azure.mgmt.monitor.v2021_05_01_preview import models as monitor_models
 from support import Arm, finish
 
-from running_service import RunningService, command_line
+from running_service import RunningService
 
 JOB, CLUSTER, NODE, RUN = (
     "AmlComputeJobEvent",
@@ -106,7 +106,7 @@ def test_workspace_lives(workspaces: Any, group: str, name: str, arm: Arm) -> No
 
 
 def test_deleted_workspace_comes_back_unless_it_was_forced(workspaces: Any, group: str, name: str, arm: Arm) -> None:
-    """"To recover the workspace, create it again with the same name, in the same … resource group and location.\""""
+    """ "To recover the workspace, create it again with the same name, in the same … resource group and location.\""""
     first = create(workspaces, group, name, retention_in_days=90)
     finish(workspaces.begin_delete(group, name))
     elsewhere = arm.request("PUT", first.id, {"location": "westeurope"})
@@ -343,7 +343,9 @@ def test_five_settings_and_no_more(settings: Any, arm: Arm) -> None:
     for number in range(5):
         settings.create_or_update(arm.workspace, f"s{number}", setting(arm))
     words = refused(settings.create_or_update, arm.workspace, "s5", setting(arm), status=409, code="Conflict")
-    assert words == "The limit of 5 diagnostic settings was reached. To create new setting 's5', delete an existing one."
+    assert (
+        words == "The limit of 5 diagnostic settings was reached. To create new setting 's5', delete an existing one."
+    )
     settings.create_or_update(arm.workspace, "s4", setting(arm, JOB))  # an update is none more
 
 

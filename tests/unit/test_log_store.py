@@ -163,7 +163,7 @@ def test_rows_are_complete(home: Home) -> None:
             if "_ResourceId" in row:
                 assert row["_ResourceId"] == WORKSPACE.lower()
                 assert row["_SubscriptionId"] == WORKSPACE.split("/")[2]
-            # In Kusto a string is never null, other types are: learn.microsoft.com/kusto/query/scalar-data-types/null-values
+            # A string is never null: https://learn.microsoft.com/kusto/query/scalar-data-types/null-values
             for name, kind in TABLES[event.category].items():
                 assert row[name] is not None or kind != "string", name
         job = rows[JOB]
@@ -273,7 +273,7 @@ def test_records_are_kept_as_long_as_their_workspace_says(home: Home) -> None:
 
     async def until(logs: Logs, condition: Callable[[list[str]], bool]) -> None:
         while not condition(await logs.jobs()):
-            await asyncio.sleep(0.02)
+            await logs.log_store.query("SELECT 1")
 
     scenario(home, act)
 

@@ -32,6 +32,10 @@ BATCH = 1000  # events that are sent at once
 RETRY_AFTER = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before events that could not be stored are sent again
 RETENTION_EVERY = 3600.0  # seconds between two times that outdated records are looked for
 HEADERS = [(b"host", b"localhost")]
+ADVICE = (
+    "They are kept, and written as soon as they can be. If the log store's file is damaged, put a copy of it back, or "
+    "move it away to begin with an empty one."
+)
 
 
 class LogStoreError(Exception):
@@ -110,7 +114,7 @@ class LogStore:
                 await self._ship_all()
                 failures = 0
             except (LogStoreError, sqlite3.OperationalError) as error:
-                logger.error("Events of Azure Monitor wait in the outbox: %s", error)
+                logger.error("Events of Azure Monitor wait in the outbox: %s. %s", error, ADVICE)
                 await self._discard(self._child)  # after a full disk, DuckDB has to open its file again
                 await asyncio.sleep(RETRY_AFTER[min(failures, len(RETRY_AFTER) - 1)])
                 failures += 1
@@ -171,23 +175,23 @@ class _Child:
     @classmethod
     async def start(cls, home: Home, retention: Mapping[str, int]) -> _Child:
         """Start the process; return when it answers, and holds nothing outdated. Raises LogStoreError."""
-        home.log_store.mkdir(mode=0o700, exist_ok=True)
         file, address, log = home.log_store / "logs.duckdb", home.sockets / "logs.sock", home.logs / "log_store.log"
-        process = await GuardedProcess.start(
-            [sys.executable, "-m", "azureml_local.engines.log_store.server", str(file), str(address)],
-            log=log,
-            environment={**base_environment(), "PYTHONPATH": str(Path(azureml_local.__file__).parents[1])},
-            capture=True,
-        )
+        try:
+            home.log_store.mkdir(mode=0o700, exist_ok=True)
+            process = await GuardedProcess.start(
+                [sys.executable, "-m", "azureml_local.engines.log_store.server", str(file), str(address)],
+                log=log,
+                environment={**base_environment(), "PYTHONPATH": str(Path(azureml_local.__file__).parents[1])},
+                capture=True,
+            )
+        except OSError as error:
+            raise LogStoreError(f"the log store cannot be started: {error}") from error
         child = cls(process, address)
         try:
             async with asyncio.timeout(LAUNCH_WITHIN):
                 word = (await process.read_line()).strip()
                 if word != READY:
-                    raise LogStoreError(
-                        f"{file} cannot be opened ({word or f'see {log}'}). Put a copy of it back, or move it away to "
-                        "begin with an empty one; what happened meanwhile is kept, and written then."
-                    )
+                    raise LogStoreError(f"{file} cannot be opened: {word or f'see {log}'}")
                 await child.ask("/retain", retention)
         except (TimeoutError, UpstreamError) as error:
             await child.stop()
