@@ -187,6 +187,21 @@ def test_rows_are_complete(home: Home) -> None:
     scenario(home, act)
 
 
+def test_whatever_a_job_says_is_written(home: Home) -> None:
+    """Half a surrogate pair is what undecodable output becomes; the longest field has 32 KiB, as in Azure."""
+
+    async def act(logs: Logs) -> None:
+        logs.send([], to=logs.log_workspace("logs"))
+        said = ["\x00 \x1b[0m \r\n\t\\u0041", "grüße 😀 'quoted\" $1 %s", "\ud800undecodable", "x" * 100_000]
+        for text in said:
+            logs.events.emit(WORKSPACE, JobEvent("JobFailed", "j", "j", "e", error_message=text))
+        await logs.shipped()
+        written = [row["JobErrorMessage"] for row in await logs.log_store.rows(JOB)]
+        assert written == [*said[:2], "?undecodable", "x" * 32 * 1024]
+
+    scenario(home, act)
+
+
 def test_times_can_be_reckoned_with(home: Home) -> None:
     """Azure's sample query "Display top 5 longest job runs" subtracts them."""
 

@@ -16,6 +16,9 @@ from azureml_local.arm.log_events import Event
 from azureml_local.arm.store import Resource, Store, timestamp
 from azureml_local.engines.log_store.tables import TABLES
 
+# https://learn.microsoft.com/azure/azure-monitor/service-limits, "Maximum size for field values"
+LONGEST_TEXT = 32 * 1024
+
 
 class ResourceLogs:
     """Takes events.
@@ -71,6 +74,11 @@ def _record(workspace: Resource, event: Event, log_workspace: str, when: str) ->
         "_SubscriptionId": workspace.key.split("/")[2],
     }
     table = TABLES[event.category]
-    columns = {name: value for name, value in event.record(workspace).items() if value is not None}
+    columns = {name: _fitting(value) for name, value in event.record(workspace).items() if value is not None}
     columns |= {name: value for name, value in standard.items() if name in table}
     return {**columns, "_BilledSize": len(json.dumps(columns))}
+
+
+def _fitting(value: Any) -> Any:
+    """Return what can be stored: of a text the first part, and what it has that no character is, replaced."""
+    return value[:LONGEST_TEXT].encode(errors="replace").decode() if isinstance(value, str) else value
