@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 
+import duckdb
 import pytest
 
 from azureml_local.arm import log_analytics, log_categories
@@ -27,6 +28,7 @@ from azureml_local.arm.log_events import (
     RunStatusEvent,
 )
 from azureml_local.arm.store import timestamp
+from azureml_local.engines.log_store import client
 from azureml_local.engines.log_store.client import LogStoreError
 from azureml_local.engines.log_store.tables import TABLES
 from azureml_local.home import Home
@@ -293,6 +295,24 @@ def test_records_are_kept_as_long_as_their_workspace_says(home: Home) -> None:
     scenario(home, act)
 
 
+def test_table_gets_the_columns_of_a_later_version(home: Home) -> None:
+    async def write(logs: Logs) -> None:
+        logs.send([], to=logs.log_workspace("logs"))
+        logs.submit("before")
+        await logs.shipped()
+
+    async def read(logs: Logs) -> None:
+        logs.submit("after")
+        await logs.shipped()
+        rows = await logs.log_store.rows(JOB)
+        assert [(row["JobId"], row["JobName"]) for row in rows] == [("before", None), ("after", "after")]
+
+    scenario(home, write)
+    with duckdb.connect(str(home.log_store / "logs.duckdb")) as db:
+        db.execute(f"ALTER TABLE {JOB} DROP COLUMN JobName")  # as if the table had come with an earlier version
+    scenario(home, read)
+
+
 def test_outdated_records_are_gone_after_a_restart(home: Home) -> None:
     async def write(logs: Logs) -> None:
         logs.send([], to=logs.log_workspace("logs", retentionInDays=730))
@@ -338,7 +358,7 @@ def test_deleted_workspace_keeps_its_records_while_it_can_come_back(
     logs.store.close()
 
 
-def test_queries_reach_nothing_but_the_tables(home: Home) -> None:
+def test_queries_reach_nothing_but_the_tables(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     async def act(logs: Logs) -> None:
         for sql in (
             "SELECT * FROM read_text('/etc/hostname')",
@@ -353,6 +373,12 @@ def test_queries_reach_nothing_but_the_tables(home: Home) -> None:
             await logs.log_store.query("SELECT * FROM absent")
         assert await logs.log_store.query("SELECT 1 AS one") == {"columns": ["one"], "rows": [[1]]}
         assert not (logs.home.root / "out.csv").exists()
+        monkeypatch.setattr(client, "LARGEST_ANSWER", 1000)
+        with pytest.raises(LogStoreError, match="more than 1000 bytes"):
+            await logs.log_store.query("SELECT repeat('x', 1000000)")
+        process = logs.process()
+        assert await logs.log_store.query("SELECT 1 AS one") == {"columns": ["one"], "rows": [[1]]}
+        assert logs.process() == process
 
     scenario(home, act)
 

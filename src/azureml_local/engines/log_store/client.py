@@ -20,7 +20,7 @@ from azureml_local.arm.store import LogEvent, Store
 from azureml_local.engines.log_store import READY
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.home import Home
-from azureml_local.http.upstream import Address, Upstream, UpstreamError
+from azureml_local.http.upstream import Address, BodyTooLargeError, Upstream, UpstreamError
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +145,8 @@ class LogStore:
             except TimeoutError as error:
                 await self._discard(child)
                 raise LogStoreError(f"the log store did not answer within {ANSWER_WITHIN:g} s") from error
+            except BodyTooLargeError as error:
+                raise LogStoreError(f"the answer has more than {LARGEST_ANSWER} bytes") from error
             except UpstreamError as error:  # it was killed, perhaps long ago
                 await self._discard(child)
                 if is_last:
