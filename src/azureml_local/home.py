@@ -43,6 +43,7 @@ OWN = frozenset(
         "identity",
         "storage",
         "logs",
+        "log_store",
         "deployments",
         "environments",
         "jobs",
@@ -88,6 +89,7 @@ class Settings:
     storage_key: str
     resource_group: str = "azureml-local"
     workspace: str = "workbook"
+    log_workspace: str = "workbook-logs"
     location: str = "eastus"
     schema: int = SCHEMA
 
@@ -127,6 +129,7 @@ class Home:
         self.deployments = self.root / "deployments"
         self.environments = self.root / "environments"
         self.jobs = self.root / "jobs"
+        self.log_store = self.root / "log_store"
         self.sockets = self.root / "run"
 
     def create(self) -> Settings:

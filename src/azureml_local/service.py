@@ -18,6 +18,7 @@ from azureml_local.arm import (
     compute_instances,
     computes,
     ids,
+    log_analytics,
     online_deployments,
     online_endpoints,
     role_assignments,
@@ -27,6 +28,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.job_runs import JobRuns
 from azureml_local.arm.operations import Operations
+from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Store
 from azureml_local.dataplane import discovery, resolved_uris, run_history
 from azureml_local.dataplane.scoring import ScoringRouter
@@ -41,6 +43,7 @@ from azureml_local.engines.compute.pools import Pools, machine_capacity
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.jobs.spec import CommandSpec, Storage
+from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
@@ -95,6 +98,7 @@ class Service:
         )
         self.pools = Pools(self.runner.nodes, dict, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
+        self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
         self.context = Context(
             settings,
             self.store,
@@ -107,6 +111,8 @@ class Service:
             self.router,
             self.pools,
             self.runner,
+            ResourceLogs(self.store, self.log_store.wake),
+            self.log_store,
         )
         self.job_runs = JobRuns(self.context)
         self.context.job_runs = self.job_runs
@@ -134,6 +140,8 @@ class Service:
         await self.azurite.start()
         self._ensure_own_roles()
         await self._ensure_default_workspace()
+        self._ensure_log_workspace()
+        self.log_store.start()
         self.router.load()
         deployments = self.store.all_of(online_deployments.TYPE)
         # Instances take seconds to start; the control plane answers meanwhile. What served before goes on serving
@@ -156,6 +164,7 @@ class Service:
         await self.job_runs.close()
         await self.pools.close()
         await self.serving.close()
+        await self.log_store.close()
         await self.azurite.stop()
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
@@ -222,6 +231,17 @@ class Service:
     def _job_variables(self, _: CommandSpec) -> Mapping[str, str]:
         """Return the variables that let a job's code reach this service, without anybody's secret."""
         return self._instance_environment()
+
+    def _ensure_log_workspace(self) -> None:
+        settings = self.settings
+        workspace_id = ids.LOG_WORKSPACE.format(
+            subscription=settings.subscription_id,
+            resource_group=settings.resource_group,
+            log_workspace=settings.log_workspace,
+        )
+        if self.store.get(workspace_id) is None:
+            by = settings.client_object_id
+            log_analytics.provision(self.store, workspace_id, location=settings.location, properties={}, tags={}, by=by)
 
     def _instance_environment(self) -> Mapping[str, str]:
         """Return the variables that let a deployment's code reach this service, without anybody's secret."""

@@ -17,8 +17,10 @@ from azure.ai.ml._restclient.arm_ml_service import models as azure_ai_ml
 from azure.ai.ml._restclient.arm_ml_service._utils.model_base import _deserialize
 from azure.ai.ml._vendor.azure_resources import models as azure_mgmt_resource
 from azure.mgmt.authorization.v2022_04_01 import models as azure_mgmt_authorization
+from azure.mgmt.loganalytics import models as azure_mgmt_loganalytics
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
 from azure.mgmt.machinelearningservices._serialization import Deserializer
+from azure.mgmt.monitor.v2021_05_01_preview import models as azure_mgmt_monitor
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
 from write_request_models import known_to_azure
 
@@ -149,9 +151,22 @@ ANSWERS = {
             ("DELETE", "{assignments}/{assignment}", "RoleAssignment"),
         )
     },
+    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettings"): "[DiagnosticSettingsResource]",
+    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): "DiagnosticSettingsResource",
+    ("PUT", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): "DiagnosticSettingsResource",
+    ("DELETE", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): NOTHING,
+    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettingsCategories"): "[DiagnosticSettingsCategoryResource]",
+    (
+        "GET",
+        "{ws}/providers/Microsoft.Insights/diagnosticSettingsCategories/{category}",
+    ): "DiagnosticSettingsCategoryResource",
+    ("GET", "{subscription}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
+    ("GET", "{group}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
+    ("GET", "{logs}"): "LogAnalytics Workspace",
+    ("PUT", "{logs}"): "LogAnalytics Workspace",
+    ("PATCH", "{logs}"): "LogAnalytics Workspace",
+    ("DELETE", "{logs}"): NOTHING,
 }
-RESOURCE_MANAGER = ("ResourceGroup", "DeploymentExtended", "DeploymentOperation")
-AUTHORIZATION = ("RoleDefinition", "RoleAssignment")
 
 
 def route_names() -> Iterator[tuple[str, str]]:
@@ -169,6 +184,7 @@ def _short(template: str) -> str:
         template = template.replace(long, short)
     for long, short in (
         (ids.STORAGE_ACCOUNT, "{account}"),
+        (ids.LOG_WORKSPACE, "{logs}"),
         (ids.WORKSPACE, "{ws}"),
         (ids.LOCATION, "{location}"),
         (ids.RESOURCE_GROUP + provider, "{group}/workspaces"),
@@ -187,10 +203,25 @@ class Contract:
     def __init__(self) -> None:
         clients = [of_rest_fields(azure_ai_ml), of_attribute_maps(azure_mgmt_machinelearningservices)]
         self._azure_ml = _Judge(known_to_azure(), clients)
-        resource_manager = of_attribute_maps(azure_mgmt_resource)
-        self._resource_manager = _Judge(resource_manager, [resource_manager])
-        authorization = of_attribute_maps(azure_mgmt_authorization)
-        self._authorization = _Judge(authorization, [authorization])
+        resource_manager, authorization, self._monitor, log_analytics = (
+            _Judge(models, [models])
+            for models in (
+                of_attribute_maps(azure_mgmt_resource),
+                of_attribute_maps(azure_mgmt_authorization),
+                of_attribute_maps(azure_mgmt_monitor),
+                of_rest_fields(azure_mgmt_loganalytics),
+            )
+        )
+        self._others = {
+            "ResourceGroup": resource_manager,
+            "DeploymentExtended": resource_manager,
+            "DeploymentOperation": resource_manager,
+            "RoleDefinition": authorization,
+            "RoleAssignment": authorization,
+            "DiagnosticSettingsResource": self._monitor,
+            "DiagnosticSettingsCategoryResource": self._monitor,
+            "LogAnalytics Workspace": log_analytics,
+        }
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
         package = vars(azure_mgmt_machinelearningservices)
@@ -232,11 +263,8 @@ class Contract:
             yield from self._object(item, model.strip("[]"))
 
     def _object(self, value: Any, model: str) -> Iterator[str]:
-        if model in RESOURCE_MANAGER:
-            yield from self._resource_manager.violations(value, model, "")
-            return
-        if model in AUTHORIZATION:
-            yield from self._authorization.violations(value, model, "")
+        if model in self._others:
+            yield from self._others[model].violations(value, model.rpartition(" ")[2], "")
             return
         violations = list(self._azure_ml.violations(value, model, ""))
         yield from violations
@@ -253,8 +281,12 @@ class Contract:
         if response.status_code == 404 and not response.content and "/computes/" in path:
             return  # as recorded from Azure
         body = json.loads(response.content)
-        yield from self._azure_ml.violations(body, "ErrorResponse", "")
-        error = body.get("error") or {}
+        if "error" not in body and "/providers/microsoft.insights/" in str(response.request.url).lower():
+            yield from self._monitor.violations(body, "ErrorResponse", "")  # which has no frame
+            error = body
+        else:
+            yield from self._azure_ml.violations(body, "ErrorResponse", "")
+            error = body.get("error") or {}
         if not error.get("code") or not error.get("message"):
             yield "an error without code or message"
 

@@ -11,7 +11,7 @@ import enum
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 # The names of types that are no objects of ours. A list is written [T], a dictionary of text to T {T}.
@@ -71,6 +71,30 @@ class Models:
             if kind:
                 waiting += kind.subtypes.values()
                 waiting += [item_type(m.type) for m in kind.members.values() if read_only or not m.read_only]
+
+
+def only(root: str, models: Models, prefix: str = "") -> Models:
+    """Return one object with all that it is made of, as far as it can be set, each name after ``prefix``.
+
+    Another service's objects share names with Azure ML's, and are not meant.
+    """
+    names = [name for name in models.reachable(root, read_only=False) if name in {**models.objects, **models.enums}]
+
+    def renamed(kind: str) -> str:
+        inner = item_type(kind)
+        return kind.replace(inner, prefix + inner) if inner in names else kind
+
+    objects = {
+        prefix + name: replace(
+            models.objects[name],
+            members={
+                key: replace(member, type=renamed(member.type)) for key, member in models.objects[name].members.items()
+            },
+        )
+        for name in names
+        if name in models.objects
+    }
+    return Models(objects, {prefix + name: words for name, words in models.enums.items()})
 
 
 def item_type(name: str) -> str:

@@ -3,14 +3,14 @@
     python tests/contract/write_request_models.py
 
 The data are the union of azure-ai-ml's and azure-mgmt-machinelearningservices' models, azure-mgmt-resource's for
-template deployments, azure-mgmt-authorization's for role assignments, and of :data:`EARLIER`. Run it after an update of
-one of these packages; a test compares.
+template deployments, azure-mgmt-authorization's for role assignments, azure-mgmt-monitor's for diagnostic settings,
+azure-mgmt-loganalytics' for Log Analytics workspaces (each name after :data:`LOG_ANALYTICS`), and of :data:`EARLIER`.
+Run it after an update of one of these packages; a test compares.
 """
 
 from __future__ import annotations
 
 import json
-import types
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from typing import Any
 from azure.ai.ml._restclient.arm_ml_service import models as azure_ai_ml
 from azure.ai.ml._vendor.azure_resources import models as azure_mgmt_resource
 from azure.mgmt.authorization.v2022_04_01 import models as azure_mgmt_authorization
+from azure.mgmt.loganalytics import models as azure_mgmt_loganalytics
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
-from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
+from azure.mgmt.monitor.v2021_05_01_preview import models as azure_mgmt_monitor
+from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields, only
 
 TARGET = Path(__file__).parents[2] / "src/azureml_local/arm/request_models.json"
+LOG_ANALYTICS = "LogAnalytics"
 ROOTS = (
     "ClusterUpdateParameters",
     "CodeVersion",
@@ -33,10 +36,13 @@ ROOTS = (
     "Datastore",
     "Deployment",
     "DeploymentLogsRequest",
+    "DiagnosticSettingsResource",
     "EnvironmentContainer",
     "EnvironmentVersion",
     "IdleShutdownSetting",
     "JobBase",
+    f"{LOG_ANALYTICS}Workspace",
+    f"{LOG_ANALYTICS}WorkspacePatch",
     "ModelContainer",
     "ModelVersion",
     "OnlineDeployment",
@@ -144,12 +150,16 @@ EARLIER_ENUMS = {
 def known_to_azure() -> Models:
     """Return the union of what the clients know."""
     models = of_rest_fields(azure_ai_ml)
+    log_analytics = of_rest_fields(azure_mgmt_loganalytics)
     earlier = Models(_read(EARLIER), EARLIER_ENUMS)
     objects = Models(_read(OBJECTS), {})
     for other in (
         of_attribute_maps(azure_mgmt_machinelearningservices),
-        _only("Deployment", azure_mgmt_resource),
-        _only("RoleAssignmentCreateParameters", azure_mgmt_authorization),
+        only("Deployment", of_attribute_maps(azure_mgmt_resource)),
+        only("RoleAssignmentCreateParameters", of_attribute_maps(azure_mgmt_authorization)),
+        only("DiagnosticSettingsResource", of_attribute_maps(azure_mgmt_monitor)),
+        only("Workspace", log_analytics, LOG_ANALYTICS),
+        only("WorkspacePatch", log_analytics, LOG_ANALYTICS),
         earlier,
         objects,
     ):
@@ -194,13 +204,6 @@ def _unite(into: ObjectType, other: ObjectType) -> None:
         )
     into.discriminator = into.discriminator or other.discriminator
     into.subtypes = {**other.subtypes, **into.subtypes}
-
-
-def _only(root: str, package: types.ModuleType) -> Models:
-    """Return one model of another client; its other models share names with Azure ML's, and are not meant."""
-    models = of_attribute_maps(package)
-    needed = models.reachable(root, read_only=False)
-    return Models({name: models.objects[name] for name in needed if name in models.objects}, models.enums)
 
 
 def _precision(kind: str) -> int:

@@ -100,7 +100,7 @@ def documents(draw: st.DrawFn, body: Any) -> bytes:
     return text
 
 
-def bodies(account: str, workspace: str) -> dict[str, Any]:
+def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
     """Return a valid body for each kind of resource and action, by the last fixed segments of its route."""
     code = f"https://{account}.blob.core.windows.net/code/files"
     asset = {
@@ -218,6 +218,31 @@ def bodies(account: str, workspace: str) -> dict[str, Any]:
                 "principalType": "User",
                 "description": "d",
             }
+        },
+        "diagnosticSettings": {
+            "properties": {
+                "workspaceId": log_workspace,
+                "logs": [
+                    {
+                        "category": "AmlComputeJobEvent",
+                        "enabled": True,
+                        "retentionPolicy": {"enabled": False, "days": 0},
+                    },
+                    {"category": "RunEvent", "enabled": False},
+                ],
+                "metrics": [{"category": "AllMetrics", "enabled": False, "timeGrain": "PT1M"}],
+                "logAnalyticsDestinationType": "Dedicated",
+            }
+        },
+        "Microsoft.OperationalInsights/workspaces": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "properties": {
+                "sku": {"name": "PerGB2018"},
+                "retentionInDays": 60,
+                "workspaceCapping": {"dailyQuotaGb": -1},
+                "features": {"disableLocalAuth": True},
+            },
         },
     }
 

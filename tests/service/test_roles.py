@@ -542,3 +542,59 @@ def test_folder_of_a_version_without_roles_works_on(arm: Arm) -> None:
     finally:
         command_line(root, "stop")
         shutil.rmtree(root, ignore_errors=True)
+
+
+# --- logs ---
+
+LOG_WORKSPACES = "Microsoft.OperationalInsights/workspaces"
+SETTING = "/providers/Microsoft.Insights/diagnosticSettings/s"
+
+
+def log_sink(arm: Arm) -> str:
+    return f"{arm.group}/providers/{LOG_WORKSPACES}/{arm.settings.log_workspace}"
+
+
+@pytest.mark.parametrize(
+    ("role", "may_set", "may_delete_workspaces"),
+    [
+        ("Reader", False, False),
+        ("Monitoring Reader", False, False),
+        ("Log Analytics Reader", False, False),
+        ("Monitoring Contributor", True, False),
+        ("Log Analytics Contributor", True, True),
+    ],
+)
+def test_roles_of_monitoring(
+    role: str, may_set: bool, may_delete_workspaces: bool, new_identity: NewIdentity, arm: Arm, name: str
+) -> None:
+    """https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/monitor"""
+    identity = new_identity(role)
+    own = identity.arm(arm)
+    assert own.get(f"{log_sink(arm)}").status_code == 200
+    body = {"properties": {"workspaceId": log_sink(arm), "logs": []}}
+    answer = own.put(SETTING, body)
+    assert answer.status_code == (200 if may_set else 403)
+    if not may_set:
+        action = "Microsoft.Insights/diagnosticSettings/write"
+        assert answer.json()["error"]["message"] == refusal(identity, action, arm.workspace + SETTING)
+    assert own.request("DELETE", SETTING).status_code == (200 if may_set else 403)
+    absent = f"{arm.group}/providers/{LOG_WORKSPACES}/{name}"
+    assert own.request("DELETE", absent).status_code == (204 if may_delete_workspaces else 403)
+
+
+def test_setting_needs_permission_on_its_sink(new_identity: NewIdentity, arm: Arm) -> None:
+    """https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-linked-authorization-failed"""
+    owner = new_identity("Owner", arm.workspace)
+    answer = owner.arm(arm).put(SETTING, {"properties": {"workspaceId": log_sink(arm), "logs": []}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "LinkedAuthorizationFailed")
+    message = answer.json()["error"]["message"]
+    assert f"'{LOG_WORKSPACES}/sharedKeys/action' on the linked scope(s) '{log_sink(arm)}'" in message
+    assert arm.get(SETTING).status_code == 404
+
+
+def test_lists_of_log_workspaces_hold_what_may_be_read(new_identity: NewIdentity, arm: Arm) -> None:
+    inside = new_identity("Reader", arm.workspace).arm(arm)
+    for scope in (arm.group, arm.subscription):
+        path = f"{scope}/providers/{LOG_WORKSPACES}"
+        assert inside.get(path).json() == {"value": []}
+        assert log_sink(arm) in {one["id"] for one in arm.get(path).json()["value"]}

@@ -166,7 +166,7 @@ def older(path: Path) -> None:
     first.close()
 
 
-# A made-up newer layout: there is only one so far.
+# Made-up newer layouts.
 STEPS = ("CREATE TABLE labels (key TEXT);", "INSERT INTO labels SELECT key FROM resources;")
 
 
@@ -189,6 +189,48 @@ def test_older_file_is_migrated_step_by_step_and_a_copy_is_kept(
     copy.unlink()
     Store(path).close()
     assert not copy.exists(), "what is up to date is not migrated again"
+
+
+# As the version wrote it that had no log events.
+LAYOUT_1 = """
+CREATE TABLE resources (
+    key TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, parent TEXT NOT NULL, body TEXT NOT NULL,
+    created_at TEXT NOT NULL, created_by TEXT NOT NULL, modified_at TEXT NOT NULL, modified_by TEXT NOT NULL,
+    sequence INTEGER NOT NULL
+);
+CREATE INDEX resources_by_parent ON resources (type, parent, sequence);
+CREATE TABLE secrets (key TEXT PRIMARY KEY REFERENCES resources (key) ON DELETE CASCADE, body TEXT NOT NULL);
+CREATE TABLE operations (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, resource TEXT NOT NULL, status TEXT NOT NULL, error TEXT,
+    started_at TEXT NOT NULL, ended_at TEXT
+);
+INSERT INTO resources VALUES ('/a', '/A', 'things', '', '{"kept": 1}', 't', 'me', 't', 'me', 1);
+PRAGMA user_version = 1;
+"""
+
+
+def test_folder_of_the_first_layout_takes_events(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(LAYOUT_1)
+    migrated = Store(path)
+    assert migrated.get("/A").body == {"kept": 1}  # type: ignore[union-attr]
+    migrated.put_event("writer", "guid", "category", timestamp(), "{}")
+    assert [event.sequence for event in migrated.waiting_events(9)] == [1]
+    migrated.close()
+    tables = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    Store(tmp_path / "new.db").close()
+    new = {row[1] for row in sqlite3.connect(tmp_path / "new.db").execute(tables)}
+    assert {row[1] for row in sqlite3.connect(path).execute(tables)} == new
+
+
+def test_sequences_are_never_given_again(store: Store) -> None:
+    """The log store leaves out what comes with a number that it has seen."""
+    for _ in range(3):
+        store.put_event("writer", "guid", "category", timestamp(), "{}")
+    store.delete_events(3)
+    store.put_event("writer", "guid", "category", timestamp(), "{}")
+    assert [event.sequence for event in store.waiting_events(9)] == [4]
 
 
 def test_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,12 @@ from azureml_local.arm import ids
 VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 RESOURCES = "Microsoft.Resources"  # subscriptions, resource groups and template deployments
 # Lists of what lies in several scopes: they hold what the caller may read.
-FILTERED = (f"{ids.SUBSCRIPTION}/providers/{ids.PROVIDER}/workspaces", ids.WORKSPACES)
+FILTERED = (
+    f"{ids.SUBSCRIPTION}/providers/{ids.PROVIDER}/workspaces",
+    ids.WORKSPACES,
+    f"{ids.SUBSCRIPTION}/providers/{ids.OPERATIONAL_INSIGHTS}/workspaces",
+    ids.LOG_WORKSPACES,
+)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from azureml_local.arm.operations import Operations
+from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Resource, Store
 from azureml_local.arm.timers import Timers
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute.pools import Pools
 from azureml_local.engines.jobs.runner import JobRunner
+from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Settings
 from azureml_local.identity.authorizer import Authorizer
@@ -53,5 +55,7 @@ class Context:
     router: Router
     pools: Pools
     runner: JobRunner
+    events: ResourceLogs
+    log_store: LogStore
     job_runs: JobRuns = field(init=False)
     timers: Timers = field(default_factory=Timers)

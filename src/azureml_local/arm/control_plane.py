@@ -19,8 +19,10 @@ from azureml_local.arm import (
     compute_instances,
     computes,
     datastores,
+    diagnostic_settings,
     ids,
     jobs,
+    log_analytics,
     online_deployments,
     online_endpoints,
     operation_routes,
@@ -92,6 +94,8 @@ def routes() -> ArmRoutes:
         online_endpoints,
         online_deployments,
         role_assignments,
+        log_analytics,
+        diagnostic_settings,
     ):
         table.include(module.routes)
     return table
@@ -235,9 +239,10 @@ def _failure(error: Exception, request_id: str) -> AzureError:
 def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
     segments = path.strip("/").split("/")
     lowered = [segment.lower() for segment in segments]
-    if ids.PROVIDER.lower() not in lowered or ids.AUTHORIZATION.lower() in lowered:
-        message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only, and for roles in "
-        message += "a subscription, a resource group, a workspace, an online endpoint, a storage account or container."
+    if ids.PROVIDER.lower() not in lowered or any(one.lower() in lowered for one in ids.EXTENSIONS):
+        message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only, for roles in a "
+        message += "subscription, a resource group, a workspace, an online endpoint, a storage account or container, "
+        message += "for diagnostic settings of a workspace, and for Log Analytics workspaces."
         return AzureError(501, "NotImplemented", message)
     after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
     kinds = after_provider[0::2]
@@ -259,7 +264,7 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
 SERVED_KINDS = frozenset(
     segment.lower()
     for _, template, _ in routes()
-    if ids.PROVIDER in template and ids.AUTHORIZATION not in template
+    if ids.PROVIDER in template and not any(one in template for one in ids.EXTENSIONS)
     for segment in template.split(ids.PROVIDER, 1)[1].split("/")
     if segment and not segment.startswith("{")
 )

@@ -9,6 +9,10 @@ import re
 
 PROVIDER = "Microsoft.MachineLearningServices"
 AUTHORIZATION = "Microsoft.Authorization"
+INSIGHTS = "Microsoft.Insights"
+OPERATIONAL_INSIGHTS = "Microsoft.OperationalInsights"
+# Providers of what belongs to another provider's resource: their ids are appended to its id.
+EXTENSIONS = (AUTHORIZATION, INSIGHTS)
 SUBSCRIPTION = "/subscriptions/{subscription}"
 RESOURCE_GROUP = SUBSCRIPTION + "/resourceGroups/{resource_group}"
 WORKSPACES = RESOURCE_GROUP + f"/providers/{PROVIDER}/workspaces"
@@ -16,6 +20,8 @@ WORKSPACE = WORKSPACES + "/{workspace}"
 LOCATION = SUBSCRIPTION + f"/providers/{PROVIDER}/locations/{{location}}"
 STORAGE_ACCOUNT = RESOURCE_GROUP + "/providers/Microsoft.Storage/storageAccounts/{account}"
 CONTAINER = STORAGE_ACCOUNT + "/blobServices/default/containers/{container}"
+LOG_WORKSPACES = RESOURCE_GROUP + f"/providers/{OPERATIONAL_INSIGHTS}/workspaces"
+LOG_WORKSPACE = LOG_WORKSPACES + "/{log_workspace}"
 
 _WORKSPACE_ASSET = re.compile(
     rf"^(?:azureml:)?(?P<workspace>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(PROVIDER)}"

@@ -1,4 +1,4 @@
-"""The resource store: every resource of every kind in one SQLite table, plus secrets and operations.
+"""The resource store: every resource of every kind in one SQLite table, plus secrets, operations and log events.
 
 A change is on disk before the call returns (WAL with ``synchronous=FULL``), so what a client was told is there after
 a crash. Bodies are JSON and keep every member that was sent, used here or not.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +18,18 @@ from typing import Any
 from azureml_local.http.errors import NO_SPACE, is_out_of_space
 
 # MIGRATIONS[n - 1] brings a file of layout n to layout n + 1; TABLES is the newest. Never change one that was released.
-MIGRATIONS: tuple[str, ...] = ()
-TABLES = """
+OUTBOX = """
+CREATE TABLE outbox (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    writer TEXT NOT NULL,          -- the run of the service that wrote it; its sequences only grow
+    log_workspace TEXT NOT NULL,   -- the guid (customerId) of the Log Analytics workspace that it is for
+    category TEXT NOT NULL,
+    generated_at TEXT NOT NULL,
+    record TEXT NOT NULL           -- its columns, as JSON
+);
+"""
+MIGRATIONS: tuple[str, ...] = (OUTBOX,)
+TABLES = f"""
 CREATE TABLE resources (
     key TEXT PRIMARY KEY,          -- the id in lower case
     id TEXT NOT NULL,
@@ -46,6 +56,7 @@ CREATE TABLE operations (
     started_at TEXT NOT NULL,
     ended_at TEXT
 );
+{OUTBOX}
 """
 # Kinds whose systemData has three members on Azure, not six.
 SHORT_SYSTEM_DATA = frozenset(("workspaces/onlineEndpoints", "workspaces/onlineEndpoints/deployments"))
@@ -146,9 +157,20 @@ class StoredOperation:
     ended_at: str | None
 
 
-def timestamp() -> str:
-    """Return the present time as Azure writes it, e.g. ``2026-11-22T13:20:30.123456Z``."""
-    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+@dataclass(frozen=True)
+class LogEvent:
+    """An event that waits for the log store; ``record`` is the JSON of its columns."""
+
+    sequence: int
+    writer: str
+    category: str
+    record: str
+
+
+def timestamp(days_ago: float = 0) -> str:
+    """Return the present time, or an earlier one, as Azure writes it, e.g. ``2026-11-22T13:20:30.123456Z``."""
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days_ago)
+    return then.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Store:
@@ -375,6 +397,36 @@ class Store:
         """Return the operations that have not ended, oldest first."""
         rows = self._db.execute("SELECT * FROM operations WHERE status = 'InProgress' ORDER BY rowid")
         return [_operation(row) for row in rows]
+
+    # --- events on their way to the log store ---
+
+    def put_event(self, writer: str, log_workspace: str, category: str, generated_at: str, record: str) -> None:
+        """Write an event that waits for the log store; one in a transaction is there if, and only if, all of it is."""
+        self._db.execute(
+            "INSERT INTO outbox (writer, log_workspace, category, generated_at, record) VALUES (?, ?, ?, ?, ?)",
+            (writer, log_workspace, category, generated_at, record),
+        )
+
+    def waiting_events(self, most: int) -> list[LogEvent]:
+        """Return the oldest events that wait."""
+        rows = self._db.execute(
+            "SELECT sequence, writer, category, record FROM outbox ORDER BY sequence LIMIT ?", (most,)
+        )
+        return [LogEvent(*row) for row in rows]
+
+    def delete_events(self, last: int) -> None:
+        """Delete the waiting events up to a sequence: the log store has them."""
+        self._db.execute("DELETE FROM outbox WHERE sequence <= ?", (last,))
+
+    def delete_outdated_events(self, retention: Mapping[str, int]) -> None:
+        """Delete the waiting events that are older than the retention (days) of the workspace that they are for.
+
+        Args:
+            retention: by the workspaces' guids; what waits for another workspace is deleted, too.
+        """
+        keeps = "SELECT 1 FROM json_each(?) WHERE key = log_workspace AND generated_at >= value"
+        oldest = json.dumps({workspace: timestamp(days) for workspace, days in retention.items()})
+        self._db.execute(f"DELETE FROM outbox WHERE NOT EXISTS ({keeps})", (oldest,))  # noqa: S608 - no input in it
 
 
 _SELECT = "SELECT id, type, body, created_at, created_by, modified_at, modified_by, sequence FROM resources"

@@ -59,6 +59,18 @@ class AzureError(Exception):
         return JSONResponse({"error": self.body()}, self.status, headers=self.headers)
 
 
+class MonitorError(AzureError):
+    """An answer other than success of Azure Monitor (Microsoft.Insights): code and message, in no frame.
+
+    So azure-mgmt-monitor's ``ErrorResponse`` has it, and so it is in public reports, e.g.
+    https://github.com/hashicorp/terraform-provider-azurerm/pull/27801.
+    """
+
+    def response(self) -> Response:
+        """Return the error as an HTTP response."""
+        return JSONResponse(self.body(), self.status, headers=self.headers)
+
+
 class FrontendError(AzureError):
     """An answer other than success of Azure ML's frontend.
 

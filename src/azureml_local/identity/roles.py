@@ -1,6 +1,6 @@
 """Azure's built-in roles, as far as they concern what is served here, and whether one grants an action.
 
-From Microsoft's lists of built-in roles, by category privileged, general, ai-machine-learning and storage:
+From Microsoft's lists of built-in roles, by category privileged, general, ai-machine-learning, storage and monitor:
 https://learn.microsoft.com/azure/role-based-access-control/built-in-roles. Actions of services that are not served
 are left in: clients list them.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 ML = "Microsoft.MachineLearningServices"
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
+LOGS = "Microsoft.OperationalInsights"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,70 @@ _OTHER_KINDS_OF_WORKSPACE = tuple(
     f"{ML}/workspaces/{kind}/{verb}" for kind in ("hubs", "featurestores") for verb in ("write", "delete")
 )
 _KEYS = (f"{ML}/workspaces/listKeys/action",)
+_MONITORING = (
+    *(f"Microsoft.AlertsManagement/{kind}/*" for kind in ("alerts", "alertsSummary", "issues")),
+    *(
+        f"Microsoft.Insights/{kind}/*"
+        for kind in (
+            "actiongroups",
+            "activityLogAlerts",
+            "AlertRules",
+            "components",
+            "createNotifications",
+            "dataCollectionEndpoints",
+            "dataCollectionRules",
+            "dataCollectionRuleAssociations",
+            "DiagnosticSettings",
+            "eventtypes",
+            "LogDefinitions",
+            "metricalerts",
+            "MetricDefinitions",
+            "Metrics",
+            "notificationStatus",
+        )
+    ),
+    "Microsoft.Insights/Register/Action",
+    *(
+        f"Microsoft.Insights/{kind}/*"
+        for kind in (
+            "scheduledqueryrules",
+            "webtests",
+            "workbooks",
+            "workbooktemplates",
+            "privateLinkScopes",
+            "privateLinkScopeOperationStatuses",
+        )
+    ),
+    "Microsoft.Monitor/accounts/*",
+    "Microsoft.Monitor/settings/*",
+    *(
+        f"{LOGS}/workspaces/{rest}"
+        for rest in (
+            "write",
+            "intelligencepacks/*",
+            "savedSearches/*",
+            "search/action",
+            "sharedKeys/action",
+            "sharedKeys/read",
+            "storageinsightconfigs/*",
+        )
+    ),
+    f"{LOGS}/locations/workspaces/failover/action",
+    f"{LOGS}/workspaces/failback/action",
+    "Microsoft.Support/*",
+    *(
+        f"Microsoft.AlertsManagement/{kind}/*"
+        for kind in (
+            "smartDetectorAlertRules",
+            "actionRules",
+            "smartGroups",
+            "migrateFromSmartDetection",
+            "investigations",
+        )
+    ),
+    "Microsoft.Monitor/investigations/*",
+    "Microsoft.Resources/deployments/*",
+)
 
 BUILT_IN = (
     Role(
@@ -175,6 +240,54 @@ BUILT_IN = (
         "Allows for read access to Azure Storage blob containers and data",
         (f"{BLOBS}/containers/read", f"{BLOBS}/generateUserDelegationKey/action"),
         data_actions=(f"{BLOBS}/containers/blobs/read",),
+    ),
+    Role(
+        "749f88d5-cbae-40b8-bcfc-e573ddc772fa",
+        "Monitoring Contributor",
+        "Can read all monitoring data and update monitoring settings.",
+        ("*/read", *_MONITORING),
+    ),
+    Role(
+        "43d0d8ad-25c7-4714-9337-8ba259a9fe05",
+        "Monitoring Reader",
+        "Can read all monitoring data.",
+        ("*/read", f"{LOGS}/workspaces/search/action", "Microsoft.Support/*"),
+    ),
+    Role(
+        "92aaf0da-9dab-42b6-94a3-d43ce8d16293",
+        "Log Analytics Contributor",
+        "Log Analytics Contributor can read all monitoring data and edit monitoring settings. Editing monitoring "
+        "settings includes adding the VM extension to VMs; reading storage account keys to be able to configure "
+        "collection of logs from Azure Storage; adding solutions; and configuring Azure diagnostics on all Azure "
+        "resources.",
+        (
+            "*/read",
+            "Microsoft.ClassicCompute/virtualMachines/extensions/*",
+            "Microsoft.ClassicStorage/storageAccounts/listKeys/action",
+            "Microsoft.Compute/virtualMachines/extensions/*",
+            "Microsoft.HybridCompute/machines/extensions/write",
+            "Microsoft.Insights/alertRules/*",
+            "Microsoft.Insights/diagnosticSettings/*",
+            f"{LOGS}/*",
+            "Microsoft.OperationsManagement/*",
+            "Microsoft.Resources/deployments/*",
+            "Microsoft.Resources/subscriptions/resourcegroups/deployments/*",
+            "Microsoft.Storage/storageAccounts/listKeys/action",
+            "Microsoft.Support/*",
+        ),
+    ),
+    Role(
+        "73c42c96-874c-492b-b04d-ab87d138a893",
+        "Log Analytics Reader",
+        "Log Analytics Reader can view and search all monitoring data as well as and view monitoring settings, "
+        "including viewing the configuration of Azure diagnostics on all Azure resources.",
+        (
+            "*/read",
+            f"{LOGS}/workspaces/analytics/query/action",
+            f"{LOGS}/workspaces/search/action",
+            "Microsoft.Support/*",
+        ),
+        (f"{LOGS}/workspaces/sharedKeys/read",),
     ),
 )
 BY_GUID: Mapping[str, Role] = {role.guid: role for role in BUILT_IN}
