@@ -45,6 +45,7 @@ OWN = frozenset(
         "logs",
         "deployments",
         "environments",
+        "mlflow",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -125,6 +126,7 @@ class Home:
         self.service_log = self.logs / "service.log"
         self.deployments = self.root / "deployments"
         self.environments = self.root / "environments"
+        self.mlflow = self.root / "mlflow"
         self.sockets = self.root / "run"
 
     def create(self) -> Settings:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from azureml_local import admin_routes, client_environment
 from azureml_local.arm import ids, online_deployments, online_endpoints, role_assignments, workspaces
@@ -19,7 +19,9 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.store import Store
+from azureml_local.arm.tracking import Tracking
 from azureml_local.dataplane import discovery
+from azureml_local.dataplane.mlflow import TrackingApi
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.edge import hosts
@@ -28,6 +30,7 @@ from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
@@ -72,6 +75,7 @@ class Service:
         )
         self.serving = Serving(home, self.blobs, self._instance_environment)
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
+        self.mlflow = MlflowServer(home.mlflow, home.sockets, home.logs / "mlflow.log")
         self.context = Context(
             settings,
             self.store,
@@ -82,6 +86,7 @@ class Service:
             self.blobs,
             self.serving,
             self.router,
+            Tracking(self.store, self.tokens, self.mlflow),
         )
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
@@ -122,6 +127,7 @@ class Service:
         await self.edge.close()
         await self.operations.close()
         await self.serving.close()
+        await self.mlflow.stop()
         await self.azurite.stop()
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
@@ -146,7 +152,7 @@ class Service:
         return {
             "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens, self.directory).app,
-            "workspace_api": discovery.application(),
+            "workspace_api": discovery.application(Mount("/mlflow", TrackingApi(self.context))),
             "scoring": self.router,
             "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.store import Store
+from azureml_local.arm.tracking import Tracking
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Settings
@@ -38,3 +39,4 @@ class Context:
     blobs: BlobStorage
     serving: Serving
     router: Router
+    mlflow: Tracking

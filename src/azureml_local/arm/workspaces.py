@@ -161,6 +161,7 @@ async def delete(request: ArmRequest) -> Response:
     context.store.delete(workspace.id)
     for endpoint in endpoints:
         context.router.refresh(endpoint.id)
+    context.mlflow.forget(workspace)
     for deployment in deployments:
         await context.serving.remove(deployment.id)
     return Response(status_code=200)
