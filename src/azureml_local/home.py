@@ -47,6 +47,7 @@ OWN = frozenset(
         "deployments",
         "environments",
         "jobs",
+        "mlflow",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -130,6 +131,7 @@ class Home:
         self.environments = self.root / "environments"
         self.jobs = self.root / "jobs"
         self.log_store = self.root / "log_store"
+        self.mlflow = self.root / "mlflow"
         self.sockets = self.root / "run"
 
     def create(self) -> Settings:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from azureml_local import admin_routes, client_environment
 from azureml_local.arm import (
@@ -30,7 +30,9 @@ from azureml_local.arm.job_runs import JobRuns
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Store
+from azureml_local.arm.tracking import Tracking
 from azureml_local.dataplane import discovery, resolved_uris, run_history
+from azureml_local.dataplane.mlflow import TrackingApi
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.edge import hosts
@@ -44,6 +46,7 @@ from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.jobs.spec import CommandSpec, Storage
 from azureml_local.engines.log_store.client import LogStore
+from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
@@ -99,6 +102,7 @@ class Service:
         self.pools = Pools(self.runner.nodes, dict, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
+        self.mlflow = MlflowServer(home.mlflow, home.sockets, home.logs / "mlflow.log")
         self.context = Context(
             settings,
             self.store,
@@ -113,6 +117,7 @@ class Service:
             self.runner,
             ResourceLogs(self.store, self.log_store.wake),
             self.log_store,
+            Tracking(self.store, self.tokens, self.mlflow),
         )
         self.job_runs = JobRuns(self.context)
         self.context.job_runs = self.job_runs
@@ -165,6 +170,7 @@ class Service:
         await self.pools.close()
         await self.serving.close()
         await self.log_store.close()
+        await self.mlflow.stop()
         await self.azurite.stop()
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
@@ -190,7 +196,9 @@ class Service:
             "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens, self.directory).app,
             "workspace_api": discovery.application(
-                [*run_history.routes(self.context), *resolved_uris.routes(self.context)]
+                *run_history.routes(self.context),
+                *resolved_uris.routes(self.context),
+                Mount("/mlflow", TrackingApi(self.context)),
             ),
             "scoring": self.router,
             "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),

@@ -9,6 +9,7 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Resource, Store
 from azureml_local.arm.timers import Timers
+from azureml_local.arm.tracking import Tracking
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute.pools import Pools
 from azureml_local.engines.jobs.runner import JobRunner
@@ -57,5 +58,6 @@ class Context:
     runner: JobRunner
     events: ResourceLogs
     log_store: LogStore
+    mlflow: Tracking
     job_runs: JobRuns = field(init=False)
     timers: Timers = field(default_factory=Timers)

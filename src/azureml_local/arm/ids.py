@@ -69,3 +69,12 @@ def parse_short_asset(text: str) -> re.Match[str] | None:
 def parse_internal_asset(text: str) -> re.Match[str] | None:
     """Match an asset's id as run history writes it, by its workspace's guid; groups ``guid kind name version``."""
     return _INTERNAL_ASSET.match(text)
+
+
+def datastore_path(workspace_id: str, datastore: str, path: str) -> str:
+    """Return the ``azureml://`` URI of a path in a workspace's datastore, as Azure writes it for models."""
+    _, _, subscription, _, group, *_, workspace = workspace_id.split("/")
+    return (
+        f"azureml://subscriptions/{subscription}/resourceGroups/{group}/workspaces/{workspace}"
+        f"/datastores/{datastore}/paths/{path}"
+    )

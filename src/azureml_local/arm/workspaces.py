@@ -165,6 +165,7 @@ async def delete(request: ArmRequest) -> Response:
     await context.pools.remove_below(workspace.id)
     for endpoint in endpoints:
         context.router.refresh(endpoint.id)
+    context.mlflow.forget(workspace)
     for deployment in deployments:
         await context.serving.remove(deployment.id)
     return Response(status_code=200)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 STUDIO = "https://ml.azure.com"
 SERVICES = (
@@ -35,6 +33,6 @@ async def _lacking(request: Request, _: Exception) -> Response:
     return JSONResponse({"error": {"code": "NotImplemented", "message": message}}, 501)
 
 
-def application(routes: Iterable[Route]) -> Starlette:
-    """Return the ASGI application for ``<region>.api.azureml.ms``: the addresses, and the services behind them."""
-    return Starlette(routes=[Route("/discovery", _discovery), *routes], exception_handlers={HTTPException: _lacking})
+def application(*services: BaseRoute) -> Starlette:
+    """Return the ASGI application for ``<region>.api.azureml.ms``, with the services that answer there, too."""
+    return Starlette(routes=[Route("/discovery", _discovery), *services], exception_handlers={HTTPException: _lacking})

@@ -11,14 +11,16 @@ import base64
 import datetime
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import parse_qsl, quote, urlencode
 from xml.etree import ElementTree  # parses the answers of our own child process only
 
-from azureml_local.http.upstream import Address, Headers, Upstream
+from azureml_local.http.upstream import Address, Headers, Upstream, UpstreamResponse
 
 API_VERSION = "2021-12-02"
+BLOCK = 4 * 1024 * 1024  # bytes; larger blobs are written in blocks of this size
 SIGNED_HEADERS = (
     b"content-encoding",
     b"content-language",
@@ -40,6 +42,14 @@ class BlobError(Exception):
     def __init__(self, status: int, what: str) -> None:
         super().__init__(f"{what}: {status}")
         self.status = status
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """A blob's name, and its size in bytes."""
+
+    name: str
+    size: int
 
 
 class BlobStorage:
@@ -72,39 +82,86 @@ class BlobStorage:
 
     async def list_blobs(self, container: str, prefix: str) -> list[str]:
         """Return the names of the blobs that start with ``prefix``, in order."""
-        names: list[str] = []
+        return [
+            name.text or ""
+            async for page in self._pages(container, {"prefix": prefix})
+            for name in page.iterfind("./Blobs/Blob/Name")
+        ]
+
+    async def list_folder(self, container: str, folder: str) -> tuple[list[str], list[StoredBlob]]:
+        """Return the folders and the blobs directly below ``folder`` ('' or ending with ``/``), by their full names."""
+        folders: list[str] = []
+        blobs: list[StoredBlob] = []
+        async for page in self._pages(container, {"prefix": folder, "delimiter": "/"}):
+            folders += [name.text or "" for name in page.iterfind("./Blobs/BlobPrefix/Name")]
+            blobs += [
+                StoredBlob(blob.findtext("Name") or "", int(blob.findtext("Properties/Content-Length") or 0))
+                for blob in page.iterfind("./Blobs/Blob")
+            ]
+        return folders, blobs
+
+    async def _pages(self, container: str, query: Mapping[str, str]) -> AsyncIterator[ElementTree.Element]:
         marker = ""
         while True:
-            query = urlencode({"restype": "container", "comp": "list", "prefix": prefix, "marker": marker})
-            target = f"/{quote(container, safe='')}?{query}"
+            parameters = urlencode({"restype": "container", "comp": "list", **query, "marker": marker})
+            target = f"/{quote(container, safe='')}?{parameters}"
             with await self.upstream.send("GET", target, self._signed("GET", target)) as response:
                 body = await response.read()
                 if response.status != 200:
                     raise BlobError(response.status, f"container {container} cannot be listed")
-            root = ElementTree.fromstring(body)  # noqa: S314 - our own child's answer
-            names += [name.text or "" for name in root.iterfind("./Blobs/Blob/Name")]
-            marker = root.findtext("NextMarker") or ""
+            page = ElementTree.fromstring(body)  # noqa: S314 - our own child's answer
+            yield page
+            marker = page.findtext("NextMarker") or ""
             if not marker:
-                return names
+                return
+
+    async def open_blob(self, container: str, name: str) -> UpstreamResponse:
+        """Return the response that brings a blob; use it as a context manager. Raises BlobError where there is none."""
+        target = _blob_target(container, name)
+        response = await self.upstream.send("GET", target, self._signed("GET", target))
+        if response.status != 200:
+            with response:
+                await response.read()
+            raise BlobError(response.status, f"blob {container}/{name} cannot be read")
+        return response
 
     async def read_blob(self, container: str, name: str) -> AsyncIterator[bytes]:
         """Yield a blob's content in pieces. Raises BlobError where there is none."""
-        target = f"/{quote(container, safe='')}/{quote(name)}"
-        with await self.upstream.send("GET", target, self._signed("GET", target)) as response:
-            if response.status != 200:
-                raise BlobError(response.status, f"blob {container}/{name} cannot be read")
+        with await self.open_blob(container, name) as response:
             async for piece in response.chunks():
                 yield piece
 
-    async def write_blob(self, container: str, name: str, content: bytes | AsyncIterator[bytes], size: int) -> None:
-        """Write a blob of ``size`` bytes; one of that name is replaced."""
-        headers = [(b"x-ms-blob-type", b"BlockBlob"), (b"content-length", str(size).encode())]
-        await self._put(f"/{quote(container, safe='')}/{quote(name)}", headers, content)
+    async def write_blob(self, container: str, name: str, pieces: AsyncIterator[bytes]) -> None:
+        """Write a blob, or replace it, once all of its content has come; what is held of it at once is bounded.
+
+        Raises:
+            BlobError: the storage refused it.
+        """
+        target = _blob_target(container, name)
+        blocks: list[str] = []
+        async for block in _in_blocks(pieces):
+            if len(block) < BLOCK and not blocks:
+                await self._put(target, block, [(b"x-ms-blob-type", b"BlockBlob")])
+                return
+            if not block:  # the storage takes no empty one
+                break
+            block_id = base64.b64encode(b"%08d" % len(blocks)).decode()
+            await self._put(f"{target}?comp=block&blockid={quote(block_id, safe='')}", block)
+            blocks.append(block_id)
+        latest = "".join(f"<Latest>{block_id}</Latest>" for block_id in blocks)
+        await self._put(f"{target}?comp=blocklist", f"<BlockList>{latest}</BlockList>".encode())
+
+    async def delete_blob(self, container: str, name: str) -> None:
+        """Delete a blob; one that is gone is as wanted."""
+        target = _blob_target(container, name)
+        with await self.upstream.send("DELETE", target, self._signed("DELETE", target)) as response:
+            await response.read()
+            if response.status not in (202, 404):
+                raise BlobError(response.status, f"blob {container}/{name} was not deleted")
 
     async def create_append_blob(self, container: str, name: str) -> None:
         """Create an empty blob to append to; one of that name is replaced."""
-        headers = [(b"x-ms-blob-type", b"AppendBlob"), (b"content-length", b"0")]
-        await self._put(f"/{quote(container, safe='')}/{quote(name)}", headers, b"")
+        await self._put(_blob_target(container, name), b"", [(b"x-ms-blob-type", b"AppendBlob")])
 
     async def append(self, container: str, name: str, content: bytes, position: int) -> None:
         """Append to a blob that was created for it: at most 4 MiB at once, and 50,000 times.
@@ -112,17 +169,15 @@ class BlobStorage:
         Raises:
             BlobError: with status 412 where the blob does not end at ``position``.
         """
-        headers = [
-            (b"content-length", str(len(content)).encode()),
-            (b"x-ms-blob-condition-appendpos", str(position).encode()),
-        ]
-        await self._put(f"/{quote(container, safe='')}/{quote(name)}?comp=appendblock", headers, content)
+        condition = [(b"x-ms-blob-condition-appendpos", b"%d" % position)]
+        await self._put(f"{_blob_target(container, name)}?comp=appendblock", content, condition)
 
-    async def _put(self, target: str, headers: Headers, body: bytes | AsyncIterator[bytes]) -> None:
-        with await self.upstream.send("PUT", target, self._signed("PUT", target, headers), body) as response:
+    async def _put(self, target: str, body: bytes, headers: Headers | None = None) -> None:
+        signed = self._signed("PUT", target, [(b"content-length", b"%d" % len(body)), *(headers or [])])
+        with await self.upstream.send("PUT", target, signed, body) as response:
             await response.read()
             if response.status != 201:
-                raise BlobError(response.status, f"{target} cannot be written")
+                raise BlobError(response.status, f"{target} was not written")
 
     # --- signatures ---
 
@@ -158,9 +213,9 @@ class BlobStorage:
         text = "\n".join((permissions, start, expiry, resource, "", "", "", API_VERSION, kind, *unused))
         return urlencode({**fields, "sig": self._hmac(text)})
 
-    def _signed(self, method: str, target: str, more: Headers | None = None) -> Headers:
-        headers = [(b"host", self.host.encode()), (b"x-ms-version", API_VERSION.encode()), *(more or ())]
-        return self.sign(method, target, headers)
+    def _signed(self, method: str, target: str, headers: Headers | None = None) -> Headers:
+        own = [(b"host", self.host.encode()), (b"x-ms-version", API_VERSION.encode())]
+        return self.sign(method, target, [*own, *(headers or [])])
 
     def _canonical_resource(self, target: str) -> str:
         path, _, query = target.partition("?")
@@ -172,6 +227,21 @@ class BlobStorage:
 
     def _hmac(self, text: str) -> str:
         return base64.b64encode(hmac.new(self._key, text.encode(), hashlib.sha256).digest()).decode()
+
+
+def _blob_target(container: str, name: str) -> str:
+    return f"/{quote(container, safe='')}/{quote(name)}"
+
+
+async def _in_blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what comes in blocks of ``BLOCK`` bytes, the last of which is shorter, and may be empty."""
+    buffer = bytearray()
+    async for piece in pieces:
+        buffer += piece
+        while len(buffer) >= BLOCK:
+            yield bytes(buffer[:BLOCK])
+            del buffer[:BLOCK]
+    yield bytes(buffer)
 
 
 def _standard_values(headers: Headers) -> Iterable[str]:

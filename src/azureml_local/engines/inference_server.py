@@ -87,7 +87,7 @@ class Instance:
             InstanceError: it ended first, or was not ready in time.
         """
         try:
-            with _listen(self._socket) as listener:
+            with listen(self._socket) as listener:
                 self.process = await GuardedProcess.start(
                     _command(self.plan, listener.fileno()),
                     log=Path(self.plan.log),
@@ -215,7 +215,7 @@ class ReplicaSet:
                 attempt += 1
 
 
-def _listen(path: Path) -> socket.socket:
+def listen(path: Path) -> socket.socket:
     """Return a socket on which connections wait from now on, whenever the server is ready to take them."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -96,7 +96,7 @@ async def upload(blobs: BlobStorage, source: Path, target: BlobPath) -> None:
         name = "/".join((target.path, *path.relative_to(source).parts))
 
         async def write() -> None:
-            await blobs.write_blob(target.container, name, pieces(path), path.stat().st_size)
+            await blobs.write_blob(target.container, name, pieces(path))
 
         await once_storage_answers(write)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 ARM = ("https://management.azure.com", "https://management.core.windows.net")
 MACHINE_LEARNING = ("https://ml.azure.com",)
 STORAGE = ("https://storage.azure.com",)
+JOB = ("https://api.azureml.ms",)  # of tokens that jobs are given; nobody can ask for one
 
 KNOWN = frozenset((*ARM, *MACHINE_LEARNING, *STORAGE))
 
