@@ -236,9 +236,16 @@ class Service:
         assert port is not None  # noqa: S101 - Azurite listens on one
         return Storage(self.settings.storage_account, self.settings.storage_key, port)
 
-    def _job_variables(self, _: CommandSpec) -> Mapping[str, str]:
-        """Return the variables that let a job's code reach this service, without anybody's secret."""
-        return self._instance_environment()
+    def _job_variables(self, spec: CommandSpec) -> Mapping[str, str]:
+        """Return the variables that let a job's code reach this service, and, as who submitted it, its run in MLflow."""
+        job = self.store.get(spec.id)
+        workspace = self.store.get(spec.id.rpartition("/jobs/")[0])
+        submitter = self.directory.holder(job.created_by) if job else None
+        variables = self._instance_environment()
+        if job is None or workspace is None or submitter is None:  # deleted meanwhile
+            return variables
+        experiment = job.properties["experimentName"]
+        return {**variables, **self.context.mlflow.variables(workspace, job.name, experiment, submitter)}
 
     def _ensure_log_workspace(self) -> None:
         settings = self.settings

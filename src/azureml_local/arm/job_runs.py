@@ -66,7 +66,7 @@ class JobRuns:
             await asyncio.wait([task])
         elif job and job.properties["status"] not in job_status.ENDED:  # the service ended meanwhile
             await self._context.runner.abandon(job_specs.command_spec(self._context, job))
-        await self._end(lambda: job_status.change(self._context.store, job_id, "Canceled"), job_id)
+        await self._end(lambda: job_status.change(self._context, job_id, "Canceled"), job_id)
 
     async def end_below(self, workspace_id: str) -> None:
         """Cancel the jobs of a workspace, and return once nothing of them runs."""
@@ -97,7 +97,7 @@ class JobRuns:
             logger.exception("job %s failed in the service", job.id)
             error = JobError("ServiceError", "azureml-local failed on this job; its log has the details.")
         details = {"code": error.code, "message": str(error)}
-        await self._end(lambda: job_status.change(self._context.store, job.id, error.status, details), job.id)
+        await self._end(lambda: job_status.change(self._context, job.id, error.status, details), job.id)
 
     async def _run(self, job: Resource) -> None:
         """Run a job to its end. Raises JobError or AzureError where it fails."""
@@ -108,7 +108,7 @@ class JobRuns:
     def _complete(self, job_id: str) -> None:
         """Write that a job has completed, and register its outputs: both or neither."""
         job_status.change(
-            self._context.store,
+            self._context,
             job_id,
             "Completed",
             also=lambda job: job_outputs.register(self._context, job),
@@ -117,7 +117,7 @@ class JobRuns:
     def _observe(self, job_id: str, status: str) -> None:
         """Write a status on the way. Where the disk is full it is left out: the job goes on, and its end is written."""
         try:
-            job_status.change(self._context.store, job_id, status)
+            job_status.change(self._context, job_id, status)
         except sqlite3.OperationalError as failure:
             logger.error("that job %s is %s cannot be written: %s", job_id, status, failure)
 

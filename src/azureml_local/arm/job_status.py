@@ -1,27 +1,53 @@
-"""The status of a job, and what it brings with it: times, properties, the error that run history shows.
+"""The status of a job, and what it brings with it: times, properties, the error that run history shows, log events.
 
-Every change of a status is made by :func:`change`. The statuses are those of ``JobStatus`` in the OpenAPI,
-stable/2025-12-01.
+A job's first status is written by :func:`begin`, every change of it is made by :func:`change`. The statuses are those of
+``JobStatus`` in the OpenAPI, stable/2025-12-01.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from azureml_local.arm.context import Context
 from azureml_local.arm.job_places import JOB_TYPE
+from azureml_local.arm.log_events import JobEvent, JobEventType, RunStatusEvent
 from azureml_local.arm.store import Condition, Resource, Store, timestamp
+from azureml_local.engines.mlflow_server.experiments import experiment_id
 
 FIRST = "Starting"
 CANCEL_REQUESTED = "CancelRequested"
 ENDED = ("Completed", "Failed", "Canceled")
 # A job whose user code has ended is not cancelled any more.
 NOT_CANCELED = ("Finalizing", *ENDED)
+# The statuses of which AmlComputeJobEvent tells.
+EVENTS: Mapping[str, JobEventType] = {
+    FIRST: "JobSubmitted",
+    "Running": "JobRunning",
+    "Completed": "JobSucceeded",
+    "Failed": "JobFailed",
+    "Canceled": "JobCanceled",
+}
+
+
+def begin(context: Context, job: Resource) -> None:
+    """Make the run of a job that was just stored, and tell of it; part of the store's present transaction."""
+    properties = job.properties
+    context.mlflow.create_run(
+        _workspace_of(job),
+        job.name,
+        experiment=properties["experimentName"],
+        display_name=properties["displayName"],
+        user=job.created_by,
+        tags=properties["tags"],
+    )
+    _tell(context, job)
 
 
 def change(
-    store: Store,
+    context: Context,
     job_id: str,
     status: str,
     error: dict[str, str] | None = None,
@@ -32,7 +58,7 @@ def change(
     A job that has ended stays as it is; one that is to be cancelled has no other status before its end.
 
     Args:
-        store: the store.
+        context: the service's.
         job_id: the job's id.
         status: the new status.
         error: ``code`` and ``message`` of what made the job fail.
@@ -41,6 +67,7 @@ def change(
     Returns:
         the changed job; None where its status stays.
     """
+    store = context.store
     with store.transaction():
         job = store.get(job_id)
         known = job.properties["status"] if job else status
@@ -60,7 +87,35 @@ def change(
         changed.body["run"] = run
         store.save(changed)
         also(changed)
+        context.mlflow.set_status(_workspace_of(job), job.name, status)
+        _tell(context, changed)
         return changed
+
+
+def _tell(context: Context, job: Resource) -> None:
+    """Write the log events of a job's present status."""
+    properties, error = job.properties, job.body["run"].get("error")
+    workspace_id, status = _workspace_of(job), properties["status"]
+    message = error["message"] if error else None
+    context.events.emit(
+        workspace_id, RunStatusEvent(run_id=job.name, status=status, user=job.created_by, message=message)
+    )
+    if status in EVENTS:
+        event = JobEvent(
+            EVENTS[status],
+            job_id=job.name,
+            job_name=properties["displayName"],
+            experiment=properties["experimentName"],
+            experiment_id=str(experiment_id(properties["experimentName"])),
+            cluster_id=properties["computeId"],
+            error_message=message,
+            error_details=json.dumps(error) if error else None,
+        )
+        context.events.emit(workspace_id, event)
+
+
+def _workspace_of(job: Resource) -> str:
+    return job.id.rpartition("/jobs/")[0]
 
 
 def unfinished(store: Store, workspace_id: str | None = None) -> list[Resource]:

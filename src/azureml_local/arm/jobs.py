@@ -66,6 +66,7 @@ async def create_or_update(request: ArmRequest) -> Response:
         job = request.put(
             job_id, JOB_TYPE, request.workspace_id, {"properties": properties, "run": {"statusRevision": 0}}
         )
+        job_status.begin(request.context, job)
         store.after_commit(lambda: request.context.job_runs.start(job))
     return JSONResponse(_shown(job).to_json(), 201, headers={"Location": request.url({})})
 
@@ -78,7 +79,7 @@ async def cancel(request: ArmRequest) -> Response:
     if status in job_status.NOT_CANCELED:
         raise FrontendError(400, "UserError", f"Job {job.name} cannot be canceled: its status is {status}.")
     with request.context.store.transaction():
-        job_status.change(request.context.store, job.id, job_status.CANCEL_REQUESTED)
+        job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
         return _begun(request, "jobs/cancel", job)
 
 

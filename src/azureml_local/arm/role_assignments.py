@@ -220,7 +220,7 @@ async def create_assignment(request: ArmRequest) -> Response:
     scope, role, principal = _scope(request), _asked_role(request), _asked_principal(request)
     context = request.context
     properties = dict(request.properties)
-    if context.directory.knows(principal):
+    if context.directory.holder(principal):
         properties["principalType"] = SERVICE_PRINCIPAL
     wanted = (scope, role, principal)
     for other in context.store.all_of(TYPE):
@@ -279,7 +279,7 @@ def _asked_principal(request: ArmRequest) -> str:
         message = f"The Principal ID '{principal}' is not valid. Principal ID must be a GUID."
         raise AzureError(400, "InvalidPrincipalId", message)
     object_id = principal.lower()
-    if not request.context.directory.knows(object_id) and kind is None:
+    if not request.context.directory.holder(object_id) and kind is None:
         raise AzureError(
             400,
             "PrincipalNotFound",
@@ -289,7 +289,7 @@ def _asked_principal(request: ArmRequest) -> str:
             "delay. In this case, set the role assignment principalType property to a value, such as "
             "ServicePrincipal, User, or Group.  See https://aka.ms/docs-principaltype",
         )
-    if request.context.directory.knows(object_id) and kind not in (None, SERVICE_PRINCIPAL):
+    if request.context.directory.holder(object_id) and kind not in (None, SERVICE_PRINCIPAL):
         raise AzureError(
             400,
             "UnmatchedPrincipalType",

@@ -67,12 +67,14 @@ class Directory:
 
     def find(self, client_id: str) -> Principal | None:
         """Return the service principal of an application, by its client id in any case."""
-        principals = (self.own, *self.named().values())
-        return next((one for one in principals if one.client_id == client_id.lower()), None)
+        return next((one for one in self._all() if one.client_id == client_id.lower()), None)
 
-    def knows(self, object_id: str) -> bool:
-        """Say whether an object id is a service principal's."""
-        return any(one.object_id == object_id for one in (self.own, *self.named().values()))
+    def holder(self, object_id: str) -> Principal | None:
+        """Return the service principal that has an object id."""
+        return next((one for one in self._all() if one.object_id == object_id), None)
+
+    def _all(self) -> tuple[Principal, ...]:
+        return self.own, *self.named().values()
 
     def is_secret_of(self, principal: Principal, secret: str) -> bool:
         """Say whether a secret is the service principal's, in a time that tells nothing about it."""
