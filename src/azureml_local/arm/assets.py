@@ -232,6 +232,54 @@ def ensure_version(
         )
 
 
+def add_version(
+    context: Context, workspace_id: str, plural: str, name: str, properties: Mapping[str, Any], principal: str
+) -> Resource:
+    """Make the next version of an asset, and its container where there is none yet.
+
+    Raises:
+        AzureError: 400 where the name is none of an asset.
+    """
+    kind = BY_PLURAL[plural]
+    require_asset_name(name, kind.singular.capitalize())
+    container_id = f"{workspace_id}/{plural}/{name}"
+    with context.store.transaction():
+        container = context.store.get(container_id)
+        version = container.properties["nextVersion"] if container else CONTAINER_DEFAULTS["nextVersion"]
+        of_container = {member: properties[member] for member in kind.of_container}
+        written = {"properties": _container_properties(container, of_container, version)}
+        context.store.put(container_id, f"workspaces/{plural}", workspace_id, written, principal)
+        return context.store.put(
+            f"{container_id}/versions/{version}",
+            f"workspaces/{plural}/versions",
+            container_id,
+            {"properties": {**VERSION_DEFAULTS, **kind.defaults, **properties}},
+            principal,
+        )
+
+
+def delete_version(context: Context, version: Resource) -> None:
+    """Delete a version; its container then has another latest one, or none."""
+    store = context.store
+    with store.transaction():
+        store.delete(version.id)
+        container = store.get(version.id.rpartition("/versions/")[0])
+        if container:
+            versions = store.children(version.type, container.id)
+            store.save(container.with_properties(latestVersion=versions[-1].name if versions else None))
+
+
+def _container_properties(known: Resource | None, sent: Mapping[str, Any], latest: str | None) -> dict[str, Any]:
+    """Return a container's properties after a change, by which it has a new version ``latest`` or (None) has not."""
+    properties = {**CONTAINER_DEFAULTS, **(known.properties if known else {}), **sent}
+    if latest is None:
+        return properties
+    # Never a number that was given before, also where that version has been deleted.
+    following = int(latest) + 1 if latest.isascii() and latest.isdecimal() else 1
+    next_version = max(following, int(properties["nextVersion"]))
+    return {**properties, "latestVersion": latest, "nextVersion": str(next_version)}
+
+
 def _latest(context: Context, kind: AssetType, container_id: str) -> Resource | None:
     """Return the version that was created last among those that are not archived."""
     versions = context.store.children(f"workspaces/{kind.plural}/versions", container_id)
@@ -308,19 +356,20 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         return JSONResponse(_in(container, version).to_json(), status, headers=headers)
 
     @routes.route("DELETE", version_path)
-    async def delete_version(request: ArmRequest) -> Response:
-        store = request.context.store
-        with store.transaction():
-            answer = _delete(request, version_path)
-            container = store.get(container_path.format(**request.params))
-            if container:
-                versions = store.children(version_type, container.id)
-                store.save(container.with_properties(latestVersion=versions[-1].name if versions else None))
-        return answer
+    async def remove_version(request: ArmRequest) -> Response:
+        version = request.context.store.get(version_path.format(**request.params))
+        if version is None:
+            return Response(status_code=204)
+        delete_version(request.context, version)
+        return Response(status_code=200)
 
     @routes.route("DELETE", container_path)
-    async def delete_container(request: ArmRequest) -> Response:
-        return _delete(request, container_path)
+    async def remove_container(request: ArmRequest) -> Response:
+        container = request.context.store.get(container_path.format(**request.params))
+        if container is None:
+            return Response(status_code=204)
+        request.context.store.delete(container.id)
+        return Response(status_code=200)
 
     def _container(request: ArmRequest) -> Resource:
         container = request.context.store.get(container_path.format(**request.params))
@@ -334,16 +383,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         known = request.context.store.get(container_id)
         if known and latest is None and sent.items() <= known.properties.items():
             return known
-        properties = {
-            **CONTAINER_DEFAULTS,
-            **(known.properties if known else {}),
-            **sent,
-        }
-        if latest is not None:
-            # Never a number that was given before, also where that version has been deleted.
-            following = int(latest) + 1 if latest.isascii() and latest.isdecimal() else 1
-            next_version = max(following, int(properties["nextVersion"]))
-            properties |= {"latestVersion": latest, "nextVersion": str(next_version)}
+        properties = _container_properties(known, sent, latest)
         return request.put(container_id, container_type, request.workspace_id, {"properties": properties})
 
 
@@ -352,15 +392,6 @@ def _in(container: Resource, version: Resource) -> Resource:
     under that given name" (``az ml environment archive``); a single version cannot be restored then.
     """
     return version.with_properties(isArchived=True) if container.properties.get("isArchived") else version
-
-
-def _delete(request: ArmRequest, template: str) -> Response:
-    """Delete what the path names, with all below it; 204 where there is nothing."""
-    resource = request.context.store.get(template.format(**request.params))
-    if resource is None:
-        return Response(status_code=204)
-    request.context.store.delete(resource.id)
-    return Response(status_code=200)
 
 
 def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:

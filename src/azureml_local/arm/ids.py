@@ -37,3 +37,12 @@ def parse_asset(text: str) -> re.Match[str] | None:
 def parse_datastore_path(text: str) -> re.Match[str] | None:
     """Match an ``azureml://`` URI; groups ``subscription resource_group workspace datastore path``."""
     return _DATASTORE_PATH.match(text)
+
+
+def datastore_path(workspace_id: str, datastore: str, path: str) -> str:
+    """Return the ``azureml://`` URI of a path in a workspace's datastore, as Azure writes it for models."""
+    _, _, subscription, _, group, *_, workspace = workspace_id.split("/")
+    return (
+        f"azureml://subscriptions/{subscription}/resourceGroups/{group}/workspaces/{workspace}"
+        f"/datastores/{datastore}/paths/{path}"
+    )

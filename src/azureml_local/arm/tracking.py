@@ -37,6 +37,7 @@ STATUSES: Mapping[str, str] = {
     "Failed": "FAILED",
     "Canceled": "KILLED",
 }
+MOST_FOUND = 4096  # that are remembered
 ENDED = frozenset(("FINISHED", "FAILED", "KILLED"))
 
 
@@ -54,6 +55,7 @@ class Tracking:
         self._tokens = tokens
         self._server = server
         self._handing_over: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._found: set[tuple[str, str]] = set()
 
     def create_run(
         self, workspace_id: str, run_id: str, *, experiment: str, display_name: str, user: str, tags: Mapping[str, str]
@@ -102,6 +104,7 @@ class Tracking:
             "MLFLOW_EXPERIMENT_ID": str(experiment_id(experiment)),
             "MLFLOW_RUN_ID": run_id,
             "MLFLOW_DISABLE_TELEMETRY": "true",  # what runs on a learner's machine reports to nobody
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of MLflow's own pages, which Azure ML has not either
         }
 
     async def send(
@@ -114,6 +117,16 @@ class Tracking:
         """
         await self._hand_over(workspace)
         return await self._server.send(_guid(workspace), method, target, headers, body)
+
+    def found(self, workspace: Resource, path: str) -> None:
+        """Remember that the server has what ``path`` asks for, a run or a logged model: they are never replaced."""
+        if len(self._found) >= MOST_FOUND:
+            self._found.clear()
+        self._found.add((_guid(workspace), path))
+
+    def was_found(self, workspace: Resource, path: str) -> bool:
+        """Say whether the server had what ``path`` asks for."""
+        return (_guid(workspace), path) in self._found
 
     def forget(self, workspace: Resource) -> None:
         """Delete the experiments and runs of a deleted workspace."""

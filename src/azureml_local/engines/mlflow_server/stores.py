@@ -65,7 +65,8 @@ class WorkspaceStore(SqlAlchemyStore):  # type: ignore[misc] # MLflow is not che
         if source_run_id is None:
             return model
         with self.ManagedSessionMaker(read_only=False) as session:
-            location = f"{self._get_run(session, source_run_id).artifact_uri}/{model.name}"
+            run = self._get_run(session, source_run_id)
+            location = f"{run.experiment.artifact_location}/{run.run_uuid}/{self.MODELS_FOLDER_NAME}/{model.name}"
             if session.query(SqlLoggedModel).filter_by(artifact_location=location).first():
                 return model
             record = self._get_logged_model_record(session, model.model_id)
