@@ -1,4 +1,4 @@
-"""What a lesson's cells import: connect, wait, score, show, name, check, clean up. Short enough to read in one sitting.
+"""What a lesson's cells import: connect, wait, score, track, show, name, check, clean up. Short enough to read.
 
 Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
 """
@@ -11,6 +11,7 @@ from helpers.naming import unique_name
 from helpers.pictures import show
 from helpers.scoring import score
 from helpers.standing import progress
+from helpers.tracking import metrics, track, watch
 from helpers.waiting import wait
 
 __all__ = [
@@ -18,10 +19,13 @@ __all__ = [
     "connect",
     "leftovers",
     "lesson_folder",
+    "metrics",
     "progress",
     "quiz",
     "score",
     "show",
+    "track",
     "unique_name",
     "wait",
+    "watch",
 ]

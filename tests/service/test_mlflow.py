@@ -30,6 +30,7 @@ from support import SECONDS, Arm, finish
 
 from azureml_local.arm.store import Store
 from azureml_local.arm.tracking import Tracking
+from azureml_local.engines.blobs import BLOCK
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import Principal, TokenService
 from running_service import RunningService, command_line, family, wait_for
@@ -41,7 +42,8 @@ UPLOAD = "api/2.0/mlflow-artifacts/artifacts"
 class Doubler(mlflow.pyfunc.PythonModel):  # type: ignore[misc] # MLflow has no types for it
     """A model that needs nothing but Python."""
 
-    def predict(self, model_input: Any) -> Any:
+    def predict(self, model_input):  # type: ignore[no-untyped-def] # MLflow would make a signature of hints
+        """Return each value, doubled."""
         return [2 * value for value in model_input]
 
 
@@ -225,23 +227,25 @@ def test_job_is_a_run_that_its_process_resumes(
 def test_files_of_a_run_come_back(run: mlflow.ActiveRun, tracker: Tracker, tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
     large.write_bytes(os.urandom(9 * 2**20))  # more than one block of storage
+    exact = tmp_path / "exact.bin"
+    exact.write_bytes(os.urandom(BLOCK))
     odd = tmp_path / "a+b 100% ü.txt"
     odd.write_text("odd")
     (tmp_path / "empty").touch()
-    for path in (large, odd, tmp_path / "empty"):
+    for path in (large, exact, odd, tmp_path / "empty"):
         mlflow.log_artifact(str(path), "inner")
     mlflow.log_dict({"a": 1}, "x.json")
     run_id = run.info.run_id
     root = {(one.path, one.is_dir) for one in tracker.client.list_artifacts(run_id)}
     assert root == {("inner", True), ("x.json", False)}
     inner = {one.path: one.file_size for one in tracker.client.list_artifacts(run_id, "inner")}
-    assert inner == {"inner/large.bin": 9 * 2**20, f"inner/{odd.name}": 3, "inner/empty": 0}
+    assert inner == {"inner/large.bin": 9 * 2**20, "inner/exact.bin": BLOCK, f"inner/{odd.name}": 3, "inner/empty": 0}
     assert tracker.client.list_artifacts(run_id, "x.json") == []
     loaded = Path(
         mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="inner", dst_path=str(tmp_path / "d"))
     )
     assert {path.name: path.read_bytes() for path in loaded.iterdir()} == {
-        path.name: path.read_bytes() for path in (large, odd, tmp_path / "empty")
+        path.name: path.read_bytes() for path in (large, exact, odd, tmp_path / "empty")
     }
     listed = tracker.request("GET", f"api/2.0/mlflow/artifacts/list?run_id={run_id}&path=inner").json()
     assert listed["root_uri"] == run.info.artifact_uri

@@ -146,7 +146,7 @@ async def create_version(request: TrackingRequest) -> Response:
     """Register what lies in a run's files, or a logged model, as the next version of a model."""
     sent = await request.fields()
     name = text(sent, "name")
-    place = await _place_of_source(request, text(sent, "source"))
+    place, run_id = await _resolved(request, text(sent, "source"))
     located = await mlflow_artifacts.locate(request, place)
     properties = {
         "description": sent.get("description"),
@@ -154,7 +154,7 @@ async def create_version(request: TrackingRequest) -> Response:
         "modelType": "mlflow_model",
         "modelUri": ids.datastore_path(request.workspace.id, "workspaceartifactstore", located.path),
         "flavors": await _flavors(request, located.container, located.path),
-        "jobName": sent.get("run_id") or _run_of(place),
+        "jobName": sent.get("run_id") or run_id,
     }
     version = assets.add_version(
         request.context, request.workspace.id, "models", name, properties, request.principal.object_id
@@ -345,8 +345,12 @@ def _put_stage(request: TrackingRequest, version: Resource, stage: str) -> None:
     )
 
 
-async def _place_of_source(request: TrackingRequest, source: str) -> str:
-    """Return the place that a version is made of. Raises 400 where it is no run's and no logged model's."""
+async def _resolved(request: TrackingRequest, source: str) -> tuple[str, str | None]:
+    """Return the place that a version is made of, and the run that it is from.
+
+    Raises:
+        MlflowError: 400 where the source is no run's and no logged model's, 404 where there is none.
+    """
     scheme, _, path = source.partition(":")
     path = path.strip("/")
     if scheme == "models" and "/" not in path:
@@ -363,18 +367,16 @@ async def _place_of_source(request: TrackingRequest, source: str) -> str:
             "type='mlflow_model')).",
         )
     newest = await mlflow_artifacts.newest_model(request, path)
-    return await _place_of_model(request, newest) if newest else path
+    if newest:
+        return await _place_of_model(request, newest)
+    found = mlflow_artifacts.RUN_PLACE.fullmatch(path)
+    return path, found["run"] if found else None
 
 
-async def _place_of_model(request: TrackingRequest, model_id: str) -> str:
+async def _place_of_model(request: TrackingRequest, model_id: str) -> tuple[str, str | None]:
     model = await request.ask_json("GET", f"logged-models/{quote(model_id, safe='')}")
-    return str(model["model"]["info"]["artifact_uri"]).removeprefix(mlflow_artifacts.SCHEME)
-
-
-def _run_of(place: str) -> str | None:
-    """Return the run whose files lie at a place; None for a logged model without one."""
-    found = mlflow_artifacts.RUN_PLACE.fullmatch(place)
-    return found["run"] if found else None
+    info = model["model"]["info"]
+    return str(info["artifact_uri"]).removeprefix(mlflow_artifacts.SCHEME), info.get("source_run_id")
 
 
 async def _flavors(request: TrackingRequest, container: str, path: str) -> dict[str, Any]:
