@@ -93,3 +93,15 @@ class Clients:
             headers["azureml-model-deployment"] = deployment
         address = f"https://{endpoint}.eastus.inference.ml.azure.com/score"
         return self.session.post(address, json={}, headers=headers, timeout=SECONDS)
+
+    def create_experiment(self, name: str) -> requests.Response:
+        """Create an experiment through MLflow's API."""
+        workspace = self.management.workspaces.get(*self.scope)
+        address = str(workspace.ml_flow_tracking_uri).replace("azureml://", "https://")
+        token = self.credential.get_token("https://management.azure.com/.default").token
+        return self.session.post(
+            f"{address}/api/2.0/mlflow/experiments/create",
+            json={"name": name},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=SECONDS,
+        )

@@ -63,6 +63,7 @@ def while_it_runs(clients: Clients, filler: Path) -> None:
     container.upload_blob("before", b"kept")
     container.upload_blob("model/weights.bin", b"w" * MODEL)
     model = register_model(clients)
+    assert clients.create_experiment("kept").status_code == 200
 
     # Not enough for the model: the deployment fails, and says so; what served before serves on.
     fill(filler, leave=MODEL // 2)
@@ -82,6 +83,7 @@ def while_it_runs(clients: Clients, filler: Path) -> None:
         refused(lambda: deployments.begin_create_or_update(*scope, "kept", "green", clients.deployment("x" * 8192)))
         error = refused(lambda: container.upload_blob("refused", b"r" * 100_000))
         assert error.error_code == "InsufficientStorage"  # type: ignore[attr-defined]
+        assert clients.create_experiment("refused").status_code == 507
     for absent in (
         lambda: management.data_versions.get(*scope, "data", "1"),
         lambda: endpoints.get(*scope, "new"),
@@ -99,6 +101,8 @@ def while_it_runs(clients: Clients, filler: Path) -> None:
     deployments.begin_create_or_update(*scope, "kept", "blue", body).result(SECONDS)
     assert clients.score("kept", key, "blue").json()["deployment"] == "second"
     container.upload_blob("refused", b"accepted")
+    assert clients.create_experiment("kept").json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
+    assert clients.create_experiment("refused").status_code == 200
 
 
 def register_model(clients: Clients) -> str:

@@ -531,8 +531,20 @@ def test_operations_that_are_lacking_name_themselves(tracker: Tracker) -> None:
         assert path in answer.json()["message"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff"])
-def test_what_is_no_json_object_is_refused(body: bytes, tracker: Tracker) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[1]",
+        b"\xff",
+        b'{"name": "\\ud800", "order_by": ["\\ud800"]}',
+        b'{"name": 1, "order_by": 1}',
+        b'{"name": "a", "tags": [1], "order_by": [1]}',
+        b'{"name": "a", "tags": [{"key": []}], "order_by": {"a": 1}}',
+        b'{"name": "a", "description": {"a": 1}, "order_by": ["tags.x"]}',
+    ],
+)
+def test_what_has_not_the_right_form_is_refused(body: bytes, tracker: Tracker) -> None:
     for path in ("runs/search", "registered-models/create"):
         answer = tracker.request("POST", f"api/2.0/mlflow/{path}", data=body)
         assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")

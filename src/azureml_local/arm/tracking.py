@@ -118,6 +118,10 @@ class Tracking:
         await self._hand_over(workspace)
         return await self._server.send(_guid(workspace), method, target, headers, body)
 
+    def is_out_of_space(self) -> bool:
+        """Say whether the server cannot write because its disk is full."""
+        return self._server.is_out_of_space()
+
     def found(self, workspace: Resource, path: str) -> None:
         """Remember that the server has what ``path`` asks for, a run or a logged model: they are never replaced."""
         if len(self._found) >= MOST_FOUND:

@@ -19,7 +19,8 @@ from starlette.types import Receive, Scope, Send
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.dataplane import mlflow_artifacts, mlflow_models
-from azureml_local.dataplane.mlflow_request import MlflowError, TrackingRequest, TrackingRoutes
+from azureml_local.dataplane.mlflow_request import MlflowError, TrackingRequest, TrackingRoutes, texts
+from azureml_local.engines.blobs import BlobError
 from azureml_local.engines.mlflow_server import MlflowServerError
 from azureml_local.http.errors import NO_SPACE, AzureError, is_out_of_space
 from azureml_local.http.upstream import UpstreamError
@@ -96,8 +97,8 @@ for _method, _path, _action in FORWARDED:
 async def search_runs(request: TrackingRequest) -> Response:
     """Search runs; what Azure ML cannot order by is refused."""
     sent = await request.fields()
-    for column in sent.get("order_by") or ():
-        if isinstance(column, str) and UNORDERED.match(column):
+    for column in texts(sent, "order_by"):
+        if UNORDERED.match(column):
             raise MlflowError(
                 400,
                 f"order_by '{column}': Azure Machine Learning orders runs by attributes only. Sort the table that "
@@ -107,9 +108,11 @@ async def search_runs(request: TrackingRequest) -> Response:
 
 
 async def _answer(request: TrackingRequest, body: bytes) -> Response:
-    """Return what MLflow's own server answers."""
+    """Return what MLflow's own server answers; on a full disk that is for it a database that is locked for a while."""
     headers = [pair for pair in request.http.headers.raw if pair[0] in PASSED_ON]
     status, content = await request.ask(request.http.method, request.target, headers, body)
+    if status == 503 and request.context.mlflow.is_out_of_space():
+        raise MlflowError(507, NO_SPACE)  # which the client, unlike 503, does not repeat for minutes
     return Response(content, status, media_type="application/json")
 
 
@@ -136,8 +139,9 @@ class TrackingApi:
             response = error.response()
         except AzureError as error:
             response = MlflowError.of(error).response()
-        except (MlflowServerError, UpstreamError) as error:
-            response = MlflowError(503, str(error)).response()
+        except (MlflowServerError, UpstreamError, BlobError) as error:
+            is_full = self._context.mlflow.is_out_of_space()
+            response = (MlflowError(507, NO_SPACE) if is_full else MlflowError(503, str(error))).response()
         except ClientDisconnect:  # nobody is there to be answered
             return
         except Exception as error:

@@ -19,7 +19,15 @@ from azureml_local.arm import assets, ids
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.store import Resource
 from azureml_local.dataplane import mlflow_artifacts
-from azureml_local.dataplane.mlflow_request import MlflowError, TrackingRequest, TrackingRoutes, text
+from azureml_local.dataplane.mlflow_request import (
+    MlflowError,
+    TrackingRequest,
+    TrackingRoutes,
+    optional_text,
+    tags,
+    text,
+    texts,
+)
 from azureml_local.engines.blobs import BlobError
 
 CONTAINER = "workspaces/models"
@@ -56,7 +64,7 @@ async def create_model(request: TrackingRequest) -> Response:
     container_id = f"{request.workspace.id}/models/{name}"
     if store.get(container_id):
         raise MlflowError(400, f"Registered Model (name={name}) already exists.", "RESOURCE_ALREADY_EXISTS")
-    described = {"description": sent.get("description"), "tags": _tags(sent)}
+    described = {"description": optional_text(sent, "description"), "tags": tags(sent)}
     body = {"properties": {**assets.CONTAINER_DEFAULTS, **described}}
     container = store.put(container_id, CONTAINER, request.workspace.id, body, request.principal.object_id)
     return JSONResponse({"registered_model": _model(request, container)})
@@ -83,7 +91,7 @@ async def search_models(request: TrackingRequest) -> Response:
 async def update_model(request: TrackingRequest) -> Response:
     """Change a model's description."""
     sent = await request.fields()
-    container = _change(request, _container(request, sent), description=sent.get("description"))
+    container = _change(request, _container(request, sent), description=optional_text(sent, "description"))
     return JSONResponse({"registered_model": _model(request, container)})
 
 
@@ -108,7 +116,7 @@ async def delete_model_tag(request: TrackingRequest) -> Response:
 async def get_latest_versions(request: TrackingRequest) -> Response:
     """Return the latest version in each of some stages, or in each that has one."""
     sent = await request.fields()
-    asked = request.http.query_params.getlist("stages") if request.http.method == "GET" else sent.get("stages")
+    asked = request.http.query_params.getlist("stages") if request.http.method == "GET" else texts(sent, "stages")
     wanted = [_stage(stage) for stage in asked or STAGES]
     latest = {
         version["current_stage"]: version
@@ -149,12 +157,12 @@ async def create_version(request: TrackingRequest) -> Response:
     place, run_id = await _resolved(request, text(sent, "source"))
     located = await mlflow_artifacts.locate(request, place)
     properties = {
-        "description": sent.get("description"),
-        "tags": _tags(sent),
+        "description": optional_text(sent, "description"),
+        "tags": tags(sent),
         "modelType": "mlflow_model",
         "modelUri": ids.datastore_path(request.workspace.id, "workspaceartifactstore", located.path),
         "flavors": await _flavors(request, located.container, located.path),
-        "jobName": sent.get("run_id") or run_id,
+        "jobName": optional_text(sent, "run_id") or run_id,
     }
     version = assets.add_version(
         request.context, request.workspace.id, "models", name, properties, request.principal.object_id
@@ -191,7 +199,7 @@ async def search_versions(request: TrackingRequest) -> Response:
 async def update_version(request: TrackingRequest) -> Response:
     """Change a version's description."""
     sent = await request.fields()
-    version = _change(request, _stored_version(request, sent), description=sent.get("description"))
+    version = _change(request, _stored_version(request, sent), description=optional_text(sent, "description"))
     return JSONResponse({"model_version": _version(version, _stage_of(request, version))})
 
 
@@ -302,13 +310,9 @@ def _milliseconds(written: str) -> int:
     return int(datetime.datetime.fromisoformat(written).timestamp() * 1000)
 
 
-def _tags(sent: Mapping[str, Any]) -> dict[str, str]:
-    return {text(tag, "key"): str(tag.get("value") or "") for tag in sent.get("tags") or ()}
-
-
 def _set_tag(request: TrackingRequest, resource: Resource, sent: Mapping[str, Any]) -> None:
-    tags = {**resource.properties["tags"], text(sent, "key"): str(sent.get("value") or "")}
-    _change(request, resource, tags=tags)
+    value = optional_text(sent, "value") or ""
+    _change(request, resource, tags={**resource.properties["tags"], text(sent, "key"): value})
 
 
 def _delete_tag(request: TrackingRequest, resource: Resource, sent: Mapping[str, Any]) -> None:

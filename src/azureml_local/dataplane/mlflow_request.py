@@ -87,7 +87,10 @@ class TrackingRequest:
         if self.http.method == "GET":
             return dict(self.http.query_params)
         try:
-            sent = json.loads(await self.body() or b"{}")
+            body = await self.body() or b"{}"
+            sent = json.loads(body)
+            if b"\\u" in body:
+                json.dumps(sent, ensure_ascii=False).encode()  # half a surrogate pair is valid JSON, but no text
         except (ValueError, RecursionError) as error:
             raise MlflowError(400, f"The body is no JSON: {error}.") from error
         if not isinstance(sent, dict):
@@ -147,3 +150,24 @@ def text(sent: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise MlflowError(400, f"Invalid value {value!r} for parameter '{name}': it must be a text.")
     return value
+
+
+def texts(sent: Mapping[str, Any], name: str) -> list[str]:
+    """Return a member that is a list of texts, or is not there. Raises MlflowError with MLflow's 400."""
+    values = sent.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise MlflowError(400, f"Invalid value {values!r} for parameter '{name}': it must be a list of texts.")
+    return values
+
+
+def optional_text(sent: Mapping[str, Any], name: str) -> str | None:
+    """Return a member that is a text, or is not there. Raises MlflowError with MLflow's 400."""
+    return text(sent, name) if sent.get(name) else None
+
+
+def tags(sent: Mapping[str, Any]) -> dict[str, str]:
+    """Return ``tags``, a list of keys and values. Raises MlflowError with MLflow's 400."""
+    values = sent.get("tags") or []
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise MlflowError(400, f"Invalid value {values!r} for parameter 'tags': it must be a list of objects.")
+    return {text(tag, "key"): optional_text(tag, "value") or "" for tag in values}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 READY_WITHIN = 120.0  # seconds; it takes 3 to 5 on a laptop
 THREADS = 8
+FULL_BELOW = 2**20  # bytes
 GRACE = 0.5  # seconds; gunicorn takes 1.5 to see that nothing is in flight. What was acknowledged is on disk.
 CODE = Path(__file__).parents[3]  # what this process runs, and so shall the child
 WORKSPACE_HEADER = b"x-azureml-workspace"
@@ -78,6 +80,10 @@ class MlflowServer:
             answer = await response.read()
             if response.status != 200:
                 raise MlflowServerError(f"MLflow's server did not take jobs over: {answer.decode(errors='replace')}")
+
+    def is_out_of_space(self) -> bool:
+        """Say whether the disk with its databases is full, for which the server itself has no word."""
+        return shutil.disk_usage(self._folder.parent).free < FULL_BELOW
 
     def forget(self, workspace: str) -> None:
         """Delete what is stored of a workspace that no longer is."""
