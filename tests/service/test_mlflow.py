@@ -355,9 +355,11 @@ def test_model_of_the_sdk_is_found_by_mlflow(tracker: Tracker, ml: MLClient, nam
     assert [one.version for one in found.latest_versions] == ["1"]
     assert tracker.client.get_model_version(name, "1").description == "from SDK"
     assert mlflow.pyfunc.load_model(f"models:/{name}/1").predict([4]) == [8]
-    place = f"{UPLOAD}/registered/{name}/1/MLmodel"
-    assert tracker.request("PUT", place, data=b"other").status_code == 403
-    assert tracker.request("DELETE", place).status_code == 403
+    for root in (UPLOAD, f"{UPLOAD}/", f"{UPLOAD}/%2f"):
+        place = f"{root}/registered/{name}/1/MLmodel"
+        assert tracker.request("PUT", place, data=b"other").status_code == 403
+        assert tracker.request("DELETE", place).status_code == 403
+    assert mlflow.pyfunc.load_model(f"models:/{name}/1").predict([4]) == [8]
 
 
 def test_models_are_described_staged_and_deleted(

@@ -43,7 +43,7 @@ routes = TrackingRoutes()
 
 def place_of_version(name: str, version: str) -> str:
     """Return where clients find the files of a version of a registered model."""
-    return f"{SCHEME}registered/{quote(name)}/{quote(version)}"
+    return f"{SCHEME}registered/{name}/{version}"
 
 
 def as_one_segment(path: str) -> str:
@@ -55,7 +55,7 @@ def as_one_segment(path: str) -> str:
 @routes.operation("GET", "/2.0/mlflow-artifacts/artifacts", READ)
 async def list_place(request: TrackingRequest) -> Response:
     """List what lies directly below a place."""
-    named = request.http.query_params.get("path", "")
+    named = request.http.query_params.get("path", "").strip("/")
     place = await locate(request, named)
     found = RUN_PLACE.fullmatch(named)
     if found and found["kind"] == "artifacts" and await newest_model(request, named):
@@ -99,10 +99,7 @@ async def _pieces(blob: UpstreamResponse) -> AsyncIterator[bytes]:
 @routes.operation("PUT", ARTIFACTS + "{place}", WRITE)
 async def upload(request: TrackingRequest) -> Response:
     """Store a file, or replace it."""
-    named = unquote(request.params["place"])
-    if VERSION_PLACE.fullmatch(named):
-        raise MlflowError(403, "What a registered model is made of cannot be changed.")
-    place = await locate(request, named)
+    place = await _locate_writable(request)
     await request.context.blobs.write_blob(place.container, place.path, request.http.stream())
     return JSONResponse({})
 
@@ -110,15 +107,20 @@ async def upload(request: TrackingRequest) -> Response:
 @routes.operation("DELETE", ARTIFACTS + "{place}", WRITE)
 async def delete(request: TrackingRequest) -> Response:
     """Delete a file, or all below a folder."""
-    named = unquote(request.params["place"])
-    if VERSION_PLACE.fullmatch(named):
-        raise MlflowError(403, "What a registered model is made of cannot be changed.")
-    place = await locate(request, named)
+    place = await _locate_writable(request)
     blobs = request.context.blobs
     for name in await blobs.list_blobs(place.container, place.path):
         if name == place.path or name.startswith(f"{place.path}/"):
             await blobs.delete_blob(place.container, name)
     return JSONResponse({})
+
+
+async def _locate_writable(request: TrackingRequest) -> BlobPath:
+    """Return where the place in the path lies. Raises 403 where it is a registered model's."""
+    named = unquote(request.params["place"]).strip("/")
+    if VERSION_PLACE.fullmatch(named):
+        raise MlflowError(403, "What a registered model is made of cannot be changed.")
+    return await locate(request, named)
 
 
 async def locate(request: TrackingRequest, place: str) -> BlobPath:

@@ -316,8 +316,9 @@ def _set_tag(request: TrackingRequest, resource: Resource, sent: Mapping[str, An
 
 
 def _delete_tag(request: TrackingRequest, resource: Resource, sent: Mapping[str, Any]) -> None:
-    key = text(sent, "key")
-    _change(request, resource, tags={name: value for name, value in resource.properties["tags"].items() if name != key})
+    tags = dict(resource.properties["tags"])
+    tags.pop(text(sent, "key"), None)
+    _change(request, resource, tags=tags)
 
 
 def _change(request: TrackingRequest, resource: Resource, **properties: Any) -> Resource:

@@ -33,6 +33,10 @@ CODES: Mapping[int, str] = {
     501: "NOT_IMPLEMENTED",
     503: "TEMPORARILY_UNAVAILABLE",
 }
+HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    413: {"Connection": "close"},  # what is still to come is not read
+}
 
 
 class MlflowError(Exception):
@@ -58,8 +62,8 @@ class MlflowError(Exception):
 
     def response(self) -> Response:
         """Return the error as an HTTP response."""
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
-        return JSONResponse({"error_code": self.code, "message": self.message}, self.status, headers=headers)
+        body = {"error_code": self.code, "message": self.message}
+        return JSONResponse(body, self.status, headers=HEADERS.get(self.status))
 
 
 @dataclass(frozen=True)
