@@ -410,18 +410,21 @@ def test_pages_of_models_hold_each_once(tracker: Tracker, name: str) -> None:
     assert [one for one in names if one.startswith(name)] == [f"{name}-{number}" for number in range(3)]
 
 
-def test_what_azure_does_not_do_with_models_is_refused(tracker: Tracker, name: str) -> None:
+def test_what_azure_does_not_do_with_models_is_refused(run: mlflow.ActiveRun, tracker: Tracker, name: str) -> None:
     """https://learn.microsoft.com/azure/machine-learning/how-to-manage-models-mlflow#limitations"""
     client = tracker.client
     client.create_registered_model(name)
+    log_doubler(registered_model_name=name)
     refused: list[tuple[Callable[[], Any], str]] = [
+        (lambda: client.get_registered_model(f"{name}/versions/1"), "RESOURCE_DOES_NOT_EXIST"),
         (lambda: client.rename_registered_model(name, "other"), "INVALID_PARAMETER_VALUE"),
         (lambda: client.delete_registered_model(name), "INVALID_PARAMETER_VALUE"),
         (lambda: client.set_registered_model_alias(name, "champion", "1"), "NOT_IMPLEMENTED"),
         (lambda: client.search_registered_models("name LIKE '%a%'"), "INVALID_PARAMETER_VALUE"),
         (lambda: client.search_registered_models("tags.a = 'b'"), "INVALID_PARAMETER_VALUE"),
         (lambda: client.search_registered_models(order_by=["colour"]), "INVALID_PARAMETER_VALUE"),
-        (lambda: client.transition_model_version_stage(name, "1", "Nowhere"), "RESOURCE_DOES_NOT_EXIST"),
+        (lambda: client.transition_model_version_stage(name, "1", "Nowhere"), "INVALID_PARAMETER_VALUE"),
+        (lambda: client.transition_model_version_stage(name, "9", "Staging"), "RESOURCE_DOES_NOT_EXIST"),
         (lambda: client.create_registered_model(name), "RESOURCE_ALREADY_EXISTS"),
         (lambda: client.create_registered_model("no/name"), "INVALID_PARAMETER_VALUE"),
         (lambda: client.get_registered_model("nothing-of-the-kind"), "RESOURCE_DOES_NOT_EXIST"),

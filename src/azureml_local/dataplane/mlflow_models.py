@@ -247,7 +247,7 @@ async def transition_stage(request: TrackingRequest) -> Response:
 def _container(request: TrackingRequest, sent: Mapping[str, Any]) -> Resource:
     name = text(sent, "name")
     container = request.context.store.get(f"{request.workspace.id}/models/{name}")
-    if container is None:
+    if container is None or container.type != CONTAINER:  # a name with slashes could be the id of something else
         raise MlflowError(404, f"Registered Model with name={name} not found")
     return container
 
@@ -255,7 +255,7 @@ def _container(request: TrackingRequest, sent: Mapping[str, Any]) -> Resource:
 def _stored_version(request: TrackingRequest, sent: Mapping[str, Any]) -> Resource:
     name, number = text(sent, "name"), text(sent, "version")
     version = request.context.store.get(f"{request.workspace.id}/models/{name}/versions/{number}")
-    if version is None:
+    if version is None or version.type != VERSION:
         raise MlflowError(404, f"Model Version (name={name}, version={number}) not found")
     return version
 
@@ -294,8 +294,12 @@ def _described(resource: Resource) -> dict[str, Any]:
         "creation_timestamp": _milliseconds(resource.created_at),
         "last_updated_timestamp": _milliseconds(resource.modified_at),
         "description": resource.properties["description"] or "",
-        "tags": [{"key": key, "value": value} for key, value in resource.properties["tags"].items()],
+        "tags": [{"key": key, "value": value} for key, value in _tags_of(resource).items()],
     }
+
+
+def _tags_of(resource: Resource) -> dict[str, str]:
+    return dict(resource.properties["tags"] or {})
 
 
 def _container_id(version: Resource) -> str:
@@ -312,13 +316,13 @@ def _milliseconds(written: str) -> int:
 
 def _set_tag(request: TrackingRequest, resource: Resource, sent: Mapping[str, Any]) -> None:
     value = optional_text(sent, "value") or ""
-    _change(request, resource, tags={**resource.properties["tags"], text(sent, "key"): value})
+    _change(request, resource, tags={**_tags_of(resource), text(sent, "key"): value})
 
 
 def _delete_tag(request: TrackingRequest, resource: Resource, sent: Mapping[str, Any]) -> None:
-    tags = dict(resource.properties["tags"])
-    tags.pop(text(sent, "key"), None)
-    _change(request, resource, tags=tags)
+    kept = _tags_of(resource)
+    kept.pop(text(sent, "key"), None)
+    _change(request, resource, tags=kept)
 
 
 def _change(request: TrackingRequest, resource: Resource, **properties: Any) -> Resource:
