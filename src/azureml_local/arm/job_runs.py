@@ -11,10 +11,9 @@ import sqlite3
 from collections.abc import Callable
 
 from azureml_local.arm import job_outputs, job_specs, job_status
-from azureml_local.arm.computes import open_pool
 from azureml_local.arm.context import Context
+from azureml_local.arm.job_computes import pool_for, without_compute
 from azureml_local.arm.store import Resource
-from azureml_local.engines.compute.pool import Pool
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.http.errors import AzureError
 
@@ -87,7 +86,7 @@ class JobRuns:
             task = asyncio.current_task()
             if task and task.cancelling():
                 raise
-            error = _without_compute(job)  # its nodes were taken away
+            error = without_compute(job)  # its nodes were taken away
         except Exception:
             logger.exception("job %s failed in the service", job.id)
             error = JobError("ServiceError", "azureml-local failed on this job; its log has the details.")
@@ -96,17 +95,10 @@ class JobRuns:
 
     async def _run(self, job: Resource) -> None:
         """Run a job to its end. Raises JobError or AzureError where it fails."""
-        pool = self._pool(job)
+        pool = pool_for(self._context, job)
         attempt = self._next_attempt(job.id)
         spec = job_specs.command_spec(self._context, job)
         await self._context.runner.run(spec, pool, attempt, lambda status: self._observe(job.id, status))
-
-    def _pool(self, job: Resource) -> Pool:
-        compute_id = job.properties["computeId"]
-        compute = self._context.store.get(compute_id) if compute_id else None
-        if compute is None:
-            raise _without_compute(job)
-        return self._context.pools.get(compute_id) or open_pool(self._context, compute)
 
     def _next_attempt(self, job_id: str) -> int:
         """Return the number of the attempt that begins, and keep it: none is given twice, whatever ends the service."""
@@ -143,8 +135,3 @@ class JobRuns:
             except sqlite3.OperationalError as failure:
                 logger.error("the end of job %s cannot be written: %s", job_id, failure)
                 await asyncio.sleep(WRITE_AGAIN_AFTER)
-
-
-def _without_compute(job: Resource) -> JobError:
-    name = (job.properties["computeId"] or "").rpartition("/")[2]
-    return JobError("UserError", f"AzureMLCompute cluster {name} does not exist")

@@ -290,12 +290,14 @@ class Store:
         asked = [Condition("type = ?", (resource_type,)), *conditions]
         if parent_id is not None:
             asked.insert(1, Condition("parent = ?", (parent_id.lower(),)))
+        columns = list(dict.fromkeys((order.column, "sequence")))
         if after is not None:
-            asked.append(Condition(f"({order.column}, sequence) {'<' if order.descending else '>'} (?, ?)", after))
+            places = f"({', '.join(columns)}) {'<' if order.descending else '>'} ({', '.join('?' * len(columns))})"
+            asked.append(Condition(places, after[-len(columns) :]))
         direction = "DESC" if order.descending else "ASC"
         rows = self._db.execute(
             f"{_SELECT} WHERE {' AND '.join(one.sql for one in asked)} "
-            f"ORDER BY {order.column} {direction}, sequence {direction} LIMIT ? OFFSET ?",
+            f"ORDER BY {', '.join(f'{column} {direction}' for column in columns)} LIMIT ? OFFSET ?",
             (*(value for one in asked for value in one.values), limit, offset),
         )
         return [_resource(row) for row in rows]
