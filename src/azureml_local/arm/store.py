@@ -179,6 +179,8 @@ class Store:
             if state != "ok":
                 raise sqlite3.DatabaseError(state)
             self._bring_up_to_date(path)
+            # Counted here from now on: to ask for it at each write would mean to look at every resource.
+            (self._sequence,) = self._db.execute("SELECT COALESCE(MAX(sequence), 0) FROM resources").fetchone()
         except sqlite3.DatabaseError as error:
             if is_out_of_space(error):
                 raise StoreError(f"{path} cannot be written: {NO_SPACE}") from error
@@ -307,10 +309,10 @@ class Store:
     ) -> Resource:
         """Create a resource, or replace its body; an existing one keeps the id as it was first written."""
         now = timestamp()
+        self._sequence += 1
         self._db.execute(
-            "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM "
-            "resources)) ON CONFLICT (key) DO UPDATE SET body = excluded.body, modified_at = excluded.modified_at, "
-            "modified_by = excluded.modified_by",
+            "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+            "body = excluded.body, modified_at = excluded.modified_at, modified_by = excluded.modified_by",
             (
                 resource_id.lower(),
                 resource_id,
@@ -321,6 +323,7 @@ class Store:
                 principal,
                 now,
                 principal,
+                self._sequence,
             ),
         )
         stored = self.get(resource_id)
