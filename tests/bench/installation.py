@@ -20,6 +20,9 @@ from urllib.parse import urlsplit
 
 import requests
 
+from azureml_local.arm.store import Store
+from azureml_local.home import Home
+
 ARM = "https://management.azure.com"
 API = {"api-version": "2024-10-01"}
 BLOB_HEADERS = {"x-ms-version": "2021-12-02", "x-ms-blob-type": "BlockBlob"}
@@ -67,6 +70,16 @@ class Installation:
     def status(self) -> dict[str, Any]:
         """Return what ``azureml-local status --json`` says."""
         return json.loads(self._run("status", "--json"))
+
+    def fill(self, count: int) -> None:
+        """Store jobs that have completed, as if they had been run; the service must not run meanwhile."""
+        store = Store(Home(self.root).database)
+        (workspace,) = store.all_of("workspaces")
+        with store.transaction():
+            for number in range(count):
+                body = {"properties": job_properties(workspace.id, number), "run": {"statusRevision": 5}}
+                store.put(f"{workspace.id}/jobs/job-{number}", "workspaces/jobs", workspace.id, body, "bench")
+        store.close()
 
     def _run(self, *arguments: str) -> str:
         finished = subprocess.run(
@@ -144,6 +157,11 @@ class Client:
         )
         self._ended(answer)
 
+    def list_jobs(self) -> int:
+        """List the first page of the workspace's jobs, and return how many it holds."""
+        answer = self.session.get(self._url("/jobs"), params=API, headers=self._headers)
+        return len(_checked(answer).json()["value"])
+
     def key(self, endpoint: str) -> str:
         """Return an endpoint's primary key."""
         answer = self.session.post(
@@ -214,6 +232,30 @@ class Client:
 
     def _url(self, path: str) -> str:
         return f"{ARM}{self.workspace}{path}"
+
+
+def job_properties(workspace: str, number: int) -> dict[str, Any]:
+    """Return what the service stores of a command job that has completed; its size is what matters here."""
+    services = {
+        name: {"jobServiceType": name, "port": None, "endpoint": f"https://ml.azure.com/runs/{number}{workspace}"}
+        for name in ("Tracking", "Studio")
+    }
+    return {
+        "description": None,
+        "tags": {"number": str(number)},
+        "properties": {"_azureml.ComputeTargetType": "amlctrain", "EndTimeUtc": "2026-03-31 18:18:41"},
+        "displayName": f"job-{number}",
+        "status": "Completed",
+        "experimentName": "Default",
+        "services": services,
+        "computeId": f"{workspace}/computes/cpu",
+        "isArchived": False,
+        "jobType": "Command",
+        "command": "python train.py " + "--option value " * 50,
+        "environmentId": f"{workspace}/environments/bench/versions/1",
+        "inputs": {"data": {"jobInputType": "uri_folder", "uri": f"{workspace}/data/rows/versions/1"}},
+        "outputs": {"default": {"jobOutputType": "uri_folder", "uri": f"azureml://dcid.job-{number}"}},
+    }
 
 
 def _checked(answer: requests.Response) -> requests.Response:

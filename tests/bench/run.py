@@ -28,6 +28,8 @@ START_ROUNDS = 3
 DEPLOY_ROUNDS = 3
 FIND_ROUNDS = 7
 LOAD_ROUNDS = 5
+LIST_ROUNDS = 20
+JOBS = 10_000
 CONNECTIONS = 8
 PAUSE = 0.005  # seconds that the slower of the two models takes
 BODY = '{"data": [[0.1, 0.2, 0.3, 0.4]]}'
@@ -68,6 +70,7 @@ def measurements() -> Iterator[Row]:
     """Yield every row."""
     yield from starts()
     yield from environments()
+    yield from jobs()
     with Installation() as installation:
         installation.start()
         client = Client(installation)
@@ -127,6 +130,26 @@ def control_plane(installation: Installation, client: Client) -> Iterator[Row]:
                 )
     except PeerMissingError as missing:
         _skipped(missing)
+
+
+def jobs() -> Iterator[Row]:
+    """List the first page of many jobs: how long it takes, and what memory."""
+    with Installation() as installation:
+        installation.start()
+        installation.stop()
+        installation.fill(JOBS)
+        installation.start()
+        client = Client(installation)
+        client.list_jobs()
+        before = installation.status()["memory_mib"]
+        seconds = []
+        for _ in range(LIST_ROUNDS):
+            began = time.perf_counter()
+            client.list_jobs()
+            seconds.append(time.perf_counter() - began)
+        name = f"first page of {JOBS:,} jobs"
+        yield Row(name, median(seconds) * 1000, "ms", goal="value <= 50")
+        yield Row(f"{name}: memory that listing adds", installation.status()["memory_mib"] - before, "MiB")
 
 
 def scoring(installation: Installation, client: Client) -> Iterator[Row]:

@@ -202,6 +202,8 @@ class Store:
             if state != "ok":
                 raise sqlite3.DatabaseError(state)
             self._bring_up_to_date(path)
+            # Counted here from now on: to ask for it at each write would mean to look at every resource.
+            (self._sequence,) = self._db.execute("SELECT COALESCE(MAX(sequence), 0) FROM resources").fetchone()
         except sqlite3.DatabaseError as error:
             if is_out_of_space(error):
                 raise StoreError(f"{path} cannot be written: {NO_SPACE}") from error
@@ -313,12 +315,14 @@ class Store:
         asked = [Condition("type = ?", (resource_type,)), *conditions]
         if parent_id is not None:
             asked.insert(1, Condition("parent = ?", (parent_id.lower(),)))
+        columns = list(dict.fromkeys((order.column, "sequence")))
         if after is not None:
-            asked.append(Condition(f"({order.column}, sequence) {'<' if order.descending else '>'} (?, ?)", after))
+            places = f"({', '.join(columns)}) {'<' if order.descending else '>'} ({', '.join('?' * len(columns))})"
+            asked.append(Condition(places, after[-len(columns) :]))
         direction = "DESC" if order.descending else "ASC"
         rows = self._db.execute(
             f"{_SELECT} WHERE {' AND '.join(one.sql for one in asked)} "
-            f"ORDER BY {order.column} {direction}, sequence {direction} LIMIT ? OFFSET ?",
+            f"ORDER BY {', '.join(f'{column} {direction}' for column in columns)} LIMIT ? OFFSET ?",
             (*(value for one in asked for value in one.values), limit, offset),
         )
         return [_resource(row) for row in rows]
@@ -328,10 +332,10 @@ class Store:
     ) -> Resource:
         """Create a resource, or replace its body; an existing one keeps the id as it was first written."""
         now = timestamp()
+        self._sequence += 1
         self._db.execute(
-            "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM "
-            "resources)) ON CONFLICT (key) DO UPDATE SET body = excluded.body, modified_at = excluded.modified_at, "
-            "modified_by = excluded.modified_by",
+            "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+            "body = excluded.body, modified_at = excluded.modified_at, modified_by = excluded.modified_by",
             (
                 resource_id.lower(),
                 resource_id,
@@ -342,6 +346,7 @@ class Store:
                 principal,
                 now,
                 principal,
+                self._sequence,
             ),
         )
         stored = self.get(resource_id)

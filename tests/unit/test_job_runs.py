@@ -1,0 +1,271 @@
+"""What drives jobs to their ends: every end is written, once, with all that comes with it, whatever happens meanwhile.
+
+The store is a real one; what runs a job is a stand-in that says what the test wants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from azureml_local.arm import job_runs, job_status
+from azureml_local.arm.job_runs import JobRuns
+from azureml_local.arm.operations import Operations
+from azureml_local.arm.store import Resource, Store
+from azureml_local.engines.jobs.runner import JobError
+from azureml_local.http.errors import FrontendError
+
+WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/p/workspaces/w"
+JOB = f"{WORKSPACE}/jobs/j"
+SECONDS = 30
+Observe = Callable[[str], None]
+
+
+class Runner:
+    """Runs jobs by awaiting what a test gives it."""
+
+    def __init__(self) -> None:
+        self.work: Callable[[Observe], Awaitable[None]]
+        self.is_running = asyncio.Event()
+        self.attempts: list[int] = []
+
+    async def run(self, _: Any, __: Any, attempt: int, observe: Observe) -> int:
+        self.attempts.append(attempt)
+        self.is_running.set()
+        await self.work(observe)
+        return attempt
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "state.db")
+    store.put(WORKSPACE, "workspaces", "", {"properties": {"workspaceId": "guid"}}, "me")
+    yield store
+    store.close()
+
+
+@pytest.fixture(autouse=True)
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_runs, "pool_for", lambda context, job: None)
+    monkeypatch.setattr(job_runs.job_specs, "command_spec", lambda context, job: None)
+    monkeypatch.setattr(job_runs, "WRITE_AGAIN_AFTER", 0.01)
+
+
+def put(store: Store, status: str = "Starting", name: str = "j", **outputs: dict[str, Any]) -> Resource:
+    properties = {"status": status, "properties": {}, "outputs": outputs, "computeId": "/computes/c"}
+    job_id = f"{WORKSPACE}/jobs/{name}"
+    return store.put(
+        job_id, "workspaces/jobs", WORKSPACE, {"properties": properties, "run": {"statusRevision": 0}}, "me"
+    )
+
+
+def status(store: Store, job_id: str = JOB) -> str:
+    job = store.get(job_id)
+    assert job is not None
+    return str(job.properties["status"])
+
+
+def output(kind: str = "uri_folder", name: str | None = None) -> dict[str, Any]:
+    return {"jobOutputType": kind, "uri": None, "assetName": name, "assetVersion": None, "description": None}
+
+
+def driven(store: Store, test: Callable[[JobRuns, Runner], Awaitable[None]]) -> None:
+    """Run a test with jobs that are driven."""
+
+    async def run() -> None:
+        runner = Runner()
+        context: Any = SimpleNamespace(store=store, operations=Operations(store), runner=runner)
+        runs = JobRuns(context)
+        async with asyncio.timeout(SECONDS):
+            await test(runs, runner)
+            await runs.close()
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - the store has no events
+        await asyncio.sleep(0.005)
+
+
+async def forever(_: Observe) -> None:
+    await asyncio.Event().wait()
+
+
+def fails(error: BaseException) -> Callable[[Observe], Awaitable[None]]:
+    async def work(_: Observe) -> None:
+        raise error
+
+    return work
+
+
+def test_statuses_times_and_outputs_of_a_job_that_completes(store: Store) -> None:
+    async def work(observe: Observe) -> None:
+        for one in ("Preparing", "Queued", "Running", "Running", "Finalizing"):
+            observe(one)
+            assert status(store) == one
+
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = work
+        runs.start(put(store, data=output(name="rows"), plain=output(), model=output("mlflow_model")))
+        await until(lambda: status(store) == "Completed")
+
+    driven(store, test)
+    job = store.get(JOB)
+    assert job is not None
+    assert job.body["run"]["startTime"] < job.body["run"]["endTime"]
+    assert job.body["run"]["statusRevision"] == 5
+    assert set(job.properties["properties"]) == {"StartTimeUtc", "EndTimeUtc"}
+    assert job.body["run"]["outputs"] == {
+        "data": f"{WORKSPACE}/data/rows/versions/1",
+        "plain": f"{WORKSPACE}/data/azureml_j_output_data_plain/versions/1",
+        "model": f"{WORKSPACE}/models/azureml_j_output_model/versions/1",
+    }
+    model = store.get(job.body["run"]["outputs"]["model"])
+    assert model is not None
+    assert model.properties["jobName"] == "j"
+    assert model.properties["modelUri"].endswith("/datastores/workspaceblobstore/paths/azureml/j/model/")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (JobError("UserError", "exit 3"), "UserError", "exit 3"),
+        (FrontendError(404, "UserError", "no such data"), "UserError", "no such data"),
+        (RuntimeError("secret"), "ServiceError", "azureml-local failed on this job; its log has the details."),
+        # What waits for nodes is told so by its compute's end.
+        (asyncio.CancelledError(), "UserError", "AzureMLCompute cluster c does not exist"),
+    ],
+    ids=["job", "named", "unforeseen", "compute"],
+)
+def test_failures_are_told_and_register_nothing(store: Store, error: BaseException, code: str, message: str) -> None:
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = fails(error)
+        runs.start(put(store, data=output(name="rows")))
+        await until(lambda: status(store) == "Failed")
+
+    driven(store, test)
+    job = store.get(JOB)
+    assert job is not None
+    assert job.body["run"]["error"] == {"code": code, "message": message}
+    assert store.get(f"{WORKSPACE}/data/rows") is None
+
+
+def test_cancelled_before_it_began_and_while_it_ran(store: Store) -> None:
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = forever
+        runs.start(put(store))
+        await runs.end(JOB)
+        assert status(store) == "Canceled"
+        assert runner.attempts == []
+        runs.start(put(store))
+        await runner.is_running.wait()
+        job_status.change(store, JOB, "CancelRequested")
+        job_status.change(store, JOB, "Running")  # what a node says too late
+        assert status(store) == "CancelRequested"
+        await runs.end(JOB)
+        assert status(store) == "Canceled"
+
+    driven(store, test)
+
+
+def test_what_completes_although_it_is_to_be_cancelled_has_completed(store: Store) -> None:
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        async def work(_: Observe) -> None:
+            job_status.change(store, JOB, "CancelRequested")
+
+        runner.work = work
+        runs.start(put(store))
+        await until(lambda: status(store) == "Completed")
+        await runs.end(JOB)
+        assert status(store) == "Completed"
+
+    driven(store, test)
+
+
+def test_what_the_services_end_cuts_off_is_run_again(store: Store) -> None:
+    async def first(runs: JobRuns, runner: Runner) -> None:
+        runner.work = forever
+        runs.start(put(store))
+        await runner.is_running.wait()
+
+    async def second(runs: JobRuns, runner: Runner) -> None:
+        runner.work = fails(JobError("UserError", "x"))
+        put(store, "Completed", "done")
+        put(store, "CancelRequested", "unwanted")
+        runs.resume()
+        await until(lambda: status(store) == "Failed")
+        assert runner.attempts == [2]
+        assert status(store, f"{WORKSPACE}/jobs/unwanted") == "CancelRequested"
+        await runs.end(f"{WORKSPACE}/jobs/unwanted")  # as its operation does, which is resumed, too
+        assert status(store, f"{WORKSPACE}/jobs/unwanted") == "Canceled"
+
+    driven(store, first)
+    assert status(store) == "Starting"
+    driven(store, second)
+
+
+def test_end_that_cannot_be_written_registers_nothing_and_is_written_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the disk is full: the write fails after the output was registered."""
+    save, refused = store.save, []
+
+    def full(resource: Resource) -> None:
+        save(resource)
+        if "outputs" in resource.body["run"] and len(refused) < 2:
+            refused.append(store.get(f"{WORKSPACE}/data/rows/versions/1"))
+            raise sqlite3.OperationalError("database or disk is full")
+
+    async def work(_: Observe) -> None:
+        return
+
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = work
+        runs.start(put(store, data=output(name="rows")))
+        await until(lambda: len(refused) == 1)
+        assert store.get(f"{WORKSPACE}/data/rows") is None
+        assert status(store) == "Starting"
+        await until(lambda: status(store) == "Completed")
+
+    monkeypatch.setattr(store, "save", full)
+    driven(store, test)
+    assert all(refused)
+    container = store.get(f"{WORKSPACE}/data/rows")
+    assert container is not None
+    assert container.properties["latestVersion"] == "1"
+
+
+def test_status_that_cannot_be_written_does_not_stop_the_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(observe: Observe) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "save", fail)
+            observe("Running")
+
+    def fail(_: Resource) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = work
+        runs.start(put(store))
+        await until(lambda: status(store) == "Completed")
+
+    driven(store, test)
+
+
+def test_jobs_of_a_workspace_end_with_it(store: Store) -> None:
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = forever
+        for name in ("a", "b"):
+            runs.start(put(store, name=name))
+        await runner.is_running.wait()
+        await runs.end_below(WORKSPACE)
+        assert {status(store, f"{WORKSPACE}/jobs/{name}") for name in ("a", "b")} == {"Canceled"}
+
+    driven(store, test)
