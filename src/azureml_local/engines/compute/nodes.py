@@ -111,6 +111,9 @@ class Nodes:
         scheduler = await Scheduler(
             host="127.0.0.1", port=0, protocol="tls", dashboard=False, dashboard_address="127.0.0.1:0", security=secured
         )
+        scheduler.http_server.stop()
+        for name in ("idle-timeout", "no-workers-timeout"):  # they ask four times a second, and neither is set
+            scheduler.periodic_callbacks[name].stop()
         client = await Client(scheduler.address, asynchronous=True, security=secured, set_as_default=False)
         client.subscribe_topic(REPORTS, lambda event: self._on_report(event[1]))
         self._scheduler, self._client = scheduler, client
@@ -176,9 +179,15 @@ class Nodes:
             await self._client.cancel([future], force=True)
 
     async def call(self, node: Node, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        """Run a short function on a node beside the work that it is at; nothing where the node has ended."""
+        """Run a short function on a node beside the work that it is at; nothing where the node ends, or has ended."""
         assert self._client is not None  # noqa: S101 - there is a node
-        await self._client.run(function, *arguments, workers=[node.address], on_error="ignore")
+        if node.is_lost:
+            return
+        called = asyncio.ensure_future(
+            self._client.run(function, *arguments, workers=[node.address], on_error="ignore")
+        )
+        await asyncio.wait((called, node.ended), return_when=asyncio.FIRST_COMPLETED)
+        called.cancel()  # it would try for long to reach a node that has ended meanwhile
 
     async def close(self) -> None:
         """End the scheduler. The nodes are ended by who started them."""
