@@ -1,6 +1,6 @@
 """The status of a job, and what it brings with it: times, properties, the error that run history shows, log events.
 
-A job's first status is written by :func:`begin`, every change of it is made by :func:`change`. The statuses are those of
+A first status is written by :func:`begin`, every change of it made by :func:`change`. The statuses are those of
 ``JobStatus`` in the OpenAPI, stable/2025-12-01.
 """
 
