@@ -75,9 +75,9 @@ def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str
     """Return the credential of a service principal that is not your own.
 
     Args:
-        backend: ``"local"`` makes a new one, without any role, on this machine, to which ``connect`` has led; ``"azure"``
-            takes one that is there. Its secret is then read from the environment variable ``SECOND_CLIENT_SECRET``,
-            for what stands in a notebook is soon read by others.
+        backend: ``"local"`` makes a new one, without any role, in the service that ``connect`` has started; ``"azure"``
+            takes one that is there. Its secret is then read from the environment variable ``SECOND_CLIENT_SECRET``:
+            what stands in a notebook is soon read by others.
         name: what it is called on this machine. One of that name that an earlier run has left is deleted first.
         tenant_id: on Azure, its directory.
         client_id: on Azure, its application's id.

@@ -5,10 +5,10 @@ rest into the lesson.
 """
 
 # %% identities_and_roles/allows
+### BEGIN SOLUTION
 from fnmatch import fnmatch
 
 
-### BEGIN SOLUTION
 def matches(action, patterns):
     return any(fnmatch(action.lower(), pattern.lower()) for pattern in patterns or [])
 

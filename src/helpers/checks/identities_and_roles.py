@@ -8,15 +8,16 @@ from typing import Any
 from helpers.verdicts import CheckResult, exercise, right, wrong
 
 ML = "Microsoft.MachineLearningServices/workspaces"
-READER = ["*/read"], []
+Permission = tuple[list[str], list[str] | None]  # actions, not_actions
+READER: Permission = ["*/read"], []
 # As Azure defines AzureML Data Scientist, shortened.
-SCIENTIST = (
+SCIENTIST: Permission = (
     [f"{ML}/*/read", f"{ML}/*/action", f"{ML}/*/delete", f"{ML}/*/write"],
     [f"{ML}/delete", f"{ML}/write", f"{ML}/computes/*/write", f"{ML}/listKeys/action"],
 )
-CONTRIBUTOR = ["*"], ["Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"]
+CONTRIBUTOR: Permission = ["*"], ["Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"]
 # Roles, each a list of permissions; an action; whether it is allowed; what a function that errs has overlooked.
-CASES = (
+CASES: tuple[tuple[list[Permission], str, bool, str], ...] = (
     ([READER], f"{ML}/models/read", True, "a * stands for any text, slashes too"),
     ([READER], f"{ML}/models/write", False, "the part after the star counts, too"),
     ([READER], f"{ML.upper()}/MODELS/READ", True, "upper and lower case are the same"),
