@@ -55,7 +55,7 @@ def test_a_finished_lesson_and_the_next(capsys: pytest.CaptureFixture[str], file
     _finish_the_first_lesson()
     shown = helpers.progress("first_model")
     assert shown.lesson.complete
-    assert str(shown).endswith("Lessons done: Score your first model. Next: Deploy a model with key authentication.")
+    assert str(shown).endswith("Lessons done: Score your first model. Next: Choose a VM size.")
     learner.main(["--next"])
     assert capsys.readouterr().out == "02_realtime/02_deploy_with_keys.ipynb\n"
     learner.main([])
