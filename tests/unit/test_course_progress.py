@@ -57,7 +57,7 @@ def test_a_finished_lesson_and_the_next(capsys: pytest.CaptureFixture[str], file
     assert shown.lesson.complete
     assert str(shown).endswith("Lessons done: Score your first model. Next: Choose a VM size.")
     learner.main(["--next"])
-    assert capsys.readouterr().out == "02_realtime/02_deploy_with_keys.ipynb\n"
+    assert capsys.readouterr().out == "01_compute/01_choose_a_vm_size.ipynb\n"
     learner.main([])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "✓ Score your first model"
