@@ -61,7 +61,7 @@ def test_a_finished_lesson_and_the_next(capsys: pytest.CaptureFixture[str], file
     learner.main([])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "✓ Score your first model"
-    assert lines[2] == "○ Deploy a model with key authentication"
+    assert lines[2] == "○ Choose a VM size"
     assert lines[-1].endswith(str(file))
 
 
