@@ -11,16 +11,27 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 
-def leftovers(ml_client: MLClient, *, endpoints: Collection[str] = (), models: Collection[str] = ()) -> list[str]:
+def leftovers(
+    ml_client: MLClient,
+    *,
+    endpoints: Collection[str] = (),
+    models: Collection[str] = (),
+    computes: Collection[str] = (),
+) -> list[str]:
     """Return what still exists of the things named; an empty list is as it should be, and gives their names back.
 
     Models cannot be deleted in version 2 of the SDK, only archived: an archived one does not count.
     """
-    found_endpoints = {endpoint.name for endpoint in ml_client.online_endpoints.list()}
-    found_models = {model.name for model in ml_client.models.list()}
-    left = [f"endpoint {name}" for name in endpoints if name in found_endpoints]
-    left += [f"model {name}" for name in models if name in found_models]
+    named = {
+        "endpoint": ("online_endpoints", endpoints),
+        "model": ("models", models),
+        "compute": ("compute", computes),
+    }
+    left = []
+    for kind, (operations, names) in named.items():
+        found = {one.name for one in getattr(ml_client, operations).list()} if names else set()
+        left += [f"{kind} {name}" for name in names if name in found]
     if not left:
-        for name in {*endpoints, *models}:
+        for name in {*endpoints, *models, *computes}:
             release(name)
     return left

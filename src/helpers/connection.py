@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+    from azure.identity import ClientSecretCredential
 
 BACKENDS = ("local", "azure")
 LOCAL_MARK = "AZUREML_LOCAL_PROXY"
+SECOND_SECRET = "SECOND_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 
 
 def connect(backend: str = "local") -> MLClient:
@@ -67,3 +69,46 @@ def _connect_to_azure() -> MLClient:
     from azure.identity import DefaultAzureCredential
 
     return MLClient.from_config(DefaultAzureCredential(), enable_telemetry=False)
+
+
+def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str = "") -> ClientSecretCredential:
+    """Return the credential of a service principal that is not your own.
+
+    Args:
+        backend: ``"local"`` makes a new one, without any role, in the service that ``connect`` has started; ``"azure"``
+            takes one that is there. Its secret is then read from the environment variable ``SECOND_CLIENT_SECRET``:
+            what stands in a notebook is soon read by others.
+        name: what it is called on this machine. One of that name that an earlier run has left is deleted first.
+        tenant_id: on Azure, its directory.
+        client_id: on Azure, its application's id.
+
+    Raises:
+        ValueError: on Azure, one of the three is not given.
+    """
+    from azure.identity import ClientSecretCredential
+
+    if backend == "azure":
+        given = (tenant_id, client_id, os.environ.get(SECOND_SECRET, ""))
+        if not all(given):
+            raise ValueError(
+                "On Azure this needs a second service principal: set second_tenant_id and second_client_id in the "
+                f"parameters cell, and its secret in the environment variable {SECOND_SECRET}, before Jupyter starts."
+            )
+        return ClientSecretCredential(*given)
+    from azureml_local import admin
+    from azureml_local.home import Home
+
+    remove_identity(backend, name)
+    made = admin.call(Home(), "POST", "/identities", {"name": name, "role": None, "scope": None})
+    return ClientSecretCredential(made["AZURE_TENANT_ID"], made["AZURE_CLIENT_ID"], made["AZURE_CLIENT_SECRET"])
+
+
+def remove_identity(backend: str, name: str) -> None:
+    """Delete what ``second_identity`` has made on this machine; on Azure it has made nothing."""
+    if backend == "azure":
+        return
+    from azureml_local import admin
+    from azureml_local.home import Home
+
+    if any(identity["name"] == name for identity in admin.call(Home(), "GET", "/identities")):
+        admin.call(Home(), "DELETE", f"/identities/{name}")

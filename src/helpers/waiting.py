@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
 Result = TypeVar("Result", covariant=True)
+Returned = TypeVar("Returned")
 TICK = 0.5  # seconds between two updates of the line; the end of the operation is noticed at once
+# How long Azure takes at most until a role that was given holds everywhere:
+# https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected
+SPREAD_SECONDS = 600.0
+SPREAD_TICK = 5.0
+REFUSALS = (401, 403)
 
 
 class Poller(Protocol[Result]):
@@ -48,4 +55,34 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
         print(f"✗ {what}: failed")
         raise
     print(f"✓ {what}: done{hint}")
+    return result
+
+
+def until_permitted(call: Callable[[], Returned], what: str) -> Returned:
+    """Make a call, again while it is answered 401 or 403, and return its result: a role that was given takes a while.
+
+    Args:
+        call: a function without arguments. It raises Azure's error or, as plain HTTP does, returns a response.
+        what: what it does, e.g. ``"read the workspace"``.
+
+    Raises:
+        azure.core.exceptions.HttpResponseError: another error, or a refusal even after ten minutes.
+    """
+    from azure.core.exceptions import HttpResponseError
+
+    began = time.monotonic()
+    with tqdm(desc=f"… {what}", bar_format="{desc}: {postfix}", leave=False) as line:
+        while True:
+            is_last = time.monotonic() - began > SPREAD_SECONDS
+            try:
+                result = call()
+            except HttpResponseError as error:
+                if error.status_code not in REFUSALS or is_last:
+                    raise
+            else:
+                if getattr(result, "status_code", None) not in REFUSALS or is_last:
+                    break
+            line.set_postfix_str(f"not yet permitted, {time.monotonic() - began:.0f} s")
+            time.sleep(SPREAD_TICK)
+    print(f"✓ {what}: answered (on Azure: a new role takes up to 10 minutes)")
     return result

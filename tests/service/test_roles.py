@@ -27,6 +27,7 @@ from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreatePara
 from azure.storage.blob import BlobServiceClient
 from support import PROVIDER, Arm, Scorer, finish
 
+import helpers
 from azureml_local import admin
 from raw_client import exchange
 from running_service import RunningService, command_line, start_service
@@ -197,6 +198,24 @@ def test_template_needs_permission_for_what_it_creates(new_identity: NewIdentity
 def test_own_identity_may_do_all_as_a_managed_one_too(service: RunningService, arm: Arm) -> None:
     token = ManagedIdentityCredential().get_token(ARM_SCOPE).token
     assert Arm(arm.session, service.settings, token).get("").status_code == 200
+
+
+def test_lessons_get_a_second_identity_without_a_role_and_a_new_one_each_time(
+    service: RunningService, arm: Arm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As helpers.second_identity makes it on this machine: what a run has left that was ended does not stay."""
+    monkeypatch.setenv("AZUREML_LOCAL_HOME", str(service.home.root))
+    name = "second-" + uuid.uuid4().hex[:8]
+    first = helpers.second_identity("local", name)
+    token = first.get_token(ARM_SCOPE).token
+    assert Arm(arm.session, arm.settings, token).get("").status_code == 403
+    again = helpers.second_identity("local", name)
+    assert again.get_token(ARM_SCOPE).token != token
+    with pytest.raises(ClientAuthenticationError):
+        first.get_token("https://storage.azure.com/.default")
+    helpers.remove_identity("local", name)
+    assert name not in {identity["name"] for identity in admin.call(service.home, "GET", "/identities")}
+    helpers.remove_identity("local", name)  # none is there; no error
 
 
 # --- data planes ---

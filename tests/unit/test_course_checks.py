@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fnmatch import fnmatch
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import requests
+from azure.core.exceptions import HttpResponseError
 from IPython.core.formatters import DisplayFormatter
 from sklearn.datasets import load_digits
 
@@ -55,6 +59,109 @@ def _images(form: Callable[[np.ndarray], object]) -> Callable[[np.ndarray], obje
     return lambda image: {"images": form(image)}
 
 
+SIZES = {
+    "photos": "Standard_NC4as_T4_v3",
+    "prepare": "Standard_DS2_v2",
+    "search": "Standard_F64s_v2",
+    "table": "Standard_E48s_v3",
+    "shards": "Standard_L16s_v3",
+    "language": "Standard_NC24ads_A100_v4",
+    "eight": "Standard_ND96asr_v4",
+    "legacy": "Standard_NC8as_T4_v3",
+}
+OPTIONS = """
+option               | real-time | scales | from zero | guaranteed | free idle
+kubernetes           | yes | yes | no  | yes | no
+managed endpoint     | yes | yes | no  | yes | no
+dedicated cluster    | no  | yes | yes | yes | yes
+low-priority cluster | no  | yes | yes | no  | yes
+serverless           | no  | yes | yes | yes | yes
+compute instance     | no  | no  | no  | yes | no
+virtual machine      | no  | no  | no  | yes | no
+databricks           | no  | yes | yes | yes | yes
+local                | no  | no  | no  | yes | yes
+"""
+ROWS = {
+    row[0].strip(): [cell.strip() for cell in row[1:]]
+    for row in (line.split("|") for line in OPTIONS.strip().splitlines()[1:])
+}
+CHOICES = {
+    "shop": "managed endpoint",
+    "factory": "kubernetes",
+    "overnight": "dedicated cluster",
+    "sweep": "low-priority cluster",
+    "newcomer": "compute instance",
+    "spark": "databricks",
+    "script": "local",
+}
+ROLES = {
+    "auditor": "Reader",
+    "team": "AzureML Data Scientist",
+    "operator": "AzureML Compute Operator",
+    "loader": "Storage Blob Data Contributor",
+    "lead": "Role Based Access Control Administrator",
+}
+
+
+def _break_even(starting: float = 5, idling: float = 2, first: int = 0) -> Callable[[float, float, float], int]:
+    def answer(minutes: float, cluster_usd: float, endpoint_usd: float) -> int:
+        runs = first
+        while runs * (starting + minutes + idling) / 60 * cluster_usd <= 24 * endpoint_usd:
+            runs += 1
+        return runs
+
+    return answer
+
+
+def _allows(exceptions: bool = True, ignore_case: bool = True, of_all: bool = False) -> Callable[[Any, str], bool]:
+    """A function that decides as Azure does, or one with a plausible fault."""
+
+    def fold(text: str) -> str:
+        return text.lower() if ignore_case else text
+
+    def fits(action: str, patterns: list[str] | None) -> bool:
+        return any(fnmatch(fold(action), fold(pattern)) for pattern in patterns or [])
+
+    def answer(role: Any, action: str) -> bool:
+        if of_all and any(fits(action, permission.not_actions) for permission in role.permissions):
+            return False
+        return any(
+            fits(action, permission.actions) and not (exceptions and fits(action, permission.not_actions))
+            for permission in role.permissions
+        )
+
+    return answer
+
+
+class _Container:
+    """A container client whose uploads are answered by Azure, or refused."""
+
+    container_name = "blobs"
+
+    def __init__(self, status: int = 201) -> None:
+        self.status = status
+        self.blobs: set[str] = set()
+
+    def upload_blob(self, name: str, data: bytes, overwrite: bool) -> None:
+        if self.status >= 400:
+            error = HttpResponseError("refused")
+            error.status_code = self.status
+            raise error
+        self.blobs.add(name)
+
+    def delete_blob(self, name: str) -> None:
+        self.blobs.remove(name)
+
+
+def _assigned(
+    guid: str = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", scope: str = "/blobServices/default/containers/blobs"
+) -> Any:
+    return SimpleNamespace(
+        role_definition_id=f"/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/{guid}",
+        scope=f"/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a{scope}",
+    )
+
+
 RIGHT: dict[str, list[object]] = {
     "first_model/to_request": [
         _images(lambda image: [image.ravel().tolist()]),
@@ -70,6 +177,54 @@ RIGHT: dict[str, list[object]] = {
         _response(body=TRUTH.tolist()),  # a better model than the lesson's
     ],
     "first_model/read_the_log": ["KeyError: 'images'", 'KeyError: "images"', "2026-01-01 | KeyError: 'images'\n"],
+    "choose_a_vm_size/eight_workloads": [
+        SIZES,
+        {key: size.lower() for key, size in SIZES.items()},
+        {
+            **SIZES,
+            "photos": "Standard_NC8as_T4_v3",
+            "table": "Standard_FX24mds",
+            "language": "Standard_NC40ads_H100_v5",
+        },
+        {**SIZES, "prepare": "Standard_D2_v3", "eight": "Standard_ND96amsr_A100_v4", "search": "Standard_D64s_v3"},
+    ],
+    "choose_a_vm_size/most_nodes": [
+        lambda limit, used, vcpus: max(0, limit - used) // vcpus,
+        lambda limit, used, vcpus: max(int((limit - used) / vcpus), 0),
+        lambda limit, used, vcpus: float(max(0, (limit - used) // vcpus)),
+    ],
+    "choose_a_vm_size/cheapest_job": [
+        "Standard_NC24ads_A100_v4",
+        "standard_nc24ads_a100_v4",
+        " Standard_NC24ads_A100_v4",
+    ],
+    "evaluate_compute_options/table": [
+        OPTIONS,
+        OPTIONS.upper().replace("YES", "y").replace("NO", "n"),
+        ROWS,
+        pd.DataFrame.from_dict(ROWS, orient="index"),
+        {option: [cell == "yes" for cell in row] for option, row in ROWS.items()},
+        OPTIONS.replace("databricks           | no  | yes | yes", "databricks | no | no | no"),  # by Azure ML it is not
+    ],
+    "evaluate_compute_options/choices": [
+        CHOICES,
+        {**CHOICES, "overnight": "serverless"},
+        {key: option.upper() for key, option in CHOICES.items()},
+    ],
+    "evaluate_compute_options/break_even": [
+        _break_even(),
+        lambda minutes, cluster, endpoint: int(24 * endpoint / (cluster * (minutes + 7) / 60)) + 1,
+    ],
+    "identities_and_roles/allows": [_allows(), lambda role, action: int(_allows()(role, action))],
+    "identities_and_roles/smallest": [
+        ROLES,
+        {**ROLES, "lead": "User Access Administrator"},
+        {key: role.lower() for key, role in ROLES.items()},
+    ],
+    "identities_and_roles/upload": [
+        (_assigned(), _Container()),
+        [_assigned(scope="/BLOBSERVICES/default/Containers/blobs"), _Container()],
+    ],
     "deploy_with_keys/by_hand": [_blue(), _blue(key="k2"), _blue(Extra="x")],
     "deploy_with_keys/rotate": [
         _knocks(("old", 401), ("first", 200), ("new", 200)),
@@ -111,6 +266,117 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("Traceback (most recent call last):\n  ...\nKeyError: 'images'", "Which line"),
         ("    images = json.loads(raw_data)['images']", "does not name the error"),
         (["KeyError: 'images'"], "of type list"),
+    ],
+    "choose_a_vm_size/eight_workloads": [
+        ({**SIZES, "photos": "Standard_NC6s_v2"}, "was retired on 2023-08-31"),
+        ({**SIZES, "photos": "Standard_NV6ads_A10_v5"}, "it has 4 GiB of memory of a GPU; 10 are needed"),
+        ({**SIZES, "photos": "Standard_DS5_v2"}, "it has 0 GPUs"),
+        ({**SIZES, "photos": "Standard_NC24ads_A100_v4"}, "for 1/7.0 of the price"),
+        ({**SIZES, "prepare": "Standard_F2s_v2"}, "it has 4 GiB of memory; 7 are needed"),
+        ({**SIZES, "search": "Standard_NC64as_T4_v3"}, "has GPUs, which"),
+        ({**SIZES, "table": "Standard_D64s_v3"}, "it has 256 GiB of memory; 300 are needed"),
+        ({**SIZES, "table": "Standard_M32ms"}, "of the price"),
+        ({**SIZES, "shards": "Standard_L8s_v2"}, "it has 1.92 TB of local NVMe disk; 3.5 are needed"),
+        ({**SIZES, "shards": "Standard_D64_v3"}, "it has 0 TB of local NVMe"),
+        ({**SIZES, "language": "Standard_NC96ads_A100_v4"}, "of the price"),
+        ({**SIZES, "eight": "Standard_ND40rs_v2"}, "it has 32 GiB of memory of a GPU; 40 are needed"),
+        ({**SIZES, "legacy": "Standard_NC6s_v3"}, "was retired on 2025-09-30"),
+        ({**SIZES, "legacy": "Standard_NC4as_T4_v3"}, "it has 4 vCPUs; 6 are needed"),
+        ({**SIZES, "legacy": "NCasT4_v3"}, "is no size of the list"),
+        ({"photos": "Standard_NC4as_T4_v3"}, "missing: prepare"),
+        (list(SIZES.values()), "of type list"),
+    ],
+    "choose_a_vm_size/most_nodes": [
+        (lambda limit, used, vcpus: limit - used, "counts vCPUs, not machines"),
+        (lambda limit, used, vcpus: limit // vcpus, "no longer free"),
+        (lambda limit, used, vcpus: max(0, limit - used) / vcpus, "no machine"),
+        (lambda limit, used, vcpus: -((used - limit) // vcpus), "a whole machine"),
+        (lambda limit, used, vcpus: (limit - used) // vcpus, "fewer than none"),
+        (16, "a function is wanted"),
+    ],
+    "choose_a_vm_size/cheapest_job": [
+        ("Standard_NC4as_T4_v3", "lowest price of an hour"),
+        ("Standard_D16s_v3", "41 hours"),
+        ("Standard_ND96asr_v4", "done first"),
+        ("A100", "one of the four sizes"),
+        (2.2, "one of the four sizes"),
+    ],
+    "evaluate_compute_options/table": [
+        (
+            OPTIONS.replace("managed endpoint     | yes | yes | no ", "managed endpoint | yes | yes | yes"),
+            "instance_count=0",
+        ),
+        (OPTIONS.replace("dedicated cluster    | no ", "dedicated cluster | yes"), "wait in a queue"),
+        (
+            OPTIONS.replace("dedicated cluster    | no  | yes | yes | yes", "dedicated cluster | no | yes | yes | no"),
+            "preempted",
+        ),
+        (
+            OPTIONS.replace(
+                "low-priority cluster | no  | yes | yes | no ", "low-priority cluster | no | yes | yes | yes"
+            ),
+            "taken away",
+        ),
+        (OPTIONS.replace("virtual machine      | no  | no ", "virtual machine | no | yes"), "one machine"),
+        (OPTIONS.replace("local ", "lokal "), 'no row "local"'),
+        (OPTIONS.replace("| no  | no  | no  | yes | no\ndata", "| no  | no | yes | no\ndata"), "has 4 answers"),
+        (OPTIONS.replace("yes", "?"), "neither yes nor no"),
+        ("", 'no row "kubernetes"'),
+        (42, "as a text"),
+    ],
+    "evaluate_compute_options/choices": [
+        ({**CHOICES, "shop": "dedicated cluster"}, "cannot wait in a queue"),
+        ({**CHOICES, "shop": "kubernetes"}, "looks after the cluster"),
+        ({**CHOICES, "factory": "managed endpoint"}, "must not leave"),
+        ({**CHOICES, "overnight": "low-priority cluster"}, "taken away at five"),
+        ({**CHOICES, "overnight": "managed endpoint"}, "for nobody"),
+        ({**CHOICES, "sweep": "dedicated cluster"}, "five times the price"),
+        ({**CHOICES, "script": "databricks"}, "decision tree"),
+        ({**CHOICES, "spark": "Spark"}, "is none of kubernetes"),
+        ({"shop": "managed endpoint"}, "missing: factory"),
+        (["managed endpoint"] * 7, "of type list"),
+    ],
+    "evaluate_compute_options/break_even": [
+        (_break_even(starting=0, idling=0), "while it starts and while it idles"),
+        (_break_even(first=1, idling=60), "for the first time"),
+        (lambda *case: _break_even()(*case) - 1, "nearly"),
+        (lambda minutes, cluster, endpoint: 24 * endpoint / (cluster * (minutes + 7) / 60), "nearly"),
+        (lambda minutes, cluster, endpoint: None, "says None"),
+        (43, "a function is wanted"),
+    ],
+    "identities_and_roles/allows": [
+        (_allows(exceptions=False), "takes it away again"),
+        (_allows(ignore_case=False), "upper and lower case"),
+        (_allows(of_all=True), "from its own permission only"),
+        (lambda role, action: action in role.permissions[0].actions, "a * stands for any text"),
+        (lambda role, action: _allows()(SimpleNamespace(permissions=role.permissions[:1]), action), "permission"),
+        (lambda role, action: True, "the part after the star"),
+        (lambda role, action: not fnmatch(action, role.permissions[0].not_actions[0]), "IndexError was raised"),
+        (True, "a function is wanted"),
+    ],
+    "identities_and_roles/smallest": [
+        ({**ROLES, "team": "Contributor"}, "far more than it needs"),
+        ({**ROLES, "lead": "Owner"}, "far more than it needs"),
+        ({**ROLES, "team": "Reader"}, "registers nothing"),
+        ({**ROLES, "operator": "AzureML Data Scientist"}, "excepts"),
+        ({**ROLES, "loader": "Storage Blob Data Reader"}, "that one reads"),
+        ({**ROLES, "loader": "AzureML Data Scientist"}, "no data actions"),
+        ({**ROLES, "auditor": "Auditor"}, "that is not the one"),
+        ({"team": "AzureML Data Scientist"}, "missing: auditor"),
+        (list(ROLES.values()), "of type list"),
+    ],
+    "identities_and_roles/upload": [
+        ((_assigned("b7e6dc6d-f1e8-4753-8033-0f276bb0955b"), _Container()), "who else may"),
+        ((_assigned("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"), _Container()), "no data action that writes"),
+        ((_assigned("8e3af657-a8ff-443c-a75c-2fe8c4bcb635"), _Container()), "no data action that writes"),
+        ((_assigned(scope=""), _Container()), "more than this one container"),
+        (
+            (_assigned(scope="/blobServices/default/containers/other-blobs"), _Container()),
+            "more than this one container",
+        ),
+        ((_assigned(), _Container(403)), "answered 403"),
+        ((_Container(), _assigned()), "the second a `ContainerClient`"),
+        (_assigned(), "a pair is wanted"),
     ],
     "deploy_with_keys/by_hand": [
         (_blue(key=None, status=401), "no key was shown"),
@@ -176,7 +442,7 @@ def test_unknown_exercises_and_lessons_are_named_with_those_that_are_there() -> 
     with pytest.raises(LookupError, match=r'no exercise "first_model/nothing".*first_model/to_request'):
         helpers.check("first_model/nothing", 1)
     for unknown in ("nothing/at_all", "nothing", "", "../../etc"):
-        with pytest.raises(LookupError, match=r"There is no lesson .*first_model, deploy_with_keys"):
+        with pytest.raises(LookupError, match=r"There is no lesson .*first_model, .*deploy_with_keys"):
             helpers.check(unknown, 1)
 
 

@@ -55,13 +55,13 @@ def test_a_finished_lesson_and_the_next(capsys: pytest.CaptureFixture[str], file
     _finish_the_first_lesson()
     shown = helpers.progress("first_model")
     assert shown.lesson.complete
-    assert str(shown).endswith("Lessons done: Score your first model. Next: Deploy a model with key authentication.")
+    assert str(shown).endswith("Lessons done: Score your first model. Next: Choose a VM size.")
     learner.main(["--next"])
-    assert capsys.readouterr().out == "02_realtime/02_deploy_with_keys.ipynb\n"
+    assert capsys.readouterr().out == "01_compute/01_choose_a_vm_size.ipynb\n"
     learner.main([])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "✓ Score your first model"
-    assert lines[2] == "○ Deploy a model with key authentication"
+    assert lines[2] == "○ Choose a VM size"
     assert lines[-1].endswith(str(file))
 
 

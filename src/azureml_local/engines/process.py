@@ -13,12 +13,18 @@ from pathlib import Path
 import psutil
 
 GUARD = Path(__file__).with_name("guard.py")
+CODE = Path(__file__).parents[2]  # what this process runs, and so shall its children that run this package
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LD_LIBRARY_PATH")
 
 
 def base_environment() -> dict[str, str]:
     """Return what every child gets of this process's environment: nothing that could be a secret."""
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+def own_environment() -> dict[str, str]:
+    """Return :func:`base_environment` for a child that runs this package."""
+    return {**base_environment(), "PYTHONPATH": str(CODE)}
 
 
 class GuardedProcess:

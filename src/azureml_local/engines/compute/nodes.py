@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azureml_local.engines.compute.node import NodeSettings, configure_dask, security
-from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.process import GuardedProcess, own_environment
 from azureml_local.home import write_private
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Nodes:
         process = await GuardedProcess.start(
             [sys.executable, "-m", "azureml_local.engines.compute.node", str(file)],
             log=self._log,
-            environment={**base_environment(), **environment},
+            environment={**own_environment(), **environment},
             grace=GRACE,
             capture=True,
         )

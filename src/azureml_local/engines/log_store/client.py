@@ -15,10 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import azureml_local
 from azureml_local.arm.store import LogEvent, Store
 from azureml_local.engines.log_store import READY
-from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.process import GuardedProcess, own_environment
 from azureml_local.home import Home
 from azureml_local.http.upstream import Address, BodyTooLargeError, Upstream, UpstreamError
 
@@ -183,7 +182,7 @@ class _Child:
             process = await GuardedProcess.start(
                 [sys.executable, "-m", "azureml_local.engines.log_store.server", str(file), str(address)],
                 log=log,
-                environment={**base_environment(), "PYTHONPATH": str(Path(azureml_local.__file__).parents[1])},
+                environment=own_environment(),
                 capture=True,
             )
         except OSError as error:
