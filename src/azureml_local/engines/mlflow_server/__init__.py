@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from azureml_local.engines.inference_server import listen
-from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.process import GuardedProcess, own_environment
 from azureml_local.http.upstream import Address, Headers, Upstream, UpstreamError, UpstreamResponse
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ READY_WITHIN = 120.0  # seconds; it takes 3 to 5 on a laptop
 THREADS = 8
 FULL_BELOW = 2**20  # bytes
 GRACE = 0.5  # seconds; gunicorn takes 1.5 to see that nothing is in flight. What was acknowledged is on disk.
-CODE = Path(__file__).parents[3]  # what this process runs, and so shall the child
 WORKSPACE_HEADER = b"x-azureml-workspace"
 JSON_HEADERS: Headers = [(b"content-type", b"application/json")]
 
@@ -114,7 +113,7 @@ class MlflowServer:
                 _command(listener.fileno()),
                 log=self._log,
                 environment={
-                    **base_environment(),
+                    **own_environment(),
                     "AZUREML_LOCAL_MLFLOW": str(self._folder),
                     "MLFLOW_DISABLE_TELEMETRY": "true",
                 },
@@ -148,7 +147,5 @@ def _command(listener: int) -> list[str]:
         "--no-control-socket",
         "--log-level",
         "warning",
-        "--pythonpath",
-        str(CODE),
         "azureml_local.engines.mlflow_server.app:app",
     ]
