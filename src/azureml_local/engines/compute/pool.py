@@ -11,8 +11,8 @@ import enum
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+from dataclasses import dataclass, field
 
 from azureml_local.clock import real_seconds
 from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
