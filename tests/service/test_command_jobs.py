@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -324,6 +325,25 @@ def test_cancel_ends_every_process(jobs: Jobs) -> None:
     assert [process for process in processes if is_alive(process.pid)] == []
     assert (ended.output("o"), ended.artifacts["outputs/a"]) == ({"/f": b"kept\n"}, b"kept\n")
     assert jobs.run("echo again").status == "Completed"
+
+
+def test_cancel_while_its_environment_is_built(jobs: Jobs, tmp_path: Path, service: RunningService) -> None:
+    """The package index does not answer, so that the build goes on until it is ended."""
+
+    def builders() -> list[psutil.Process]:
+        children = psutil.Process(service.pid).children(recursive=True)
+        return [child for child in children if is_alive(child.pid) and child.name() == "uv"]
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        conda = tmp_path / "conda.yml"
+        conda.write_text(f'dependencies: [pip, {{pip: ["--index-url {index}", no-such-package]}}]')
+        name = jobs.submit("true", environment=Environment(image=IMAGE, conda_file=str(conda)))
+        wait_for(builders, "the environment is being built")
+        assert jobs.status(name) == "Preparing"
+        jobs.arm.request("POST", f"/jobs/{name}/cancel")
+        assert jobs.ended(name).status == "Canceled"
+    assert builders() == []
 
 
 def test_cancel_while_another_has_the_nodes(jobs: Jobs, gate: Path) -> None:
