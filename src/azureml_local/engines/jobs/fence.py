@@ -19,7 +19,7 @@ import psutil
 
 from azureml_local.locks import try_lock
 
-# Azure's name for the folder that a job's command starts in. https://github.com/Azure/azureml-examples uses it so, too.
+# Azure's name for the folder that a job's command starts in.
 MARK = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
 ATTEMPTS = "attempts"
 LOOK_AGAIN_AFTER = 0.01  # seconds: a killed process takes a moment to end
