@@ -157,10 +157,45 @@ class Client:
         )
         self._ended(answer)
 
+<<<<<<< HEAD
     def list_jobs(self) -> int:
         """List the first page of the workspace's jobs, and return how many it holds."""
         answer = self.session.get(self._url("/jobs"), params=API, headers=self._headers)
         return len(_checked(answer).json()["value"])
+=======
+    def create_cluster(self, name: str) -> None:
+        """Create a cluster of at most one node, which stays once it is there."""
+        scale = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT1H"}
+        properties = {"vmSize": "STANDARD_DS3_V2", "scaleSettings": scale}
+        body = {"location": "eastus", "properties": {"computeType": "AmlCompute", "properties": properties}}
+        self._ended(self._put(f"/computes/{name}", body))
+
+    def run_job(self, cluster: str, command: str) -> str:
+        """Run a command job until it has completed, and return its name."""
+        name = f"job-{uuid.uuid4().hex[:12]}"
+        properties = {
+            "jobType": "Command",
+            "command": command,
+            "environmentId": self.environment,
+            "computeId": f"{self.workspace}/computes/{cluster}",
+        }
+        self._put(f"/jobs/{name}", {"properties": properties})
+        url = self._url(f"/jobs/{name}")
+        while True:
+            status = _checked(self.session.get(url, params=API, headers=self._headers)).json()["properties"]["status"]
+            if status == "Completed":
+                return name
+            if status in ("Failed", "Canceled"):
+                raise RuntimeError(f"{name} is {status}")
+            time.sleep(0.01)
+
+    def job_log(self, name: str) -> str:
+        """Return what a job said."""
+        token = self._token("https://storage.azure.com/.default")
+        headers = {"x-ms-version": BLOB_HEADERS["x-ms-version"], "Authorization": f"Bearer {token}"}
+        url = f"https://{self._account}.blob.core.windows.net/azureml/ExperimentRun/dcid.{name}/user_logs/std_log.txt"
+        return _checked(self.session.get(url, headers=headers)).text
+>>>>>>> jobs
 
     def key(self, endpoint: str) -> str:
         """Return an endpoint's primary key."""
@@ -191,6 +226,7 @@ class Client:
         datastore = _checked(
             self.session.get(self._url("/datastores/workspaceblobstore"), params=API, headers=self._headers)
         ).json()["properties"]
+        self._account = datastore["accountName"]
         path = f"LocalUpload/{uuid.uuid4().hex}/model.txt"
         token = self._token("https://storage.azure.com/.default")
         _checked(

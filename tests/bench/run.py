@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from environments import find_built
 from installation import API, Client, Installation
+from jobs import jobs
 from load import LoadError, Result, Spec, measure
 from peers import MOTO_AUTHORIZATION, PeerMissingError, bare_start, haproxy, moto
 from results import Row, table, write
@@ -76,6 +77,7 @@ def measurements() -> Iterator[Row]:
         client = Client(installation)
         yield from control_plane(installation, client)
         yield from scoring(installation, client)
+        yield from jobs(client)
 
 
 def starts() -> Iterator[Row]:

@@ -91,7 +91,9 @@ class Ended:
     @property
     def log(self) -> str:
         """What its one process said."""
-        return self.artifacts["user_logs/std_log.txt"].decode()
+        artifacts = self.artifacts
+        assert "user_logs/std_log.txt" in artifacts, (self.error, sorted(artifacts))
+        return artifacts["user_logs/std_log.txt"].decode()
 
     def output(self, name: str) -> dict[str, bytes]:
         """The files of a named output, where its place was not chosen."""

@@ -15,6 +15,7 @@ import pytest
 from azureml_local.engines import serving as module
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.deployment_record import DeploymentRecord
+from azureml_local.engines.environments import Environments
 from azureml_local.engines.serving import Serving, ServingError, ServingSpec
 from azureml_local.engines.staging import StagingError
 from azureml_local.home import Home
@@ -56,7 +57,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     FakeReplicas.made = []
     FakeReplicas.all_may_start = False
     home = Home(tmp_path)
-    started = Serving(home, cast(BlobStorage, None), dict)
+    started = Serving(home, cast(BlobStorage, None), Environments(home.environments), dict)
     home.create()
     record = DeploymentRecord.new(started._folder(ID))
     record.plan.write_text("{}")

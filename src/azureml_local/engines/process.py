@@ -8,7 +8,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -30,8 +32,9 @@ def own_environment() -> dict[str, str]:
 class GuardedProcess:
     """A running program. It ends at the latest when the service does."""
 
-    def __init__(self, process: asyncio.subprocess.Process, grace: float) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, grace: float, output: asyncio.StreamReader | None) -> None:
         self._process = process
+        self._output = output
         self._last_word = signal.SIGTERM if grace < 0 else signal.SIGKILL
         self.ended = asyncio.get_running_loop().create_task(self._end())
 
@@ -61,7 +64,9 @@ class GuardedProcess:
             pass_fds: file descriptors that the program inherits under the same numbers.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        with contextlib.ExitStack() as opened:
+            said = opened.enter_context(log.open("ab"))
+            captured = await _pipe(opened) if capture else None
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
@@ -70,14 +75,14 @@ class GuardedProcess:
                 str(grace),
                 *command,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE if capture else output,
-                stderr=asyncio.subprocess.STDOUT if merge else output,
+                stdout=captured.write_end if captured else said,
+                stderr=asyncio.subprocess.STDOUT if merge else said,
                 env=dict(environment),
                 cwd=cwd,
                 start_new_session=True,
                 pass_fds=pass_fds,
             )
-        return cls(process, grace)
+        return cls(process, grace, captured.reader if captured else None)
 
     async def _end(self) -> int:
         """Wait for the guard's end; where it was killed, end what it can no longer end."""
@@ -90,13 +95,13 @@ class GuardedProcess:
 
     async def read_line(self) -> str:
         """Return the next line of captured output; empty at its end."""
-        assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
-        return (await self._process.stdout.readline()).decode(errors="replace")
+        assert self._output is not None  # noqa: S101 - the caller asked for it
+        return (await self._output.readline()).decode(errors="replace")
 
     async def read(self, most: int) -> bytes:
         """Return captured output as it comes, up to ``most`` bytes; nothing at its end."""
-        assert self._process.stdout is not None  # noqa: S101 - the caller asked for it
-        return await self._process.stdout.read(most)
+        assert self._output is not None  # noqa: S101 - the caller asked for it
+        return await self._output.read(most)
 
     async def lines(self) -> AsyncIterator[str]:
         """Yield the lines of captured output, to its end."""
@@ -108,6 +113,27 @@ class GuardedProcess:
         assert self._process.stdin is not None  # noqa: S101 - always a pipe
         self._process.stdin.close()
         return await asyncio.shield(self.ended)
+
+
+@dataclass(frozen=True)
+class _Pipe:
+    reader: asyncio.StreamReader
+    write_end: IO[bytes]
+
+
+async def _pipe(opened: contextlib.ExitStack) -> _Pipe:
+    """Return a pipe, whose end to write to is closed with ``opened``.
+
+    asyncio's own takes a process for running until nobody can write there any more: also for as long as what the
+    process has left behind does.
+    """
+    read_end, write_end = os.pipe()
+    reader = asyncio.StreamReader()
+    file = opened.enter_context(os.fdopen(write_end, "wb", buffering=0))
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+    )
+    return _Pipe(reader, file)
 
 
 def _of_session(leader: int) -> list[int]:

@@ -92,16 +92,26 @@ async def upload(blobs: BlobStorage, source: Path, target: BlobPath) -> None:
         BlobError: it refused.
     """
 
-    async def one(path: Path) -> None:
+    async def one(file: tuple[Path, int]) -> None:
+        path, size = file
         name = "/".join((target.path, *path.relative_to(source).parts))
 
         async def write() -> None:
+<<<<<<< HEAD
             await blobs.write_blob(target.container, name, pieces(path))
+=======
+            await blobs.write_blob(target.container, name, pieces(path), size)
+>>>>>>> jobs
 
         await once_storage_answers(write)
 
+    sizes = await asyncio.to_thread(_sizes, source)
+    await _for_each(sizes.items(), one)
+
+
+def _sizes(source: Path) -> dict[Path, int]:
     files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
-    await _for_each(files, one)
+    return {path: path.stat().st_size for path in files}
 
 
 async def pieces(path: Path) -> AsyncIterator[bytes]:

@@ -108,7 +108,7 @@ class Data:
 
     async def _fetch(self, name: str, given: Input, folder: Path) -> Path:
         """Download an input's data, and return where it lies: the folder, or the one file that it is."""
-        folder.mkdir(parents=True)
+        await asyncio.to_thread(folder.mkdir, parents=True)
         try:
             if given.source is None:
                 return await from_web(given.uri, folder, self._attempt.proxies)

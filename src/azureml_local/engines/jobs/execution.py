@@ -33,6 +33,7 @@ SHELL = "/bin/bash"
 KEPT = ("outputs", "logs")  # folders of the working directory that are kept with the run
 LAST_WORDS = 4096  # bytes of what a process said that its error repeats
 LEAVES_WITHIN = 3.0  # seconds for a node that is going to bring away what it has
+DRAINS_WITHIN = 5.0  # seconds, for what an ended process has said
 LITTLE_ROOM = 1024 * 1024  # bytes on a disk that count as none
 DISK_FULL = "DiskSpaceFull: the disk of the node is full. Make room on it, then submit the job again."
 BY_SIGNAL = 128  # a shell adds a signal's number to it
@@ -103,6 +104,11 @@ class Running:
         while piece := await self.process.read(64 * 1024):
             self._log.write(piece)
             self.last_words = (self.last_words + piece)[-LAST_WORDS:]
+
+    async def drain(self) -> None:
+        """Read what it has said to the end, whoever else may still hold that open."""
+        await asyncio.wait([self.pump], timeout=DRAINS_WITHIN)
+        self.pump.cancel()
 
     async def failed(self) -> Running | None:
         """Wait for its end; return it where it failed."""
@@ -234,7 +240,7 @@ class Part:
         if self._spec.inputs or self._spec.outputs:
             self._say(
                 DATA,
-                f"Inputs: {', '.join(self._spec.inputs) or 'none'}. Outputs: {', '.join(self._spec.outputs) or 'none'}.",
+                f"Inputs: {', '.join(self._spec.inputs)}. Outputs: {', '.join(self._spec.outputs)}.",
             )
         places = data.Data(self._blobs, self._attempt, self._folder)
         await places.fill_mounts()
@@ -258,7 +264,7 @@ class Part:
         finally:
             await asyncio.gather(*(one.process.stop() for one in running))
             await fence.end_processes(self._folder)  # what has left its process group
-            await asyncio.gather(*(one.pump for one in running))
+            await asyncio.gather(*(one.drain() for one in running))
         return failed.why(command) if failed else None
 
     async def _start(self, command: str, values: Mapping[str, str], planned: distribution.Process) -> Running:
@@ -315,4 +321,4 @@ class Part:
         from distributed import get_worker
 
         message = {"job": self._spec.key, "attempt": self._attempt.number, "status": status}
-        get_worker().log_event(REPORTS, message)  # type: ignore[no-untyped-call]
+        get_worker().log_event(REPORTS, message)

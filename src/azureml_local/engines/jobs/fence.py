@@ -19,9 +19,10 @@ import psutil
 
 from azureml_local.locks import try_lock
 
-# Azure's name for the folder that a job's command starts in. https://github.com/Azure/azureml-examples uses it so, too.
+# Azure's name for the folder that a job's command starts in.
 MARK = "AZUREML_CR_EXECUTION_WORKING_DIR_PATH"
 ATTEMPTS = "attempts"
+LOOK_AGAIN_AFTER = 0.01  # seconds: a killed process takes a moment to end
 
 
 class StaleAttemptError(Exception):
@@ -57,22 +58,21 @@ async def next_attempt(folder: Path) -> int:
 
 async def end_processes(folder: Path) -> None:
     """Kill every process whose attempt's folder is ``folder`` or lies in it, and what they start meanwhile."""
-    while await asyncio.to_thread(_kill_processes, folder):
-        continue
+    while await asyncio.to_thread(_kill_processes, folder):  # noqa: ASYNC110 - nobody says when another's child ends
+        await asyncio.sleep(LOOK_AGAIN_AFTER)
 
 
-def _kill_processes(folder: Path) -> list[psutil.Process]:
-    """Kill what is found, wait for its end, and return it."""
-    found = []
+def _kill_processes(folder: Path) -> bool:
+    """Kill what is found, and say whether there was any."""
+    was_found = False
     for process in psutil.process_iter():
         try:
             if Path(process.environ().get(MARK, "")).is_relative_to(folder):
                 process.kill()
-                found.append(process)
+                was_found = True
         except (psutil.Error, OSError):
             continue  # it has ended, or is another user's
-    psutil.wait_procs(found, timeout=1)
-    return found
+    return was_found
 
 
 async def _locked(path: Path) -> IO[str]:

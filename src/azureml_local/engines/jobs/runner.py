@@ -1,7 +1,7 @@
 """Runs jobs: prepares the environment, waits for nodes, has them work, and runs a job again whose node was lost.
 
-The statuses are Azure's, in the order of its documentation (``JobStatus`` of the OpenAPI, stable/2025-12-01): Preparing,
-Queued, Running, Finalizing, then Completed, Failed or Canceled.
+The statuses are Azure's, in the order of its documentation (``JobStatus`` of the OpenAPI, stable/2025-12-01):
+Preparing, Queued, Running, Finalizing, then Completed, Failed or Canceled.
 """
 
 from __future__ import annotations
@@ -150,9 +150,9 @@ class JobRunner:
         return outcome.attempt
 
     async def abandon(self, spec: CommandSpec) -> None:
-        """End what is left of a job that was being cancelled when the service ended; keep what Azure would have kept."""
+        """End what is left of a job that was being cancelled as the service ended; keep what Azure would have kept."""
         folder = self._folder / spec.key
-        if folder.exists():
+        if await asyncio.to_thread(folder.exists):
             await fence.next_attempt(folder)
             await self._deliver(spec, folder)
 
@@ -177,7 +177,7 @@ class JobRunner:
             logger.warning("outputs of the cancelled job %s are not in storage: %s", spec.job, error)
 
     async def _run(self, spec: CommandSpec, pool: Pool, observer: Observer, folder: Path) -> Outcome:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
         observer("Preparing")
         try:
             interpreter = await self._prepare(spec, folder / BUILD_LOG.rpartition("/")[2])
@@ -203,7 +203,7 @@ class JobRunner:
                 file.write(f"{error}\n")
             raise
         finally:
-            if log.exists():
+            if await asyncio.to_thread(log.exists):
                 target = BlobPath(spec.artifacts.container, f"{spec.artifacts.path}/{BUILD_LOG}")
                 await staging.upload(self._blobs, log, target)
 
@@ -273,10 +273,10 @@ class _Part:
         return error
 
 
-async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, timeout: float | None) -> Outcome:
+async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, limit: float | None) -> Outcome:
     """See an attempt to its end. Nothing of it goes on when this returns, or is cancelled."""
     try:
-        is_overdue = await _is_overdue([part.task for part in parts], attempt.is_running, timeout)
+        is_overdue = await _is_overdue([part.task for part in parts], attempt.is_running, limit)
     except asyncio.CancelledError:
         await uninterrupted(_leave(parts))
         raise
@@ -286,7 +286,7 @@ async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, timeout: float | 
         await uninterrupted(_leave(parts))
         raise next((error for error in broken if not isinstance(error, NodeError)), broken[0])
     attempt.observer("Finalizing")
-    error = _error(ended, timeout if is_overdue else None)
+    error = _error(ended, limit if is_overdue else None)
     modes = KEPT_ANYWAY if error else KEPT_AT_SUCCESS
     for failure in await uninterrupted(_each(part.finish(modes) for part in parts)):
         if isinstance(failure, BaseException):
@@ -322,13 +322,13 @@ async def _each(work: Iterable[Coroutine[Any, Any, Value]]) -> list[Value | Base
     return await asyncio.gather(*work, return_exceptions=True)
 
 
-async def _is_overdue(work: Sequence[asyncio.Task[Result]], is_running: asyncio.Event, timeout: float | None) -> bool:
+async def _is_overdue(work: Sequence[asyncio.Task[Result]], is_running: asyncio.Event, limit: float | None) -> bool:
     """Wait until every part has ended or one has failed; say whether the time since it ran was up before."""
     over = asyncio.ensure_future(_until_over(work))
     started = asyncio.ensure_future(is_running.wait())
     try:
         await asyncio.wait((over, started), return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait([over], timeout=timeout)
+        await asyncio.wait([over], timeout=limit)
         return not over.done()
     finally:
         over.cancel()

@@ -1,0 +1,215 @@
+"""azureml_local.engines.jobs: commands, processes, attempts that exclude each other, and logs.
+
+Placeholders: reference-yaml-core-syntax. Variables and ranks: how-to-train-distributed-gpu. Append blobs take 50,000
+blocks (https://learn.microsoft.com/rest/api/storageservices/append-block); a job's life is 21 days
+(how-to-manage-quotas).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import psutil
+import pytest
+
+from azureml_local.engines import staging
+from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.jobs import fence, log
+from azureml_local.engines.jobs.command import fill_in
+from azureml_local.engines.jobs.distribution import port_count, processes, reserved_ports
+from azureml_local.engines.jobs.fence import StaleAttemptError
+from azureml_local.engines.jobs.log import LogBlob
+from azureml_local.engines.jobs.spec import Distribution
+from azureml_local.http.upstream import UpstreamError
+
+VALUES = {"inputs.lr": "0.1", "inputs.text": "a b", "outputs.model": "/m"}
+
+
+@pytest.mark.parametrize(
+    ("command", "filled"),
+    [
+        ("train ${{inputs.lr}} ${{outputs.model}}", "train 0.1 /m"),
+        ("train ${{ inputs.lr }} '${{inputs.text}}' ${{inputs.text}}", "train 0.1 'a b' a b"),
+        ("train ${{inputs.none}}", "train "),
+        ("train $[[--lr ${{inputs.lr}}]] $[[--n ${{inputs.none}}]]", "train --lr 0.1 "),
+        ("train $[[--lr ${{inputs.lr}} --n ${{inputs.none}}]]", "train "),
+        ("train $[[--flag]]", "train --flag"),
+        ("echo ${HOME} $PATH ${{other.x}}", "echo ${HOME} $PATH ${{other.x}}"),
+        ("a\n$[[b ${{inputs.lr}}\nc]]", "a\nb 0.1\nc"),
+    ],
+)
+def test_placeholders(command: str, filled: str) -> None:
+    assert fill_in(command, VALUES) == filled
+
+
+def test_values_are_not_filled_in_again() -> None:
+    assert fill_in("${{inputs.a}}", {"inputs.a": "${{inputs.b}}", "inputs.b": "no"}) == "${{inputs.b}}"
+
+
+def test_pytorch_ranks() -> None:
+    distribution = Distribution("PyTorch", instances=2, processes=3)
+    planned = [process for node in (0, 1) for process in processes(distribution, node, (4000,))]
+    assert [(p.variables["RANK"], p.variables["LOCAL_RANK"], p.variables["NODE_RANK"]) for p in planned] == [
+        ("0", "0", "0"), ("1", "1", "0"), ("2", "2", "0"), ("3", "0", "1"), ("4", "1", "1"), ("5", "2", "1"),
+    ]  # fmt: skip
+    assert {(p.variables["WORLD_SIZE"], p.variables["MASTER_PORT"]) for p in planned} == {("6", "4000")}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "names"),
+    [
+        (Distribution(), ["std_log.txt"]),
+        (Distribution("PyTorch"), ["std_log_process_0.txt"]),
+        (Distribution("Mpi", processes=11), [f"std_log_process_{rank:02}.txt" for rank in range(11)]),
+        (
+            Distribution("TensorFlow", workers=2, parameter_servers=1),
+            ["std_log_node_00_ps.txt", "std_log_node_00_worker.txt", "std_log_node_00_worker_1.txt"],
+        ),
+    ],
+)
+def test_names_of_logs(distribution: Distribution, names: list[str]) -> None:
+    ports = tuple(range(port_count(distribution)))
+    assert [process.log for process in processes(distribution, 0, ports)] == names
+
+
+def test_reserved_ports_can_be_listened_on() -> None:
+    with reserved_ports(3) as ports:
+        assert len(set(ports)) == 3
+        for port in ports:
+            with socket.create_server(("127.0.0.1", port)):
+                socket.create_connection(("127.0.0.1", port)).close()
+
+
+# --- attempts ---
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that says it belongs to an attempt in ``tmp_path``."""
+    environment = {**os.environ, fence.MARK: str(tmp_path / "1-0" / "exe" / "wd")}
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=environment) as process:
+        yield process
+        process.kill()
+
+
+def test_attempts_are_counted_and_only_the_latest_enters(tmp_path: Path) -> None:
+    assert asyncio.run(fence.next_attempt(tmp_path)) == 1
+    fence.enter(tmp_path, 1).close()
+    assert asyncio.run(fence.next_attempt(tmp_path)) == 2
+    with pytest.raises(StaleAttemptError):
+        fence.enter(tmp_path, 1)
+    fence.enter(tmp_path, 2).close()
+
+
+def test_next_attempt_waits_for_the_nodes_of_the_former(tmp_path: Path) -> None:
+    async def main() -> int:
+        await fence.next_attempt(tmp_path)
+        first, second = fence.enter(tmp_path, 1), fence.enter(tmp_path, 1)  # two nodes
+        following = asyncio.ensure_future(fence.next_attempt(tmp_path))
+        first.close()
+        await asyncio.wait([following], timeout=0.2)
+        assert not following.done()
+        second.close()
+        return await following
+
+    assert asyncio.run(main()) == 2
+
+
+def test_next_attempt_ends_what_outlived_its_node(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    async def main() -> None:
+        await fence.next_attempt(tmp_path)
+        assert sleeper.poll() is None
+        await fence.next_attempt(tmp_path)
+
+    asyncio.run(main())
+    assert sleeper.wait(15) == -9
+
+
+def test_only_a_jobs_own_processes_are_ended(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    for other in (tmp_path / "1", tmp_path.parent / (tmp_path.name + "x"), tmp_path / "1-0" / "exe" / "w"):
+        asyncio.run(fence.end_processes(other))
+    assert psutil.Process(sleeper.pid).status() != psutil.STATUS_ZOMBIE
+
+
+# --- logs ---
+
+
+class Blob:
+    """Stands for an append blob: every so often an answer is lost, before or after the block was taken."""
+
+    def __init__(self, *failures: str) -> None:
+        self.content = b""
+        self.blocks = 0
+        self.failures = list(failures)
+
+    async def create_append_blob(self, *_: str) -> None:
+        self.content = b""
+
+    async def append(self, _: str, __: str, piece: bytes, position: int) -> None:
+        failure = self.failures.pop(0) if self.failures else ""
+        if failure == "before":
+            raise UpstreamError("nothing answers")
+        if position != len(self.content):
+            raise BlobError(412, "the blob ends elsewhere")
+        self.content += piece
+        self.blocks += 1
+        if failure == "after":
+            raise UpstreamError("broke off")
+        if failure == "full":
+            raise BlobError(500, "no room")
+
+
+def written(blob: Blob, *pieces: bytes) -> None:
+    async def main() -> None:
+        opened = LogBlob(cast(BlobStorage, blob), "c", "log")
+        for piece in pieces:
+            opened.write(piece)
+            await asyncio.sleep(0)
+        await opened.close()
+
+    asyncio.run(main())
+
+
+def test_nothing_is_lost_or_twice_when_storage_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "LOOK_AGAIN_AFTER", 0.0)
+    blob = Blob("", "before", "after", "", "after", "before")
+    pieces = [b"%d," % number for number in range(50)]
+    written(blob, *pieces)
+    assert blob.content == b"".join(pieces)
+
+
+def test_refusal_is_told_at_the_end() -> None:
+    with pytest.raises(BlobError, match="no room"):
+        written(Blob("full"), b"a", b"b", b"c")
+
+
+def test_large_text_goes_in_blocks_that_storage_takes() -> None:
+    blob = Blob()
+    written(blob, b"x" * (2 * log.LARGEST_BLOCK + 1))
+    assert (len(blob.content), blob.blocks) == (2 * log.LARGEST_BLOCK + 1, 3)
+
+
+def test_pace_lasts_as_long_as_a_job_may() -> None:
+    seconds, before = 0.0, 0
+    for most, pause in log.PACE:
+        seconds += (most - before) * pause
+        before = most
+    assert before == 50_000
+    assert seconds > 21 * 24 * 3600
+
+
+def test_blocks_are_few_when_they_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes between two of them goes with the next, and the end does not wait for its time."""
+    monkeypatch.setattr(log, "PACE", ((2, 0.0), (100, 600.0)))
+    blob = Blob()
+    pieces = [b"%d," % number for number in range(100)]
+    written(blob, *pieces)
+    assert blob.content == b"".join(pieces)
+    assert blob.blocks <= 5
