@@ -237,7 +237,7 @@ class Service:
         return Storage(self.settings.storage_account, self.settings.storage_key, port)
 
     def _job_variables(self, spec: CommandSpec) -> Mapping[str, str]:
-        """Return the variables that let a job's code reach this service, and, as who submitted it, its run in MLflow."""
+        """Return the variables that let a job's code reach this service, and its own run in MLflow."""
         job = self.store.get(spec.id)
         workspace = self.store.get(spec.id.rpartition("/jobs/")[0])
         submitter = self.directory.holder(job.created_by) if job else None

@@ -157,12 +157,11 @@ class Client:
         )
         self._ended(answer)
 
-<<<<<<< HEAD
     def list_jobs(self) -> int:
         """List the first page of the workspace's jobs, and return how many it holds."""
         answer = self.session.get(self._url("/jobs"), params=API, headers=self._headers)
         return len(_checked(answer).json()["value"])
-=======
+
     def create_cluster(self, name: str) -> None:
         """Create a cluster of at most one node, which stays once it is there."""
         scale = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT1H"}
@@ -195,7 +194,6 @@ class Client:
         headers = {"x-ms-version": BLOB_HEADERS["x-ms-version"], "Authorization": f"Bearer {token}"}
         url = f"https://{self._account}.blob.core.windows.net/azureml/ExperimentRun/dcid.{name}/user_logs/std_log.txt"
         return _checked(self.session.get(url, headers=headers)).text
->>>>>>> jobs
 
     def key(self, endpoint: str) -> str:
         """Return an endpoint's primary key."""

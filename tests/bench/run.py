@@ -71,7 +71,7 @@ def measurements() -> Iterator[Row]:
     """Yield every row."""
     yield from starts()
     yield from environments()
-    yield from jobs()
+    yield from job_list()
     with Installation() as installation:
         installation.start()
         client = Client(installation)
@@ -134,7 +134,7 @@ def control_plane(installation: Installation, client: Client) -> Iterator[Row]:
         _skipped(missing)
 
 
-def jobs() -> Iterator[Row]:
+def job_list() -> Iterator[Row]:
     """List the first page of many jobs: how long it takes, and what memory."""
     with Installation() as installation:
         installation.start()

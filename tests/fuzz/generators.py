@@ -17,6 +17,8 @@ KEPT = "kept"  # the same for what no generated request names
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"  # the role
 ASSIGNMENT = "00000000-0000-4000-8000-000000000000"  # the name of a role assignment, and its principal
 MLFLOW = "mlflow"  # an MLflow model, and
+UNBUILT = "unbuilt"  # an environment of an image that nobody has: a job in it fails at once
+RUN = "run"  # what the services behind the workspace API take, in one
 WITHOUT_SCRIPT = "without a script"  # a deployment of it, among the bodies
 
 NASTY_TEXT = (
@@ -24,7 +26,8 @@ NASTY_TEXT = (
     "{0}", "{__class__}", "${HOME}", "$(id)", "`id`", "%s%n", "\ud800", "\u202e", "\ufeff", "é", "日本", "a" * 5000,
     "None", "null", "true", "NaN", "1e999", "-1", "0", "PT1S", "PT0S", "P99999999999999999999D", "PT1E9S", "P", "PT-1S",
     "azureml:", "azureml:known:1", "azureml://", "azureml://datastores/workspaceblobstore/paths/x",
-    "azureml://datastores/known/paths/../../x", "https://", "https://[", "https://x.blob.core.windows.net/a%0d%0ab/c",
+    "azureml://datastores/known/paths/../../x",
+    "azureml://jobs/known/outputs/default/paths/../x", "runs:/known/x", "https://", "https://[", "https://x.blob.core.windows.net/a%0d%0ab/c",
     "file:///etc/passwd", "Enabled", "disabled", "Standard_DS3_v2", "System.Object", "<x/>", "a\nb", "known", "latest",
 )  # fmt: skip
 NASTY_NUMBERS = (0, -1, 1, 2**31, 2**63, -(2**63) - 1, 10**400, 1.5, -0.0, 1e308, 5e-324, float("nan"), float("inf"))
@@ -110,6 +113,7 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
         "isAnonymous": False,
         "isArchived": False,
     }
+    asset_of_job = {name: value for name, value in asset.items() if name != "isAnonymous"}
     deployment = {
         "endpointComputeType": "Managed",
         "instanceType": "Standard_DS3_v2",
@@ -171,6 +175,7 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                 "osType": "Linux",
             }
         },
+        UNBUILT: {"properties": {**asset, "image": "example.azurecr.io/unknown:1", "osType": "Linux"}},
         "data": {"properties": {**asset, "dataType": "uri_folder"}},
         "data/versions": {"properties": {**asset, "dataUri": code, "dataType": "uri_folder"}},
         "components": {"properties": asset},
@@ -198,6 +203,36 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                 "livenessProbe": probe,
                 "readinessProbe": probe,
             },
+        },
+        "jobs": {
+            "properties": {
+                **asset_of_job,
+                "jobType": "Command",
+                "command": "true",
+                "computeId": f"{workspace}/computes/{KEPT}",
+                "environmentId": f"{workspace}/environments/{UNBUILT}/versions/1",
+                "codeId": f"{workspace}/codes/{KEPT}/versions/1",
+                "inputs": {
+                    "a": {"jobInputType": "uri_folder", "uri": f"{workspace}/data/{KEPT}/versions/1"},
+                    "b": {"jobInputType": "uri_file", "uri": code},
+                    "c": {"jobInputType": "literal", "value": "1"},
+                },
+                "outputs": {"o": {"jobOutputType": "uri_folder", "assetName": "known", "mode": "Upload"}},
+                "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1},
+                "resources": {"instanceCount": 1, "shmSize": "2g"},
+                "limits": {"jobLimitsType": "Command", "timeout": "PT5M"},
+                "identity": {"identityType": "AMLToken"},
+                "queueSettings": {"jobTier": "Standard"},
+            }
+        },
+        RUN: {
+            "runId": KEPT,
+            "displayName": "d",
+            "hidden": False,
+            "tags": {"a": "b"},
+            "properties": {"c": "d"},
+            "selectRunMetadata": True,
+            "values": [f"azureml://locations/eastus/workspaces/guid/data/{KEPT}/versions/1"],
         },
         MLFLOW: {
             "properties": {

@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from azureml_local import daemon
 from azureml_local.arm import ids
 from azureml_local.arm.control_plane import routes
+from azureml_local.arm.job_status import ENDED
 from raw_client import end_sending, exchange_all, plain, read_all, statuses, tunnel
-from running_service import RunningService, command_line
+from running_service import RunningService, command_line, wait_for
 
 SECONDS = 60
 ARM = "management.azure.com"
@@ -94,6 +95,11 @@ class Target:
         self.workspace = generators.WORKSPACE.format(s=found.subscription_id, g=found.resource_group, w=found.workspace)
         arm_token = token(service, "https://management.azure.com")
         self.arm = Client(service, ARM, {"Authorization": f"Bearer {arm_token}", "Content-Type": "application/json"})
+        self.workspace_api = Client(
+            service,
+            f"{found.location}.api.azureml.ms",
+            {"Authorization": f"Bearer {arm_token}", "Content-Type": "application/json"},
+        )
         self.entra = Client(service, ENTRA)
         self.storage = Client(service, f"{found.storage_account}.blob.core.windows.net")
         self.storage_token = token(service, "https://storage.azure.com")
@@ -109,6 +115,16 @@ class Target:
         _, _, datastore = self.arm.ask("GET", f"{self.workspace}/datastores/workspaceblobstore?api-version=2024-10-01")
         self.container = json.loads(datastore)["properties"]["containerName"]
         self._put(f"models/{generators.MLFLOW}/versions/1", generators.MLFLOW)
+        cluster = {
+            "computeType": "AmlCompute",
+            "properties": {"vmSize": "Standard_DS3_v2", "scaleSettings": {"maxNodeCount": 1}},
+        }
+        path = f"{self.workspace}/computes/{generators.KEPT}?api-version=2024-10-01"
+        _, headers, _ = self.arm.ask("PUT", path, json.dumps({"properties": cluster}).encode())
+        _ended(self.arm, headers["Azure-AsyncOperation"])
+        self._put(f"environments/{generators.UNBUILT}/versions/1", generators.UNBUILT)
+        for name in (generators.EXISTING, generators.KEPT):
+            self._put(f"jobs/{name}", "jobs")
 
     def _put(self, path: str, kind: str) -> None:
         target = f"{self.workspace}/{path}?api-version=2024-10-01"
@@ -129,6 +145,10 @@ def unharmed(target: Target) -> Iterator[None]:
     home = target.service.home
     log = home.logs / "service.log"
     assert "Traceback" not in log.read_text()
+    jobs = f"{target.workspace}/jobs?api-version=2024-10-01&listViewType=All"
+    wait_for(
+        lambda: all(one["properties"]["status"] in ENDED for one in json.loads(target.arm.ask("GET", jobs)[2])["value"])
+    )
     before = state_of(target.service, target.workspace)
     for command in ("stop", "start"):
         finished = command_line(home.root, command)
@@ -144,7 +164,7 @@ def state_of(service: RunningService, workspace: str) -> list[Any]:
     """Return what the lists of the workspace hold."""
     client = Client(service, ARM, {"Authorization": f"Bearer {token(service, 'https://management.azure.com')}"})
     found = []
-    for path in ("", "/models", "/environments", "/data", "/components", "/onlineEndpoints", "/datastores"):
+    for path in ("", "/models", "/environments", "/data", "/components", "/onlineEndpoints", "/datastores", "/jobs"):
         status, _, body = client.ask("GET", f"{workspace}{path}?api-version=2024-10-01&listViewType=All")
         assert status == 200, body
         found.append(json.loads(body))
@@ -189,6 +209,45 @@ def test_control_plane(target: Target, data: st.DataObject) -> None:
         assert isinstance(error["message"], str)
     if "Azure-AsyncOperation" in headers:
         _ended(target.arm, headers["Azure-AsyncOperation"])
+
+
+RUN_ROUTES = (
+    ("GET", "history", "/runs/{run}"),
+    ("GET", "history", "/runs/{run}/details"),
+    ("GET", "history", "/runs/{run}/serviceinstances/{node}"),
+    ("POST", "history", "/rundata"),
+    ("PATCH", "history", "/experiments/Default/runs/{run}"),
+    ("POST", "data", "/dataversion/batchGetResolvedUris"),
+    ("POST", "modelregistry", "/models/batchGetResolvedUris"),
+)
+
+
+@examples(100)
+@given(st.data())
+def test_workspace_api(target: Target, data: st.DataObject) -> None:
+    """The error format of the services behind the workspace API; what is lacking names itself."""
+    routes = [(method, f"/{service}/v1.0{target.workspace}{path}") for method, service, path in RUN_ROUTES]
+    known = {"rundata": target.bodies[generators.RUN], "runs": target.bodies[generators.RUN]}
+    known["batchGetResolvedUris"] = target.bodies[generators.RUN]
+    method, path, body = data.draw(generators.control_plane_requests(routes, {}, known))
+    status, headers, content = target.workspace_api.ask(method, path, body, data.draw(generators.media_types))
+    counted[f"workspace API {method} {status}"] += 1
+    assert status < 500 or status == 501, (method, path, body[:2000], content)
+    if content and headers.get_content_type() == "text/plain":
+        assert status in (400, 414, 431), (status, content)
+    elif status >= 400 and method != "HEAD":
+        assert json.loads(content)["error"]["code"]
+
+
+@examples(60)
+@given(st.data())
+def test_jobs(target: Target, data: st.DataObject) -> None:
+    """A job that is accepted is run: here it fails at the latest because its environment cannot be built."""
+    body = data.draw(generators.mutated(target.bodies["jobs"]))
+    path = f"{target.workspace}/jobs/j{data.draw(st.integers(0, 10**9))}?api-version=2024-10-01"
+    status, _, content = target.arm.ask("PUT", path, json.dumps(body).encode())
+    counted[f"job {status}"] += 1
+    assert status in (200, 201, 400, 404, 501), (body, content)
 
 
 @examples(60)

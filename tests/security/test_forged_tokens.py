@@ -30,7 +30,10 @@ AUDIENCES = {
     "arm": "https://management.azure.com",
     "scoring": "https://ml.azure.com",
     "storage": "https://storage.azure.com",
+    "run history": "https://ml.azure.com",
 }
+# Planes that also take the tokens for another: azure-ai-ml shows the services behind the workspace API either.
+ALSO = {("run history", "arm")}
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -153,10 +156,12 @@ class Plane:
 @pytest.fixture(scope="module")
 def planes(service: RunningService, workspace: str, token_endpoint: Endpoint) -> dict[str, Plane]:
     blobs = f"https://{service.settings.storage_account}.blob.core.windows.net/azureml?restype=container"
+    history = f"https://{service.settings.location}.api.azureml.ms/history/v1.0{workspace}"
     return {
         "arm": Plane(f"https://management.azure.com{workspace}?api-version=2024-10-01", {}, 200),
         "scoring": Plane(f"https://{token_endpoint.host}/score", {}, 404),
         "storage": Plane(blobs, {"x-ms-version": "2021-12-02"}, 200),
+        "run history": Plane(f"{history}/runs/none/details", {}, 404),
     }
 
 
@@ -186,6 +191,9 @@ def require_challenge(name: str, answer: requests.Response, tenant: str) -> None
             "resource_id=https://storage.azure.com"
         )
         assert answer.headers["x-ms-error-code"] == "InvalidAuthenticationInfo"
+    elif name == "run history":
+        assert challenge == "Bearer"
+        assert answer.json()["error"]["code"] == "UserError"
     else:
         assert challenge == "Bearer"
         assert answer.headers["content-type"] == "text/plain"
@@ -238,7 +246,7 @@ def test_token_for_one_plane_opens_no_other(
     service: RunningService,
 ) -> None:  # fmt: skip
     answer = ask(session, planes[name], forgers[shown].good)
-    if name == shown:
+    if AUDIENCES[name] == AUDIENCES[shown] or (name, shown) in ALSO:
         assert answer.status_code == planes[name].welcome
     else:
         require_challenge(name, answer, service.settings.tenant_id)

@@ -104,6 +104,8 @@ def job_requests(name: str, deployed: Deployed) -> Iterator[tuple[str, str, obje
     yield "POST", f"/jobs/{name}/cancel", None
     yield "DELETE", f"/jobs/{name}", None
     yield "DELETE", f"/computes/{name}", None
+
+
 def compute_requests(name: str) -> Iterator[tuple[str, str, object]]:
     cluster, instance = f"/computes/{name}", f"/computes/{name}-ci"
     scale = {"scaleSettings": {"minNodeCount": 0, "maxNodeCount": 2, "nodeIdleTimeBeforeScaleDown": "PT30S"}}

@@ -7,7 +7,7 @@ says so, a recording of the service.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from azure.ai.ml import Input, MLClient, Output, command
 from azure.ai.ml.constants import AssetTypes
 from azure.ai.ml.entities import Data, Environment, Job, Model
 from azure.ai.ml.exceptions import JobException
+from azure.ai.ml.operations._run_history_constants import RunHistoryConstants
 from azure.core.exceptions import ResourceNotFoundError
 from support import Arm, finish
 
@@ -24,6 +25,14 @@ from running_service import wait_for
 IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
 ENDED = ("Completed", "Failed", "Canceled")
 Submit = Callable[..., Job]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_waiting() -> Iterator[None]:
+    """Let the client look for new lines of a log at once, not after 2 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunHistoryConstants, "_WAIT_COMPLETION_POLLING_INTERVAL_MIN", "0")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +94,15 @@ def ended(ml: MLClient, job: Job) -> Job:
 def test_job_runs_and_its_log_is_streamed(
     ml: MLClient, trained: Job, capsys: pytest.CaptureFixture[str], submit: Submit
 ) -> None:
-    job = submit("echo said-while-it-ran; sleep 3")
+    job = submit("echo said-while-it-ran; sleep 1")
     ml.jobs.stream(job.name)
     shown = capsys.readouterr().out
     assert "Streaming user_logs/std_log.txt" in shown
     assert "said-while-it-ran" in shown
     ml.jobs.stream(trained.name)  # of a job that has ended, the client shows the summary
     assert f"RunId: {trained.name}" in capsys.readouterr().out
+    assert ml.jobs.show_services(trained.name) is None
+    assert list(ml.jobs.list(parent_job_name=trained.name)) == []
 
 
 def test_outputs_are_registered_and_downloaded(ml: MLClient, trained: Job, tmp_path: Path) -> None:
@@ -131,7 +142,7 @@ def test_what_a_job_wrote_can_be_named_in_other_jobs_and_in_assets(
 def test_job_that_fails_says_why_and_registers_nothing(ml: MLClient, submit: Submit, name: str) -> None:
     job = submit("echo partly > ${{outputs.table}}/x; exit 3", outputs={"table": Output(type="uri_folder", name=name)})
     with pytest.raises(JobException, match="exited with status code 3"):
-        wait_for(lambda: ml.jobs.stream(job.name), timeout=60)
+        ml.jobs.stream(job.name)
     assert ml.jobs.get(job.name).status == "Failed"
     with pytest.raises(ResourceNotFoundError):
         ml.data.get(name, version="1")

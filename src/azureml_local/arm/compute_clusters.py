@@ -125,7 +125,8 @@ def provision(context: Context, compute: Resource) -> None:
     compute_nodes.require_quota(context, kind_of(compute), max(properties["scaleSettings"]["minNodeCount"], 1))
     is_new = context.pools.get(compute.id) is None
     pool = open_pool(context, compute)
-    if is_new:
+    kind = kind_of(compute)
+    if is_new and kind:
         ClusterEvents(context, kind).tell(cluster_events.CREATED, pool)
 
 

@@ -92,26 +92,19 @@ async def upload(blobs: BlobStorage, source: Path, target: BlobPath) -> None:
         BlobError: it refused.
     """
 
-    async def one(file: tuple[Path, int]) -> None:
-        path, size = file
+    async def one(path: Path) -> None:
         name = "/".join((target.path, *path.relative_to(source).parts))
 
         async def write() -> None:
-<<<<<<< HEAD
             await blobs.write_blob(target.container, name, pieces(path))
-=======
-            await blobs.write_blob(target.container, name, pieces(path), size)
->>>>>>> jobs
 
         await once_storage_answers(write)
 
-    sizes = await asyncio.to_thread(_sizes, source)
-    await _for_each(sizes.items(), one)
+    await _for_each(await asyncio.to_thread(_files, source), one)
 
 
-def _sizes(source: Path) -> dict[Path, int]:
-    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
-    return {path: path.stat().st_size for path in files}
+def _files(source: Path) -> list[Path]:
+    return [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
 
 
 async def pieces(path: Path) -> AsyncIterator[bytes]:
