@@ -155,7 +155,7 @@ def _nodes(home: Home, options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps(found))
         for node in found if not options.json else ():
-            print(f"{node['compute']:32} {node['node'][:14]}… {node['state']:10} {node['job'] or ''}")
+            print(f"{node['state']:10} {node['compute']} {node['node']} {node['job'] or ''}")
         return 0
     if options.compute is None:
         raise DaemonError(f"azureml-local nodes {options.action} needs a compute.")
@@ -234,8 +234,8 @@ NODES: tuple[Flag, ...] = (
         {
             "nargs": "?",
             "metavar": "NODE|RATE",
-            "help": "preempt: which node (default: one that has a job, or else any); preempt-rate: how many preemptions "
-            "are expected of each node in an hour of the service's clock (0 for none)",
+            "help": "preempt: which node (default: one that has a job, or else any); preempt-rate: how many "
+            "preemptions are expected of each node in an hour of the service's clock (0 for none)",
         },
     ),
     ("--seed", {"type": int, "default": 0, "help": "of the times between preemptions (default: 0)"}),

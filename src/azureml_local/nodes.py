@@ -1,4 +1,4 @@
-"""The nodes of computes as commands on this machine see them, and how those of low priority are taken away on purpose."""
+"""The nodes of computes, as commands on this machine see them and take those of low priority away on purpose."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ def answered(arm: Arm, ml: MLClient, deployed: Deployed, contract: Contract) -> 
         answer = arm.request(method, path, json=body)
         assert answer.status_code < 300, answer.text
         if "Azure-AsyncOperation" in answer.headers:
-            assert arm.ended(answer)["status"] == "Succeeded"
-            if method == "DELETE":
+            assert arm.ended(answer)["status"] == "Succeeded", path
+            if "Location" in answer.headers and method == "DELETE":
                 results = answer.headers["Location"].removeprefix("https://management.azure.com")
                 assert arm.request("GET", results, params={}).status_code == 204
     finish(ml.workspaces.begin_create(Workspace(name="t" + uuid.uuid4().hex[:10])))  # by a template deployment
@@ -73,8 +73,28 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
             yield "GET", f"/{kind}{path}", None
         yield "DELETE", f"/{kind}/{name}/versions/1", None
         yield "DELETE", f"/{kind}/{name}", None
+    yield from compute_requests(name)
     yield from endpoint_requests(name, arm, deployed)
     yield from role_requests(arm, deployed)
+
+
+def compute_requests(name: str) -> Iterator[tuple[str, str, object]]:
+    cluster, instance = f"/computes/{name}", f"/computes/{name}-ci"
+    scale = {"scaleSettings": {"minNodeCount": 0, "maxNodeCount": 2, "nodeIdleTimeBeforeScaleDown": "PT30S"}}
+    of_size = {"vmSize": "Standard_DS1_v2", **scale}
+    yield "PUT", cluster, {"location": "eastus", "properties": {"computeType": "AmlCompute", "properties": of_size}}
+    yield "GET", "/computes", None
+    yield "GET", cluster, None
+    yield "PATCH", cluster, {"properties": {"properties": scale}}
+    yield "POST", f"{cluster}/listNodes", None
+    yield "DELETE", cluster, None
+    machine = {"computeType": "ComputeInstance", "properties": {"vmSize": "Standard_DS1_v2"}}
+    yield "PUT", instance, {"location": "eastus", "properties": machine}
+    yield "GET", instance, None
+    for action in ("stop", "start", "restart"):
+        yield "POST", f"{instance}/{action}", None
+    yield "POST", f"{instance}/updateIdleShutdownSetting", {"idleTimeBeforeShutdown": "PT30M"}
+    yield "DELETE", instance, None
 
 
 def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:

@@ -152,8 +152,8 @@ def test_resource_type_that_azure_lacks(path: str, arm: Arm) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/computes"),
-        ("PUT", "/computes/cpu"),
+        ("POST", "/computes/cpu/listKeys"),
+        ("POST", "/computes/cpu/resize"),
         ("GET", "/jobs"),
         ("PUT", "/jobs/j"),
         ("POST", "/jobs/j/cancel"),
