@@ -106,7 +106,8 @@ class Gated:
 
     @property
     def status(self) -> str:
-        return str(self.ml.jobs.get(self.name).status)
+        status: str = self.ml.jobs.get(self.name).status
+        return status
 
     @property
     def starts(self) -> int:

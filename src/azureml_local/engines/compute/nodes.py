@@ -176,9 +176,15 @@ class Nodes:
             await self._client.cancel([future], force=True)
 
     async def call(self, node: Node, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        """Run a short function on a node beside the work that it is at; nothing where the node has ended."""
+        """Run a short function on a node beside the work that it is at; nothing where the node ends, or has ended."""
         assert self._client is not None  # noqa: S101 - there is a node
-        await self._client.run(function, *arguments, workers=[node.address], on_error="ignore")
+        if node.is_lost:
+            return
+        called = asyncio.ensure_future(
+            self._client.run(function, *arguments, workers=[node.address], on_error="ignore")
+        )
+        await asyncio.wait((called, node.ended), return_when=asyncio.FIRST_COMPLETED)
+        called.cancel()  # it would try for long to reach a node that has ended meanwhile
 
     async def close(self) -> None:
         """End the scheduler. The nodes are ended by who started them."""
