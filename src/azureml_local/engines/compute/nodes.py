@@ -111,6 +111,9 @@ class Nodes:
         scheduler = await Scheduler(
             host="127.0.0.1", port=0, protocol="tls", dashboard=False, dashboard_address="127.0.0.1:0", security=secured
         )
+        scheduler.http_server.stop()
+        for name in ("idle-timeout", "no-workers-timeout"):  # they ask four times a second, and neither is set
+            scheduler.periodic_callbacks[name].stop()
         client = await Client(scheduler.address, asynchronous=True, security=secured, set_as_default=False)
         client.subscribe_topic(REPORTS, lambda event: self._on_report(event[1]))
         self._scheduler, self._client = scheduler, client
