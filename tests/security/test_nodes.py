@@ -110,9 +110,12 @@ def test_who_has_none_hears_nothing(service: RunningService, scheduler: str) -> 
     context.check_hostname = False
     port = urlsplit(scheduler).port
     assert port is not None
-    with socket.create_connection(("127.0.0.1", port), SECONDS) as plain, context.wrap_socket(plain) as connection:
-        with pytest.raises(ssl.SSLError, match="(?i)certificate required"):
-            connection.recv(1)
+    with (
+        socket.create_connection(("127.0.0.1", port), SECONDS) as plain,
+        context.wrap_socket(plain) as connection,
+        pytest.raises(ssl.SSLError, match=r"(?i)certificate required"),
+    ):
+        connection.recv(1)
 
 
 def test_the_certificate_is_the_users_alone(service: RunningService, scheduler: str) -> None:

@@ -151,7 +151,7 @@ def settings(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
 def provision(context: Context, instance: Resource) -> None:
     """Make a new instance run; begin what its schedules and its idle time ask for."""
     if _inner(instance)["state"] not in ("Creating", "CreateFailed"):  # only its settings were changed
-        _watch(context, instance)
+        _watch(context, instance.id)
         return
     try:
         size = compute_nodes.supported_size(_inner(instance)["vmSize"], COMPUTE_TYPE)
@@ -177,7 +177,7 @@ def open_pool(context: Context, instance: Resource) -> Pool:
     if pool is None:
         events = _InstanceEvents(context, instance.id)
         pool = context.pools.set(instance.id, Scale(0, 1, NODE_IDLE), partial(_room, context, instance.id), events)
-        _watch(context, instance)
+        _watch(context, instance.id)
     return pool
 
 
@@ -237,9 +237,7 @@ class _InstanceEvents(compute_nodes.NodeEvents):
 
     def node_changed(self, pool: Pool, member: Member) -> None:
         super().node_changed(pool, member)
-        instance = self._context.store.get(self._compute_id)
-        if instance:
-            _watch_idle(self._context, instance)
+        _watch_idle(self._context, self._compute_id)
 
 
 def _begin_power(request: ArmRequest, verb: str) -> Response:
@@ -260,9 +258,11 @@ def _note_begun(context: Context, instance: Resource, verb: str, trigger: str) -
 def _begin_by_itself(context: Context, instance_id: str, verb: str, trigger: str) -> None:
     """Start or stop an instance without a user, where it is not so already and nothing else is done to it."""
     instance = context.store.get(instance_id)
-    if instance is None or context.operations.is_running_on(instance_id):
+    if instance is None:
         return
-    if _inner(instance)["state"] == ("Stopped" if verb == "start" else "Running"):
+    if context.operations.is_running_on(instance_id):
+        _watch_idle(context, instance_id)
+    elif _inner(instance)["state"] == ("Stopped" if verb == "start" else "Running"):
         logger.info("%s %s of %s", trigger, verb, instance_id)
         with context.store.transaction():
             _note_begun(context, instance, verb, trigger)
@@ -275,19 +275,23 @@ def _set(context: Context, instance: Resource, **changes: Any) -> None:
         current = context.store.get(instance.id) or instance
         changed = current.with_properties(properties={**_inner(current), **changes}, modifiedOn=timestamp())
         context.store.save(changed)
-    _watch_idle(context, changed)
+    _watch_idle(context, changed.id)
 
 
-def _watch(context: Context, instance: Resource) -> None:
+def _watch(context: Context, instance_id: str) -> None:
     """Begin what an instance's settings ask for: that it stops when idle, and is started and stopped by schedule."""
-    _watch_idle(context, instance)
-    context.timers.cancel(f"{instance.key}/schedule/")
-    for at in range(len(_inner(instance)["schedules"])):
-        _arm_schedule(context, instance.id, at, datetime.datetime.now(datetime.UTC))
+    _watch_idle(context, instance_id)
+    context.timers.cancel(f"{instance_id.lower()}/schedule/")
+    instance = context.store.get(instance_id)
+    for at in range(len(_inner(instance)["schedules"]) if instance else 0):
+        _arm_schedule(context, instance_id, at, datetime.datetime.now(datetime.UTC))
 
 
-def _watch_idle(context: Context, instance: Resource) -> None:
+def _watch_idle(context: Context, instance_id: str) -> None:
     """Stop an instance in due time after its last job, or after it was started."""
+    instance = context.store.get(instance_id)
+    if instance is None:
+        return
     stored, name = _inner(instance), f"{instance.key}/idle"
     pool = context.pools.get(instance.id)
     idle = stored["idleTimeBeforeShutdown"]

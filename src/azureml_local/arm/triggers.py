@@ -27,6 +27,8 @@ FREQUENCIES = {
 }
 PERIODS = {"Minute": datetime.timedelta(minutes=1), "Hour": datetime.timedelta(hours=1)}
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+# Names that azure-ai-ml offers, and Windows no more.
+OBSOLETE = {"Kamchatka Standard Time": "Asia/Kamchatka", "Mid-Atlantic Standard Time": "Etc/GMT+2"}
 # A rule that never comes true, such as 30 February, is given up. 29 February pauses for eight years at most.
 HORIZON = datetime.timedelta(days=366 * 9)
 
@@ -133,6 +135,6 @@ def _start(text: str | None, default: datetime.datetime) -> datetime.datetime:
 def _zone(name: str) -> ZoneInfo:
     """Return the zone of a Windows name, or of one of the IANA's. Raises ValueError where there is none."""
     try:
-        return ZoneInfo(win_tz.get(name, name))
+        return ZoneInfo((win_tz | OBSOLETE).get(name, name))
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"timeZone is '{name}'; it must be a name such as 'UTC' or 'Pacific Standard Time'") from error

@@ -1,0 +1,221 @@
+"""azureml_local.arm.compute_instances: instances that stop when idle, and are started and stopped by schedule.
+
+https://learn.microsoft.com/azure/machine-learning/how-to-create-compute-instance (idle shutdown, schedules); the words
+for who began an operation are those of the OpenAPI (OperationTrigger).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from azureml_local.arm import compute_instances, computes, ids
+from azureml_local.arm.context import Context
+from azureml_local.arm.operations import Operations
+from azureml_local.arm.store import Store
+from azureml_local.arm.timers import Timers
+from azureml_local.clock import VARIABLE
+from azureml_local.engines.compute.nodes import Nodes
+from azureml_local.engines.compute.pools import Pools
+
+WORKSPACE = ids.WORKSPACE.format(subscription="s", resource_group="g", workspace="w")
+SECONDS = 20
+
+
+class FakeNode:
+    """A node without a process."""
+
+    preempted = is_lost = False
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def stop(self) -> None:
+        self.is_lost = True
+        if not self.ended.done():
+            self.ended.set_result(0)
+
+
+class FakeNodes:
+    """Nodes without processes."""
+
+    async def prepare(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def start_node(self, name: str, environment: Mapping[str, str]) -> Any:
+        return FakeNode()
+
+
+class Case:
+    """An instance in a store, and the part of the service that it needs."""
+
+    def __init__(self, context: Context, **inner: Any) -> None:
+        self.context = context
+        schedules = compute_instances._schedules({"computeStartStop": inner.pop("schedules", [])}, "schedules")
+        stored = {
+            "vmSize": "STANDARD_DS1_V2",
+            "state": "Creating",
+            "lastOperation": None,
+            "idleTimeBeforeShutdown": None,
+            "releaseQuotaOnStop": False,
+            "schedules": schedules,
+            **inner,
+        }
+        properties = {"computeType": "ComputeInstance", "provisioningState": "Succeeded", "properties": stored}
+        self.instance = context.store.put(
+            f"{WORKSPACE}/computes/ci", computes.TYPE, WORKSPACE, {"properties": properties}, "p"
+        )
+
+    def provision(self) -> None:
+        compute_instances.provision(self.context, self.instance)
+
+    @property
+    def inner(self) -> dict[str, Any]:
+        found = self.context.store.get(self.instance.id)
+        assert found is not None
+        inner: dict[str, Any] = found.properties["properties"]
+        return inner
+
+    async def until(self, state: str, trigger: str) -> None:
+        """Wait for a state that was brought about by ``trigger``."""
+        async with asyncio.timeout(SECONDS):
+            while (self.inner["state"], self.inner["lastOperation"]["operationTrigger"]) != (state, trigger):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+
+def run(tmp_path: Path, scenario: Callable[[Context], Awaitable[None]]) -> None:
+    async def main() -> None:
+        store = Store(tmp_path / "state.db")
+        store.put(WORKSPACE, "workspaces", "", {"location": "eastus"}, "p")
+        operations, timers = Operations(store), Timers()
+        pools = Pools(cast(Nodes, FakeNodes()), dict, 8)
+        context = cast(Context, SimpleNamespace(store=store, operations=operations, timers=timers, pools=pools))
+        compute_instances.register_operations(context)
+        try:
+            async with asyncio.timeout(SECONDS):
+                await scenario(context)
+        finally:
+            timers.cancel("")
+            await operations.close()
+            await pools.close()
+            store.close()
+
+    asyncio.run(main())
+
+
+@pytest.fixture(autouse=True)
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour takes 4 ms."""
+    monkeypatch.setenv(VARIABLE, "1000000")
+
+
+def test_an_idle_instance_stops(tmp_path: Path) -> None:
+    async def scenario(context: Context) -> None:
+        case = Case(context, idleTimeBeforeShutdown="PT15M")
+        case.provision()
+        assert case.inner["state"] == "Running"
+        await case.until("Stopped", "IdleShutdown")
+
+    run(tmp_path, scenario)
+
+
+def test_an_instance_with_a_job_is_not_idle(tmp_path: Path) -> None:
+    async def scenario(context: Context) -> None:
+        case = Case(context, idleTimeBeforeShutdown="PT15M")
+        case.provision()
+        pool = compute_instances.open_pool(context, case.instance)
+        lease = await pool.acquire("job", 1)
+        await asyncio.sleep(0.05)  # many times 15 minutes
+        assert case.inner["state"] == "Running"
+        pool.release(lease)
+        await case.until("Stopped", "IdleShutdown")
+        waiting = asyncio.ensure_future(pool.acquire("another", 1))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        waiting.cancel()
+
+    run(tmp_path, scenario)
+
+
+def test_an_instance_without_idle_time_goes_on(tmp_path: Path) -> None:
+    async def scenario(context: Context) -> None:
+        case = Case(context)
+        case.provision()
+        await asyncio.sleep(0.05)
+        assert case.inner["state"] == "Running"
+
+    run(tmp_path, scenario)
+
+
+def test_schedules_stop_and_start_it_again_and_again(tmp_path: Path) -> None:
+    def schedule(action: str, hours: str) -> dict[str, Any]:
+        return {"action": action, "triggerType": "Cron", "cron": {"expression": f"0 {hours} * * *"}}
+
+    async def scenario(context: Context) -> None:
+        case = Case(context, schedules=[schedule("Stop", "*/2"), schedule("Start", "1-23/2")])
+        case.provision()
+        for _ in range(3):
+            await case.until("Stopped", "Schedule")
+            await case.until("Running", "Schedule")
+
+    run(tmp_path, scenario)
+
+
+def test_a_disabled_schedule_does_nothing(tmp_path: Path) -> None:
+    async def scenario(context: Context) -> None:
+        minutely = {"expression": "* * * * *"}
+        disabled = {"action": "Stop", "triggerType": "Cron", "cron": minutely, "status": "Disabled"}
+        case = Case(context, schedules=[disabled])
+        case.provision()
+        await asyncio.sleep(0.05)
+        assert case.inner["state"] == "Running"
+
+    run(tmp_path, scenario)
+
+
+def test_schedules_and_idle_time_are_taken_up_after_a_restart_of_the_service(tmp_path: Path) -> None:
+    async def scenario(context: Context) -> None:
+        case = Case(context, state="Running", lastOperation={"operationTrigger": "User"}, idleTimeBeforeShutdown="PT1H")
+        computes.open_all(context)
+        await case.until("Stopped", "IdleShutdown")
+
+    run(tmp_path, scenario)
+
+
+def test_a_deleted_instance_has_no_timers(tmp_path: Path) -> None:
+    async def scenario(context: Context) -> None:
+        hourly = {"action": "Stop", "triggerType": "Cron", "cron": {"expression": "0 0 1 1 *"}}
+        case = Case(context, schedules=[hourly], idleTimeBeforeShutdown="P3D")
+        case.provision()
+        names = [f"{case.instance.key}/idle", f"{case.instance.key}/schedule/0"]
+        assert all(name in context.timers for name in names)
+        compute_instances.remove(context, case.instance)
+        assert not any(name in context.timers for name in names)
+
+    run(tmp_path, scenario)
+
+
+def test_a_stopped_instance_keeps_its_quota_unless_it_releases_it(tmp_path: Path) -> None:
+
+    async def scenario(context: Context) -> None:
+        def uses() -> list[int]:
+            return [use.vcpus for use in compute_instances._uses(context)]
+
+        case = Case(context)
+        assert uses() == []
+        case.provision()
+        assert uses() == [1]
+        compute_instances._set(context, case.instance, state="Stopped")
+        assert uses() == [1]
+        compute_instances._set(context, case.instance, releaseQuotaOnStop=True)
+        assert uses() == []
+
+    run(tmp_path, scenario)
