@@ -83,6 +83,9 @@ EARLIER: dict[str, dict[str, str]] = {
         "enableRootAccess": "bool",
         "releaseQuotaOnStop": "bool",
     },
+    # azure-ai-ml sends it here, too: it takes the triggers of schedules of jobs for these.
+    "Cron": {"triggerType": "ComputeTriggerType"},
+    "Recurrence": {"triggerType": "ComputeTriggerType"},
     "FeatureStoreSettings": {"allowRoleAssignmentsOnResourceGroupLevel": "bool"},
     "ManagedNetworkSettings": {"changeableIsolationModes": "[IsolationMode]"},
     "NetworkAcls": {"defaultAction": "DefaultActionType", "ipRules": "[IPRule]"},

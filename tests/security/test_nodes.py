@@ -6,7 +6,6 @@ has no certificate of their authority.
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 import uuid
@@ -48,8 +47,10 @@ def scheduler(
         return "idle" in {node["state"] for node in admin.call(service.home, "GET", "/nodes")}
 
     wait_for(has_node, "an idle node")
-    settings_file = next((service.home.jobs / "nodes").glob("*.json"))
-    yield str(json.loads(settings_file.read_text())["scheduler"])
+    connections = psutil.Process(service.pid).net_connections("inet")
+    ports = {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+    (port,) = ports - {service.port}
+    yield f"tls://127.0.0.1:{port}"
     assert session.delete(url, params=query, headers=headers, timeout=SECONDS).status_code == 202
 
 

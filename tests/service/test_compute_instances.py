@@ -171,7 +171,7 @@ def test_schedules_come_back_with_their_state(ml: MLClient, name: str) -> None:
     made = finish(ml.compute.begin_create_or_update(ComputeInstance(name=name, size=SIZE, schedules=schedules)))
     first, second = made.schedules.compute_start_stop
     assert (first.action, first.state, first.provisioning_state) == ("Start", "Enabled", "Completed")
-    assert (first.trigger.frequency, first.trigger.schedule.week_days) == ("week", ["Monday"])
+    assert (first.trigger.frequency, first.trigger.schedule.week_days) == ("Week", ["Monday"])
     assert (second.action, second.state, second.trigger.expression) == ("Stop", "Disabled", "0 0 1 1 *")
     assert first.schedule_id != second.schedule_id
     finish(ml.compute.begin_delete(name))

@@ -121,16 +121,13 @@ def provision(context: Context, compute: Resource) -> None:
     """Make the nodes as many as a stored cluster says."""
     properties = compute.properties["properties"]
     compute_nodes.supported_size(properties["vmSize"], COMPUTE_TYPE)
-    kind = kind_of(compute)
-    assert kind is not None  # noqa: S101 - the size is known
-    compute_nodes.require_quota(context, kind, max(properties["scaleSettings"]["minNodeCount"], 1))
+    compute_nodes.require_quota(context, kind_of(compute), max(properties["scaleSettings"]["minNodeCount"], 1))
     open_pool(context, compute)
 
 
 def open_pool(context: Context, compute: Resource) -> Pool:
     """Return the pool of a cluster's nodes; make it, or scale it to what is stored."""
     kind = kind_of(compute)
-    assert kind is not None  # noqa: S101 - checked as the cluster was made
     properties = compute.properties["properties"]
     scale = Scale(
         properties["scaleSettings"]["minNodeCount"],
@@ -150,12 +147,11 @@ def open_pool(context: Context, compute: Resource) -> Pool:
     return pool
 
 
-def kind_of(compute: Resource) -> quotas.Use | None:
-    """Return what a node of a cluster is to the quotas; None where there is no such size."""
+def kind_of(compute: Resource) -> quotas.Use:
+    """Return what a node of a cluster is to the quotas; its size was found as it was made."""
     properties = compute.properties["properties"]
     size = vm_sizes.find(properties["vmSize"])
-    if size is None:
-        return None
+    assert size is not None  # noqa: S101 - see above
     low_priority = properties["vmPriority"] == "LowPriority"
     return quotas.Use(compute.id, computes.workspace_id_of(compute.id), size, 0, low_priority)
 
@@ -165,11 +161,11 @@ def _uses(context: Context) -> Iterable[quotas.Use]:
     return compute_nodes.uses(_kinds_and_pools(context))
 
 
-def _kinds_and_pools(context: Context) -> Iterator[tuple[quotas.Use, Pool | None]]:
+def _kinds_and_pools(context: Context) -> Iterator[tuple[quotas.Use, Pool]]:
     for compute in context.store.all_of(computes.TYPE):
-        kind = kind_of(compute) if compute.properties["computeType"] == COMPUTE_TYPE else None
-        if kind:
-            yield kind, context.pools.get(compute.id)
+        pool = context.pools.get(compute.id)
+        if pool and compute.properties["computeType"] == COMPUTE_TYPE:
+            yield kind_of(compute), pool
 
 
 def shown(context: Context, compute: Resource) -> dict[str, Any]:
@@ -199,7 +195,6 @@ ALLOCATION = ("currentNodeCount", "targetNodeCount", "nodeStateCounts", "allocat
 def _allocation(context: Context, compute: Resource, pool: Pool) -> dict[str, Any]:
     counts = pool.counts()
     kind = kind_of(compute)
-    assert kind is not None  # noqa: S101 - it has a pool
     return {
         "currentNodeCount": pool.size,
         "targetNodeCount": pool.target,

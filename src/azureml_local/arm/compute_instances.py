@@ -344,7 +344,7 @@ def _schedules(sent: dict[str, Any] | None, path: str) -> list[dict[str, Any]]:
                 "status": status,
                 "action": schedule["action"],
                 "triggerType": schedule["triggerType"],
-                kind: trigger,
+                kind: {name: value for name, value in trigger.items() if name != "triggerType"},
                 "schedule": {"id": schedule_id, "provisioningStatus": "Completed", "status": status},
             }
         )

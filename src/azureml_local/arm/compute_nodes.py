@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from azureml_local.arm import quotas, vm_sizes
@@ -114,8 +115,7 @@ class NodeEvents:
         logger.debug("%s is %s", self._compute_id, "resizing" if pool.is_resizing else "steady")
 
 
-def uses(kinds: Iterable[tuple[quotas.Use, Pool | None]]) -> Iterable[quotas.Use]:
-    """Return what computes take of the quotas now, by the nodes that they have."""
+def uses(kinds: Iterable[tuple[quotas.Use, Pool]]) -> Iterator[quotas.Use]:
+    """Yield what computes take of the quotas now, by the nodes that they have."""
     for kind, pool in kinds:
-        nodes = pool.size if pool else 0
-        yield quotas.Use(kind.compute, kind.workspace, kind.size, nodes * kind.size.vcpus, kind.low_priority)
+        yield replace(kind, vcpus=pool.size * kind.size.vcpus)

@@ -45,9 +45,8 @@ def pool_for(context: Context, job: Resource) -> Pool:
             f"AzureMLCompute cluster {compute.name} is in {compute.properties['provisioningState'].lower()} state and "
             "thus not ready for runs"
         )
-    kind = compute_clusters.kind_of(compute)
-    if kind:
-        _require_quota(context, kind, nodes)
+    if compute.properties["computeType"] == compute_clusters.COMPUTE_TYPE:
+        _require_quota(context, compute_clusters.kind_of(compute), nodes)
     return context.pools.get(compute.id) or computes.open_pool(context, compute)
 
 

@@ -148,6 +148,8 @@ class Nodes:
             if isinstance(error, TimeoutError):
                 raise NodeError(f"The node did not register within {READY_WITHIN:g} s; see {self._log}.") from error
             raise
+        finally:
+            file.unlink(missing_ok=True)
         if not address:
             await process.stop()
             raise NodeError(f"The node ended as it started; see {self._log}.")
