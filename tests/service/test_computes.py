@@ -8,6 +8,8 @@ reports that the tests name.
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,10 +33,10 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
 from azure.mgmt.machinelearningservices import models as aml
-from support import PROVIDER, SECONDS, Arm, finish
+from support import PROVIDER, SECONDS, Arm, finish, quick_session
 
 from azureml_local import admin
-from running_service import RunningService, command_line, wait_for
+from running_service import RunningService, command_line, family, start_service, survivors, wait_for
 
 SIZE = "Standard_F2s_v2"  # no other test uses its family
 GPU_SIZE = "Standard_NV6ads_A10_v5"  # of a family whose quota is 0
@@ -560,3 +562,41 @@ def test_a_job_without_a_compute_runs_on_nodes_of_its_own(
     job.open()
     assert job.ended() == "Completed"
     wait_for(lambda: used(management) == 0, "no node", SECONDS)
+
+
+# --- a service that is started again ---
+
+
+def test_nodes_come_back_after_the_service_was_killed() -> None:
+    """Nothing of the former service lives on, and its clusters have their least, and their rate, again."""
+    root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()
+    try:
+        first = start_service(root)
+        settings = first.settings
+        with quick_session() as session:
+            session.trust_env = False
+            session.proxies = {"https": f"http://127.0.0.1:{first.port}"}
+            session.verify = first.environment["REQUESTS_CA_BUNDLE"]
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": settings.client_id,
+                "client_secret": settings.client_secret,
+                "scope": "https://management.azure.com/.default",
+            }
+            url = f"https://login.microsoftonline.com/{settings.tenant_id}/oauth2/v2.0/token"
+            arm = Arm(session, settings, session.post(url, data=form, timeout=SECONDS).json()["access_token"])
+            scale = {"minNodeCount": 1, "maxNodeCount": 2}
+            arm.ended(put(arm, "cpu", scaleSettings=scale, vmPriority="LowPriority"))
+            wait_for(lambda: counts(arm, "cpu") == {"idle": 1}, "an idle node")
+            (node,) = nodes(arm, "cpu")
+            assert command_line(root, "nodes", "preempt-rate", "cpu", "0.001", "--seed", "7").returncode == 0
+            processes = family(first.pid)
+            psutil.Process(first.pid).kill()
+            assert survivors(processes) == []
+            second = start_service(root)
+            session.proxies = {"https": f"http://127.0.0.1:{second.port}"}
+            wait_for(lambda: counts(arm, "cpu") == {"idle": 1}, "another idle node")
+            assert node["nodeId"] not in {one["nodeId"] for one in nodes(arm, "cpu")}
+    finally:
+        command_line(root, "reset", "--yes")
+        shutil.rmtree(root, ignore_errors=True)

@@ -40,11 +40,12 @@ def pool_for(context: Context, job: Resource) -> Pool:
     compute = context.store.get(compute_id)
     if compute is None:
         raise AllocationError(f"AzureMLCompute cluster {compute_id.rpartition('/')[2]} does not exist")
-    if compute.properties["provisioningState"] in ("Failed", "Deleting"):
-        raise AllocationError(
-            f"AzureMLCompute cluster {compute.name} is in {compute.properties['provisioningState'].lower()} state and "
-            "thus not ready for runs"
-        )
+    state = compute.properties["provisioningState"]
+    if vm_sizes.find(compute.properties["properties"]["vmSize"]) is None:
+        state = "Failed"  # at the latest in a moment
+    if state in ("Failed", "Deleting"):
+        message = f"AzureMLCompute cluster {compute.name} is in {state.lower()} state and thus not ready for runs"
+        raise AllocationError(message)
     if compute.properties["computeType"] == compute_clusters.COMPUTE_TYPE:
         _require_quota(context, compute_clusters.kind_of(compute), nodes)
     return context.pools.get(compute.id) or computes.open_pool(context, compute)
