@@ -136,6 +136,7 @@ def test_only_the_state_of_operations_needs_no_permission() -> None:
     free = [template for method, template, _ in control_plane.routes() if actions.of(method, template) is None]
     assert free == [
         f"{ids.LOCATION}/mfeOperationsStatus/{{operation}}",
+        f"{ids.LOCATION}/computeOperationsStatus/{{operation}}",
         f"{ids.LOCATION}/mfeOperationResults/{{operation}}",
     ]
 

@@ -17,7 +17,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource, timestamp
-from azureml_local.engines.compute.pool import NodeState, Pool, Preemption, Scale
+from azureml_local.engines.compute.pool import Member, NodeState, Pool, Preemption, Scale
 
 COMPUTE_TYPE = "AmlCompute"
 # https://learn.microsoft.com/azure/machine-learning/how-to-create-attach-compute-cluster: "Idle seconds before scale
@@ -60,19 +60,17 @@ async def list_nodes(request: ArmRequest) -> Response:
     """List a cluster's nodes, each with the job that it runs. Here a node's address is one of this machine."""
     compute = computes.require(request, COMPUTE_TYPE)
     pool = request.context.pools.get(compute.id)
-    return JSONResponse(
-        {"nodes": [_node(member.name, member.state, member) for member in pool.members] if pool else []}
-    )
+    return JSONResponse({"nodes": [_node(member) for member in pool.members] if pool else []})
 
 
-def _node(name: str, state: NodeState, member: Any) -> dict[str, Any]:
+def _node(member: Member) -> dict[str, Any]:
     host, _, port = member.node.address.rpartition("://")[2].rpartition(":") if member.node else (None, "", None)
     node = {
-        "nodeId": name,
+        "nodeId": member.name,
         "privateIpAddress": host,
         "publicIpAddress": None,
         "port": int(port) if port else None,
-        "nodeState": str(state),
+        "nodeState": str(member.state),
     }
     return {**node, "runId": member.job} if member.job else node
 
@@ -125,16 +123,15 @@ def provision(context: Context, compute: Resource) -> None:
     compute_nodes.require_quota(context, kind_of(compute), max(properties["scaleSettings"]["minNodeCount"], 1))
     is_new = context.pools.get(compute.id) is None
     pool = open_pool(context, compute)
-    kind = kind_of(compute)
-    if is_new and kind:
-        ClusterEvents(context, kind).tell(cluster_events.CREATED, pool)
+    if is_new:
+        ClusterEvents(context, kind_of(compute)).tell(cluster_events.CREATED, pool)
 
 
 def remove(context: Context, compute: Resource) -> None:
     """Tell that a cluster is deleted; its nodes end with its pool."""
-    kind, pool = kind_of(compute), context.pools.get(compute.id)
-    if kind and pool:
-        ClusterEvents(context, kind).tell(cluster_events.DELETED, pool)
+    pool = context.pools.get(compute.id)
+    if pool:
+        ClusterEvents(context, kind_of(compute)).tell(cluster_events.DELETED, pool)
 
 
 def open_pool(context: Context, compute: Resource) -> Pool:
