@@ -125,25 +125,6 @@ def compute_requests(name: str) -> Iterator[tuple[str, str, object]]:
     yield "DELETE", instance, None
 
 
-def compute_requests(name: str) -> Iterator[tuple[str, str, object]]:
-    cluster, instance = f"/computes/{name}", f"/computes/{name}-ci"
-    scale = {"scaleSettings": {"minNodeCount": 0, "maxNodeCount": 2, "nodeIdleTimeBeforeScaleDown": "PT30S"}}
-    of_size = {"vmSize": "Standard_DS1_v2", **scale}
-    yield "PUT", cluster, {"location": "eastus", "properties": {"computeType": "AmlCompute", "properties": of_size}}
-    yield "GET", "/computes", None
-    yield "GET", cluster, None
-    yield "PATCH", cluster, {"properties": {"properties": scale}}
-    yield "POST", f"{cluster}/listNodes", None
-    yield "DELETE", cluster, None
-    machine = {"computeType": "ComputeInstance", "properties": {"vmSize": "Standard_DS1_v2"}}
-    yield "PUT", instance, {"location": "eastus", "properties": machine}
-    yield "GET", instance, None
-    for action in ("stop", "start", "restart"):
-        yield "POST", f"{instance}/{action}", None
-    yield "POST", f"{instance}/updateIdleShutdownSetting", {"idleTimeBeforeShutdown": "PT30M"}
-    yield "DELETE", instance, None
-
-
 def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     account = f"{arm.group}/providers/Microsoft.Storage/storageAccounts/{arm.settings.storage_account}"
     reader = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
