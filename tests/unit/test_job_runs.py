@@ -17,7 +17,9 @@ import pytest
 from azureml_local.arm import job_runs, job_status
 from azureml_local.arm.job_runs import JobRuns
 from azureml_local.arm.operations import Operations
+from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Resource, Store
+from azureml_local.engines.compute.pool import AllocationError
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.http.errors import FrontendError
 
@@ -33,13 +35,35 @@ class Runner:
     def __init__(self) -> None:
         self.work: Callable[[Observe], Awaitable[None]]
         self.is_running = asyncio.Event()
-        self.attempts: list[int] = []
+        self.begun = 0
+        self.kept: list[str] = []
+        self.abandoned = 0
+        self.forgotten: list[str] = []
 
-    async def run(self, _: Any, __: Any, attempt: int, observe: Observe) -> int:
-        self.attempts.append(attempt)
+    async def run(self, _: Any, __: Any, observe: Observe) -> int:
+        self.begun += 1
         self.is_running.set()
         await self.work(observe)
-        return attempt
+        return self.begun
+
+    async def abandon(self, _: Any) -> None:
+        self.abandoned += 1
+
+    async def forget(self, job_id: str) -> None:
+        self.forgotten.append(job_id)
+
+    async def forget_all_but(self, job_ids: list[str]) -> None:
+        self.kept = job_ids
+
+
+class Mlflow:
+    """Is told of runs."""
+
+    def __init__(self) -> None:
+        self.statuses: list[str] = []
+
+    def set_status(self, _: str, __: str, status: str) -> None:
+        self.statuses.append(status)
 
 
 @pytest.fixture
@@ -58,7 +82,14 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put(store: Store, status: str = "Starting", name: str = "j", **outputs: dict[str, Any]) -> Resource:
-    properties = {"status": status, "properties": {}, "outputs": outputs, "computeId": "/computes/c"}
+    properties = {
+        "status": status,
+        "properties": {},
+        "outputs": outputs,
+        "computeId": "/computes/c",
+        "displayName": name,
+        "experimentName": "Default",
+    }
     job_id = f"{WORKSPACE}/jobs/{name}"
     return store.put(
         job_id, "workspaces/jobs", WORKSPACE, {"properties": properties, "run": {"statusRevision": 0}}, "me"
@@ -75,13 +106,17 @@ def output(kind: str = "uri_folder", name: str | None = None) -> dict[str, Any]:
     return {"jobOutputType": kind, "uri": None, "assetName": name, "assetVersion": None, "description": None}
 
 
+def context_with(store: Store, runner: Runner | None = None) -> Any:
+    events = ResourceLogs(store, lambda: None)
+    return SimpleNamespace(store=store, operations=Operations(store), runner=runner, mlflow=Mlflow(), events=events)
+
+
 def driven(store: Store, test: Callable[[JobRuns, Runner], Awaitable[None]]) -> None:
     """Run a test with jobs that are driven."""
 
     async def run() -> None:
         runner = Runner()
-        context: Any = SimpleNamespace(store=store, operations=Operations(store), runner=runner)
-        runs = JobRuns(context)
+        runs = JobRuns(context_with(store, runner))
         async with asyncio.timeout(SECONDS):
             await test(runs, runner)
             await runs.close()
@@ -139,8 +174,11 @@ def test_statuses_times_and_outputs_of_a_job_that_completes(store: Store) -> Non
         (JobError("UserError", "exit 3"), "UserError", "exit 3"),
         (FrontendError(404, "UserError", "no such data"), "UserError", "no such data"),
         (RuntimeError("secret"), "ServiceError", "azureml-local failed on this job; its log has the details."),
-        # What waits for nodes is told so by its compute's end.
-        (asyncio.CancelledError(), "UserError", "AzureMLCompute cluster c does not exist"),
+        (
+            AllocationError("AzureMLCompute cluster c does not exist"),
+            "UserError",
+            "AzureMLCompute cluster c does not exist",
+        ),
     ],
     ids=["job", "named", "unforeseen", "compute"],
 )
@@ -163,11 +201,11 @@ def test_cancelled_before_it_began_and_while_it_ran(store: Store) -> None:
         runs.start(put(store))
         await runs.end(JOB)
         assert status(store) == "Canceled"
-        assert runner.attempts == []
+        assert runner.begun == 0
         runs.start(put(store))
         await runner.is_running.wait()
-        job_status.change(store, JOB, "CancelRequested")
-        job_status.change(store, JOB, "Running")  # what a node says too late
+        job_status.change(context_with(store), JOB, "CancelRequested")
+        job_status.change(context_with(store), JOB, "Running")  # what a node says too late
         assert status(store) == "CancelRequested"
         await runs.end(JOB)
         assert status(store) == "Canceled"
@@ -178,7 +216,7 @@ def test_cancelled_before_it_began_and_while_it_ran(store: Store) -> None:
 def test_what_completes_although_it_is_to_be_cancelled_has_completed(store: Store) -> None:
     async def test(runs: JobRuns, runner: Runner) -> None:
         async def work(_: Observe) -> None:
-            job_status.change(store, JOB, "CancelRequested")
+            job_status.change(context_with(store), JOB, "CancelRequested")
 
         runner.work = work
         runs.start(put(store))
@@ -199,12 +237,15 @@ def test_what_the_services_end_cuts_off_is_run_again(store: Store) -> None:
         runner.work = fails(JobError("UserError", "x"))
         put(store, "Completed", "done")
         put(store, "CancelRequested", "unwanted")
-        runs.resume()
+        await runs.resume()
         await until(lambda: status(store) == "Failed")
-        assert runner.attempts == [2]
+        assert runner.begun == 1
+        assert runner.kept == [JOB, f"{WORKSPACE}/jobs/unwanted"]
         assert status(store, f"{WORKSPACE}/jobs/unwanted") == "CancelRequested"
         await runs.end(f"{WORKSPACE}/jobs/unwanted")  # as its operation does, which is resumed, too
         assert status(store, f"{WORKSPACE}/jobs/unwanted") == "Canceled"
+        assert runner.abandoned == 1
+        assert set(runner.forgotten) == {JOB, f"{WORKSPACE}/jobs/unwanted"}
 
     driven(store, first)
     assert status(store) == "Starting"
