@@ -14,21 +14,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import psutil
 import pytest
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.compute.nodes import NodeError
+from azureml_local.engines.compute.pool import Lease
 from azureml_local.engines.jobs import fence, log
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.distribution import port_count, processes, reserved_ports
 from azureml_local.engines.jobs.fence import StaleAttemptError
 from azureml_local.engines.jobs.log import LogBlob
-from azureml_local.engines.jobs.spec import Distribution
+from azureml_local.engines.jobs.runner import JobRunner
+from azureml_local.engines.jobs.spec import CommandSpec, Distribution
+from azureml_local.engines.staging import BlobPath
 from azureml_local.http.upstream import UpstreamError
 
+SPEC = CommandSpec("/jobs/j", "j", "true", None, {}, {}, {}, {}, BlobPath("azureml", "ExperimentRun/dcid.j"))
 VALUES = {"inputs.lr": "0.1", "inputs.text": "a b", "outputs.model": "/m"}
 
 
@@ -213,3 +218,38 @@ def test_blocks_are_few_when_they_must_be(monkeypatch: pytest.MonkeyPatch) -> No
     written(blob, *pieces)
     assert blob.content == b"".join(pieces)
     assert blob.blocks <= 5
+
+
+def test_job_whose_nodes_end_each_time_fails_and_preempted_ones_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that ends its own node would otherwise begin again for ever."""
+    ends = [NodeError("Node a was preempted.", preempted=True)] * 4
+    ends += [NodeError(f"Node {name} ended.") for name in ("b", "c", "d", "e")]
+    statuses: list[str] = []
+    released: list[str] = []
+
+    class Pool:
+        async def acquire(self, job: str, _: int) -> Lease:
+            return Lease(job, [])
+
+        def release(self, lease: Lease) -> None:
+            released.append(lease.job)
+
+    async def attempt(*_: object) -> None:
+        raise ends.pop(0)
+
+    async def prepare(*_: object) -> None:
+        return
+
+    runner = JobRunner.__new__(JobRunner)
+    monkeypatch.setattr(runner, "_attempt", attempt, raising=False)
+    monkeypatch.setattr(runner, "_prepare", prepare, raising=False)
+    outcome = asyncio.run(runner._run(SPEC, cast(Any, Pool()), statuses.append, tmp_path / "job"))
+    assert outcome.error is not None
+    code, message, status = outcome.error
+    assert (code, status) == ("ServiceError", "Failed")
+    assert "Node d ended." in message
+    assert [str(error) for error in ends] == ["Node e ended."]
+    assert statuses == ["Preparing", *["Queued"] * 7]
+    assert len(released) == 7

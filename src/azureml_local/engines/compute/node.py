@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from distributed.security import Security
 
+RARELY = "10m"
+
 
 @dataclass(frozen=True)
 class NodeSettings:
@@ -24,9 +27,6 @@ class NodeSettings:
     scheduler: str
     name: str
     folder: str
-
-
-RARELY = "10m"
 
 
 def configure_dask() -> None:
@@ -51,9 +51,9 @@ def configure_dask() -> None:
             "distributed.admin.tick": {"interval": RARELY, "limit": RARELY, "cycle": RARELY},
             "distributed.admin.system-monitor.interval": RARELY,
             "distributed.admin.system-monitor.gil.enabled": False,
-            "distributed.logging": {"distributed": "warning"},
         }
     )
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # Dask sets it to INFO as it is imported
 
 
 def security(folder: Path, *, create: bool = False) -> Security:

@@ -43,6 +43,8 @@ NODES = "nodes"
 # https://learn.microsoft.com/python/api/azureml-core/azureml.data.outputfiledatasetconfig (as_mount, as_upload)
 KEPT_ANYWAY = (OutputMode.MOUNT,)
 KEPT_AT_SUCCESS = (OutputMode.MOUNT, OutputMode.UPLOAD)
+MOST_LOST = 3  # nodes that a job may lose; those that are preempted do not count
+WHY_LOST = "Look whether the job ends processes that are not its own, or takes all of the memory."
 
 
 class JobError(Exception):
@@ -184,12 +186,17 @@ class JobRunner:
         except EnvironmentBuildError as error:
             message = f"Image build failed. For more details, check log file {BUILD_LOG}. {error}"
             return Outcome(0, ("UserError", message, "Failed"))
+        lost = 0
         while True:
             observer("Queued")
             lease = await pool.acquire(spec.job, spec.distribution.instances)
             try:
                 return await self._attempt(spec, lease.nodes, interpreter, observer, folder)
             except NodeError as error:
+                lost += not error.preempted
+                if lost == MOST_LOST:
+                    message = f"{lost} times a node of the job ended while it ran, the last time: {error} {WHY_LOST}"
+                    return Outcome(0, ("ServiceError", message, "Failed"))
                 logger.warning("job %s is run again: %s", spec.job, error)
             finally:
                 pool.release(lease)
