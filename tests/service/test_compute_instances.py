@@ -129,7 +129,7 @@ def test_clusters_are_not_started_and_instances_have_no_list_of_nodes(ml: MLClie
             "the minute of expression is '61'",
         ),
     ],
-    ids=str,
+    ids=["shutdown within minutes", "shutdown within days", "ssh", "schedule"],
 )
 def test_bad_settings_are_refused(ml: MLClient, name: str, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(HttpResponseError) as refusal:
