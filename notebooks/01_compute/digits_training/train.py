@@ -112,11 +112,14 @@ def main():
                 best = accuracy
                 torch.save(model.state_dict(), asked.model / "network.pt")
         say(f"epoch {epoch} of {asked.epochs}: done")
-    if RANK == 0:
-        mlflow.log_metric("training_seconds", time.perf_counter() - began)
-    say("saved: network.pt, as it was after the best epoch")
     if PROCESSES > 1:
-        dist.destroy_process_group()
+        dist.barrier()
+        if RANK > 0:
+            # Not by returning: PyTorch would wait for Gloo's threads, and one may still
+            # wait for Python's lock. They are done with it once process 0 gets there.
+            os._exit(0)
+    mlflow.log_metric("training_seconds", time.perf_counter() - began)
+    say("saved: network.pt, as it was after the best epoch")
 
 
 if __name__ == "__main__":
