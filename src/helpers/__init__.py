@@ -5,30 +5,39 @@ Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried o
 
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
-from helpers.connection import connect, remove_identity, second_identity
+from helpers.connection import connect, preempt, remove_identity, second_identity
 from helpers.folders import lesson_folder
+from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.naming import unique_name
+from helpers.nodes import node_states, watch_cluster
 from helpers.pictures import show
 from helpers.scoring import score
 from helpers.standing import progress
 from helpers.tracking import metrics, track, watch
-from helpers.waiting import until_permitted, wait
+from helpers.waiting import until_permitted, wait, wait_until
 
 __all__ = [
     "check",
     "connect",
+    "follow",
     "leftovers",
     "lesson_folder",
     "metrics",
+    "node_states",
+    "preempt",
     "progress",
     "quiz",
     "remove_identity",
     "score",
     "second_identity",
     "show",
+    "stream_log",
     "track",
     "unique_name",
     "until_permitted",
     "wait",
+    "wait_for_job",
+    "wait_until",
     "watch",
+    "watch_cluster",
 ]

@@ -17,21 +17,23 @@ def leftovers(
     endpoints: Collection[str] = (),
     models: Collection[str] = (),
     computes: Collection[str] = (),
+    data: Collection[str] = (),
 ) -> list[str]:
     """Return what still exists of the things named; an empty list is as it should be, and gives their names back.
 
-    Models cannot be deleted in version 2 of the SDK, only archived: an archived one does not count.
+    Models and data cannot be deleted in version 2 of the SDK, only archived: an archived one does not count.
     """
     named = {
         "endpoint": ("online_endpoints", endpoints),
         "model": ("models", models),
         "compute": ("compute", computes),
+        "data": ("data", data),
     }
     left = []
     for kind, (operations, names) in named.items():
         found = {one.name for one in getattr(ml_client, operations).list()} if names else set()
         left += [f"{kind} {name}" for name in names if name in found]
     if not left:
-        for name in {*endpoints, *models, *computes}:
+        for name in {*endpoints, *models, *computes, *data}:
             release(name)
     return left

@@ -6,12 +6,16 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from helpers.nodes import running_nodes
+
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.identity import ClientSecretCredential
 
 BACKENDS = ("local", "azure")
 LOCAL_MARK = "AZUREML_LOCAL_PROXY"
+# How fast durations pass in a service that a lesson starts: an hour of idling is over in a minute.
+CLOCK, LESSONS_CLOCK = "AZUREML_LOCAL_CLOCK_FACTOR", "60"
 SECOND_SECRET = "SECOND_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 
 
@@ -41,6 +45,7 @@ def _connect_to_this_machine() -> MLClient:
     home = Home()
     if daemon.find(home) is None:
         print("Starting Azure ML on this machine (about 3 seconds) ...", file=sys.stderr)
+        os.environ.setdefault(CLOCK, LESSONS_CLOCK)
     running = daemon.start(home)
     settings = home.settings()
     # For this process and what it starts; nothing on the machine is changed.
@@ -112,3 +117,23 @@ def remove_identity(backend: str, name: str) -> None:
 
     if any(identity["name"] == name for identity in admin.call(Home(), "GET", "/identities")):
         admin.call(Home(), "DELETE", f"/identities/{name}")
+
+
+def preempt(backend: str, ml_client: MLClient, cluster: str) -> None:
+    """Take away all nodes of a cluster of low priority that run a job; on Azure nobody can ask for that.
+
+    Args:
+        backend: ``"local"``, or ``"azure"``, where nothing is done.
+        ml_client: the connected workspace.
+        cluster: its name.
+    """
+    if backend == "azure":
+        print("Azure preempts when it needs the nodes, not on request: nothing was done.")
+        return
+    from azureml_local import admin
+    from azureml_local.home import Home
+
+    running = running_nodes(ml_client, cluster)
+    for name in running:
+        admin.call(Home(), "POST", f"/nodes/{cluster}/preempt", {"node": name})
+    print("nodes taken away:", len(running))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from tqdm import tqdm
@@ -11,6 +11,9 @@ from tqdm import tqdm
 Result = TypeVar("Result", covariant=True)
 Returned = TypeVar("Returned")
 TICK = 0.5  # seconds between two updates of the line; the end of the operation is noticed at once
+SHORTEST_PAUSE = 0.2  # seconds between two questions, where there is nothing that would say when it is time to ask
+SHARE_OF_WAIT = 0.02  # of the time waited so far: five minutes' waiting on Azure asks every six seconds
+LONGEST_WAIT = 3600.0  # seconds
 # How long Azure takes at most until a role that was given holds everywhere:
 # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected
 SPREAD_SECONDS = 600.0
@@ -56,6 +59,39 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
         raise
     print(f"✓ {what}: done{hint}")
     return result
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds that have passed, at once and again after a pause each time; pauses grow with the wait.
+
+    Raises:
+        TimeoutError: an hour has passed.
+    """
+    began = time.monotonic()
+    while (seconds := time.monotonic() - began) < LONGEST_WAIT:
+        yield seconds
+        time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds))
+    raise TimeoutError(f"Still waiting after {LONGEST_WAIT:g} s.")
+
+
+def wait_until(condition: Callable[[], bool], what: str, on_azure: str = "") -> None:
+    """Wait until something is true; a line shows what is waited for, and for how long.
+
+    Args:
+        condition: asks Azure ML, and says whether it is true.
+        what: what is waited for, e.g. ``"one node is idle"``.
+        on_azure: how long that takes on Azure, e.g. ``"5 minutes"``.
+
+    Raises:
+        TimeoutError: it is not true after an hour.
+    """
+    hint = f" (on Azure: {on_azure})" if on_azure else ""
+    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+        for seconds in pauses():
+            if condition():
+                break
+            line.set_postfix_str(f"{seconds:.0f} s")
+    print(f"✓ {what}{hint}")
 
 
 def until_permitted(call: Callable[[], Returned], what: str) -> Returned:

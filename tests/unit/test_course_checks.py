@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from fnmatch import fnmatch
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
+from azure.ai.ml import Input, Output, command
+from azure.ai.ml.entities import AmlCompute
 from azure.core.exceptions import HttpResponseError
 from IPython.core.formatters import DisplayFormatter
 from sklearn.datasets import load_digits
@@ -162,6 +165,91 @@ def _assigned(
     )
 
 
+def _run_resumably(folder: Path, steps: int, do: Callable[[int], None]) -> None:
+    """Keeps a file for each step that is done."""
+    for step in range(1, steps + 1):
+        if not (folder / str(step)).exists():
+            do(step)
+            (folder / str(step)).touch()
+
+
+def _run_resumably_in_json(folder: Path, steps: int, do: Callable[[int], None]) -> None:
+    file = folder / "state.json"
+    state = json.loads(file.read_text()) if file.exists() else {"next": 1}
+    while state["next"] <= steps:
+        do(state["next"])
+        state["next"] += 1
+        file.write_text(json.dumps(state))
+
+
+def _run_writing_first(folder: Path, steps: int, do: Callable[[int], None]) -> None:
+    """Notes a step before it is done, so that one is left out where the node goes in its middle."""
+    file = folder / "done"
+    done = int(file.read_text()) if file.exists() else 0
+    for step in range(done + 1, steps + 1):
+        file.write_text(str(step))
+        do(step)
+
+
+def _run_catching(folder: Path, steps: int, do: Callable[[int], None]) -> None:
+    for step in range(1, steps + 1):
+        while True:
+            try:
+                do(step)
+                break
+            except BaseException:
+                if step > steps:
+                    raise
+
+
+def _run_off_by_one(folder: Path, steps: int, do: Callable[[int], None]) -> None:
+    file = folder / "done"
+    for step in range(int(file.read_text()) if file.exists() else 1, steps + 1):
+        do(step)
+        file.write_text(str(step))
+
+
+def _run_carelessly(folder: Path, steps: int, do: Callable[[int], None]) -> None:
+    for step in range(1, steps + 1):
+        do(step)
+
+
+def _evaluation(**changed: Any) -> Any:
+    """The job that is asked for, with other words in its command, or other settings."""
+    folders = {name: Input(type="uri_folder", path=f"azureml:digit-{name}:1") for name in ("images", "network")}
+    words = {
+        "command": "python evaluate.py --images ${{inputs.images}} --model ${{inputs.network}} "
+        "--report ${{outputs.report}} --least ${{inputs.least}}",
+        "code": "evaluation",
+        "inputs": {**folders, "least": 0.95, **changed.pop("more_inputs", {})},
+        "outputs": {"report": Output(type="uri_folder")},
+        "environment": "azureml:digits@latest",
+        "compute": "gpu",
+        "timeout": 600,
+    }
+    return command(**{**words, **changed})
+
+
+def _limited_later() -> Any:
+    job = _evaluation(timeout=None, code="./evaluation/")
+    job.set_limits(timeout=600)
+    return job
+
+
+def _accuracies(*shares: float, **more: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"validation_accuracy": shares, **more}, index=range(1, len(shares) + 1))
+
+
+def _cluster(least: int, most: int, tier: str | None = None, idle: int | None = None) -> AmlCompute:
+    settings = {} if idle is None else {"idle_time_before_scale_down": idle}
+    return AmlCompute(name="c", min_instances=least, max_instances=most, tier=tier, **settings)
+
+
+def _clusters(**changed: AmlCompute) -> dict[str, AmlCompute]:
+    fitting = {"sweep": _cluster(0, 8, "low_priority"), "desk": _cluster(0, 1, idle=900), "alarm": _cluster(1, 1)}
+    return {**fitting, **changed}
+
+
 RIGHT: dict[str, list[object]] = {
     "first_model/to_request": [
         _images(lambda image: [image.ravel().tolist()]),
@@ -234,6 +322,37 @@ RIGHT: dict[str, list[object]] = {
         lambda status: status in (429, 503),
         lambda status: status == 429 or status >= 500,
         lambda status: int(status in {408, 429, 502, 503, 504}),
+    ],
+    "train_on_gpu_cluster/write_the_command": [
+        _evaluation(),
+        _limited_later(),
+        _evaluation(more_inputs={"least": Input(type="number", default=0.95)}),
+        _evaluation(more_inputs={"network": Input(type="custom_model", path="azureml:digit-network:1")}),
+        _evaluation(
+            command="cd . && python evaluate.py --least=${{ inputs.least }} --report='${{outputs.report}}' "
+            "--images '${{inputs.images}}' --model ${{inputs.network}}"
+        ),
+    ],
+    "train_on_gpu_cluster/half_the_epochs": [
+        _accuracies(0.8, 0.9, 0.94, 0.96, 0.93),
+        _accuracies(0.9, 0.951),
+        _accuracies(0.9, 0.99, training_seconds=[np.nan, 2.5]),
+        pd.concat([pd.DataFrame({"training_seconds": [1.0]}, index=[0]), _accuracies(0.9, 0.92, 0.94, 0.95, 0.96)]),
+    ],
+    "train_on_gpu_cluster/stop_early": [
+        lambda a, p: len(a) > p and max(a[-p:]) <= max(a[:-p]),
+        lambda a, p: bool(a) and len(a) - 1 - a.index(max(a)) >= p,
+        lambda a, p: bool(len(a)) and int(np.argmax(a)) < len(a) - p,
+    ],
+    "scale_and_preempt/clusters": [
+        _clusters(),
+        _clusters(sweep=_cluster(0, 40, "LowPriority", 60), desk=_cluster(0, 4, "dedicated", 300)),
+        _clusters(sweep=_cluster(0, 5, "low_priority", 600), alarm=_cluster(1, 3, "Dedicated", 120)),
+    ],
+    "scale_and_preempt/resumable": [_run_resumably, _run_resumably_in_json],
+    "scale_and_preempt/saved": [
+        lambda price, hours, again: price * hours * (1 - 0.2 * (1 + again)),
+        lambda price, hours, again: round(price * hours - price / 5 * (hours + again * hours), 2),
     ],
 }
 
@@ -403,6 +522,71 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (lambda status: status == 503, "429 is not retried"),
         (lambda status: None, "429 is not retried"),
         ([429, 503], "a function is wanted"),
+    ],
+    "train_on_gpu_cluster/write_the_command": [
+        (_evaluation(command="python evaluate.py --images data"), "what follows --images"),
+        (_evaluation(command=_evaluation().command.replace("${{inputs.least}}", "0.95")), "what follows --least"),
+        (_evaluation(command=_evaluation().command.replace("outputs.", "inputs.")), "what follows --report"),
+        (_evaluation(command=_evaluation().command.replace("--model", "--network")), "what follows --model"),
+        (_evaluation(command=_evaluation().command.replace("evaluate", "train")), "does not run evaluate.py"),
+        (_evaluation(code="."), "`code` is that folder"),
+        (_evaluation(more_inputs={"images": "azureml:digit-images:1"}), "comes in as a text"),
+        (_evaluation(more_inputs={"images": Input(type="uri_folder", path="azureml:pets:1")}), "digit-images:1"),
+        (_evaluation(more_inputs={"least": 0.9}), "the number 0.95"),
+        (_evaluation(timeout=None), "`timeout` is in seconds"),
+        (_evaluation(timeout=10), "`timeout` is in seconds"),
+        (_evaluation(compute=None), "a compute to run on"),
+        ("python evaluate.py", "of type str"),
+    ],
+    "train_on_gpu_cluster/half_the_epochs": [
+        (_accuracies(0.5, 0.6, 0.7, 0.8, 0.9), "90%; 95% were asked for"),
+        (_accuracies(0.06, 0.05, 0.1, 0.05, 0.06), "hardly learned anything"),
+        (_accuracies(*[0.9] * 5, 0.97), "that are 6 epochs"),
+        (pd.DataFrame({"training_seconds": [2.0]}), "with a column validation_accuracy"),
+        (_accuracies(), "no epoch has been reported"),
+        (0.97, "the table that"),
+    ],
+    "train_on_gpu_cluster/stop_early": [
+        (lambda a, p: len(a) > 1 and a[-1] <= a[-2], "only one epoch has failed"),
+        (lambda a, p: len(a) > p and max(a[-p:]) < max(a[:-p]), "as good as the best"),
+        (lambda a, p: len(a) >= p, "only one epoch has failed"),
+        (lambda a, p: max(a[-p:]) <= max(a[:-p]), "ValueError was raised"),
+        (lambda a, p: False, "yours goes on"),
+        (True, "a function is wanted"),
+    ],
+    "scale_and_preempt/clusters": [
+        (_clusters(sweep=_cluster(0, 8)), "the full price"),
+        (_clusters(sweep=_cluster(0, 4, "low_priority")), "done after 5.1 hours"),
+        (_clusters(sweep=_cluster(5, 5, "low_priority")), "in the 19 hours"),
+        (_clusters(sweep=_cluster(0, 5, "low_priority", 7200)), "idle for longer"),
+        (_clusters(sweep=_cluster(0, 0, "low_priority")), "24.0 hours"),
+        (_clusters(desk=_cluster(0, 1)), "goes between two jobs"),
+        (_clusters(desk=_cluster(1, 1)), "all night"),
+        (_clusters(desk=_cluster(0, 1, "low_priority", 900)), "not with low priority"),
+        (_clusters(desk=_cluster(0, 1, idle=86400)), "more than an hour"),
+        (_clusters(alarm=_cluster(0, 1)), "waits for a node to start"),
+        (_clusters(alarm=_cluster(1, 1, "low_priority")), "may be interrupted"),
+        (_clusters(alarm=_cluster(3, 3)), "one is enough"),
+        (_clusters(alarm=_cluster(2, 1)), "more nodes at least than at most"),
+        ({"sweep": _cluster(0, 8, "low_priority")}, "missing: desk, alarm"),
+        (_cluster(0, 8), "of type AmlCompute"),
+    ],
+    "scale_and_preempt/resumable": [
+        (_run_carelessly, "steps were done twice"),
+        (_run_off_by_one, "steps were done twice"),
+        (_run_writing_first, "these were done: [2,"),
+        (_run_catching, "Do not catch"),
+        (lambda folder, steps, do: None, "these were done: []"),
+        (lambda folder, steps, do: [do(step) for step in range(steps)], "these were done: [0"),
+        (lambda folder, steps: None, "TypeError was raised"),
+        (3, "a function is wanted"),
+    ],
+    "scale_and_preempt/saved": [
+        (lambda price, hours, again: 0.8 * price * hours, "are 15 hours to pay for"),
+        (lambda price, hours, again: 0.2 * price * hours * (1 + again), "that is what low priority costs"),
+        (lambda price, hours, again: price * hours, "yours saves 100.00"),
+        (lambda price, hours, again: max(0, price * hours * (0.8 - 0.2 * again)), "saves -10.00"),
+        (80, "a function is wanted"),
     ],
 }
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]

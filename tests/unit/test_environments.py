@@ -65,6 +65,12 @@ def test_conda_specifications_that_are_not_met(specification: str, name: str) ->
     assert unmet(specification).startswith(name)
 
 
+def test_plugin_of_mlflow_is_not_needed_here_and_installed_where_an_environment_is_built() -> None:
+    """Jobs find the workspace by https here; on Azure by azureml://, which takes the plugin."""
+    assert not unmet({"pip": ["mlflow", "azureml-mlflow"]})
+    assert "azureml-mlflow" in of_environment(environment({"pip": ["azureml-mlflow"]})).to_install()
+
+
 def test_pip_requirements_too() -> None:
     assert not unmet({"pip": ["numpy>=1", "requests[socks]", "scikit-learn; python_version < '3'"]})
     message = unmet({"pip": ["numpy==0.1", "absent-one"]})

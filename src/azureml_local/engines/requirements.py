@@ -42,6 +42,8 @@ BUILT_FOR_NUMPY_2 = {
 INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--pre")
 # What conda brings that is no distribution of Python's; and pip, which nothing here runs.
 NO_DISTRIBUTIONS = frozenset(("pip", "nodejs", "libgcc", "cudatoolkit"))
+# MLflow's plugin for azureml:// URIs. Jobs get an https:// one here, so that our interpreter will do without it.
+PLUGINS = frozenset(("azureml-mlflow",))
 # What conda brings with any Python, and what is asked of it when nothing is: pkg_resources, which older packages
 # import without saying so, was in setuptools up to version 81.
 BUILD_TOOLS = {"setuptools": "setuptools<82", "wheel": "wheel"}
@@ -75,7 +77,8 @@ class Requirements:
 
     def unmet_here(self) -> list[str]:
         """Say which packages the service's own interpreter lacks, or has in another version."""
-        return [problem for package in self.packages if (problem := _unmet(package))]
+        needed = (package for package in self.packages if canonicalize_name(package.name) not in PLUGINS)
+        return [problem for package in needed if (problem := _unmet(package))]
 
 
 def of_environment(properties: Mapping[str, Any], *more: str) -> Requirements:
