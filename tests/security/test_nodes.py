@@ -6,6 +6,7 @@ has no certificate of their authority.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import uuid
@@ -73,9 +74,13 @@ def test_nothing_listens_beyond_this_machine(service: RunningService, scheduler:
 def test_scheduler_and_nodes_serve_no_pages(service: RunningService, scheduler: str) -> None:
     """Dask's own servers for pages listen on ports of their own: there is only the scheduler's port, and the node's."""
     nodes = [process for process in family(service.pid) if "azureml_local.engines.compute.node" in process.cmdline()]
+    counts = []
     for process in nodes:
-        ports = [one.laddr.port for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
-        assert len(ports) == (0 if "guard.py" in " ".join(process.cmdline()) else 1)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it leaves meanwhile
+            ports = [one.laddr.port for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+            counts.append(len(ports))
+            assert len(ports) <= (0 if "guard.py" in " ".join(process.cmdline()) else 1)
+    assert 1 in counts
     for port in {port for _, port in listening(service)} - {service.port}:
         for path in ("/status", "/info/main/workers.html", "/json/counts.json"):
             try:

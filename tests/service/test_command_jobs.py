@@ -428,4 +428,4 @@ def test_mode_that_there_is_not_is_refused_by_name(jobs: Jobs) -> None:
     with pytest.raises(HttpResponseError) as caught:
         jobs.submit("true", inputs={"t": table})
     assert caught.value.status_code == 501
-    assert "EvalMount, of input 't'" in str(caught.value)
+    assert "lacks properties.inputs.t.mode = EvalMount." in str(caught.value)

@@ -81,8 +81,8 @@ def submit(ml: MLClient, environment: str, tmp_path: Path) -> Iterator[Callable[
 
     def go(cluster: str | None, **settings: Any) -> Gated:
         job = Gated(ml, tmp_path / f"gate{len(jobs)}")
-        jobs.append(job)
         job.submit(cluster, environment, settings)
+        jobs.append(job)
         return job
 
     yield go
@@ -408,8 +408,13 @@ def test_a_cluster_keeps_its_least_and_can_be_scaled_down_and_up(
     assert jobs[1].status == "Running"
 
 
-def test_a_job_of_more_nodes_than_the_cluster_has_fails(new_cluster: NewCluster, submit: Callable[..., Gated]) -> None:
-    assert submit(new_cluster(), instance_count=3).ended() == "Failed"
+def test_a_job_of_more_nodes_than_the_cluster_has_is_refused(
+    new_cluster: NewCluster, submit: Callable[..., Gated]
+) -> None:
+    with pytest.raises(
+        HttpResponseError, match="Requested 3 nodes but AzureMLCompute cluster only has 2 maximum nodes"
+    ):
+        submit(new_cluster(), instance_count=3)
 
 
 def test_a_node_that_is_killed_is_replaced_and_its_job_runs_again(
