@@ -13,7 +13,7 @@ from helpers.nodes import node_states, watch_cluster
 from helpers.pictures import show
 from helpers.scoring import score
 from helpers.standing import progress
-from helpers.tracking import metrics, track, watch
+from helpers.tracking import metrics, track
 from helpers.waiting import until_permitted, wait, wait_until
 
 __all__ = [
@@ -38,6 +38,5 @@ __all__ = [
     "wait",
     "wait_for_job",
     "wait_until",
-    "watch",
     "watch_cluster",
 ]

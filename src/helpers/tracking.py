@@ -1,4 +1,4 @@
-"""What a job has logged with MLflow, as tables and pictures.
+"""What a job has logged with MLflow, as a table.
 
 Azure ML's own SDK logs nothing and reads no metrics: "use MLflow logging" is Microsoft's word on both
 (https://learn.microsoft.com/azure/machine-learning/concept-mlflow).
@@ -7,22 +7,14 @@ Azure ML's own SDK logs nothing and reads no metrics: "use MLflow logging" is Mi
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-from IPython.display import clear_output
-
-from helpers.pictures import show
 
 if TYPE_CHECKING:
     import pandas as pd
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job
-    from matplotlib.figure import Figure
 
 AUDIENCE = "https://management.azure.com/.default"
-ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
 def track(ml_client: MLClient) -> str:
@@ -69,47 +61,3 @@ def metrics(ml_client: MLClient, job: Job | str, by: str = "step") -> pd.DataFra
         column = pd.Series([one.value for one in history], index=rows)
         columns[name] = column[~column.index.duplicated(keep="last")]  # what was logged again for the same step counts
     return pd.DataFrame(columns).rename_axis(by).sort_index()
-
-
-def watch(ml_client: MLClient, job: Job | str, seconds: float = 2.0) -> None:
-    """Show a job's metrics as a picture that is drawn anew until the job has ended.
-
-    Args:
-        ml_client: a client for the job's workspace.
-        job: the job, or its name.
-        seconds: how often it is looked at.
-    """
-    name = job if isinstance(job, str) else str(job.name)
-    for status, table in _until_ended(ml_client, name, seconds):
-        clear_output(wait=True)  # type: ignore[no-untyped-call]
-        show(_drawn(table, f"{name}: {status.lower()}"), _described(name, status, table))
-
-
-def _until_ended(ml_client: MLClient, name: str, seconds: float) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield a run's status and metrics, the last time after it has ended."""
-    from mlflow import MlflowClient
-
-    while True:
-        status = MlflowClient(track(ml_client)).get_run(name).info.status
-        yield status, metrics(ml_client, name)
-        if status in ENDED:
-            return
-        time.sleep(seconds)
-
-
-def _drawn(table: pd.DataFrame, title: str) -> Figure:
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 3))
-    for column in table.columns:
-        drawn = table[column].dropna()
-        axes.plot(drawn.index, drawn, marker="o" if len(drawn) == 1 else None, label=column)
-    if len(table.columns):
-        axes.legend()
-    axes.set(xlabel="step", title=title)
-    return figure
-
-
-def _described(name: str, status: str, table: pd.DataFrame) -> str:
-    last = [f"{column} {table[column].dropna().iloc[-1]:.4g}" for column in table.columns]
-    return f"Metrics of {name} ({status.lower()}) by step; the last values: {', '.join(last) or 'none yet'}."

@@ -1,4 +1,4 @@
-"""What a lesson sees of a job's metrics: ``helpers.metrics`` and ``helpers.watch`` on MLflow's own client.
+"""What a lesson sees of a job's metrics: ``helpers.metrics`` on MLflow's own client.
 
 On Azure, too, a job's run has the job's name; here a run that was started by hand stands for the job.
 """
@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from azure.ai.ml import MLClient
@@ -18,7 +17,6 @@ from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 
 import helpers
-from helpers import tracking
 
 BEGAN = 1_700_000_000_000  # milliseconds since 1970
 
@@ -65,26 +63,6 @@ def test_what_there_is_not_is_said(ml: MLClient, client: MlflowClient) -> None:
         helpers.metrics(ml, "nothing-of-the-kind")
     with pytest.raises(ValueError, match="'hour'"):
         helpers.metrics(ml, "any", by="hour")
-
-
-def test_picture_is_drawn_until_the_job_has_ended(
-    ml: MLClient, client: MlflowClient, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: list[str] = []
-
-    def show(figure: Any, alt: str) -> None:
-        shown.append(alt)
-        if len(shown) == 2:
-            client.log_metric(run.info.run_id, "loss", 0.125, step=3)
-            client.set_terminated(run.info.run_id)
-
-    monkeypatch.setattr(tracking, "show", show)
-    helpers.watch(ml, run.info.run_id, seconds=0)
-    assert len(shown) == 3
-    assert "running" in shown[0]
-    assert "loss 0.25" in shown[0]
-    assert "finished" in shown[-1]
-    assert "loss 0.125" in shown[-1]
 
 
 def test_nothing_slow_is_imported_with_the_helpers() -> None:
