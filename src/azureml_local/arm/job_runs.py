@@ -15,6 +15,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.job_computes import pool_for
 from azureml_local.arm.store import Resource
 from azureml_local.engines.compute.pool import AllocationError
+from azureml_local.engines.jobs.execution import SERVICE_FAILED
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.http.errors import AzureError
 
@@ -95,7 +96,7 @@ class JobRuns:
             error = JobError("UserError", failure.message)
         except Exception:
             logger.exception("job %s failed in the service", job.id)
-            error = JobError("ServiceError", "azureml-local failed on this job; its log has the details.")
+            error = JobError("ServiceError", SERVICE_FAILED)
         details = {"code": error.code, "message": str(error)}
         await self._end(lambda: job_status.change(self._context, job.id, error.status, details), job.id)
 

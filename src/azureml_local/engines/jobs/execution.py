@@ -9,6 +9,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import signal
 import time
@@ -27,6 +28,8 @@ from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import Address, UpstreamError
 
+logger = logging.getLogger(__name__)
+
 REPORTS = "reports"  # see engines/compute/nodes.py
 STAGED = "Staged"  # reported, beside Azure's statuses, when other nodes will find the inputs that all of them share
 SHELL = "/bin/bash"
@@ -36,6 +39,7 @@ LEAVES_WITHIN = 3.0  # seconds for a node that is going to bring away what it ha
 DRAINS_WITHIN = 5.0  # seconds, for what an ended process has said
 LITTLE_ROOM = 1024 * 1024  # bytes on a disk that count as none
 DISK_FULL = "DiskSpaceFull: the disk of the node is full. Make room on it, then submit the job again."
+SERVICE_FAILED = "azureml-local failed on this job; its log has the details."
 BY_SIGNAL = 128  # a shell adds a signal's number to it
 SNAPSHOT, DATA, LIFECYCLER = (
     ("snapshot_capability", "snapshot-capability"),
@@ -48,7 +52,7 @@ _not_begun: set[tuple[str, int]] = set()  # parts that were stopped before they 
 
 
 async def run(attempt: Attempt) -> Result:
-    """Run a node's processes to their end.
+    """Run a node's processes to their end. What fails here is logged here: Dask would log the attempt with it.
 
     Raises:
         StaleAttemptError: a later attempt has begun.
@@ -58,7 +62,13 @@ async def run(attempt: Attempt) -> Result:
         _not_begun.remove(key)
         return Result(None, time.time(), was_stopped=True)
     _parts[key] = part = Part(attempt)
-    return await part.run()
+    try:
+        return await part.run()
+    except fence.StaleAttemptError:
+        raise
+    except Exception:
+        logger.exception("attempt %d at the job %s failed in the service", attempt.number, attempt.spec.id)
+        return Result(SERVICE_FAILED, time.time(), code="ServiceError")
 
 
 async def finish(job: str, number: int, modes: Collection[OutputMode]) -> str | None:

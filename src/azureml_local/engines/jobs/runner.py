@@ -308,7 +308,7 @@ def _error(ended: Sequence[Result | BaseException], overdue: float | None) -> tu
     failed = [result for result in ended if isinstance(result, Result) and result.error]
     if failed:
         first = min(failed, key=lambda result: result.ended_at)
-        return "UserError", first.error or "", "Failed"
+        return first.code, first.error or "", "Failed"
     if overdue is not None:
         message = f"The job was cancelled by the system: it ran for longer than limits.timeout allows, {overdue:g} s."
         return "UserError", message, "Canceled"
