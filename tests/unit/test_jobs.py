@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import psutil
@@ -21,7 +22,7 @@ import pytest
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
-from azureml_local.engines.compute.nodes import NodeError
+from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
 from azureml_local.engines.compute.pool import Lease
 from azureml_local.engines.jobs import fence, log
 from azureml_local.engines.jobs.command import fill_in
@@ -220,11 +221,11 @@ def test_blocks_are_few_when_they_must_be(monkeypatch: pytest.MonkeyPatch) -> No
     assert blob.blocks <= 5
 
 
-def test_job_whose_nodes_end_each_time_fails_and_preempted_ones_do_not_count(
+def test_job_whose_nodes_end_each_time_fails_and_those_that_were_taken_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job that ends its own node would otherwise begin again for ever."""
-    ends = [NodeError("Node a was preempted.", preempted=True)] * 4
+    ends = [NodeError("Node a was preempted.", taken=True)] * 4
     ends += [NodeError(f"Node {name} ended.") for name in ("b", "c", "d", "e")]
     statuses: list[str] = []
     released: list[str] = []
@@ -253,3 +254,37 @@ def test_job_whose_nodes_end_each_time_fails_and_preempted_ones_do_not_count(
     assert [str(error) for error in ends] == ["Node e ended."]
     assert statuses == ["Preparing", *["Queued"] * 7]
     assert len(released) == 7
+
+
+class Process:
+    """Stands for a node's process."""
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def stop(self) -> None:
+        self.ended.set_result(0)
+
+
+@pytest.mark.parametrize(("is_stopped", "preempted"), [(False, False), (True, False), (True, True)])
+def test_node_that_the_service_ends_was_taken_and_one_that_dies_was_not(is_stopped: bool, preempted: bool) -> None:
+    """As where its compute is stopped, deleted or has fewer nodes from now on."""
+
+    async def cancel(*_: object, **__: object) -> None:
+        return
+
+    async def main() -> NodeError:
+        nodes = Nodes.__new__(Nodes)
+        future = SimpleNamespace(result=asyncio.Event().wait)
+        nodes._client = cast(Any, SimpleNamespace(submit=lambda *_, **__: future, cancel=cancel))
+        process = Process()
+        node = Node("n", cast(Any, process), "tls://127.0.0.1:1")
+        node.preempted = preempted
+        working = asyncio.ensure_future(nodes.run(node, cancel))
+        await asyncio.sleep(0)
+        await (node.stop() if is_stopped else process.stop())
+        with pytest.raises(NodeError) as caught:
+            await working
+        return caught.value
+
+    assert asyncio.run(main()).taken == is_stopped

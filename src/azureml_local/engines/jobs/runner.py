@@ -43,7 +43,7 @@ NODES = "nodes"
 # https://learn.microsoft.com/python/api/azureml-core/azureml.data.outputfiledatasetconfig (as_mount, as_upload)
 KEPT_ANYWAY = (OutputMode.MOUNT,)
 KEPT_AT_SUCCESS = (OutputMode.MOUNT, OutputMode.UPLOAD)
-MOST_LOST = 3  # nodes that a job may lose; those that are preempted do not count
+MOST_LOST = 3  # nodes that a job may lose; those that the service itself ended do not count
 WHY_LOST = "Look whether the job ends processes that are not its own, or takes all of the memory."
 
 
@@ -193,7 +193,7 @@ class JobRunner:
             try:
                 return await self._attempt(spec, lease.nodes, interpreter, observer, folder)
             except NodeError as error:
-                lost += not error.preempted
+                lost += not error.taken
                 if lost == MOST_LOST:
                     message = f"{lost} times a node of the job ended while it ran, the last time: {error} {WHY_LOST}"
                     return Outcome(0, ("ServiceError", message, "Failed"))
