@@ -24,13 +24,13 @@ from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
 from azureml_local.engines.compute.pool import Lease
-from azureml_local.engines.jobs import fence, log
+from azureml_local.engines.jobs import fence, log, runner
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.distribution import port_count, processes, reserved_ports
 from azureml_local.engines.jobs.fence import StaleAttemptError
 from azureml_local.engines.jobs.log import LogBlob
 from azureml_local.engines.jobs.runner import JobRunner
-from azureml_local.engines.jobs.spec import CommandSpec, Distribution
+from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Result
 from azureml_local.engines.staging import BlobPath
 from azureml_local.http.upstream import UpstreamError
 
@@ -243,10 +243,10 @@ def test_job_whose_nodes_end_each_time_fails_and_those_that_were_taken_do_not_co
     async def prepare(*_: object) -> None:
         return
 
-    runner = JobRunner.__new__(JobRunner)
-    monkeypatch.setattr(runner, "_attempt", attempt, raising=False)
-    monkeypatch.setattr(runner, "_prepare", prepare, raising=False)
-    outcome = asyncio.run(runner._run(SPEC, cast(Any, Pool()), statuses.append, tmp_path / "job"))
+    jobs = JobRunner.__new__(JobRunner)
+    monkeypatch.setattr(jobs, "_attempt", attempt, raising=False)
+    monkeypatch.setattr(jobs, "_prepare", prepare, raising=False)
+    outcome = asyncio.run(jobs._run(SPEC, cast(Any, Pool()), statuses.append, tmp_path / "job"))
     assert outcome.error is not None
     code, message, status = outcome.error
     assert (code, status) == ("ServiceError", "Failed")
@@ -288,3 +288,40 @@ def test_node_that_the_service_ends_was_taken_and_one_that_dies_was_not(is_stopp
         return caught.value
 
     assert asyncio.run(main()).taken == is_stopped
+
+
+def test_job_that_is_cancelled_as_it_ends_leaves_nothing_on_its_nodes() -> None:
+    finished: list[str] = []
+
+    class Part:
+        def __init__(self, name: str) -> None:
+            self.name = name
+            self.task = asyncio.ensure_future(self.work())
+            self.may_end = asyncio.Event()
+            self.is_ending = asyncio.Event()
+
+        async def work(self) -> Result:
+            return Result(None, 1.0)
+
+        async def stop(self) -> Result:
+            self.is_ending.set()
+            await self.may_end.wait()
+            return await self.task
+
+        async def finish(self, modes: object) -> None:
+            assert modes == ()
+            finished.append(self.name)
+
+    async def main() -> None:
+        parts = [Part("a"), Part("b")]
+        attempt = runner._Attempt(1, lambda _: None)
+        ending = asyncio.ensure_future(runner._on_nodes(cast(Any, parts), attempt, None))
+        await parts[0].is_ending.wait()
+        ending.cancel()
+        for part in parts:
+            part.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+
+    asyncio.run(main())
+    assert sorted(finished) == ["a", "b"]

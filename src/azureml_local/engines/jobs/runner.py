@@ -284,10 +284,10 @@ async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, limit: float | No
     """See an attempt to its end. Nothing of it goes on when this returns, or is cancelled."""
     try:
         is_overdue = await _is_overdue([part.task for part in parts], attempt.is_running, limit)
+        ended = await uninterrupted(_stop(parts))
     except asyncio.CancelledError:
         await uninterrupted(_leave(parts))
         raise
-    ended = await uninterrupted(_stop(parts))
     broken = [error for error in ended if isinstance(error, Exception)]
     if broken:
         await uninterrupted(_leave(parts))
