@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.compute.nodes import REPORTS
 from azureml_local.engines.jobs import data, distribution, fence
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.log import LogBlob
@@ -30,7 +31,6 @@ from azureml_local.http.upstream import Address, UpstreamError
 
 logger = logging.getLogger(__name__)
 
-REPORTS = "reports"  # see engines/compute/nodes.py
 STAGED = "Staged"  # reported, beside Azure's statuses, when other nodes will find the inputs that all of them share
 SHELL = "/bin/bash"
 KEPT = ("outputs", "logs")  # folders of the working directory that are kept with the run
