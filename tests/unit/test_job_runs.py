@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from azureml_local.arm import job_runs, job_status
+from azureml_local.arm import store as store_module
 from azureml_local.arm.job_runs import JobRuns
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.resource_logs import ResourceLogs
@@ -78,7 +79,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_runs, "pool_for", lambda context, job: None)
     monkeypatch.setattr(job_runs.job_specs, "command_spec", lambda context, job: None)
-    monkeypatch.setattr(job_runs, "WRITE_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(store_module, "WRITE_AGAIN_AFTER", 0.01)
 
 
 def put(store: Store, status: str = "Starting", name: str = "j", **outputs: dict[str, Any]) -> Resource:

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from azureml_local.arm import job_outputs, job_specs, job_status
 from azureml_local.arm.context import Context
 from azureml_local.arm.job_computes import pool_for
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Resource, once_written
 from azureml_local.engines.compute.pool import AllocationError
 from azureml_local.engines.jobs.execution import SERVICE_FAILED
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.http.errors import AzureError
 
 logger = logging.getLogger(__name__)
-
-WRITE_AGAIN_AFTER = 1.0  # seconds, where the disk was full
 
 
 class JobRuns:
@@ -123,12 +121,6 @@ class JobRuns:
             logger.error("that job %s is %s cannot be written: %s", job_id, status, failure)
 
     async def _end(self, write: Callable[[], object], job_id: str) -> None:
-        """Write a job's end as soon as it can be written: it has ended, whether the disk is full or not."""
-        while True:
-            try:
-                write()
-                break
-            except sqlite3.OperationalError as failure:
-                logger.error("the end of job %s cannot be written: %s", job_id, failure)
-                await asyncio.sleep(WRITE_AGAIN_AFTER)
+        """Write a job's end as soon as it can be written, and forget what it has left."""
+        await once_written(write, f"the end of job {job_id}")
         await self._context.runner.forget(job_id)
