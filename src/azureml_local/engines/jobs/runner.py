@@ -23,7 +23,7 @@ from azureml_local.engines.compute.pool import Pool
 from azureml_local.engines.environments import Environments, Interpreter
 from azureml_local.engines.jobs import data, execution, fence
 from azureml_local.engines.jobs.distribution import port_count, reserved_ports
-from azureml_local.engines.jobs.spec import Attempt, CommandSpec, OutputMode, Result, Storage, job_key
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Output, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
 from azureml_local.engines.staging import BlobPath
 from azureml_local.home import write_private
@@ -145,18 +145,18 @@ class JobRunner:
                 raise
             raise JobError("UserError", execution.DISK_FULL) from error
         except asyncio.CancelledError:
-            await uninterrupted(self._deliver(spec, folder))
+            await uninterrupted(self._deliver(spec.id, spec.outputs))
             raise
         if outcome.error:
             raise JobError(*outcome.error)
         return outcome.attempt
 
-    async def abandon(self, spec: CommandSpec) -> None:
+    async def abandon(self, job_id: str, outputs: Mapping[str, Output]) -> None:
         """End what is left of a job that was being cancelled as the service ended; keep what Azure would have kept."""
-        folder = self._folder / spec.key
+        folder = self._folder / job_key(job_id)
         if await asyncio.to_thread(folder.exists):
             await fence.next_attempt(folder)
-            await self._deliver(spec, folder)
+            await self._deliver(job_id, outputs)
 
     async def forget(self, job_id: str) -> None:
         """Delete what lies on the disk of a job that has ended."""
@@ -170,13 +170,14 @@ class JobRunner:
                 await fence.end_processes(self._folder / name)
                 await asyncio.to_thread(shutil.rmtree, self._folder / name, ignore_errors=True)
 
-    async def _deliver(self, spec: CommandSpec, folder: Path) -> None:
+    async def _deliver(self, job_id: str, outputs: Mapping[str, Output]) -> None:
         """Bring what a cancelled job has written to its mounts into storage, whatever has become of its nodes."""
+        folder = self._folder / job_key(job_id)
         await fence.end_processes(folder)
         try:
-            await data.deliver(self._blobs, folder, spec.outputs, KEPT_ANYWAY)
+            await data.deliver(self._blobs, folder, outputs, KEPT_ANYWAY)
         except (BlobError, UpstreamError, OSError) as error:
-            logger.warning("outputs of the cancelled job %s are not in storage: %s", spec.job, error)
+            logger.warning("outputs of the cancelled job %s are not in storage: %s", job_id, error)
 
     async def _run(self, spec: CommandSpec, pool: Pool, observer: Observer, folder: Path) -> Outcome:
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
