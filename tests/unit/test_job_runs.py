@@ -368,3 +368,30 @@ def test_job_ends_although_what_it_names_is_gone(store: Store) -> None:
         assert runner.abandoned == [{}]
 
     driven(store, test)
+
+
+def test_version_that_another_job_has_registered_meanwhile_is_not_claimed(store: Store) -> None:
+    async def work(_: Observe) -> None:
+        return
+
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = work
+        for name in ("first", "second"):
+            given = {**output(name="rows"), "assetVersion": "7"}
+            runs.start(put(store, name=name, data=given, other=output()))
+            await until(lambda name=name: status(store, f"{WORKSPACE}/jobs/{name}") in job_status.ENDED)  # type: ignore[misc]
+
+    driven(store, test)
+    first, second = (store.get(f"{WORKSPACE}/jobs/{name}") for name in ("first", "second"))
+    assert first is not None
+    assert second is not None
+    assert (first.properties["status"], second.properties["status"]) == ("Completed", "Failed")
+    error = second.body["run"]["error"]
+    assert error["code"] == "UserError"
+    assert "output data" in error["message"]
+    assert "version 7 of rows" in error["message"]
+    assert "outputs" not in second.body["run"]
+    assert store.get(f"{WORKSPACE}/data/azureml_second_output_data_other") is None
+    version = store.get(f"{WORKSPACE}/data/rows/versions/7")
+    assert version is not None
+    assert "/first/" in version.properties["dataUri"]
