@@ -24,13 +24,13 @@ from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
 from azureml_local.engines.compute.pool import Lease
-from azureml_local.engines.jobs import fence, log, runner
+from azureml_local.engines.jobs import data, execution, fence, log, runner
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.distribution import port_count, processes, reserved_ports
 from azureml_local.engines.jobs.fence import StaleAttemptError
 from azureml_local.engines.jobs.log import LogBlob
 from azureml_local.engines.jobs.runner import JobRunner
-from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Result
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Distribution, Output, Result, Storage
 from azureml_local.engines.staging import BlobPath
 from azureml_local.http.upstream import UpstreamError
 
@@ -325,3 +325,29 @@ def test_job_that_is_cancelled_as_it_ends_leaves_nothing_on_its_nodes() -> None:
 
     asyncio.run(main())
     assert sorted(finished) == ["a", "b"]
+
+
+UNNAMEABLE = os.fsdecode(b"caf\xe9")  # no UTF-8, so that no blob can have the name
+
+
+def test_part_says_which_file_it_cannot_keep(tmp_path: Path) -> None:
+    asyncio.run(fence.next_attempt(tmp_path))
+    storage = Storage("account", "a2V5", 1)
+    part = execution.Part(Attempt(SPEC, 1, 0, str(tmp_path), sys.executable, (), {}, storage))
+    part._say = lambda *_: None  # type: ignore[method-assign]
+    part._work.joinpath("outputs").mkdir(parents=True)
+    part._work.joinpath("outputs", UNNAMEABLE).touch()
+    error = asyncio.run(part.finish(()))
+    assert error is not None
+    assert "could not be brought into storage" in error
+    assert "caf\\udce9" in error
+
+
+def test_job_is_cancelled_although_a_file_cannot_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = JobRunner.__new__(JobRunner)
+    jobs._folder, jobs._blobs = tmp_path, cast(BlobStorage, None)
+    place = data.output_place(tmp_path / SPEC.key, "model")
+    place.mkdir(parents=True)
+    (place / UNNAMEABLE).touch()
+    asyncio.run(jobs._deliver(SPEC.id, {"model": Output(BlobPath("azureml", "m"))}))
+    assert "caf\\udce9" in caplog.text

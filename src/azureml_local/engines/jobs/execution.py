@@ -199,7 +199,7 @@ class Part:
         """Return why something could not be kept, or None."""
         try:
             await work
-        except (BlobError, UpstreamError, OSError) as error:
+        except (StagingError, BlobError, UpstreamError, OSError) as error:
             return f"What the job has left could not be brought into storage. {self._explain(error)}"
         return None
 

@@ -25,7 +25,7 @@ from azureml_local.engines.jobs import data, execution, fence
 from azureml_local.engines.jobs.distribution import port_count, reserved_ports
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Output, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
-from azureml_local.engines.staging import BlobPath
+from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import write_private
 from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import UpstreamError
@@ -176,7 +176,7 @@ class JobRunner:
         await fence.end_processes(folder)
         try:
             await data.deliver(self._blobs, folder, outputs, KEPT_ANYWAY)
-        except (BlobError, UpstreamError, OSError) as error:
+        except (StagingError, BlobError, UpstreamError, OSError) as error:
             logger.warning("outputs of the cancelled job %s are not in storage: %s", job_id, error)
 
     async def _run(self, spec: CommandSpec, pool: Pool, observer: Observer, folder: Path) -> Outcome:
