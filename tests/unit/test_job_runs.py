@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from azureml_local.arm import job_runs, job_status
+from azureml_local.arm import job_runs, job_status, jobs
+from azureml_local.arm import store as store_module
 from azureml_local.arm.job_runs import JobRuns
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.resource_logs import ResourceLogs
@@ -37,7 +38,9 @@ class Runner:
         self.is_running = asyncio.Event()
         self.begun = 0
         self.kept: list[str] = []
-        self.abandoned = 0
+        self.abandoned: list[Any] = []
+        self.may_abandon = asyncio.Event()
+        self.may_abandon.set()
         self.forgotten: list[str] = []
 
     async def run(self, _: Any, __: Any, observe: Observe) -> int:
@@ -46,14 +49,16 @@ class Runner:
         await self.work(observe)
         return self.begun
 
-    async def abandon(self, _: Any) -> None:
-        self.abandoned += 1
+    async def abandon(self, _: str, outputs: Any) -> None:
+        self.abandoned.append(outputs)
+        await self.may_abandon.wait()
 
     async def forget(self, job_id: str) -> None:
         self.forgotten.append(job_id)
 
     async def forget_all_but(self, job_ids: list[str]) -> None:
         self.kept = job_ids
+        await asyncio.sleep(0)  # it takes its time, and what else was begun goes on
 
 
 class Mlflow:
@@ -78,7 +83,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_runs, "pool_for", lambda context, job: None)
     monkeypatch.setattr(job_runs.job_specs, "command_spec", lambda context, job: None)
-    monkeypatch.setattr(job_runs, "WRITE_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(store_module, "WRITE_AGAIN_AFTER", 0.01)
 
 
 def put(store: Store, status: str = "Starting", name: str = "j", **outputs: dict[str, Any]) -> Resource:
@@ -244,7 +249,7 @@ def test_what_the_services_end_cuts_off_is_run_again(store: Store) -> None:
         assert status(store, f"{WORKSPACE}/jobs/unwanted") == "CancelRequested"
         await runs.end(f"{WORKSPACE}/jobs/unwanted")  # as its operation does, which is resumed, too
         assert status(store, f"{WORKSPACE}/jobs/unwanted") == "Canceled"
-        assert runner.abandoned == 1
+        assert runner.abandoned == [{}]
         assert set(runner.forgotten) == {JOB, f"{WORKSPACE}/jobs/unwanted"}
 
     driven(store, first)
@@ -310,3 +315,83 @@ def test_jobs_of_a_workspace_end_with_it(store: Store) -> None:
         assert {status(store, f"{WORKSPACE}/jobs/{name}") for name in ("a", "b")} == {"Canceled"}
 
     driven(store, test)
+
+
+@pytest.mark.parametrize("known", ["Running", "Finalizing", "CancelRequested"])
+def test_job_whose_deletion_was_cut_off_does_not_run_again(store: Store, known: str) -> None:
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = forever
+        runner.may_abandon.clear()
+        runs._context.operations.begin("jobs/delete", put(store, known), "operation")
+        await runs.resume()
+        await until(lambda: bool(runner.abandoned))
+        runner.may_abandon.set()
+        await until(lambda: store.get(JOB) is None)
+        assert runner.begun == 0
+
+    driven(store, test)
+
+
+def test_job_that_is_deleted_is_to_be_cancelled_unless_its_code_has_ended(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "JOB", f"{WORKSPACE}/jobs/{{job}}")
+
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = forever
+        runner.may_abandon.clear()
+        for before, after in (("Running", "CancelRequested"), ("Finalizing", "Finalizing"), ("Failed", "Failed")):
+            job = put(store, before, before.lower())
+            request = SimpleNamespace(
+                context=runs._context,
+                params={"subscription": "s", "job": job.name},
+                query={"api-version": "1"},
+                workspace=lambda: SimpleNamespace(properties={"workspaceId": "guid"}, body={"location": "eastus"}),
+            )
+            answer = await jobs.delete(cast(Any, request))
+            assert answer.status_code == 202
+            assert status(store, job.id) == after
+        runner.may_abandon.set()
+        await until(lambda: not store.select("workspaces/jobs", WORKSPACE))
+
+    driven(store, test)
+
+
+def test_job_ends_although_what_it_names_is_gone(store: Store) -> None:
+    """Its workspace could not be deleted before it has ended."""
+    gone = {**output(), "uri": "azureml://datastores/gone/paths/x", "mode": "ReadWriteMount"}
+
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        put(store, "CancelRequested", rows=gone)
+        await runs.end(JOB)
+        assert status(store) == "Canceled"
+        assert runner.abandoned == [{}]
+
+    driven(store, test)
+
+
+def test_version_that_another_job_has_registered_meanwhile_is_not_claimed(store: Store) -> None:
+    async def work(_: Observe) -> None:
+        return
+
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.work = work
+        for name in ("first", "second"):
+            given = {**output(name="rows"), "assetVersion": "7"}
+            runs.start(put(store, name=name, data=given, other=output()))
+            await until(lambda name=name: status(store, f"{WORKSPACE}/jobs/{name}") in job_status.ENDED)  # type: ignore[misc]
+
+    driven(store, test)
+    first, second = (store.get(f"{WORKSPACE}/jobs/{name}") for name in ("first", "second"))
+    assert first is not None
+    assert second is not None
+    assert (first.properties["status"], second.properties["status"]) == ("Completed", "Failed")
+    error = second.body["run"]["error"]
+    assert error["code"] == "UserError"
+    assert "output data" in error["message"]
+    assert "version 7 of rows" in error["message"]
+    assert "outputs" not in second.body["run"]
+    assert store.get(f"{WORKSPACE}/data/azureml_second_output_data_other") is None
+    version = store.get(f"{WORKSPACE}/data/rows/versions/7")
+    assert version is not None
+    assert "/first/" in version.properties["dataUri"]

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import psutil
@@ -21,15 +22,15 @@ import pytest
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
-from azureml_local.engines.compute.nodes import NodeError
+from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
 from azureml_local.engines.compute.pool import Lease
-from azureml_local.engines.jobs import fence, log
+from azureml_local.engines.jobs import data, execution, fence, log, runner
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.distribution import port_count, processes, reserved_ports
 from azureml_local.engines.jobs.fence import StaleAttemptError
 from azureml_local.engines.jobs.log import LogBlob
 from azureml_local.engines.jobs.runner import JobRunner
-from azureml_local.engines.jobs.spec import CommandSpec, Distribution
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Distribution, Output, Result, Storage
 from azureml_local.engines.staging import BlobPath
 from azureml_local.http.upstream import UpstreamError
 
@@ -220,11 +221,11 @@ def test_blocks_are_few_when_they_must_be(monkeypatch: pytest.MonkeyPatch) -> No
     assert blob.blocks <= 5
 
 
-def test_job_whose_nodes_end_each_time_fails_and_preempted_ones_do_not_count(
+def test_job_whose_nodes_end_each_time_fails_and_those_that_were_taken_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job that ends its own node would otherwise begin again for ever."""
-    ends = [NodeError("Node a was preempted.", preempted=True)] * 4
+    ends = [NodeError("Node a was preempted.", taken=True)] * 4
     ends += [NodeError(f"Node {name} ended.") for name in ("b", "c", "d", "e")]
     statuses: list[str] = []
     released: list[str] = []
@@ -242,10 +243,10 @@ def test_job_whose_nodes_end_each_time_fails_and_preempted_ones_do_not_count(
     async def prepare(*_: object) -> None:
         return
 
-    runner = JobRunner.__new__(JobRunner)
-    monkeypatch.setattr(runner, "_attempt", attempt, raising=False)
-    monkeypatch.setattr(runner, "_prepare", prepare, raising=False)
-    outcome = asyncio.run(runner._run(SPEC, cast(Any, Pool()), statuses.append, tmp_path / "job"))
+    jobs = JobRunner.__new__(JobRunner)
+    monkeypatch.setattr(jobs, "_attempt", attempt, raising=False)
+    monkeypatch.setattr(jobs, "_prepare", prepare, raising=False)
+    outcome = asyncio.run(jobs._run(SPEC, cast(Any, Pool()), statuses.append, tmp_path / "job"))
     assert outcome.error is not None
     code, message, status = outcome.error
     assert (code, status) == ("ServiceError", "Failed")
@@ -253,3 +254,100 @@ def test_job_whose_nodes_end_each_time_fails_and_preempted_ones_do_not_count(
     assert [str(error) for error in ends] == ["Node e ended."]
     assert statuses == ["Preparing", *["Queued"] * 7]
     assert len(released) == 7
+
+
+class Process:
+    """Stands for a node's process."""
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def stop(self) -> None:
+        self.ended.set_result(0)
+
+
+@pytest.mark.parametrize(("is_stopped", "preempted"), [(False, False), (True, False), (True, True)])
+def test_node_that_the_service_ends_was_taken_and_one_that_dies_was_not(is_stopped: bool, preempted: bool) -> None:
+    """As where its compute is stopped, deleted or has fewer nodes from now on."""
+
+    async def cancel(*_: object, **__: object) -> None:
+        return
+
+    async def main() -> NodeError:
+        nodes = Nodes.__new__(Nodes)
+        future = SimpleNamespace(result=asyncio.Event().wait)
+        nodes._client = cast(Any, SimpleNamespace(submit=lambda *_, **__: future, cancel=cancel))
+        process = Process()
+        node = Node("n", cast(Any, process), "tls://127.0.0.1:1")
+        node.preempted = preempted
+        working = asyncio.ensure_future(nodes.run(node, cancel))
+        await asyncio.sleep(0)
+        await (node.stop() if is_stopped else process.stop())
+        with pytest.raises(NodeError) as caught:
+            await working
+        return caught.value
+
+    assert asyncio.run(main()).taken == is_stopped
+
+
+def test_job_that_is_cancelled_as_it_ends_leaves_nothing_on_its_nodes() -> None:
+    finished: list[str] = []
+
+    class Part:
+        def __init__(self, name: str) -> None:
+            self.name = name
+            self.task = asyncio.ensure_future(self.work())
+            self.may_end = asyncio.Event()
+            self.is_ending = asyncio.Event()
+
+        async def work(self) -> Result:
+            return Result(None, 1.0)
+
+        async def stop(self) -> Result:
+            self.is_ending.set()
+            await self.may_end.wait()
+            return await self.task
+
+        async def finish(self, modes: object) -> None:
+            assert modes == ()
+            finished.append(self.name)
+
+    async def main() -> None:
+        parts = [Part("a"), Part("b")]
+        attempt = runner._Attempt(1, lambda _: None)
+        ending = asyncio.ensure_future(runner._on_nodes(cast(Any, parts), attempt, None))
+        await parts[0].is_ending.wait()
+        ending.cancel()
+        for part in parts:
+            part.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+
+    asyncio.run(main())
+    assert sorted(finished) == ["a", "b"]
+
+
+UNNAMEABLE = os.fsdecode(b"caf\xe9")  # no UTF-8, so that no blob can have the name
+
+
+def test_part_says_which_file_it_cannot_keep(tmp_path: Path) -> None:
+    asyncio.run(fence.next_attempt(tmp_path))
+    storage = Storage("account", "a2V5", 1)
+    part = execution.Part(Attempt(SPEC, 1, 0, str(tmp_path), sys.executable, (), {}, storage))
+    part._say = lambda *_: None  # type: ignore[method-assign]
+    part._work.joinpath("outputs").mkdir(parents=True)
+    part._work.joinpath("outputs", UNNAMEABLE).touch()
+    error = asyncio.run(part.finish(()))
+    assert error is not None
+    assert "could not be brought into storage" in error
+    assert "caf\\udce9" in error
+
+
+def test_job_is_cancelled_although_a_file_cannot_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = JobRunner.__new__(JobRunner)
+    jobs._folder, jobs._blobs = tmp_path, cast(BlobStorage, None)
+    place = data.output_place(tmp_path / SPEC.key, "model")
+    place.mkdir(parents=True)
+    (place / UNNAMEABLE).touch()
+    asyncio.run(jobs._deliver(SPEC.id, {"model": Output(BlobPath("azureml", "m"))}))
+    assert "caf\\udce9" in caplog.text

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from azureml_local.arm import operations as module
+from azureml_local.arm import store as store_module
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.store import Resource, Store
 from azureml_local.http.errors import AzureError
@@ -150,7 +151,7 @@ def test_deletion_that_was_done_but_not_noted_has_succeeded(tmp_path: Path) -> N
 
 def test_end_that_finds_no_room_is_written_when_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An operation on a full disk must not stay "InProgress" once there is room (https://www.sqlite.org/rescode.html#full)."""
-    monkeypatch.setattr(module, "WRITE_AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(store_module, "WRITE_AGAIN_AFTER", 0.01)
 
     async def work(_: Resource) -> None:
         return

@@ -3,6 +3,7 @@ and no blob's name leads out of its folder (CWE-22)."""
 
 import asyncio
 import errno
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -180,3 +181,10 @@ def test_full_disk_is_not_taken_for_a_missing_blob(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="No space left") as caught:
         stage("a", tmp_path, "a/x")
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    """A file's name on Linux is bytes, a blob's is text."""
+    Path(os.fsdecode(bytes(tmp_path / "caf") + b"\xe9")).touch()
+    with pytest.raises(StagingError, match=r"caf\\udce9' cannot be brought into storage"):
+        asyncio.run(staging.upload(cast(BlobStorage, Blobs()), tmp_path, BlobPath("c", "f")))

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from azureml_local.arm import assets, job_places
 from azureml_local.arm.context import Context
-from azureml_local.arm.job_specs import MODELS, plural_of, workspace_of
+from azureml_local.arm.job_specs import MODELS, URI_OF, plural_of, workspace_of
 from azureml_local.arm.storage_locations import in_full
 from azureml_local.arm.store import Resource
+from azureml_local.engines.jobs.runner import JobError
 
 
 def register(context: Context, job: Resource) -> None:
     """Make a version of data or of a model of each output, and note in the job's run which one.
 
     To be called in the transaction that writes the job's end: neither happens without the other, nor twice.
+
+    Raises:
+        JobError: a version that the job names was made meanwhile, of other files.
     """
     workspace_id = workspace_of(job)
     run = {**job.body["run"], "outputs": {}}
@@ -36,6 +40,12 @@ def register(context: Context, job: Resource) -> None:
         registered = assets.ensure_version(
             context, workspace_id, plural, asset, version, properties, principal=job.created_by
         )
+        if registered.properties[URI_OF[plural]] != uri:
+            raise JobError(
+                "UserError",
+                f"The output {name} cannot be registered as version {version} of {asset}: that was made while the job "
+                "ran, of other files. Use another version, or none: the next one is given to it.",
+            )
         run["outputs"][name] = registered.id
     job.body["run"] = run
     context.store.save(job)

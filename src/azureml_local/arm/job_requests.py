@@ -14,6 +14,7 @@ from typing import Any
 
 from azureml_local.arm import assets, codes, job_places, storage_locations
 from azureml_local.arm.durations import seconds
+from azureml_local.arm.job_computes import SERVERLESS
 from azureml_local.arm.job_specs import LITERAL, plural_of, resolve_input
 from azureml_local.arm.job_status import FIRST
 from azureml_local.arm.names import require_asset_name
@@ -29,7 +30,6 @@ NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 IO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 EXPERIMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 SHM_SIZE = re.compile(r"\d+[bBkKmMgG]")  # the OpenAPI's pattern of shmSize
-SERVERLESS = "serverless"
 COMMAND = "command"
 # Those that Azure has, in any of its API versions, and azureml-local lacks.
 LACKING_TYPES = ("AutoML", "Distillation", "FineTuning", "Labeling", "Pipeline", "Spark", "Sweep")

@@ -13,14 +13,13 @@ from collections.abc import Callable
 from azureml_local.arm import job_outputs, job_specs, job_status
 from azureml_local.arm.context import Context
 from azureml_local.arm.job_computes import pool_for
-from azureml_local.arm.store import Resource
+from azureml_local.arm.store import Resource, once_written
 from azureml_local.engines.compute.pool import AllocationError
+from azureml_local.engines.jobs.execution import SERVICE_FAILED
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.http.errors import AzureError
 
 logger = logging.getLogger(__name__)
-
-WRITE_AGAIN_AFTER = 1.0  # seconds, where the disk was full
 
 
 class JobRuns:
@@ -29,6 +28,7 @@ class JobRuns:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._abandoned: set[str] = set()  # jobs without a task that are being ended
 
         async def cancel(job: Resource) -> None:
             await self.end(job.id)
@@ -49,12 +49,13 @@ class JobRuns:
     async def resume(self) -> None:
         """Run the jobs again that the end of the service cut off, and forget what is left of others.
 
-        Those to be cancelled are ended by that operation.
+        Those to be cancelled are ended by that operation, as are those that are deleted, or whose workspace is: such
+        operations, cut off as well, go on while this waits.
         """
-        unfinished = job_status.unfinished(self._context.store)
-        await self._context.runner.forget_all_but([job.id for job in unfinished])
-        for job in unfinished:
-            if job.properties["status"] != job_status.CANCEL_REQUESTED:
+        store = self._context.store
+        await self._context.runner.forget_all_but([job.id for job in job_status.unfinished(store)])
+        for job in job_status.unfinished(store):
+            if job.properties["status"] != job_status.CANCEL_REQUESTED and job.key not in self._abandoned:
                 self.start(job)
 
     async def end(self, job_id: str) -> None:
@@ -65,8 +66,21 @@ class JobRuns:
             task.cancel("the job was cancelled")
             await asyncio.wait([task])
         elif job and job.properties["status"] not in job_status.ENDED:  # the service ended meanwhile
-            await self._context.runner.abandon(job_specs.command_spec(self._context, job))
+            await self._abandon(job)
         await self._end(lambda: job_status.change(self._context, job_id, "Canceled"), job_id)
+
+    async def _abandon(self, job: Resource) -> None:
+        """End what is left of a job that no task drives, and keep what it has written where that has a place."""
+        self._abandoned.add(job.key)
+        try:
+            outputs = job_specs.outputs(self._context, job)
+        except AzureError as failure:
+            logger.warning("outputs of the cancelled job %s are not in storage: %s", job.id, failure.message)
+            outputs = {}
+        try:
+            await self._context.runner.abandon(job.id, outputs)
+        finally:
+            self._abandoned.discard(job.key)
 
     async def end_below(self, workspace_id: str) -> None:
         """Cancel the jobs of a workspace, and return once nothing of them runs."""
@@ -95,7 +109,7 @@ class JobRuns:
             error = JobError("UserError", failure.message)
         except Exception:
             logger.exception("job %s failed in the service", job.id)
-            error = JobError("ServiceError", "azureml-local failed on this job; its log has the details.")
+            error = JobError("ServiceError", SERVICE_FAILED)
         details = {"code": error.code, "message": str(error)}
         await self._end(lambda: job_status.change(self._context, job.id, error.status, details), job.id)
 
@@ -122,12 +136,6 @@ class JobRuns:
             logger.error("that job %s is %s cannot be written: %s", job_id, status, failure)
 
     async def _end(self, write: Callable[[], object], job_id: str) -> None:
-        """Write a job's end as soon as it can be written: it has ended, whether the disk is full or not."""
-        while True:
-            try:
-                write()
-                break
-            except sqlite3.OperationalError as failure:
-                logger.error("the end of job %s cannot be written: %s", job_id, failure)
-                await asyncio.sleep(WRITE_AGAIN_AFTER)
+        """Write a job's end as soon as it can be written, and forget what it has left."""
+        await once_written(write, f"the end of job {job_id}")
         await self._context.runner.forget(job_id)

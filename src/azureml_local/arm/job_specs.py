@@ -38,17 +38,26 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
         environment=assets.environment(context, properties["environmentId"]),
         environment_variables=properties["environmentVariables"],
         inputs={name: _input(context, workspace_id, given) for name, given in properties["inputs"].items()},
-        outputs={
-            name: _output(context, workspace_id, job, name, given)
-            for name, given in properties["outputs"].items()
-            if name != job_places.DEFAULT
-        },
+        outputs=outputs(context, job),
         artifacts=job_places.artifacts(job.name),
         variables=_variables(workspace_id, job),
         vm_size=_vm_size(context, job),
         distribution=_distribution(properties),
         timeout=seconds(limits["timeout"]) if limits.get("timeout") else None,
     )
+
+
+def outputs(context: Context, job: Resource) -> dict[str, Output]:
+    """Return where in storage a job's outputs go, by name.
+
+    Raises:
+        AzureError: a datastore does not exist.
+    """
+    return {
+        name: _output(context, workspace_of(job), job, name, given)
+        for name, given in job.properties["outputs"].items()
+        if name != job_places.DEFAULT
+    }
 
 
 def workspace_of(job: Resource) -> str:

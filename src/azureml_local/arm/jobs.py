@@ -89,7 +89,10 @@ async def delete(request: ArmRequest) -> Response:
     job = request.context.store.get(JOB.format(**request.params))
     if job is None:
         return Response(status_code=204)
-    return _begun(request, "jobs/delete", job)
+    with request.context.store.transaction():
+        if job.properties["status"] not in job_status.NOT_CANCELED:
+            job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        return _begun(request, "jobs/delete", job)
 
 
 def _require(request: ArmRequest) -> Resource:

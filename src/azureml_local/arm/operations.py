@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from azureml_local.arm.store import Resource, Store, StoredOperation, timestamp
+from azureml_local.arm.store import Resource, Store, StoredOperation, once_written, timestamp
 from azureml_local.http.errors import AzureError
 
 logger = logging.getLogger(__name__)
@@ -26,7 +25,6 @@ Work = Callable[[Resource], Awaitable[None]]
 LONGEST_HOLD = 1.0
 # What clients are asked to wait between polls. `Retry-After: 0` would make azure-core wait 30 s.
 POLL_AFTER_MS = 20
-WRITE_AGAIN_AFTER = 1.0  # seconds, where the disk was full
 
 
 class Operations:
@@ -118,14 +116,9 @@ class Operations:
             await self._end(operation, "Succeeded", None)
 
     async def _end(self, operation: StoredOperation, status: str, error: dict[str, Any] | None) -> None:
-        """Write the operation's end as soon as it can be written: it has ended, whether the disk is full or not."""
-        while True:
-            try:
-                self._write_end(operation, status, error)
-                return
-            except sqlite3.OperationalError as failure:
-                logger.error("the end of %s on %s cannot be written: %s", operation.kind, operation.resource, failure)
-                await asyncio.sleep(WRITE_AGAIN_AFTER)
+        """Write the operation's end as soon as it can be written."""
+        what = f"the end of {operation.kind} on {operation.resource}"
+        await once_written(lambda: self._write_end(operation, status, error), what)
 
     def _write_end(self, operation: StoredOperation, status: str, error: dict[str, Any] | None) -> None:
         """Write the operation's end and the resource's state together."""

@@ -6,8 +6,10 @@ a crash. Bodies are JSON and keep every member that was sent, used here or not.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from typing import Any
 
 from azureml_local.http.errors import NO_SPACE, is_out_of_space
 
+logger = logging.getLogger(__name__)
+
+WRITE_AGAIN_AFTER = 1.0  # seconds, where the disk was full
 # MIGRATIONS[n - 1] brings a file of layout n to layout n + 1; TABLES is the newest. Never change one that was released.
 OUTBOX = """
 CREATE TABLE outbox (
@@ -171,6 +176,22 @@ def timestamp(days_ago: float = 0) -> str:
     """Return the present time, or an earlier one, as Azure writes it, e.g. ``2026-11-22T13:20:30.123456Z``."""
     then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days_ago)
     return then.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+async def once_written(write: Callable[[], object], what: str) -> None:
+    """Write as soon as it can be written: what has ended has ended, whether the disk is full or not.
+
+    Args:
+        write: writes into the store, in one transaction.
+        what: it writes, for the log.
+    """
+    while True:
+        try:
+            write()
+            return
+        except sqlite3.OperationalError as failure:
+            logger.error("%s cannot be written: %s", what, failure)
+            await asyncio.sleep(WRITE_AGAIN_AFTER)
 
 
 class Store:

@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 
 class StagingError(Exception):
-    """What a deployment or a job names is not in storage, or cannot be brought from there."""
+    """What a deployment or a job names is not in storage, or cannot be brought from there, or to it."""
 
 
 class MissingError(StagingError):
@@ -88,12 +88,19 @@ async def upload(blobs: BlobStorage, source: Path, target: BlobPath) -> None:
     """Upload a file, or the files in a folder and its folders, to ``target``; what is there under a name is replaced.
 
     Raises:
+        StagingError: a file's name is not UTF-8.
         UpstreamError: the storage ended and did not come back.
         BlobError: it refused.
     """
 
     async def one(path: Path) -> None:
         name = "/".join((target.path, *path.relative_to(source).parts))
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise StagingError(
+                f"The file {str(path)!r} cannot be brought into storage: its name is not UTF-8."
+            ) from error
 
         async def write() -> None:
             await blobs.write_blob(target.container, name, pieces(path))

@@ -37,12 +37,12 @@ class NodeError(Exception):
 
     Args:
         message: which node, and what became of it.
-        preempted: it was taken away, as Azure takes nodes of low priority.
+        taken: the service ended it: it was preempted, or its compute is stopped, is deleted or has fewer nodes.
     """
 
-    def __init__(self, message: str, *, preempted: bool = False) -> None:
+    def __init__(self, message: str, *, taken: bool = False) -> None:
         super().__init__(message)
-        self.preempted = preempted
+        self.taken = taken
 
 
 class Node:
@@ -59,7 +59,7 @@ class Node:
         self.process = process
         self.address = address
         self.preempted = False
-        self._is_ending = False
+        self.is_ending = False
 
     @property
     def ended(self) -> asyncio.Future[int]:
@@ -69,11 +69,11 @@ class Node:
     @property
     def is_lost(self) -> bool:
         """Whether nothing that it still answers can be relied on: it is being ended, or has ended."""
-        return self._is_ending or self.ended.done()
+        return self.is_ending or self.ended.done()
 
     async def stop(self) -> None:
         """End the node, and what it is at."""
-        self._is_ending = True
+        self.is_ending = True
         await self.process.stop()
 
 
@@ -174,7 +174,7 @@ class Nodes:
             ):  # as it ends, a node ends its job's processes, and says how they ended
                 result.cancel()
                 what = "was preempted" if node.preempted else "ended"
-                raise NodeError(f"Node {node.name} {what}.", preempted=node.preempted)
+                raise NodeError(f"Node {node.name} {what}.", taken=node.is_ending)
             return result.result()
         finally:
             # Dask keeps no result, and runs nothing again: the address of a node that ended may be another's soon.

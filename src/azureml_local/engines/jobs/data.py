@@ -135,6 +135,7 @@ async def deliver(
     """Bring what a job has written to its outputs, of some modes, into storage. One that it did not write is left out.
 
     Raises:
+        StagingError: a file's name is not UTF-8.
         UpstreamError: the storage ended and did not come back.
         BlobError: it refused.
     """

@@ -9,6 +9,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-save-write-experiment-
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import signal
 import time
@@ -18,6 +19,7 @@ from typing import IO, Any
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.compute.nodes import REPORTS
 from azureml_local.engines.jobs import data, distribution, fence
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.log import LogBlob
@@ -27,7 +29,8 @@ from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import Address, UpstreamError
 
-REPORTS = "reports"  # see engines/compute/nodes.py
+logger = logging.getLogger(__name__)
+
 STAGED = "Staged"  # reported, beside Azure's statuses, when other nodes will find the inputs that all of them share
 SHELL = "/bin/bash"
 KEPT = ("outputs", "logs")  # folders of the working directory that are kept with the run
@@ -36,6 +39,7 @@ LEAVES_WITHIN = 3.0  # seconds for a node that is going to bring away what it ha
 DRAINS_WITHIN = 5.0  # seconds, for what an ended process has said
 LITTLE_ROOM = 1024 * 1024  # bytes on a disk that count as none
 DISK_FULL = "DiskSpaceFull: the disk of the node is full. Make room on it, then submit the job again."
+SERVICE_FAILED = "azureml-local failed on this job; its log has the details."
 BY_SIGNAL = 128  # a shell adds a signal's number to it
 SNAPSHOT, DATA, LIFECYCLER = (
     ("snapshot_capability", "snapshot-capability"),
@@ -48,7 +52,7 @@ _not_begun: set[tuple[str, int]] = set()  # parts that were stopped before they 
 
 
 async def run(attempt: Attempt) -> Result:
-    """Run a node's processes to their end.
+    """Run a node's processes to their end. What fails here is logged here: Dask would log the attempt with it.
 
     Raises:
         StaleAttemptError: a later attempt has begun.
@@ -58,7 +62,13 @@ async def run(attempt: Attempt) -> Result:
         _not_begun.remove(key)
         return Result(None, time.time(), was_stopped=True)
     _parts[key] = part = Part(attempt)
-    return await part.run()
+    try:
+        return await part.run()
+    except fence.StaleAttemptError:
+        raise
+    except Exception:
+        logger.exception("attempt %d at the job %s failed in the service", attempt.number, attempt.spec.id)
+        return Result(SERVICE_FAILED, time.time(), code="ServiceError")
 
 
 async def finish(job: str, number: int, modes: Collection[OutputMode]) -> str | None:
@@ -189,7 +199,7 @@ class Part:
         """Return why something could not be kept, or None."""
         try:
             await work
-        except (BlobError, UpstreamError, OSError) as error:
+        except (StagingError, BlobError, UpstreamError, OSError) as error:
             return f"What the job has left could not be brought into storage. {self._explain(error)}"
         return None
 

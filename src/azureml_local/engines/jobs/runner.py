@@ -23,9 +23,9 @@ from azureml_local.engines.compute.pool import Pool
 from azureml_local.engines.environments import Environments, Interpreter
 from azureml_local.engines.jobs import data, execution, fence
 from azureml_local.engines.jobs.distribution import port_count, reserved_ports
-from azureml_local.engines.jobs.spec import Attempt, CommandSpec, OutputMode, Result, Storage, job_key
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Output, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
-from azureml_local.engines.staging import BlobPath
+from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import write_private
 from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import UpstreamError
@@ -43,7 +43,7 @@ NODES = "nodes"
 # https://learn.microsoft.com/python/api/azureml-core/azureml.data.outputfiledatasetconfig (as_mount, as_upload)
 KEPT_ANYWAY = (OutputMode.MOUNT,)
 KEPT_AT_SUCCESS = (OutputMode.MOUNT, OutputMode.UPLOAD)
-MOST_LOST = 3  # nodes that a job may lose; those that are preempted do not count
+MOST_LOST = 3  # nodes that a job may lose; those that the service itself ended do not count
 WHY_LOST = "Look whether the job ends processes that are not its own, or takes all of the memory."
 
 
@@ -145,18 +145,18 @@ class JobRunner:
                 raise
             raise JobError("UserError", execution.DISK_FULL) from error
         except asyncio.CancelledError:
-            await uninterrupted(self._deliver(spec, folder))
+            await uninterrupted(self._deliver(spec.id, spec.outputs))
             raise
         if outcome.error:
             raise JobError(*outcome.error)
         return outcome.attempt
 
-    async def abandon(self, spec: CommandSpec) -> None:
+    async def abandon(self, job_id: str, outputs: Mapping[str, Output]) -> None:
         """End what is left of a job that was being cancelled as the service ended; keep what Azure would have kept."""
-        folder = self._folder / spec.key
+        folder = self._folder / job_key(job_id)
         if await asyncio.to_thread(folder.exists):
             await fence.next_attempt(folder)
-            await self._deliver(spec, folder)
+            await self._deliver(job_id, outputs)
 
     async def forget(self, job_id: str) -> None:
         """Delete what lies on the disk of a job that has ended."""
@@ -170,13 +170,14 @@ class JobRunner:
                 await fence.end_processes(self._folder / name)
                 await asyncio.to_thread(shutil.rmtree, self._folder / name, ignore_errors=True)
 
-    async def _deliver(self, spec: CommandSpec, folder: Path) -> None:
+    async def _deliver(self, job_id: str, outputs: Mapping[str, Output]) -> None:
         """Bring what a cancelled job has written to its mounts into storage, whatever has become of its nodes."""
+        folder = self._folder / job_key(job_id)
         await fence.end_processes(folder)
         try:
-            await data.deliver(self._blobs, folder, spec.outputs, KEPT_ANYWAY)
-        except (BlobError, UpstreamError, OSError) as error:
-            logger.warning("outputs of the cancelled job %s are not in storage: %s", spec.job, error)
+            await data.deliver(self._blobs, folder, outputs, KEPT_ANYWAY)
+        except (StagingError, BlobError, UpstreamError, OSError) as error:
+            logger.warning("outputs of the cancelled job %s are not in storage: %s", job_id, error)
 
     async def _run(self, spec: CommandSpec, pool: Pool, observer: Observer, folder: Path) -> Outcome:
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
@@ -193,7 +194,7 @@ class JobRunner:
             try:
                 return await self._attempt(spec, lease.nodes, interpreter, observer, folder)
             except NodeError as error:
-                lost += not error.preempted
+                lost += not error.taken
                 if lost == MOST_LOST:
                     message = f"{lost} times a node of the job ended while it ran, the last time: {error} {WHY_LOST}"
                     return Outcome(0, ("ServiceError", message, "Failed"))
@@ -284,10 +285,10 @@ async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, limit: float | No
     """See an attempt to its end. Nothing of it goes on when this returns, or is cancelled."""
     try:
         is_overdue = await _is_overdue([part.task for part in parts], attempt.is_running, limit)
+        ended = await uninterrupted(_stop(parts))
     except asyncio.CancelledError:
         await uninterrupted(_leave(parts))
         raise
-    ended = await uninterrupted(_stop(parts))
     broken = [error for error in ended if isinstance(error, Exception)]
     if broken:
         await uninterrupted(_leave(parts))
@@ -308,7 +309,7 @@ def _error(ended: Sequence[Result | BaseException], overdue: float | None) -> tu
     failed = [result for result in ended if isinstance(result, Result) and result.error]
     if failed:
         first = min(failed, key=lambda result: result.ended_at)
-        return "UserError", first.error or "", "Failed"
+        return first.code, first.error or "", "Failed"
     if overdue is not None:
         message = f"The job was cancelled by the system: it ran for longer than limits.timeout allows, {overdue:g} s."
         return "UserError", message, "Canceled"

@@ -1,4 +1,7 @@
-"""What a job is to run, with every id in it resolved to a place in storage."""
+"""What a job is to run, with every id in it resolved to a place in storage.
+
+What is secret, or may be, is left out of each ``repr``: Dask logs what a function that raises was called with.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Storage:
     """The storage account, as a node reaches it. ``key`` is base64, and secret."""
 
     account: str
-    key: str
+    key: str = field(repr=False)
     port: int
 
 
@@ -110,8 +113,8 @@ class CommandSpec:
     command: str
     code: BlobPath | None
     environment: Mapping[str, Any]
-    environment_variables: Mapping[str, str]
-    inputs: Mapping[str, Input]
+    environment_variables: Mapping[str, str] = field(repr=False)
+    inputs: Mapping[str, Input] = field(repr=False)
     outputs: Mapping[str, Output]
     artifacts: BlobPath
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -153,10 +156,10 @@ class Attempt:
     folder: str
     python: str
     notes: tuple[str, ...]
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     storage: Storage
     ports: tuple[int, ...] = ()
-    proxies: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,11 @@ class Result:
         ended_at: when, in seconds since 1970.
         was_stopped: it did not end by itself.
         is_lost: it was stopped because its node is going.
+        code: Azure's, of the error: whose fault it is.
     """
 
     error: str | None
     ended_at: float
     was_stopped: bool = False
     is_lost: bool = False
+    code: str = "UserError"
