@@ -239,7 +239,7 @@ class Service:
     def _job_variables(self, spec: CommandSpec) -> Mapping[str, str]:
         """Return the variables that let a job's code reach this service, and its own run in MLflow."""
         job = self.store.get(spec.id)
-        workspace = self.store.get(spec.id.rpartition("/jobs/")[0])
+        workspace = self.store.get(ids.workspace_of(spec.id))
         submitter = self.directory.holder(job.created_by) if job else None
         variables = self._instance_environment()
         if job is None or workspace is None or submitter is None:  # deleted meanwhile

@@ -17,7 +17,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from azureml_local.arm import compute_nodes, computes, quotas, triggers, vm_sizes
+from azureml_local.arm import compute_nodes, computes, ids, quotas, triggers, vm_sizes
 from azureml_local.arm.computes import ProvisioningError
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
@@ -155,7 +155,7 @@ def provision(context: Context, instance: Resource) -> None:
         return
     try:
         size = compute_nodes.supported_size(_inner(instance)["vmSize"], COMPUTE_TYPE)
-        kind = quotas.Use(instance.id, computes.workspace_id_of(instance.id), size, size.vcpus)
+        kind = quotas.Use(instance.id, ids.workspace_of(instance.id), size, size.vcpus)
         compute_nodes.require_quota(context, kind, 1)
         shortage = quotas.shortage(context, kind)
         if shortage:
@@ -229,7 +229,7 @@ def _uses(context: Context) -> Iterable[quotas.Use]:
             stored["state"] == "Stopped" and stored["releaseQuotaOnStop"]
         )
         if size and not is_free:
-            yield quotas.Use(instance.id, computes.workspace_id_of(instance.id), size, size.vcpus)
+            yield quotas.Use(instance.id, ids.workspace_of(instance.id), size, size.vcpus)
 
 
 class _InstanceEvents(compute_nodes.NodeEvents):

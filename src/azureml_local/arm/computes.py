@@ -252,11 +252,6 @@ def with_offset(time: str) -> str:
     return time.replace("Z", "+00:00")
 
 
-def workspace_id_of(compute_id: str) -> str:
-    """Return the id of a compute's workspace."""
-    return re.split("/computes/", compute_id, flags=re.IGNORECASE)[0]
-
-
 def _require_name(request: ArmRequest, kind: Kind) -> None:
     pattern, refusal = kind.name_rule
     name = request.params["compute"]

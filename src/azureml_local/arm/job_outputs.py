@@ -6,9 +6,9 @@ https://learn.microsoft.com/azure/machine-learning/how-to-read-write-data-v2
 
 from __future__ import annotations
 
-from azureml_local.arm import assets, job_places
+from azureml_local.arm import assets, ids, job_places
 from azureml_local.arm.context import Context
-from azureml_local.arm.job_specs import MODELS, plural_of, workspace_of
+from azureml_local.arm.job_specs import MODELS, plural_of
 from azureml_local.arm.storage_locations import in_full
 from azureml_local.arm.store import Resource
 
@@ -18,7 +18,7 @@ def register(context: Context, job: Resource) -> None:
 
     To be called in the transaction that writes the job's end: neither happens without the other, nor twice.
     """
-    workspace_id = workspace_of(job)
+    workspace_id = ids.workspace_of(job.id)
     run = {**job.body["run"], "outputs": {}}
     for name, given in job.properties["outputs"].items():
         if name == job_places.DEFAULT:

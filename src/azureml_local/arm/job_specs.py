@@ -28,7 +28,7 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
         AzureError: what it names does not exist.
     """
     properties = job.properties
-    workspace_id = workspace_of(job)
+    workspace_id = ids.workspace_of(job.id)
     limits = properties["limits"] or {}
     return CommandSpec(
         id=job.id,
@@ -49,11 +49,6 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
         distribution=_distribution(properties),
         timeout=seconds(limits["timeout"]) if limits.get("timeout") else None,
     )
-
-
-def workspace_of(job: Resource) -> str:
-    """Return the id of a job's workspace."""
-    return job.id.rpartition("/jobs/")[0]
 
 
 def plural_of(kind: str) -> str:

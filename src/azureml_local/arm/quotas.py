@@ -114,7 +114,7 @@ async def list_quotas(request: ArmRequest) -> Response:
     """List the quota of each family, and what was set for single workspaces; without that, they share the family's."""
     location = require_location(request.params["location"])
     store = request.context.store
-    of_workspaces = [quota for quota in store.all_of(TYPE) if _location(store, _workspace_of(quota)) == location]
+    of_workspaces = [quota for quota in store.all_of(TYPE) if _location(store, ids.workspace_of(quota.id)) == location]
     subscription = f"/subscriptions/{request.params['subscription']}"
     value = []
     for family in vm_sizes.families().values():
@@ -230,10 +230,6 @@ def _id_of(family: Family) -> str:
 
 def _quota_id(workspace_id: str, family: Family) -> str:
     return f"{workspace_id}/quotas/{_id_of(family)}"
-
-
-def _workspace_of(quota: Resource) -> str:
-    return quota.id.partition("/quotas/")[0]
 
 
 def _workspace(store: Store, workspace_id: str) -> Resource:

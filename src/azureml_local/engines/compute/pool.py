@@ -173,7 +173,7 @@ class Pool:
         self._scale = scale
         self._environment = environment
         self._room = room
-        self._observer = observer
+        self.observer = observer
         self._preemption = Preemption()
         self._draws = random.Random(0)  # noqa: S311 - decides when a node is taken, and nothing that is secret
         self._queue: deque[_Request] = deque()
@@ -363,7 +363,7 @@ class Pool:
         if is_resizing != self.is_resizing:
             self.is_resizing = is_resizing
             self.allocated_at = datetime.now(UTC)
-            self._observer.allocation_changed(self)
+            self.observer.allocation_changed(self)
 
     # --- a node's life ---
 
@@ -374,7 +374,7 @@ class Pool:
         self.members.append(member)
         member.life = self._spawn(self._live(member))
         self._arm_preemption(member)
-        self._observer.node_changed(self, member)
+        self.observer.node_changed(self, member)
 
     async def _live(self, member: Member) -> None:
         """Start a node and watch it to its end."""
@@ -464,7 +464,7 @@ class Pool:
         if state in GONE:
             _cancel(member, "idle_timer")
             _cancel(member, "preemption_timer")
-        self._observer.node_changed(self, member)
+        self.observer.node_changed(self, member)
 
     def _forget(self, member: Member) -> None:
         if member not in self.members:
@@ -472,7 +472,7 @@ class Pool:
         _cancel(member, "idle_timer")
         _cancel(member, "preemption_timer")
         self.members.remove(member)
-        self._observer.node_gone(self, member)
+        self.observer.node_gone(self, member)
         self.reconcile()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
