@@ -14,9 +14,12 @@ from typing import Any, cast
 
 import pytest
 
-from azureml_local.arm import compute_clusters, computes, ids, job_computes, quotas
+from azureml_local.arm import compute_clusters, computes, ids, job_computes, quotas, workspaces
 from azureml_local.arm.context import Context
+from azureml_local.arm.operations import Operations
+from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.store import Resource, Store
+from azureml_local.arm.timers import Timers
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pools import Pools
 
@@ -31,9 +34,11 @@ class FakeNode:
 
     def __init__(self) -> None:
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     async def stop(self) -> None:
-        await asyncio.sleep(0)
+        await self.may_end.wait()
         if not self.ended.done():
             self.ended.set_result(0)
 
@@ -125,3 +130,44 @@ def test_serverless_nodes_follow_the_quota(tmp_path: Path) -> None:
         assert len((await pool.acquire("job", 2)).nodes) == 2
 
     run(tmp_path, scenario)
+
+
+def deletion(context: Context, workspace_id: str) -> Awaitable[Any]:
+    async def nothing(*_: Any) -> None:
+        pass
+
+    context.operations = Operations(context.store)
+    context.timers = Timers()
+    context.job_runs = cast(Any, SimpleNamespace(end_below=nothing))
+    context.router = cast(Any, SimpleNamespace(refresh=nothing))
+    context.serving = cast(Any, SimpleNamespace(remove=nothing))
+    context.mlflow = cast(Any, SimpleNamespace(forget=lambda _: None))
+    return workspaces.delete(cast(ArmRequest, SimpleNamespace(context=context, workspace_id=workspace_id)))
+
+
+def test_a_workspace_is_deleted_while_its_nodes_leave(tmp_path: Path) -> None:
+    async def scenario(context: Context) -> None:
+        for name in ("w", "other"):
+            context.store.put(workspace(name), "workspaces", "", {"location": "eastus"}, "p")
+        cluster = new_cluster(context, f"{workspace('w')}/computes/cpu")
+        serverless = job_computes.pool_for(context, new_job(workspace("w")))
+        pools = [serverless, job_computes.pool_for(context, new_job(workspace("w"), cluster.id))]
+        (slow,), (fast,) = [(await pool.acquire("job", 1)).members for pool in pools]
+        other = new_cluster(context, f"{workspace('other')}/computes/cpu")
+        waiting = asyncio.ensure_future(
+            job_computes.pool_for(context, new_job(workspace("other"), other.id)).acquire("waits", 1)
+        )
+        cast(FakeNode, slow.node).may_end.clear()
+        deleted = asyncio.ensure_future(deletion(context, workspace("w")))
+        await cast(FakeNode, fast.node).ended
+        assert context.store.get(workspace("w")) is None
+        serverless.reconcile()
+        assert {(use.workspace, use.vcpus) for use in quotas._uses(context, "eastus")} == {(workspace("other"), 0)}
+        kind = quotas.Use("c", workspace("w"), compute_clusters.kind_of(other).size, 2)
+        assert (quotas.room(context, kind), quotas.shortage(context, kind)) == (0, quotas.Shortage(0, 0, 2))
+        cast(FakeNode, slow.node).may_end.set()
+        assert (await deleted).status_code == 200
+        assert [pool.members for pool in pools] == [[], []]
+        assert len((await waiting).nodes) == 1
+
+    run(tmp_path, scenario, capacity=2)

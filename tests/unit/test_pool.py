@@ -553,3 +553,24 @@ def test_jobs_go_on_waiting_when_all_nodes_are_ended() -> None:
         await waiting
 
     run(scenario)
+
+
+def test_a_node_is_watched_also_where_nobody_can_tell_whether_there_is_room() -> None:
+    async def scenario() -> None:
+        case = Case(0, 2)
+        lease = await case.ask("a")
+
+        def room() -> int:
+            raise RuntimeError("the workspace is gone")
+
+        case.pool._room = room
+        second = case.ask("b")
+        await asyncio.sleep(0)
+        assert case.pool.lacks_room
+        lease.nodes[0].die()
+        await case.counts()
+        case.pool._room = lambda: 1
+        case.pool.reconcile()
+        assert len((await second).nodes) == 1
+
+    asyncio.run(scenario())

@@ -300,7 +300,7 @@ class Pool:
         self._needed = max(self._fitting(self._scale.most), self._scale.least)
         self.lacks_room = False
         if self._needed > alive:
-            most = min(alive + max(self._room(), 0), self._scale.most)
+            most = min(alive + self._free(), self._scale.most)
             affordable = max(self._fitting(most), min(self._scale.least, most))
             self.lacks_room, self._needed = affordable < self._needed, affordable
         self.target = min(max(self._needed, alive), self._scale.most)
@@ -316,6 +316,14 @@ class Pool:
 
     def _busy(self) -> int:
         return sum(member.job is not None and member.state not in GONE for member in self.members)
+
+    def _free(self) -> int:
+        """Return how many nodes more there may be. A question that fails ends no node's life: it is asked again."""
+        try:
+            return max(self._room(), 0)
+        except Exception:
+            logger.exception("whether there is room for nodes of %s cannot be told", self.name)
+            return 0
 
     def _fitting(self, most: int) -> int:
         """Return how many nodes the jobs take that run, and those that are next and fit among ``most`` beside them."""

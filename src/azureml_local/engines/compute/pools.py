@@ -95,14 +95,17 @@ class Pools:
         """End a compute's nodes."""
         pool = self._pools.pop(compute_id.lower(), None)
         if pool:
-            await pool.close()
-            self.retry()
+            await self.end([pool])
 
-    async def remove_below(self, workspace_id: str) -> None:
-        """End the nodes of all computes in a workspace."""
+    def take_below(self, workspace_id: str) -> list[Pool]:
+        """Forget the pools of all computes in a workspace, and return them to be ended."""
         prefix = f"{workspace_id.lower()}/"
-        for compute_id in [compute_id for compute_id in self._pools if compute_id.startswith(prefix)]:
-            await self.remove(compute_id)
+        return [self._pools.pop(compute_id) for compute_id in list(self._pools) if compute_id.startswith(prefix)]
+
+    async def end(self, pools: list[Pool]) -> None:
+        """End the nodes of pools that were forgotten; what waits for room may have theirs."""
+        await asyncio.gather(*(pool.close() for pool in pools))
+        self.retry()
 
     async def close(self) -> None:
         """End every node."""
