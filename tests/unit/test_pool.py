@@ -87,6 +87,9 @@ class Recorder:
     def node_gone(self, pool: Pool, member: Member) -> None:
         self.states[member.name].append("gone")
 
+    def busy_changed(self, pool: Pool) -> None:
+        pass
+
     def allocation_changed(self, pool: Pool) -> None:
         self.allocations.append("Resizing" if pool.is_resizing else "Steady")
 

@@ -126,6 +126,9 @@ class Observer(Protocol):
     def node_gone(self, pool: Pool, member: Member) -> None:
         """Learn that a node is no longer in the pool."""
 
+    def busy_changed(self, pool: Pool) -> None:
+        """Learn that the first job has a node or waits for one, or that none does any more."""
+
     def allocation_changed(self, pool: Pool) -> None:
         """Learn that the pool has begun to resize, or is steady."""
 
@@ -181,6 +184,7 @@ class Pool:
         self._failures = 0  # in a row, of nodes that did not start or ended idle
         self._needed = 0
         self._is_closed = False
+        self._was_busy = False  # when the observer was last told
 
     # --- what others see ---
 
@@ -308,6 +312,7 @@ class Pool:
             self._add()
         self._arm_idle_timers()
         self._note_allocation()
+        self._note_busy()
 
     # --- how many ---
 
@@ -372,6 +377,11 @@ class Pool:
             self.is_resizing = is_resizing
             self.allocated_at = datetime.now(UTC)
             self.observer.allocation_changed(self)
+
+    def _note_busy(self) -> None:
+        if self.is_busy != self._was_busy:
+            self._was_busy = self.is_busy
+            self.observer.busy_changed(self)
 
     # --- a node's life ---
 
