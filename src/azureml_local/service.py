@@ -99,7 +99,7 @@ class Service:
             environments,
             self._job_variables,
         )
-        self.pools = Pools(self.runner.nodes, dict, machine_capacity())
+        self.pools = Pools(self.runner.nodes, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
         self.mlflow = MlflowServer(home.mlflow, home.sockets, home.logs / "mlflow.log")

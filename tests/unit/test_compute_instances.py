@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -52,7 +52,7 @@ class FakeNodes:
     async def close(self) -> None:
         pass
 
-    async def start_node(self, name: str, environment: Mapping[str, str]) -> Any:
+    async def start_node(self, name: str) -> Any:
         return FakeNode()
 
 
@@ -116,7 +116,7 @@ def run(tmp_path: Path, scenario: Callable[[Context], Awaitable[None]]) -> None:
         store = Store(tmp_path / "state.db")
         store.put(WORKSPACE, "workspaces", "", {"location": "eastus"}, "p")
         operations, timers = Operations(store), Timers()
-        pools = Pools(cast(Nodes, FakeNodes()), dict, 8)
+        pools = Pools(cast(Nodes, FakeNodes()), 8)
         context = cast(Context, SimpleNamespace(store=store, operations=operations, timers=timers, pools=pools))
         computes.register_operations(context)
         compute_instances.register_operations(context)

@@ -52,7 +52,7 @@ class FakeNodes:
     async def close(self) -> None:
         pass
 
-    async def start_node(self, name: str, environment: Any) -> Any:
+    async def start_node(self, name: str) -> Any:
         return FakeNode()
 
 
@@ -80,7 +80,7 @@ def new_cluster(context: Context, compute_id: str, most: int = 8) -> Resource:
 def run(tmp_path: Path, scenario: Callable[[Context], Awaitable[None]], capacity: int = 8) -> None:
     async def main() -> None:
         store = Store(tmp_path / "state.db")
-        pools = Pools(cast(Nodes, FakeNodes()), dict, capacity)
+        pools = Pools(cast(Nodes, FakeNodes()), capacity)
         events = SimpleNamespace(emit=lambda *_: None)
         context = cast(Context, SimpleNamespace(store=store, pools=pools, events=events))
         try:

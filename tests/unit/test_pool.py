@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -63,7 +63,7 @@ class FakeNodes:
         self.started: list[FakeNode] = []
         self.starts = 0
 
-    async def start_node(self, name: str, environment: Mapping[str, str]) -> Any:
+    async def start_node(self, name: str) -> Any:
         self.starts += 1
         await self.gate.wait()
         if self.failures:
@@ -103,7 +103,6 @@ class Case:
             self.nodes,
             "cpu",
             Scale(least, most, idle),
-            dict,
             lambda: self.room,
             self.recorder,
             low_priority=low_priority,

@@ -13,7 +13,7 @@ import logging
 import random
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -113,7 +113,7 @@ class Lease:
 class Starter(Protocol):
     """What starts nodes; see :class:`azureml_local.engines.compute.nodes.Nodes`."""
 
-    async def start_node(self, name: str, environment: Mapping[str, str]) -> Node:
+    async def start_node(self, name: str) -> Node:
         """Start a node."""
 
 
@@ -147,7 +147,6 @@ class Pool:
         nodes: starts them.
         name: the compute's.
         scale: how many.
-        environment: returns what is added to the environment of each node.
         room: returns how many nodes more there may be.
         observer: is told of each change.
         low_priority: nodes can be preempted.
@@ -158,7 +157,6 @@ class Pool:
         nodes: Starter,
         name: str,
         scale: Scale,
-        environment: Callable[[], Mapping[str, str]],
         room: Callable[[], int],
         observer: Observer,
         *,
@@ -174,7 +172,6 @@ class Pool:
         self.start_error: str | None = None  # why the last node did not start
         self._nodes = nodes
         self._scale = scale
-        self._environment = environment
         self._room = room
         self.observer = observer
         self._preemption = Preemption()
@@ -397,7 +394,7 @@ class Pool:
     async def _live(self, member: Member) -> None:
         """Start a node and watch it to its end."""
         try:
-            member.node = await self._nodes.start_node(member.name, self._environment())
+            member.node = await self._nodes.start_node(member.name)
         except (NodeError, OSError) as error:
             if member.state not in GONE:
                 await self._be_unusable(member, str(error))
