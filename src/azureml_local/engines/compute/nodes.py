@@ -38,14 +38,11 @@ class NodeError(Exception):
     Args:
         message: which node, and what became of it.
         preempted: it was taken away, as Azure takes nodes of low priority.
-        on_purpose: the service has ended it: it was preempted, or its compute was stopped or deleted. Otherwise it
-            was lost, perhaps by what it was at.
     """
 
-    def __init__(self, message: str, *, preempted: bool = False, on_purpose: bool = False) -> None:
+    def __init__(self, message: str, *, preempted: bool = False) -> None:
         super().__init__(message)
         self.preempted = preempted
-        self.on_purpose = on_purpose
 
 
 class Node:
@@ -62,7 +59,7 @@ class Node:
         self.process = process
         self.address = address
         self.preempted = False
-        self.is_ending = False  # since the service began to end it
+        self._is_ending = False
 
     @property
     def ended(self) -> asyncio.Future[int]:
@@ -72,11 +69,11 @@ class Node:
     @property
     def is_lost(self) -> bool:
         """Whether nothing that it still answers can be relied on: it is being ended, or has ended."""
-        return self.is_ending or self.ended.done()
+        return self._is_ending or self.ended.done()
 
     async def stop(self) -> None:
         """End the node, and what it is at."""
-        self.is_ending = True
+        self._is_ending = True
         await self.process.stop()
 
 
@@ -175,9 +172,8 @@ class Nodes:
                 node.is_lost or not result.done()
             ):  # as it ends, a node ends its job's processes, and says how they ended
                 result.cancel()
-                what = "was preempted" if node.preempted else "was stopped" if node.is_ending else "ended"
-                message = f"Node {node.name} {what}."
-                raise NodeError(message, preempted=node.preempted, on_purpose=node.is_ending)
+                what = "was preempted" if node.preempted else "ended"
+                raise NodeError(f"Node {node.name} {what}.", preempted=node.preempted)
             return result.result()
         finally:
             # Dask keeps no result, and runs nothing again: the address of a node that ended may be another's soon.
