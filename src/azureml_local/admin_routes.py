@@ -72,8 +72,8 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
             Route("/identities", create_identity, methods=["POST"]),
             Route("/identities/{name}", delete_identity, methods=["DELETE"]),
             Route("/nodes", list_nodes),
-            Route("/nodes/{compute}/preempt", preempt, methods=["POST"]),
-            Route("/nodes/{compute}/preemption", set_preemption, methods=["PUT"]),
+            Route("/nodes/{compute:path}/preempt", preempt, methods=["POST"]),
+            Route("/nodes/{compute:path}/preemption", set_preemption, methods=["PUT"]),
         ],
         exception_handlers={DirectoryError: _refused, PreemptionError: _refused},
     )

@@ -21,7 +21,7 @@ def listed(context: Context, compute: str | None) -> list[dict[str, Any]]:
     chosen = {_find(context, compute).key} if compute else None
     return [
         {
-            "compute": compute_id.partition("/workspaces/")[2],
+            "compute": compute_id.split("/", 8)[8],
             "node": member.name,
             "state": str(member.state),
             "job": member.job,

@@ -99,7 +99,7 @@ class Service:
             environments,
             self._job_variables,
         )
-        self.pools = Pools(self.runner.nodes, dict, machine_capacity())
+        self.pools = Pools(self.runner.nodes, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
         self.mlflow = MlflowServer(home.mlflow, home.sockets, home.logs / "mlflow.log")
@@ -239,7 +239,7 @@ class Service:
     def _job_variables(self, spec: CommandSpec) -> Mapping[str, str]:
         """Return the variables that let a job's code reach this service, and its own run in MLflow."""
         job = self.store.get(spec.id)
-        workspace = self.store.get(spec.id.rpartition("/jobs/")[0])
+        workspace = self.store.get(ids.workspace_of(spec.id))
         submitter = self.directory.holder(job.created_by) if job else None
         variables = self._instance_environment()
         if job is None or workspace is None or submitter is None:  # deleted meanwhile

@@ -536,7 +536,8 @@ def test_nodes_are_preempted_by_a_rate(
 
 def test_dedicated_nodes_are_not_preempted(service: RunningService, new_cluster: NewCluster) -> None:
     cluster = new_cluster()
-    for arguments in (("preempt", cluster), ("preempt-rate", cluster, "1")):
+    in_full = f"{service.settings.workspace}/{cluster}"  # as it must be where two workspaces have one of the name
+    for arguments in (("preempt", cluster), ("preempt", in_full), ("preempt-rate", in_full, "1")):
         refused = command_line(service.home.root, "nodes", *arguments)
         assert refused.returncode == 1
         assert f"Compute '{cluster}' is dedicated" in refused.stderr

@@ -7,7 +7,8 @@ for who began an operation are those of the OpenAPI (OperationTrigger).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,9 +16,10 @@ from typing import Any, cast
 import pytest
 
 from azureml_local.arm import compute_instances, computes, ids
+from azureml_local.arm import timers as timers_module
 from azureml_local.arm.context import Context
 from azureml_local.arm.operations import Operations
-from azureml_local.arm.store import Store
+from azureml_local.arm.store import Store, StoredOperation
 from azureml_local.arm.timers import Timers
 from azureml_local.clock import VARIABLE
 from azureml_local.engines.compute.nodes import Nodes
@@ -50,7 +52,7 @@ class FakeNodes:
     async def close(self) -> None:
         pass
 
-    async def start_node(self, name: str, environment: Mapping[str, str]) -> Any:
+    async def start_node(self, name: str) -> Any:
         return FakeNode()
 
 
@@ -84,6 +86,24 @@ class Case:
         inner: dict[str, Any] = found.properties["properties"]
         return inner
 
+    async def ended(self, operation: str) -> StoredOperation:
+        """Return an operation once it has ended."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                found = await self.context.operations.status(operation)
+                assert found is not None
+                if found.status != "InProgress":
+                    return found
+
+    async def power(self, verb: str) -> StoredOperation:
+        """Begin to start, stop or restart it as a user does; return the operation once it has ended."""
+        instance = self.context.store.get(self.instance.id)
+        assert instance is not None
+        with self.context.store.transaction():
+            compute_instances._note_begun(self.context, instance, verb, "User")
+            self.context.operations.begin(f"computes/{verb}", instance, verb)
+        return await self.ended(verb)
+
     async def until(self, state: str, trigger: str) -> None:
         """Wait for a state that was brought about by ``trigger``."""
         async with asyncio.timeout(SECONDS):
@@ -96,8 +116,9 @@ def run(tmp_path: Path, scenario: Callable[[Context], Awaitable[None]]) -> None:
         store = Store(tmp_path / "state.db")
         store.put(WORKSPACE, "workspaces", "", {"location": "eastus"}, "p")
         operations, timers = Operations(store), Timers()
-        pools = Pools(cast(Nodes, FakeNodes()), dict, 8)
+        pools = Pools(cast(Nodes, FakeNodes()), 8)
         context = cast(Context, SimpleNamespace(store=store, operations=operations, timers=timers, pools=pools))
+        computes.register_operations(context)
         compute_instances.register_operations(context)
         try:
             async with asyncio.timeout(SECONDS):
@@ -191,14 +212,17 @@ def test_schedules_and_idle_time_are_taken_up_after_a_restart_of_the_service(tmp
 
 
 def test_a_deleted_instance_has_no_timers(tmp_path: Path) -> None:
+    """A timer that its node's end sets would stop the next instance of the name."""
+
     async def scenario(context: Context) -> None:
         hourly = {"action": "Stop", "triggerType": "Cron", "cron": {"expression": "0 0 1 1 *"}}
         case = Case(context, schedules=[hourly], idleTimeBeforeShutdown="P3D")
         case.provision()
-        names = [f"{case.instance.key}/idle", f"{case.instance.key}/schedule/0"]
-        assert all(name in context.timers for name in names)
-        compute_instances.remove(context, case.instance)
-        assert not any(name in context.timers for name in names)
+        await compute_instances.open_pool(context, case.instance).acquire("job", 1)
+        context.operations.begin("computes/delete", case.instance, "deletion")
+        await case.ended("deletion")
+        assert context.store.get(case.instance.id) is None
+        assert context.timers._timers == {}
 
     run(tmp_path, scenario)
 
@@ -217,5 +241,103 @@ def test_a_stopped_instance_keeps_its_quota_unless_it_releases_it(tmp_path: Path
         assert uses() == [1]
         compute_instances._set(context, case.instance, releaseQuotaOnStop=True)
         assert uses() == []
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("idle", ["PT15M", None], ids=["shorter", "never"])
+def test_another_idle_time_holds_at_once(tmp_path: Path, idle: str | None) -> None:
+    async def scenario(context: Context) -> None:
+        case = Case(context, idleTimeBeforeShutdown="P3D")
+        case.provision()
+        name = f"{case.instance.key}/idle"
+        for change in (
+            lambda: compute_instances._set_idle_time(context, case.instance, idle),
+            lambda: compute_instances.provision(context, context.store.get(case.instance.id) or case.instance),
+        ):
+            former = context.timers._timers[name]
+            change()
+            assert former.cancelled()
+            assert (name in context.timers) == (idle is not None)
+            if idle is None:
+                return
+        await case.until("Stopped", "IdleShutdown")
+
+    run(tmp_path, scenario)
+
+
+def test_an_instance_whose_node_died_under_a_job_is_idle_after_it(tmp_path: Path) -> None:
+    async def scenario(context: Context) -> None:
+        case = Case(context, idleTimeBeforeShutdown="PT15M")
+        case.provision()
+        pool = compute_instances.open_pool(context, case.instance)
+        lease = await pool.acquire("job", 1)
+        lease.nodes[0].ended.set_result(137)
+        async with asyncio.timeout(SECONDS):
+            while pool.members:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        pool.release(lease)
+        await case.until("Stopped", "IdleShutdown")
+
+    run(tmp_path, scenario)
+
+
+def test_a_start_needs_the_quota_that_was_given_back(tmp_path: Path) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/how-to-manage-compute-instance: quota is released on stop."""
+
+    async def scenario(context: Context) -> None:
+        case = Case(context, releaseQuotaOnStop=True)
+        case.provision()
+        assert (await case.power("stop")).status == "Succeeded"
+        quota = f"{WORKSPACE}/quotas/Standard_DSv2_Family_Cluster_Dedicated_vCPUs"
+        context.store.put(quota, "workspaces/quotas", WORKSPACE, {"limit": 0}, "p")
+        refused = await case.power("start")
+        assert refused.error is not None
+        assert (refused.status, refused.error["code"]) == ("Failed", "ClusterCoreQuotaReached")
+        assert (case.inner["state"], case.inner["lastOperation"]["operationStatus"]) == ("Stopped", "StartFailed")
+        context.store.put(quota, "workspaces/quotas", WORKSPACE, {"limit": 1}, "p")
+        assert (await case.power("start")).status == "Succeeded"
+        assert case.inner["state"] == "Running"
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"),
+    [("start", "Running"), ("start", "CreateFailed"), ("stop", "CreateFailed"), ("restart", "CreateFailed")],
+)
+def test_only_what_the_state_admits_is_done(tmp_path: Path, verb: str, state: str) -> None:
+    async def scenario(context: Context) -> None:
+        case = Case(context, state=state, lastOperation={"operationTrigger": "User"})
+        refused = await case.power(verb)
+        assert refused.error is not None
+        assert refused.error["code"].startswith(f"{verb.title()}ComputeInstanceOnlyAllowedIn")
+        assert case.inner["state"] == state
+
+    run(tmp_path, scenario)
+
+
+def test_idle_time_and_schedules_outlast_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timers_module, "TRY_AGAIN_AFTER", 0.001)
+
+    async def scenario(context: Context) -> None:
+        start = {"action": "Start", "triggerType": "Cron", "cron": {"expression": "0 0 * * *"}}
+        case = Case(context, idleTimeBeforeShutdown="PT15M", schedules=[start])
+        case.provision()
+        failures = 0
+
+        def full(*_: object) -> None:
+            nonlocal failures
+            failures += 1
+            raise sqlite3.OperationalError("database or disk is full")
+
+        for state, trigger in (("Stopped", "IdleShutdown"), ("Running", "Schedule"), ("Stopped", "IdleShutdown")):
+            with monkeypatch.context() as patch:
+                patch.setattr(context.store, "save", full)
+                before = failures
+                async with asyncio.timeout(SECONDS):
+                    while failures < before + 2:  # noqa: ASYNC110
+                        await asyncio.sleep(0.001)
+            await case.until(state, trigger)
 
     run(tmp_path, scenario)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -63,7 +63,7 @@ class FakeNodes:
         self.started: list[FakeNode] = []
         self.starts = 0
 
-    async def start_node(self, name: str, environment: Mapping[str, str]) -> Any:
+    async def start_node(self, name: str) -> Any:
         self.starts += 1
         await self.gate.wait()
         if self.failures:
@@ -87,6 +87,9 @@ class Recorder:
     def node_gone(self, pool: Pool, member: Member) -> None:
         self.states[member.name].append("gone")
 
+    def busy_changed(self, pool: Pool) -> None:
+        pass
+
     def allocation_changed(self, pool: Pool) -> None:
         self.allocations.append("Resizing" if pool.is_resizing else "Steady")
 
@@ -100,7 +103,6 @@ class Case:
             self.nodes,
             "cpu",
             Scale(least, most, idle),
-            dict,
             lambda: self.room,
             self.recorder,
             low_priority=low_priority,
@@ -553,3 +555,24 @@ def test_jobs_go_on_waiting_when_all_nodes_are_ended() -> None:
         await waiting
 
     run(scenario)
+
+
+def test_a_node_is_watched_also_where_nobody_can_tell_whether_there_is_room() -> None:
+    async def scenario() -> None:
+        case = Case(0, 2)
+        lease = await case.ask("a")
+
+        def room() -> int:
+            raise RuntimeError("the workspace is gone")
+
+        case.pool._room = room
+        second = case.ask("b")
+        await asyncio.sleep(0)
+        assert case.pool.lacks_room
+        lease.nodes[0].die()
+        await case.counts()
+        case.pool._room = lambda: 1
+        case.pool.reconcile()
+        assert len((await second).nodes) == 1
+
+    asyncio.run(scenario())

@@ -119,6 +119,20 @@ def fill(store: Store) -> None:
     store._db.execute(f"PRAGMA max_page_count = {pages}")
 
 
+def test_what_follows_a_commit_may_open_a_transaction_of_its_own(store: Store) -> None:
+    called = []
+
+    def first() -> None:
+        with store.transaction():
+            store.after_commit(lambda: called.append("inner"))
+        called.append("first")
+
+    with store.transaction():
+        store.after_commit(first)
+        store.after_commit(lambda: called.append("second"))
+    assert called == ["inner", "first", "second"]
+
+
 def test_change_that_finds_no_room_changes_nothing_and_can_be_made_later(store: Store) -> None:
     store.put(f"{ROOT}/a", "things", ROOT, {"before": True}, "me")
     fill(store)

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import cluster_events, compute_nodes, computes, quotas, vm_sizes
+from azureml_local.arm import cluster_events, compute_nodes, computes, ids, quotas, vm_sizes
 from azureml_local.arm.cluster_events import ClusterEvents
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
@@ -162,7 +162,7 @@ def kind_of(compute: Resource) -> quotas.Use:
     size = vm_sizes.find(properties["vmSize"])
     assert size is not None  # noqa: S101 - see above
     low_priority = properties["vmPriority"] == "LowPriority"
-    return quotas.Use(compute.id, computes.workspace_id_of(compute.id), size, 0, low_priority)
+    return quotas.Use(compute.id, ids.workspace_of(compute.id), size, 0, low_priority)
 
 
 @quotas.consumer

@@ -17,13 +17,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from azureml_local.arm import compute_nodes, computes, quotas, triggers, vm_sizes
+from azureml_local.arm import compute_nodes, computes, ids, quotas, triggers, vm_sizes
 from azureml_local.arm.computes import ProvisioningError
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Resource, timestamp
-from azureml_local.engines.compute.pool import Member, Pool, Scale
+from azureml_local.engines.compute.pool import Pool, Scale
 from azureml_local.http.errors import AzureError
 
 logger = logging.getLogger(__name__)
@@ -54,17 +54,21 @@ routes = ArmRoutes()
 
 @dataclass(frozen=True)
 class Power:
-    """An operation that starts or stops an instance: Azure's name of it, and the states meanwhile and afterwards."""
+    """An operation that starts or stops an instance: Azure's name of it, and the states meanwhile and afterwards.
+
+    ``allowed`` are the states in which it can begin.
+    """
 
     name: str
     meanwhile: str
     afterwards: str
+    allowed: tuple[str, ...]
 
 
 POWER = {
-    "start": Power("Start", "Starting", "Running"),
-    "stop": Power("Stop", "Stopping", "Stopped"),
-    "restart": Power("Restart", "Restarting", "Running"),
+    "start": Power("Start", "Starting", "Running", ("Stopped",)),
+    "stop": Power("Stop", "Stopping", "Stopped", ("Running", "Stopped")),
+    "restart": Power("Restart", "Restarting", "Running", ("Running",)),
 }
 
 
@@ -76,14 +80,17 @@ def register_operations(context: Context) -> None:
         if instance is None:
             return
         if _inner(instance)["state"] != power.meanwhile:
-            # https://github.com/microsoft/vscode-tools-for-ai/issues/2096
+            # The words for a start are those of https://github.com/microsoft/vscode-tools-for-ai/issues/2096.
+            allowed = power.allowed[0]
             raise AzureError(
                 400,
-                "StartComputeInstanceOnlyAllowedInStoppedState",
-                "Start Azure ML Compute Instance is only allowed when the instance "
-                f"{instance.name} is in 'stopped' state",
+                f"{power.name}ComputeInstanceOnlyAllowedIn{allowed}State",
+                f"{power.name} Azure ML Compute Instance is only allowed when the instance {instance.name} is in "
+                f"'{allowed.lower()}' state",
             )
-        if power.name != "Start":
+        if power.name == "Start":
+            _require_room_to_start(context, instance)
+        else:
             await open_pool(context, instance).end_nodes()
         _set(context, instance, state=power.afterwards, lastOperation=_operation(power.name, _trigger(instance)))
         open_pool(context, instance).reconcile()
@@ -117,7 +124,7 @@ async def update_idle_shutdown(request: ArmRequest) -> Response:
     request.read("IdleShutdownSetting")
     instance = computes.require(request, COMPUTE_TYPE)
     idle = _idle_time(request.body.get("idleTimeBeforeShutdown"), "idleTimeBeforeShutdown")
-    _set(request.context, instance, idleTimeBeforeShutdown=idle)
+    _set_idle_time(request.context, instance, idle)
     return Response(status_code=200)
 
 
@@ -155,20 +162,36 @@ def provision(context: Context, instance: Resource) -> None:
         return
     try:
         size = compute_nodes.supported_size(_inner(instance)["vmSize"], COMPUTE_TYPE)
-        kind = quotas.Use(instance.id, computes.workspace_id_of(instance.id), size, size.vcpus)
+        kind = quotas.Use(instance.id, ids.workspace_of(instance.id), size, size.vcpus)
         compute_nodes.require_quota(context, kind, 1)
-        shortage = quotas.shortage(context, kind)
-        if shortage:
-            raise ProvisioningError(
-                "ClusterCoreQuotaReached",
-                f"The specified subscription has a {compute_nodes.family_name(size)} family vCPU quota of "
-                f"{shortage.limit}, of which {shortage.used} are in use; the instance takes {size.vcpus}.",
-            )
+        _require_room(context, kind)
     except ProvisioningError:
         _set(context, instance, state="CreateFailed", lastOperation=_operation("Create", "User", "CreateFailed"))
         raise
     _set(context, instance, state="Running", lastOperation=_operation("Create", "User"))
     open_pool(context, instance).reconcile()
+
+
+def _require_room_to_start(context: Context, instance: Resource) -> None:
+    """Raise ProvisioningError, and note that the start has failed, where others have the quota of an instance now."""
+    size = vm_sizes.find(_inner(instance)["vmSize"])
+    assert size is not None  # noqa: S101 - found as it was made
+    try:
+        _require_room(context, quotas.Use(instance.id, ids.workspace_of(instance.id), size, size.vcpus))
+    except ProvisioningError:
+        failed = _operation("Start", _trigger(instance), "StartFailed")
+        _set(context, instance, state="Stopped", lastOperation=failed)
+        raise
+
+
+def _require_room(context: Context, kind: quotas.Use) -> None:
+    shortage = quotas.shortage(context, kind)
+    if shortage:
+        raise ProvisioningError(
+            "ClusterCoreQuotaReached",
+            f"The specified subscription has a {compute_nodes.family_name(kind.size)} family vCPU quota of "
+            f"{shortage.limit}, of which {shortage.used} are in use; the instance takes {kind.vcpus}.",
+        )
 
 
 def open_pool(context: Context, instance: Resource) -> Pool:
@@ -179,11 +202,6 @@ def open_pool(context: Context, instance: Resource) -> Pool:
         pool = context.pools.set(instance.id, Scale(0, 1, NODE_IDLE), partial(_room, context, instance.id), events)
         _watch(context, instance.id)
     return pool
-
-
-def remove(context: Context, instance: Resource) -> None:
-    """Forget an instance's timers."""
-    context.timers.cancel(f"{instance.key}/")
 
 
 def shown(context: Context, instance: Resource) -> dict[str, Any]:
@@ -226,17 +244,18 @@ def _uses(context: Context) -> Iterable[quotas.Use]:
         stored = _inner(instance)
         size = vm_sizes.find(stored["vmSize"])
         is_free = stored["state"] in ("Creating", "CreateFailed") or (
-            stored["state"] == "Stopped" and stored["releaseQuotaOnStop"]
+            stored["state"] in ("Stopped", "Starting") and stored["releaseQuotaOnStop"]
         )
         if size and not is_free:
-            yield quotas.Use(instance.id, computes.workspace_id_of(instance.id), size, size.vcpus)
+            yield quotas.Use(instance.id, ids.workspace_of(instance.id), size, size.vcpus)
 
 
 class _InstanceEvents(compute_nodes.NodeEvents):
     """Is told of each change of an instance's node; jobs keep an instance from stopping by itself."""
 
-    def node_changed(self, pool: Pool, member: Member) -> None:
-        super().node_changed(pool, member)
+    def busy_changed(self, pool: Pool) -> None:
+        """Learn that the first job came, or the last one is done."""
+        super().busy_changed(pool)
         _watch_idle(self._context, self._compute_id)
 
 
@@ -251,7 +270,7 @@ def _begin_power(request: ArmRequest, verb: str) -> Response:
 def _note_begun(context: Context, instance: Resource, verb: str, trigger: str) -> None:
     """Note that an operation has begun; one that is not allowed is not noted, and fails."""
     power = POWER[verb]
-    if verb != "start" or _inner(instance)["state"] == "Stopped":
+    if _inner(instance)["state"] in power.allowed:
         _set(context, instance, state=power.meanwhile, lastOperation=_operation(power.name, trigger, "InProgress"))
 
 
@@ -275,13 +294,20 @@ def _set(context: Context, instance: Resource, **changes: Any) -> None:
         current = context.store.get(instance.id) or instance
         changed = current.with_properties(properties={**_inner(current), **changes}, modifiedOn=timestamp())
         context.store.save(changed)
-    _watch_idle(context, changed.id)
+        context.store.after_commit(partial(_watch_idle, context, changed.id))
+
+
+def _set_idle_time(context: Context, instance: Resource, idle: str | None) -> None:
+    """Store another idle time; where the instance is idle now, it counts from now."""
+    with context.store.transaction():
+        context.store.after_commit(lambda: context.timers.cancel(f"{instance.key}/idle"))
+        _set(context, instance, idleTimeBeforeShutdown=idle)
 
 
 def _watch(context: Context, instance_id: str) -> None:
     """Begin what an instance's settings ask for: that it stops when idle, and is started and stopped by schedule."""
+    context.timers.cancel(f"{instance_id.lower()}/")
     _watch_idle(context, instance_id)
-    context.timers.cancel(f"{instance_id.lower()}/schedule/")
     instance = context.store.get(instance_id)
     for at in range(len(_inner(instance)["schedules"]) if instance else 0):
         _arm_schedule(context, instance_id, at, datetime.datetime.now(datetime.UTC))
@@ -403,4 +429,4 @@ def _operation(name: str, trigger: str, status: str = "Succeeded") -> dict[str, 
     }
 
 
-computes.KINDS[COMPUTE_TYPE] = computes.Kind(NAME_RULE, settings, provision, shown, open_pool, remove)
+computes.KINDS[COMPUTE_TYPE] = computes.Kind(NAME_RULE, settings, provision, shown, open_pool)

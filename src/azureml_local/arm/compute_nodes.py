@@ -110,6 +110,10 @@ class NodeEvents:
         logger.debug("node %s of %s is gone", member.name, self._compute_id)
         asyncio.get_running_loop().call_soon(self._context.pools.retry)
 
+    def busy_changed(self, pool: Pool) -> None:
+        """Learn that the first job has a node or waits for one, or that none does any more."""
+        logger.debug("%s is %s", self._compute_id, "busy" if pool.is_busy else "idle")
+
     def allocation_changed(self, pool: Pool) -> None:
         """Learn that the nodes begin to become more or less, or do not any more."""
         logger.debug("%s is %s", self._compute_id, "resizing" if pool.is_resizing else "steady")

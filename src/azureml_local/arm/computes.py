@@ -76,7 +76,7 @@ class Kind:
         provision: makes a compute what its stored properties say, or raises ProvisioningError.
         shown: returns the inner ``properties`` as they stand now.
         open_pool: returns the pool of a compute's nodes, made where there is none.
-        remove: ends all of a compute that is deleted.
+        remove: called before the nodes of a compute that is deleted end.
     """
 
     name_rule: tuple[re.Pattern[str], str]
@@ -84,7 +84,7 @@ class Kind:
     provision: Callable[[Context, Resource], None]
     shown: Callable[[Context, Resource], dict[str, Any]]
     open_pool: Callable[[Context, Resource], Pool]
-    remove: Callable[[Context, Resource], None]
+    remove: Callable[[Context, Resource], None] = lambda _context, _compute: None
 
 
 KINDS: dict[str, Kind] = {}
@@ -109,6 +109,7 @@ def register_operations(context: Context) -> None:
         KINDS[compute.properties["computeType"]].remove(context, compute)
         await context.pools.remove(compute.id)
         context.store.delete(compute.id)
+        context.timers.cancel(f"{compute.key}/")  # as the last: the end of a node may have set one
 
     context.operations.register("computes/put", put)
     context.operations.register("computes/delete", delete)
@@ -250,11 +251,6 @@ def in_full(context: Context, compute: Resource) -> Resource:
 def with_offset(time: str) -> str:
     """Return a time stamp as computes have it: with +00:00 for Z."""
     return time.replace("Z", "+00:00")
-
-
-def workspace_id_of(compute_id: str) -> str:
-    """Return the id of a compute's workspace."""
-    return re.split("/computes/", compute_id, flags=re.IGNORECASE)[0]
 
 
 def _require_name(request: ArmRequest, kind: Kind) -> None:

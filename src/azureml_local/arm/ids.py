@@ -44,6 +44,11 @@ _INTERNAL_ASSET = re.compile(
 )
 
 
+def workspace_of(resource_id: str) -> str:
+    """Return the id of the workspace that a resource lies in: the first nine segments, whatever names they hold."""
+    return "/".join(resource_id.split("/")[:9])
+
+
 def parse_asset(text: str) -> re.Match[str] | None:
     """Match the id of a workspace's asset; groups ``workspace kind name by version``."""
     return _WORKSPACE_ASSET.match(text)

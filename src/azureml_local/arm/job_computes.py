@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from azureml_local.arm import compute_clusters, compute_nodes, computes, quotas, vm_sizes
+from azureml_local.arm import compute_clusters, compute_nodes, computes, ids, quotas, vm_sizes
 from azureml_local.arm.context import Context
 from azureml_local.arm.store import Resource
 from azureml_local.engines.compute.pool import AllocationError, Pool, Scale
@@ -32,7 +32,7 @@ def pool_for(context: Context, job: Resource) -> Pool:
     compute_id = properties.get("computeId")
     resources = properties.get("resources") or {}
     nodes = resources.get("instanceCount") or 1
-    if not compute_id or compute_id.rpartition("/")[2].lower() == SERVERLESS:
+    if compute_id is None:
         tier = (properties.get("queueSettings") or {}).get("jobTier")
         return _serverless(
             context, job, resources.get("instanceType") or DEFAULT_SIZE, nodes, low_priority=tier == SPOT
@@ -53,7 +53,7 @@ def pool_for(context: Context, job: Resource) -> Pool:
 
 def _serverless(context: Context, job: Resource, size_name: str, nodes: int, *, low_priority: bool) -> Pool:
     """Return the pool of the nodes of one size that no compute has; they leave as soon as no job wants them."""
-    workspace = job.id.partition("/jobs/")[0]
+    workspace = ids.workspace_of(job.id)
     size = vm_sizes.find(size_name)
     if size is None or size.retired:
         raise AllocationError(
@@ -64,11 +64,11 @@ def _serverless(context: Context, job: Resource, size_name: str, nodes: int, *, 
     kind = quotas.Use(compute_id, workspace, size, 0, low_priority)
     _require_quota(context, kind, nodes)
     most = quotas.ceiling(context, kind) // size.vcpus
-    return context.pools.get(compute_id) or context.pools.set(
+    return context.pools.set(
         compute_id,
         Scale(0, most, 0.0),
         compute_nodes.room(context, kind),
-        compute_nodes.NodeEvents(context, compute_id),
+        _ServerlessEvents(context, kind),
         low_priority=low_priority,
     )
 
@@ -90,14 +90,20 @@ def _require_quota(context: Context, kind: quotas.Use, nodes: int) -> None:
     )
 
 
+class _ServerlessEvents(compute_nodes.NodeEvents):
+    """Is told of each change of serverless nodes; ``kind`` is what one of them is to the quotas."""
+
+    def __init__(self, context: Context, kind: quotas.Use) -> None:
+        super().__init__(context, kind.compute)
+        self.kind = kind
+
+
 @quotas.consumer
 def _uses(context: Context) -> Iterable[quotas.Use]:
     return compute_nodes.uses(_kinds_and_pools(context))
 
 
 def _kinds_and_pools(context: Context) -> Iterator[tuple[quotas.Use, Pool]]:
-    for compute_id, pool in context.pools:
-        workspace, is_serverless, rest = compute_id.partition(f"/{SERVERLESS}/")
-        size = vm_sizes.find(rest.rpartition("/")[2]) if is_serverless and pool.size else None
-        if size:
-            yield quotas.Use(compute_id, workspace, size, 0, pool.low_priority), pool
+    for _, pool in context.pools:
+        if isinstance(pool.observer, _ServerlessEvents) and pool.size:
+            yield pool.observer.kind, pool

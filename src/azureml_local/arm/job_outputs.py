@@ -6,9 +6,9 @@ https://learn.microsoft.com/azure/machine-learning/how-to-read-write-data-v2
 
 from __future__ import annotations
 
-from azureml_local.arm import assets, job_places
+from azureml_local.arm import assets, ids, job_places
 from azureml_local.arm.context import Context
-from azureml_local.arm.job_specs import MODELS, URI_OF, plural_of, workspace_of
+from azureml_local.arm.job_specs import MODELS, URI_OF, plural_of
 from azureml_local.arm.storage_locations import in_full
 from azureml_local.arm.store import Resource
 from azureml_local.engines.jobs.runner import JobError
@@ -22,7 +22,7 @@ def register(context: Context, job: Resource) -> None:
     Raises:
         JobError: a version that the job names was made meanwhile, of other files.
     """
-    workspace_id = workspace_of(job)
+    workspace_id = ids.workspace_of(job.id)
     run = {**job.body["run"], "outputs": {}}
     for name, given in job.properties["outputs"].items():
         if name == job_places.DEFAULT:

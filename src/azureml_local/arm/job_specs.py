@@ -28,7 +28,7 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
         AzureError: what it names does not exist.
     """
     properties = job.properties
-    workspace_id = workspace_of(job)
+    workspace_id = ids.workspace_of(job.id)
     limits = properties["limits"] or {}
     return CommandSpec(
         id=job.id,
@@ -54,15 +54,10 @@ def outputs(context: Context, job: Resource) -> dict[str, Output]:
         AzureError: a datastore does not exist.
     """
     return {
-        name: _output(context, workspace_of(job), job, name, given)
+        name: _output(context, ids.workspace_of(job.id), job, name, given)
         for name, given in job.properties["outputs"].items()
         if name != job_places.DEFAULT
     }
-
-
-def workspace_of(job: Resource) -> str:
-    """Return the id of a job's workspace."""
-    return job.id.rpartition("/jobs/")[0]
 
 
 def plural_of(kind: str) -> str:

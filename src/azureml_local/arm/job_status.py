@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.arm.job_places import JOB_TYPE
 from azureml_local.arm.log_events import JobEvent, JobEventType, RunStatusEvent
@@ -36,7 +37,7 @@ def begin(context: Context, job: Resource) -> None:
     """Make the run of a job that was just stored, and tell of it; part of the store's present transaction."""
     properties = job.properties
     context.mlflow.create_run(
-        _workspace_of(job),
+        ids.workspace_of(job.id),
         job.name,
         experiment=properties["experimentName"],
         display_name=properties["displayName"],
@@ -87,7 +88,7 @@ def change(
         changed.body["run"] = run
         store.save(changed)
         also(changed)
-        context.mlflow.set_status(_workspace_of(job), job.name, status)
+        context.mlflow.set_status(ids.workspace_of(job.id), job.name, status)
         _tell(context, changed)
         return changed
 
@@ -95,7 +96,7 @@ def change(
 def _tell(context: Context, job: Resource) -> None:
     """Write the log events of a job's present status."""
     properties, error = job.properties, job.body["run"].get("error")
-    workspace_id, status = _workspace_of(job), properties["status"]
+    workspace_id, status = ids.workspace_of(job.id), properties["status"]
     message = error["message"] if error else None
     context.events.emit(
         workspace_id, RunStatusEvent(run_id=job.name, status=status, user=job.created_by, message=message)
@@ -112,10 +113,6 @@ def _tell(context: Context, job: Resource) -> None:
             error_details=json.dumps(error) if error else None,
         )
         context.events.emit(workspace_id, event)
-
-
-def _workspace_of(job: Resource) -> str:
-    return job.id.rpartition("/jobs/")[0]
 
 
 def unfinished(store: Store, workspace_id: str | None = None) -> list[Resource]:

@@ -17,7 +17,7 @@ from azureml_local.arm import ids, vm_sizes
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_location
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import Resource, Store
+from azureml_local.arm.store import Store
 from azureml_local.arm.vm_sizes import Family, Size
 
 TYPE = "workspaces/quotas"
@@ -95,7 +95,11 @@ def ceiling(context: Context, kind: Use) -> int:
 
 def _standing(context: Context, kind: Use) -> Iterator[tuple[int, list[Use]]]:
     """Yield each limit that holds for a compute, and what counts towards it now."""
-    uses = _uses(context, _location(context.store, kind.workspace))
+    location = _location(context.store, kind.workspace)
+    if location is None:  # deleted meanwhile: nothing begins there any more
+        yield 0, []
+        return
+    uses = _uses(context, location)
     for limit, counts in _limits(context.store, kind):
         yield limit, [use for use in uses if counts(use)]
 
@@ -114,7 +118,7 @@ async def list_quotas(request: ArmRequest) -> Response:
     """List the quota of each family, and what was set for single workspaces; without that, they share the family's."""
     location = require_location(request.params["location"])
     store = request.context.store
-    of_workspaces = [quota for quota in store.all_of(TYPE) if _location(store, _workspace_of(quota)) == location]
+    of_workspaces = [quota for quota in store.all_of(TYPE) if _location(store, ids.workspace_of(quota.id)) == location]
     subscription = f"/subscriptions/{request.params['subscription']}"
     value = []
     for family in vm_sizes.families().values():
@@ -185,7 +189,8 @@ def _usages(store: Store, uses: list[Use], subscription: str) -> Iterator[dict[s
             segment = name.replace(" ", "_")
             yield _usage(f"{base}/{segment}", "vmFamily/usages", name, _vcpus(of_family), quota)
             for key in dict.fromkeys(use.workspace.lower() for use in of_family):
-                workspace = _workspace(store, key)
+                workspace = store.get(key)
+                assert workspace is not None  # noqa: S101 - it has a location: see _uses
                 own = None if low_priority else store.get(_quota_id(workspace.id, family))
                 yield _usage(
                     f"{workspace.id}/usages/{segment}",
@@ -232,19 +237,10 @@ def _quota_id(workspace_id: str, family: Family) -> str:
     return f"{workspace_id}/quotas/{_id_of(family)}"
 
 
-def _workspace_of(quota: Resource) -> str:
-    return quota.id.partition("/quotas/")[0]
-
-
-def _workspace(store: Store, workspace_id: str) -> Resource:
+def _location(store: Store, workspace_id: str) -> str | None:
+    """Return a workspace's region; None where the workspace is deleted, and its nodes are perhaps still leaving."""
     workspace = store.get(workspace_id)
-    assert workspace is not None  # noqa: S101 - what is below a workspace is deleted with it
-    return workspace
-
-
-def _location(store: Store, workspace_id: str) -> str:
-    location: str = _workspace(store, workspace_id).body["location"]
-    return location
+    return workspace.body["location"] if workspace else None
 
 
 def _uses(context: Context, location: str) -> list[Use]:

@@ -283,7 +283,8 @@ class Store:
         except BaseException:
             self._roll_back()
             raise
-        for callback in self._after_commit:
+        callbacks, self._after_commit = self._after_commit, []  # one of them may open a transaction
+        for callback in callbacks:
             callback()
 
     def _roll_back(self) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import Callable
 
 from azureml_local.clock import real_seconds
 
+logger = logging.getLogger(__name__)
+
+TRY_AGAIN_AFTER = 1.0  # seconds, where the disk was full
+
 
 class Timers:
-    """Timers by their names."""
+    """Timers by their names. An action that finds the disk full is called again until it does not."""
 
     def __init__(self) -> None:
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -23,7 +29,12 @@ class Timers:
 
         def fire() -> None:
             del self._timers[name]
-            action()
+            try:
+                action()
+            except sqlite3.OperationalError as error:
+                logger.error("what was due for %s cannot be written: %s", name, error)
+                self.cancel(name)
+                self._timers[name] = asyncio.get_running_loop().call_later(TRY_AGAIN_AFTER, fire)
 
         self.cancel(name)
         self._timers[name] = asyncio.get_running_loop().call_later(real_seconds(seconds), fire)

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import computes, datastores, ids, listing, online_endpoints
+from azureml_local.arm import computes, datastores, ids, job_status, listing, online_endpoints
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_location
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -150,25 +150,34 @@ async def delete(request: ArmRequest) -> Response:
     if workspace is None:
         return Response(status_code=204)
     context = request.context
-    endpoints = context.store.children(online_endpoints.TYPE, workspace.id)
-    deployments = [
-        deployment
-        for endpoint in endpoints
-        for deployment in context.store.children(online_endpoints.DEPLOYMENT_TYPE, endpoint.id)
-    ]
-    in_it = context.store.children(computes.TYPE, workspace.id)
-    for resource in (*endpoints, *deployments, *in_it):
-        context.operations.require_idle(resource.id)
-    await context.job_runs.end_below(workspace.id)
-    context.store.delete(workspace.id)
+    _require_idle(context, workspace)
+    while job_status.unfinished(context.store, workspace.id):  # also what is submitted meanwhile
+        await context.job_runs.end_below(workspace.id)
+    endpoints, deployments = _require_idle(context, workspace)
+    # From here to the deletion nothing else happens: nobody finds half of it, nor makes anything new in it.
+    pools = context.pools.take_below(workspace.id)
     context.timers.cancel(f"{workspace.key}/")
-    await context.pools.remove_below(workspace.id)
+    context.store.delete(workspace.id)
+    await context.pools.end(pools)
     for endpoint in endpoints:
         context.router.refresh(endpoint.id)
     context.mlflow.forget(workspace)
     for deployment in deployments:
         await context.serving.remove(deployment.id)
     return Response(status_code=200)
+
+
+def _require_idle(context: Context, workspace: Resource) -> tuple[list[Resource], list[Resource]]:
+    """Return a workspace's endpoints and deployments. Raise 409 while an operation on one or on a compute goes on."""
+    endpoints = context.store.children(online_endpoints.TYPE, workspace.id)
+    deployments = [
+        deployment
+        for endpoint in endpoints
+        for deployment in context.store.children(online_endpoints.DEPLOYMENT_TYPE, endpoint.id)
+    ]
+    for resource in (*endpoints, *deployments, *context.store.children(computes.TYPE, workspace.id)):
+        context.operations.require_idle(resource.id)
+    return endpoints, deployments
 
 
 @routes.route("POST", ids.WORKSPACE + "/listKeys")

@@ -118,12 +118,11 @@ class Nodes:
         client.subscribe_topic(REPORTS, lambda event: self._on_report(event[1]))
         self._scheduler, self._client = scheduler, client
 
-    async def start_node(self, name: str, environment: Mapping[str, str]) -> Node:
+    async def start_node(self, name: str) -> Node:
         """Start a node and return it once work can be given to it.
 
         Args:
             name: its own among all nodes, good for a file's name.
-            environment: added to the few variables that a child of the service gets.
 
         Raises:
             NodeError: it did not start; the log says why.
@@ -136,7 +135,7 @@ class Nodes:
         process = await GuardedProcess.start(
             [sys.executable, "-m", "azureml_local.engines.compute.node", str(file)],
             log=self._log,
-            environment={**own_environment(), **environment},
+            environment=own_environment(),
             grace=GRACE,
             capture=True,
         )

@@ -13,7 +13,7 @@ import logging
 import random
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -113,7 +113,7 @@ class Lease:
 class Starter(Protocol):
     """What starts nodes; see :class:`azureml_local.engines.compute.nodes.Nodes`."""
 
-    async def start_node(self, name: str, environment: Mapping[str, str]) -> Node:
+    async def start_node(self, name: str) -> Node:
         """Start a node."""
 
 
@@ -125,6 +125,9 @@ class Observer(Protocol):
 
     def node_gone(self, pool: Pool, member: Member) -> None:
         """Learn that a node is no longer in the pool."""
+
+    def busy_changed(self, pool: Pool) -> None:
+        """Learn that the first job has a node or waits for one, or that none does any more."""
 
     def allocation_changed(self, pool: Pool) -> None:
         """Learn that the pool has begun to resize, or is steady."""
@@ -144,7 +147,6 @@ class Pool:
         nodes: starts them.
         name: the compute's.
         scale: how many.
-        environment: returns what is added to the environment of each node.
         room: returns how many nodes more there may be.
         observer: is told of each change.
         low_priority: nodes can be preempted.
@@ -155,7 +157,6 @@ class Pool:
         nodes: Starter,
         name: str,
         scale: Scale,
-        environment: Callable[[], Mapping[str, str]],
         room: Callable[[], int],
         observer: Observer,
         *,
@@ -171,9 +172,8 @@ class Pool:
         self.start_error: str | None = None  # why the last node did not start
         self._nodes = nodes
         self._scale = scale
-        self._environment = environment
         self._room = room
-        self._observer = observer
+        self.observer = observer
         self._preemption = Preemption()
         self._draws = random.Random(0)  # noqa: S311 - decides when a node is taken, and nothing that is secret
         self._queue: deque[_Request] = deque()
@@ -181,6 +181,7 @@ class Pool:
         self._failures = 0  # in a row, of nodes that did not start or ended idle
         self._needed = 0
         self._is_closed = False
+        self._was_busy = False  # when the observer was last told
 
     # --- what others see ---
 
@@ -300,7 +301,7 @@ class Pool:
         self._needed = max(self._fitting(self._scale.most), self._scale.least)
         self.lacks_room = False
         if self._needed > alive:
-            most = min(alive + max(self._room(), 0), self._scale.most)
+            most = min(alive + self._free(), self._scale.most)
             affordable = max(self._fitting(most), min(self._scale.least, most))
             self.lacks_room, self._needed = affordable < self._needed, affordable
         self.target = min(max(self._needed, alive), self._scale.most)
@@ -308,6 +309,7 @@ class Pool:
             self._add()
         self._arm_idle_timers()
         self._note_allocation()
+        self._note_busy()
 
     # --- how many ---
 
@@ -316,6 +318,14 @@ class Pool:
 
     def _busy(self) -> int:
         return sum(member.job is not None and member.state not in GONE for member in self.members)
+
+    def _free(self) -> int:
+        """Return how many nodes more there may be. A question that fails ends no node's life: it is asked again."""
+        try:
+            return max(self._room(), 0)
+        except Exception:
+            logger.exception("whether there is room for nodes of %s cannot be told", self.name)
+            return 0
 
     def _fitting(self, most: int) -> int:
         """Return how many nodes the jobs take that run, and those that are next and fit among ``most`` beside them."""
@@ -363,7 +373,12 @@ class Pool:
         if is_resizing != self.is_resizing:
             self.is_resizing = is_resizing
             self.allocated_at = datetime.now(UTC)
-            self._observer.allocation_changed(self)
+            self.observer.allocation_changed(self)
+
+    def _note_busy(self) -> None:
+        if self.is_busy != self._was_busy:
+            self._was_busy = self.is_busy
+            self.observer.busy_changed(self)
 
     # --- a node's life ---
 
@@ -374,12 +389,12 @@ class Pool:
         self.members.append(member)
         member.life = self._spawn(self._live(member))
         self._arm_preemption(member)
-        self._observer.node_changed(self, member)
+        self.observer.node_changed(self, member)
 
     async def _live(self, member: Member) -> None:
         """Start a node and watch it to its end."""
         try:
-            member.node = await self._nodes.start_node(member.name, self._environment())
+            member.node = await self._nodes.start_node(member.name)
         except (NodeError, OSError) as error:
             if member.state not in GONE:
                 await self._be_unusable(member, str(error))
@@ -464,7 +479,7 @@ class Pool:
         if state in GONE:
             _cancel(member, "idle_timer")
             _cancel(member, "preemption_timer")
-        self._observer.node_changed(self, member)
+        self.observer.node_changed(self, member)
 
     def _forget(self, member: Member) -> None:
         if member not in self.members:
@@ -472,7 +487,7 @@ class Pool:
         _cancel(member, "idle_timer")
         _cancel(member, "preemption_timer")
         self.members.remove(member)
-        self._observer.node_gone(self, member)
+        self.observer.node_gone(self, member)
         self.reconcile()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pool import Observer, Pool, Scale
@@ -26,13 +26,11 @@ class Pools:
 
     Args:
         nodes: starts their nodes.
-        environment: returns what is added to the environment of each node.
         capacity: how many nodes there may be in all.
     """
 
-    def __init__(self, nodes: Nodes, environment: Callable[[], Mapping[str, str]], capacity: int) -> None:
+    def __init__(self, nodes: Nodes, capacity: int) -> None:
         self._nodes = nodes
-        self._environment = environment
         self.capacity = capacity
         self._pools: dict[str, Pool] = {}
         self._preparing: asyncio.Task[None] | None = None
@@ -65,7 +63,6 @@ class Pools:
             self._nodes,
             compute_id.rpartition("/")[2],
             scale,
-            self._environment,
             lambda: min(room(), self.capacity_left),
             observer,
             low_priority=low_priority,
@@ -95,14 +92,17 @@ class Pools:
         """End a compute's nodes."""
         pool = self._pools.pop(compute_id.lower(), None)
         if pool:
-            await pool.close()
-            self.retry()
+            await self.end([pool])
 
-    async def remove_below(self, workspace_id: str) -> None:
-        """End the nodes of all computes in a workspace."""
+    def take_below(self, workspace_id: str) -> list[Pool]:
+        """Forget the pools of all computes in a workspace, and return them to be ended."""
         prefix = f"{workspace_id.lower()}/"
-        for compute_id in [compute_id for compute_id in self._pools if compute_id.startswith(prefix)]:
-            await self.remove(compute_id)
+        return [self._pools.pop(compute_id) for compute_id in list(self._pools) if compute_id.startswith(prefix)]
+
+    async def end(self, pools: list[Pool]) -> None:
+        """End the nodes of pools that were forgotten; what waits for room may have theirs."""
+        await asyncio.gather(*(pool.close() for pool in pools))
+        self.retry()
 
     async def close(self) -> None:
         """End every node."""
