@@ -94,9 +94,10 @@ class Tracking:
     def variables(self, workspace: Resource, run_id: str, experiment: str, principal: Principal) -> dict[str, str]:
         """Return the environment variables by which MLflow in a job's process finds the job's run.
 
-        The token is good for MLflow only, and permits what ``principal``, who submitted the job, may do there.
+        The token is good for this workspace's MLflow only, and permits what ``principal``, who submitted the job, may
+        do there.
         """
-        token, _ = self._tokens.issue(principal, audiences.JOB[0], TOKEN_LIFETIME)
+        token, _ = self._tokens.issue(principal, audiences.of_jobs(_guid(workspace)), TOKEN_LIFETIME)
         return {
             "MLFLOW_TRACKING_URI": workspace.properties["mlFlowTrackingUri"].replace("azureml://", "https://", 1),
             "MLFLOW_TRACKING_TOKEN": token,
