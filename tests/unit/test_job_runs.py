@@ -61,9 +61,13 @@ class Mlflow:
 
     def __init__(self) -> None:
         self.statuses: list[str] = []
+        self.deleted: list[str] = []
 
     def set_status(self, _: str, __: str, status: str) -> None:
         self.statuses.append(status)
+
+    def delete_run(self, _: str, run_id: str) -> None:
+        self.deleted.append(run_id)
 
 
 @pytest.fixture
@@ -310,3 +314,17 @@ def test_jobs_of_a_workspace_end_with_it(store: Store) -> None:
         assert {status(store, f"{WORKSPACE}/jobs/{name}") for name in ("a", "b")} == {"Canceled"}
 
     driven(store, test)
+
+
+def test_deleted_job_leaves_no_run(store: Store) -> None:
+    async def run() -> None:
+        context = context_with(store, Runner())
+        JobRuns(context)
+        job = put(store, "Completed")
+        context.operations.begin("jobs/delete", job, "operation")
+        async with asyncio.timeout(SECONDS):
+            await until(lambda: store.get(JOB) is None)
+        assert context.mlflow.deleted == ["j"]
+        await context.operations.close()
+
+    asyncio.run(run())

@@ -118,7 +118,9 @@ async def _modify(request: WorkspaceRequest) -> Response:
         changes[member] = {**job.properties[member], **changes.get(member, {})}
     body = {**job.body, "properties": {**job.properties, **changes}}
     store = request.context.store
-    changed = store.put(job.id, job.type, request.workspace.id, body, request.principal.object_id)
+    with store.transaction():
+        changed = store.put(job.id, job.type, request.workspace.id, body, request.principal.object_id)
+        request.context.mlflow.update_run(request.workspace.id, job, changed)
     return JSONResponse(_run(request, changed))
 
 
