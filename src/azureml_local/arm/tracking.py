@@ -178,9 +178,9 @@ class Tracking:
         """Note changes of a run beside those that the server has not been told yet."""
         note_id = _note_id(workspace_id, run_id)
         known = self._store.get(note_id)
-        note = known.body if known else {"run_id": run_id}
-        tags = {**note.get("tags", {}), **changes.get("tags", {})}
-        note |= {**changes, "tags": tags} if tags else changes
+        note: dict[str, Any] = {**(known.body if known else {"run_id": run_id}), **changes}
+        if known and "tags" in changes:
+            note["tags"] = {**known.body.get("tags", {}), **changes["tags"]}
         self._store.put(note_id, NOTE, workspace_id, note, "")
 
 
