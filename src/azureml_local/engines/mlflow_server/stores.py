@@ -25,10 +25,10 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_USER
 from sqlalchemy.orm import Session
 
+from azureml_local.engines.mlflow_server import WORKSPACE_HEADER
 from azureml_local.engines.mlflow_server.experiments import experiment_id
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"  # the client asks the tracking server for files, which are the service's part
-WORKSPACE_HEADER = "X-AzureML-Workspace"  # the GUID of the workspace that a request is about
 WORKSPACE = re.compile(r"[0-9a-f-]{36}")
 
 
