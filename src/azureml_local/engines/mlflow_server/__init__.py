@@ -69,7 +69,10 @@ class MlflowServer:
         await self._ensure_started()
         try:
             return await self._upstream.send(
-                method, target, [(b"host", b"localhost"), (WORKSPACE_HEADER.encode(), workspace.encode()), *headers], body
+                method,
+                target,
+                [(b"host", b"localhost"), (WORKSPACE_HEADER.encode(), workspace.encode()), *headers],
+                body,
             )
         except UpstreamError as error:
             raise MlflowServerError(f"MLflow's server broke off: {error}") from error
