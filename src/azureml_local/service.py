@@ -242,7 +242,14 @@ class Service:
         workspace = self.store.get(ids.workspace_of(spec.id))
         submitter = self.directory.holder(job.created_by) if job else None
         variables = self._instance_environment()
-        if job is None or workspace is None or submitter is None:  # deleted meanwhile
+        if job is None or workspace is None:  # deleted meanwhile
+            return variables
+        if submitter is None:
+            logger.warning(
+                "job %s runs without MLflow's variables: the identity %s that submitted it was deleted",
+                job.id,
+                job.created_by,
+            )
             return variables
         experiment = job.properties["experimentName"]
         return {**variables, **self.context.mlflow.variables(workspace, job.name, experiment, submitter)}

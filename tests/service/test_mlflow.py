@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -491,11 +492,19 @@ def test_data_scientist_writes(tracker: Tracker, as_identity: Callable[[str], Tr
     assert scientist.request("POST", "api/2.0/mlflow/experiments/delete", json=asked).status_code == 200
 
 
-def test_token_of_a_job_is_good_for_mlflow_only(tracker: Tracker, service: RunningService, arm: Arm) -> None:
+def test_token_of_a_job_is_good_for_its_workspaces_mlflow_only(
+    tracker: Tracker, service: RunningService, ml: MLClient, arm: Arm, name: str
+) -> None:
     tokens = TokenService(service.home.signing_key, service.settings.tenant_id)
     principal = Principal(service.settings.client_id, service.settings.client_object_id)
-    token, _ = tokens.issue(principal, audiences.JOB[0])
-    bearer = {"Authorization": f"Bearer {token}"}
+    store = Store(service.home.database)
+    workspace = store.get(arm.workspace)
+    assert workspace is not None
+    variables = Tracking(store, tokens, server=None).variables(  # type: ignore[arg-type] # it asks no server
+        workspace, "j", "e", principal
+    )
+    store.close()
+    bearer = {"Authorization": f"Bearer {variables['MLFLOW_TRACKING_TOKEN']}"}
     assert tracker.request("GET", "api/2.0/mlflow/experiments/search?max_results=1", headers=bearer).status_code == 200
     assert arm.request("GET", "", headers=bearer).status_code == 401
     for headers in ({}, {"Authorization": "Bearer x.y.z"}, {"Authorization": "Basic YTpi"}):
@@ -506,6 +515,23 @@ def test_token_of_a_job_is_good_for_mlflow_only(tracker: Tracker, service: Runni
         "GET", "api/2.0/mlflow/experiments/search", headers={"Authorization": f"Bearer {for_storage}"}
     )
     assert refused.status_code == 401
+    finish(ml.workspaces.begin_create(Workspace(name=name, location="eastus")))
+    other = Tracker(tracking_uri(ml, name), tracker.token, tracker.client)
+    elsewhere = "api/2.0/mlflow/experiments/search?max_results=1"
+    assert other.request("GET", elsewhere).status_code == 200
+    answer = other.request("GET", elsewhere, headers=bearer)
+    assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    finish(ml.workspaces.begin_delete(name, delete_dependent_resources=False))
+
+
+def test_path_names_a_workspace_of_the_subscription(tracker: Tracker, service: RunningService) -> None:
+    """An encoded slash would name another resource, below a workspace, with a scope of its own."""
+    asked = "api/2.0/mlflow/experiments/search?max_results=1"
+    beside = tracker.uri + "%2Fdatastores%2Fworkspaceblobstore"
+    answer = Tracker(beside, tracker.token, tracker.client).request("GET", asked)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    stranger = tracker.uri.replace(service.settings.subscription_id, str(uuid.uuid4()))
+    assert Tracker(stranger, tracker.token, tracker.client).request("GET", asked).status_code == 403
 
 
 def test_workspaces_see_nothing_of_each_other(

@@ -22,6 +22,7 @@ from client_models import Models, of_rest_fields
 from support import SECONDS, Arm
 
 from azureml_local import admin
+from azureml_local.engines.mlflow_server.experiments import experiment_id
 from running_service import RunningService, wait_for
 
 # What answers have and the clients' models lack; the sources are answers of the service that others have published.
@@ -107,6 +108,7 @@ def test_run_has_what_the_clients_models_know(ask: Ask, run: str) -> None:
         found = answer.json()
         require_fit(found, kind, RUNS)
         assert (found["runId"], found["status"], found["tags"]) == (run, "Failed", {"a": "b"})
+        assert found["experimentId"] == str(experiment_id("trees"))  # as MLflow and the logs have it
         error = found["error"]
         assert error["error"]["message"]
         assert error["time"] == found["endTimeUtc"]

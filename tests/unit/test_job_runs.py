@@ -66,9 +66,13 @@ class Mlflow:
 
     def __init__(self) -> None:
         self.statuses: list[str] = []
+        self.deleted: list[str] = []
 
     def set_status(self, _: str, __: str, status: str) -> None:
         self.statuses.append(status)
+
+    def delete_run(self, _: str, run_id: str) -> None:
+        self.deleted.append(run_id)
 
 
 @pytest.fixture
@@ -395,3 +399,17 @@ def test_version_that_another_job_has_registered_meanwhile_is_not_claimed(store:
     version = store.get(f"{WORKSPACE}/data/rows/versions/7")
     assert version is not None
     assert "/first/" in version.properties["dataUri"]
+
+
+def test_deleted_job_leaves_no_run(store: Store) -> None:
+    async def run() -> None:
+        context = context_with(store, Runner())
+        JobRuns(context)
+        job = put(store, "Completed")
+        context.operations.begin("jobs/delete", job, "operation")
+        async with asyncio.timeout(SECONDS):
+            await until(lambda: store.get(JOB) is None)
+        assert context.mlflow.deleted == ["j"]
+        await context.operations.close()
+
+    asyncio.run(run())

@@ -12,6 +12,8 @@ import pytest
 import sqlalchemy
 from alembic import command
 from alembic.script import ScriptDirectory
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.store.db import utils
 from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 
@@ -54,6 +56,51 @@ def test_database_of_an_older_mlflow_is_brought_up_to_date_beside_a_copy(tmp_pat
     store._dispose_engine()
     assert _open_store(path).get_experiment(experiment).name == "a"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def job(run_id: str, **changes: Any) -> dict[str, Any]:
+    """What the service tells of a new job."""
+    new = {
+        "run_id": run_id,
+        "experiment": "e",
+        "name": "first",
+        "user": "ann",
+        "tags": {"team": "a"},
+        "start_time": 1,
+        "status": "SCHEDULED",
+        "end_time": None,
+    }
+    return {**new, **changes}
+
+
+def test_job_of_a_name_used_again_has_a_run_of_its_own(tmp_path: Path) -> None:
+    store = _open_store(tmp_path / "w.db")
+    store.write_jobs([job("j"), job("other")])
+    store.log_metric("j", Metric("loss", 1.0, 1, 0))
+    store.log_param("j", Param("lr", "0.1"))
+    experiment = store.get_experiment_by_name("e").experiment_id
+    place = store.create_logged_model(experiment, "model", "j").artifact_location
+    store.write_jobs([{"run_id": "j", "deleted": True}, {"run_id": "absent", "deleted": True}, job("j", name="second")])
+    run = store.get_run("j")
+    assert (run.info.run_name, run.data.metrics, run.data.params) == ("second", {}, {})
+    assert store.search_logged_models([experiment]) == []
+    assert store.create_logged_model(experiment, "model", "j").artifact_location == place
+    store.write_jobs([{"run_id": "j", "deleted": True}, {"run_id": "j", "status": "FINISHED", "end_time": 2}])
+    with pytest.raises(MlflowException, match="not found"):
+        store.get_run("j")
+    assert store.get_run("other").info.run_name == "first"
+
+
+def test_changes_of_a_job_reach_its_run_and_leave_what_it_logged(tmp_path: Path) -> None:
+    store = _open_store(tmp_path / "w.db")
+    store.write_jobs([job("j")])
+    store.set_tag("j", RunTag("own", "kept"))
+    store.write_jobs([{"run_id": "j", "name": "renamed", "tags": {"team": "b", "new": "n"}}])
+    store.write_jobs([{"run_id": "j", "status": "FINISHED", "end_time": 2}])
+    run = store.get_run("j")
+    assert (run.info.run_name, run.info.status, run.info.end_time) == ("renamed", "FINISHED", 2)
+    tags = {"team": "b", "new": "n", "own": "kept", "mlflow.runName": "renamed", "mlflow.user": "ann"}
+    assert run.data.tags == tags
 
 
 # --- the child ---
@@ -153,6 +200,58 @@ def test_what_changes_while_the_server_is_told_is_told_next(store: Store, tmp_pa
     told(tracking, store)
     assert [jobs[0]["status"] for jobs in server.told] == ["SCHEDULED", "FAILED"]
     assert store.children(NOTE, WORKSPACE_ID) == []
+
+
+def test_run_of_a_deleted_job_is_deleted_before_the_next_of_its_name_is_made(store: Store, tmp_path: Path) -> None:
+    server = Server()
+    tracking = Tracking(store, TokenService(tmp_path / "key", "t"), server)  # type: ignore[arg-type]
+
+    def submit(display_name: str) -> None:
+        tracking.create_run(WORKSPACE_ID, "j", experiment="e", display_name=display_name, user="ann", tags={})
+
+    def delete() -> None:
+        tracking.delete_run(WORKSPACE_ID, "j")
+
+    submit("never told of")
+    delete()
+    submit("second")
+    server.meanwhile = delete
+    told(tracking, store)
+    server.meanwhile = None
+    submit("third")
+    told(tracking, store)
+    steps = [[one.get("name", "deleted") for one in jobs] for jobs in server.told]
+    assert steps == [["deleted", "second"], ["deleted", "third"]]
+    assert store.children(NOTE, WORKSPACE_ID) == []
+
+
+def test_what_changes_of_a_job_is_told(store: Store, tmp_path: Path) -> None:
+    server = Server()
+    tracking = Tracking(store, TokenService(tmp_path / "key", "t"), server)  # type: ignore[arg-type]
+    properties = {"displayName": "a", "tags": {"team": "x", "kept": "y"}}
+    job = store.put(f"{WORKSPACE_ID}/jobs/j", "workspaces/jobs", WORKSPACE_ID, {"properties": properties}, "ann")
+    tracking.update_run(WORKSPACE_ID, job, job)
+    assert store.children(NOTE, WORKSPACE_ID) == []
+    renamed = job.with_properties(displayName="b")
+    tagged = renamed.with_properties(tags={"team": "z", "kept": "y"})
+    tracking.update_run(WORKSPACE_ID, job, renamed)
+    tracking.update_run(WORKSPACE_ID, renamed, tagged)
+    tracking.update_run(WORKSPACE_ID, tagged, tagged.with_properties(tags={"team": "z", "kept": "y", "new": "n"}))
+    told(tracking, store)
+    assert server.told == [[{"run_id": "j", "name": "b", "tags": {"team": "z", "new": "n"}}]]
+
+
+def test_many_jobs_are_told_in_batches(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("azureml_local.arm.tracking.BATCH", 2)
+    server = Server()
+    tracking = Tracking(store, TokenService(tmp_path / "key", "t"), server)  # type: ignore[arg-type]
+    for job in "abcde":
+        tracking.create_run(WORKSPACE_ID, job, experiment="e", display_name=job, user="ann", tags={})
+    left: list[int] = []
+    server.meanwhile = lambda: left.append(len(store.children(NOTE, WORKSPACE_ID)))
+    told(tracking, store)
+    assert [[one["run_id"] for one in jobs] for jobs in server.told] == [["a", "b"], ["c", "d"], ["e"]]
+    assert left == [5, 3, 1]
 
 
 def test_statuses_are_those_of_azures_table() -> None:

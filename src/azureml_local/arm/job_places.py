@@ -18,7 +18,10 @@ ARTIFACTS = "artifacts"
 
 
 def artifacts(job_name: str) -> BlobPath:
-    """Return the folder of a job's artifacts."""
+    """Return the folder of a job's artifacts, and of those of any other run of MLflow's.
+
+    The SDK looks for a job's files there (azure-ai-ml, operations/_job_ops_helper.py).
+    """
     return BlobPath(ARTIFACT_CONTAINER, f"ExperimentRun/dcid.{job_name}")
 
 

@@ -35,7 +35,9 @@ class JobRuns:
 
         async def delete(job: Resource) -> None:
             await self.end(job.id)
-            context.store.delete(job.id)
+            with context.store.transaction():
+                context.store.delete(job.id)
+                context.mlflow.delete_run(job.id.rpartition("/jobs/")[0], job.name)
 
         context.operations.register("jobs/cancel", cancel, keeps_state=True)
         context.operations.register("jobs/delete", delete, keeps_state=True)

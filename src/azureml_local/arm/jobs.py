@@ -55,13 +55,16 @@ async def create_or_update(request: ArmRequest) -> Response:
     """Submit a job (201), or change what can be changed of one that exists (200)."""
     properties = job_requests.read(request)
     job_id = JOB.format(**request.params)
-    known = request.context.store.get(job_id)
+    store = request.context.store
+    known = store.get(job_id)
     if known:
         properties = job_requests.updated(known, request, properties)
         body = {"properties": properties, "run": known.body["run"]}
-        return JSONResponse(_shown(request.put(job_id, JOB_TYPE, request.workspace_id, body)).to_json())
+        with store.transaction():
+            job = request.put(job_id, JOB_TYPE, request.workspace_id, body)
+            request.context.mlflow.update_run(request.workspace_id, known, job)
+        return JSONResponse(_shown(job).to_json())
     job_requests.require_existing(request, properties)
-    store = request.context.store
     with store.transaction():
         job = request.put(
             job_id, JOB_TYPE, request.workspace_id, {"properties": properties, "run": {"statusRevision": 0}}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from azureml_local.arm.store import Resource, Store
 from azureml_local.engines.mlflow_server import JSON_HEADERS, MlflowServer
@@ -37,6 +39,7 @@ STATUSES: Mapping[str, str] = {
     "Failed": "FAILED",
     "Canceled": "KILLED",
 }
+BATCH = 500  # notes that are handed over at once
 MOST_FOUND = 4096  # that are remembered
 ENDED = frozenset(("FINISHED", "FAILED", "KILLED"))
 
@@ -85,18 +88,38 @@ class Tracking:
     def set_status(self, workspace_id: str, run_id: str, status: str) -> None:
         """Give the run the status of its job, in Azure ML's words; part of the store's present transaction."""
         word = STATUSES[status]
-        note_id = _note_id(workspace_id, run_id)
-        known = self._store.get(note_id)
-        note = known.body if known else {"run_id": run_id}
-        note |= {"status": word, "end_time": _milliseconds() if word in ENDED else None}
-        self._store.put(note_id, NOTE, workspace_id, note, "")
+        self._add(workspace_id, run_id, {"status": word, "end_time": _milliseconds() if word in ENDED else None})
+
+    def update_run(self, workspace_id: str, before: Resource, after: Resource) -> None:
+        """Give the run what was changed of its job's display name and tags; part of the store's present transaction.
+
+        What is changed of a run is not told to its job.
+        """
+        known, new = before.properties, after.properties
+        changes: dict[str, Any] = {}
+        if new["displayName"] != known["displayName"]:
+            changes["name"] = new["displayName"]
+        tags = dict(new["tags"].items() - known["tags"].items())
+        if tags:
+            changes["tags"] = tags
+        if changes:
+            self._add(workspace_id, after.name, changes)
+
+    def delete_run(self, workspace_id: str, run_id: str) -> None:
+        """Delete the run of a deleted job for good: another may have its name. Part of the store's transaction."""
+        self._store.delete(_note_id(workspace_id, run_id))
+        # A note of its own, which the run of the next job of that name does not replace.
+        note_id = f"{workspace_id}/mlflowDeletions/{uuid.uuid4()}"
+        self._store.put(note_id, NOTE, workspace_id, {"run_id": run_id, "deleted": True}, "")
+        self._found.clear()
 
     def variables(self, workspace: Resource, run_id: str, experiment: str, principal: Principal) -> dict[str, str]:
         """Return the environment variables by which MLflow in a job's process finds the job's run.
 
-        The token is good for MLflow only, and permits what ``principal``, who submitted the job, may do there.
+        The token is good for this workspace's MLflow only, and permits what ``principal``, who submitted the job, may
+        do there.
         """
-        token, _ = self._tokens.issue(principal, audiences.JOB[0], TOKEN_LIFETIME)
+        token, _ = self._tokens.issue(principal, audiences.of_jobs(_guid(workspace)), TOKEN_LIFETIME)
         return {
             "MLFLOW_TRACKING_URI": workspace.properties["mlFlowTrackingUri"].replace("azureml://", "https://", 1),
             "MLFLOW_TRACKING_TOKEN": token,
@@ -139,14 +162,26 @@ class Tracking:
     async def _hand_over(self, workspace: Resource) -> None:
         async with self._handing_over[workspace.key]:  # in order
             notes = self._store.children(NOTE, workspace.id)
-            if not notes:
-                return
-            await self._server.write_jobs(_guid(workspace), [note.body for note in notes])
-            with self._store.transaction():
-                for note in notes:
-                    now = self._store.get(note.id)
-                    if now and now.body == note.body:  # else there is something new to tell
-                        self._store.delete(note.id)
+            for start in range(0, len(notes), BATCH):
+                batch = notes[start : start + BATCH]
+                await self._server.write_jobs(_guid(workspace), [note.body for note in batch])
+                self._forget_told(batch)
+
+    def _forget_told(self, notes: Iterable[Resource]) -> None:
+        with self._store.transaction():
+            for note in notes:
+                now = self._store.get(note.id)
+                if now and now.body == note.body:  # else there is something new to tell
+                    self._store.delete(note.id)
+
+    def _add(self, workspace_id: str, run_id: str, changes: Mapping[str, Any]) -> None:
+        """Note changes of a run beside those that the server has not been told yet."""
+        note_id = _note_id(workspace_id, run_id)
+        known = self._store.get(note_id)
+        note: dict[str, Any] = {**(known.body if known else {"run_id": run_id}), **changes}
+        if known and "tags" in changes:
+            note["tags"] = {**known.body.get("tags", {}), **changes["tags"]}
+        self._store.put(note_id, NOTE, workspace_id, note, "")
 
 
 def _note_id(workspace_id: str, run_id: str) -> str:

@@ -10,14 +10,16 @@ import json
 import logging
 import re
 import uuid
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from azureml_local.arm import ids
+from azureml_local.arm import ids, workspaces
 from azureml_local.arm.context import Context
+from azureml_local.arm.store import Resource
 from azureml_local.dataplane import mlflow_artifacts, mlflow_models
 from azureml_local.dataplane.mlflow_request import MlflowError, TrackingRequest, TrackingRoutes, texts
 from azureml_local.engines.blobs import BlobError
@@ -34,7 +36,7 @@ PATH = re.compile(
     rf"/providers/{re.escape(ids.PROVIDER)}/workspaces/(?P<workspace>[^/]+)(?P<api>/api/.+)",
     re.IGNORECASE,
 )
-AUDIENCES = (*audiences.ARM, *audiences.MACHINE_LEARNING, *audiences.JOB)
+AUDIENCES = (*audiences.ARM, *audiences.MACHINE_LEARNING)
 PASSED_ON = frozenset((b"content-type", b"accept", b"user-agent"))
 READ_EXPERIMENTS = "experiments/read"
 WRITE_EXPERIMENTS = "experiments/write"
@@ -150,37 +152,48 @@ class TrackingApi:
 
     async def _handle(self, request: Request) -> Response:
         """Authenticate, find the operation, authorize, require the workspace, handle."""
-        principal = self._authenticate(request)
         path = request.scope["raw_path"].decode("ascii")
         found = PATH.fullmatch(path)
+        names = {name: unquote(value) for name, value in found.groupdict().items() if name != "api"} if found else {}
+        workspace = self._find(names)
+        principal = self._authenticate(request, workspace)
         match = self._routes.match(request.method, mlflow_artifacts.as_one_segment(found["api"][4:])) if found else None
         if found is None or match is None or match.handler is None:
             raise MlflowError(501, f"azureml-local lacks {request.method} {path} of MLflow's API.")
-        if any("/" in value for name, value in match.params.items() if name != "place"):
+        parts = [*names.values(), *(value for name, value in match.params.items() if name != "place")]
+        if any("/" in part for part in parts):
             raise MlflowError(400, "A name in the path must not hold '/', encoded or not.")
-        workspace_id = ids.WORKSPACE.format(**{name: unquote(value) for name, value in found.groupdict().items()})
+        workspace_id = ids.WORKSPACE.format(**names)
         if not self._context.authorizer.permits(principal, match.handler.action, workspace_id):
             raise MlflowError(
                 403,
                 f"The client '{principal.object_id}' with object id '{principal.object_id}' does not have "
                 f"authorization to perform action '{match.handler.action}' over scope '{workspace_id}'.",
             )
-        workspace = self._context.store.get(workspace_id)
         if workspace is None:
-            raise MlflowError(404, f"The workspace '{found['workspace']}' was not found.")
+            raise MlflowError(404, f"The workspace '{names['workspace']}' was not found.")
         target = found["api"] + (f"?{request.url.query}" if request.url.query else "")
         return await match.handler.handle(
             TrackingRequest(self._context, workspace, principal, match.params, target, request)
         )
 
-    def _authenticate(self, request: Request) -> Principal:
+    def _find(self, names: Mapping[str, str]) -> Resource | None:
+        """Return the workspace that a path names; None where it names none of this subscription."""
+        if names.get("subscription", "").lower() != self._context.settings.subscription_id:
+            return None
+        workspace = self._context.store.get(ids.WORKSPACE.format(**names))
+        return workspace if workspace and workspace.type == workspaces.TYPE else None
+
+    def _authenticate(self, request: Request, workspace: Resource | None) -> Principal:
+        """Return who calls. Raises 401 where the token proves nothing, or is that of another workspace's jobs."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise MlflowError(
                 401, "The 'Authorization' header is missing; MLflow's clients send MLFLOW_TRACKING_TOKEN in it."
             )
+        of_jobs = (audiences.of_jobs(workspace.properties["workspaceId"]),) if workspace else ()
         try:
-            return self._context.tokens.verify(token.strip(), AUDIENCES)
+            return self._context.tokens.verify(token.strip(), (*AUDIENCES, *of_jobs))
         except InvalidTokenError as error:
             raise MlflowError(401, str(error)) from error
 

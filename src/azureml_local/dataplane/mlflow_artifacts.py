@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from azureml_local.arm import assets, datastores, storage_locations
+from azureml_local.arm import assets, datastores, job_places, storage_locations
 from azureml_local.dataplane.mlflow_request import MlflowError, TrackingRequest, TrackingRoutes
 from azureml_local.engines.blobs import BlobError
 from azureml_local.engines.staging import BlobPath
@@ -25,9 +25,6 @@ NAMES_ARTIFACT = re.compile(rf"({ARTIFACTS}|{PARTS})(.+)", re.IGNORECASE)
 READ = "experiments/runs/read"  # "list artifacts for a run"
 # https://learn.microsoft.com/azure/machine-learning/how-to-assign-roles#common-scenarios, "Submitting any type of run"
 WRITE = "metadata/artifacts/write"
-# "ExperimentRun/dcid.{run id}" in the datastore workspaceartifactstore: the SDK looks for a job's files there
-# (azure-ai-ml, operations/_job_ops_helper.py).
-OF_RUN = "ExperimentRun/dcid.{run}"
 OF_MODEL = "LoggedModels/{model}"  # one without a run, or the second of its name in a run
 RUN_PLACE = re.compile(r"(?P<experiment>\d+)/(?P<run>[\w-]+)/(?P<kind>artifacts|models)(?P<path>/.*)?", re.ASCII)
 MODEL_PLACE = re.compile(r"\d+/models/(?P<model>m-[\w-]+)/artifacts(?P<path>/.*)?", re.ASCII)
@@ -133,7 +130,7 @@ async def locate(request: TrackingRequest, place: str) -> BlobPath:
         raise MlflowError(400, f"Invalid path: '{place}'.")
     if found := RUN_PLACE.fullmatch(named):
         await request.require(f"runs/get?run_id={found['run']}")
-        root = BlobPath(datastores.ARTIFACT_CONTAINER, OF_RUN.format(run=found["run"]))
+        root = job_places.artifacts(found["run"])
     elif found := MODEL_PLACE.fullmatch(named):
         await request.require(f"logged-models/{found['model']}")
         root = BlobPath(datastores.ARTIFACT_CONTAINER, OF_MODEL.format(model=found["model"]))

@@ -21,6 +21,7 @@ from azureml_local.arm.job_specs import MODELS
 from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.store import Resource
 from azureml_local.dataplane.workspace_api import Service, WorkspaceRequest, error_response, root_error
+from azureml_local.engines.mlflow_server.experiments import experiment_id
 from azureml_local.http.errors import AzureError, FrontendError
 
 READ, WRITE = "experiments/runs/read", "experiments/runs/write"
@@ -118,7 +119,9 @@ async def _modify(request: WorkspaceRequest) -> Response:
         changes[member] = {**job.properties[member], **changes.get(member, {})}
     body = {**job.body, "properties": {**job.properties, **changes}}
     store = request.context.store
-    changed = store.put(job.id, job.type, request.workspace.id, body, request.principal.object_id)
+    with store.transaction():
+        changed = store.put(job.id, job.type, request.workspace.id, body, request.principal.object_id)
+        request.context.mlflow.update_run(request.workspace.id, job, changed)
     return JSONResponse(_run(request, changed))
 
 
@@ -171,7 +174,7 @@ def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
         "duration": duration,
         "runId": job.name,
         "parentRunId": None,
-        "experimentId": str(_uuid(request.workspace.key, properties["experimentName"])),
+        "experimentId": str(experiment_id(properties["experimentName"])),
         "status": properties["status"],
         "startTimeUtc": run.get("startTime"),
         "endTimeUtc": run.get("endTime"),

@@ -5,9 +5,17 @@ from __future__ import annotations
 ARM = ("https://management.azure.com", "https://management.core.windows.net")
 MACHINE_LEARNING = ("https://ml.azure.com",)
 STORAGE = ("https://storage.azure.com",)
-JOB = ("https://api.azureml.ms",)  # of tokens that jobs are given; nobody can ask for one
 
 KNOWN = frozenset((*ARM, *MACHINE_LEARNING, *STORAGE))
+
+
+def of_jobs(workspace: str) -> str:
+    """Return the audience of the tokens that the jobs of a workspace are given; nobody can ask for one.
+
+    Args:
+        workspace: the workspace's GUID, which none has again that is made later under the same name.
+    """
+    return f"https://api.azureml.ms/workspaces/{workspace}"
 
 
 def is_known(resource: str) -> bool:

@@ -1,7 +1,7 @@
 """The service's side of the log store: it starts the process when there is something for it, and ships events to it.
 
-Events lie in the outbox of the resource store, written with the change that they tell of, until the log store has
-them on disk. Whatever fails between, they are sent again, and stored once.
+Events lie in the outbox of the resource store until the log store has them on disk. Whatever fails between, they are
+sent again, and stored once.
 """
 
 from __future__ import annotations

@@ -24,7 +24,9 @@ READY_WITHIN = 120.0  # seconds; it takes 3 to 5 on a laptop
 THREADS = 8
 FULL_BELOW = 2**20  # bytes
 GRACE = 0.5  # seconds; gunicorn takes 1.5 to see that nothing is in flight. What was acknowledged is on disk.
-WORKSPACE_HEADER = b"x-azureml-workspace"
+# What the service and the server, which is MLflow's and a little more, agree on.
+WORKSPACE_HEADER = "X-AzureML-Workspace"  # the GUID of the workspace that a request is about
+JOBS = "/azureml-local/jobs"  # takes the state of jobs
 JSON_HEADERS: Headers = [(b"content-type", b"application/json")]
 
 
@@ -67,7 +69,10 @@ class MlflowServer:
         await self._ensure_started()
         try:
             return await self._upstream.send(
-                method, target, [(b"host", b"localhost"), (WORKSPACE_HEADER, workspace.encode()), *headers], body
+                method,
+                target,
+                [(b"host", b"localhost"), (WORKSPACE_HEADER.encode(), workspace.encode()), *headers],
+                body,
             )
         except UpstreamError as error:
             raise MlflowServerError(f"MLflow's server broke off: {error}") from error
@@ -75,7 +80,7 @@ class MlflowServer:
     async def write_jobs(self, workspace: str, jobs: Sequence[Mapping[str, Any]]) -> None:
         """Bring the runs of jobs to the state given; see ``stores.WorkspaceStore.write_jobs``."""
         body = json.dumps(list(jobs)).encode()
-        with await self.send(workspace, "POST", "/azureml-local/jobs", body=body) as response:
+        with await self.send(workspace, "POST", JOBS, body=body) as response:
             answer = await response.read()
             if response.status != 200:
                 raise MlflowServerError(f"MLflow's server did not take jobs over: {answer.decode(errors='replace')}")

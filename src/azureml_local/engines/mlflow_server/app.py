@@ -8,10 +8,10 @@ from pathlib import Path
 import flask
 from mlflow.server import BACKEND_STORE_URI_ENV_VAR, app, handlers
 
+from azureml_local.engines.mlflow_server import JOBS
 from azureml_local.engines.mlflow_server.stores import Stores
 
 SCHEME = "azureml-local"
-JOBS = "/azureml-local/jobs"
 
 stores = Stores(Path(os.environ["AZUREML_LOCAL_MLFLOW"]))
 # What a plugin's entry point would do, without every client of MLflow in this environment loading it, too.

@@ -23,11 +23,12 @@ from mlflow.store.db import utils
 from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlLoggedModel, SqlRun, SqlTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_USER
+from sqlalchemy.orm import Session
 
+from azureml_local.engines.mlflow_server import WORKSPACE_HEADER
 from azureml_local.engines.mlflow_server.experiments import experiment_id
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"  # the client asks the tracking server for files, which are the service's part
-WORKSPACE_HEADER = "X-AzureML-Workspace"  # the GUID of the workspace that a request is about
 WORKSPACE = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -75,23 +76,25 @@ class WorkspaceStore(SqlAlchemyStore):  # type: ignore[misc] # MLflow is not che
             return record.to_mlflow_entity()
 
     def write_jobs(self, jobs: Iterable[Mapping[str, Any]]) -> None:
-        """Bring the runs of jobs to the state that the service knows; make those that are missing.
+        """Bring the runs of jobs to the state that the service knows, in order; make those that are missing.
 
         Args:
-            jobs: for each ``run_id``, ``status`` (MLflow's word) and ``end_time`` (milliseconds since 1970; None where
-                it has not ended); for new ones also ``experiment``, ``name``, ``user``, ``tags`` and ``start_time``.
+            jobs: for each ``run_id`` and what has changed: ``status`` (MLflow's word) with ``end_time`` (milliseconds
+                since 1970; None where it has not ended), ``name``, ``tags``; new ones have all of these, and
+                ``experiment``, ``user`` and ``start_time``. ``deleted`` alone is true of those to be deleted for good.
         """
-        for job in jobs:
-            experiment = self._ensure_experiment(job["experiment"]) if "experiment" in job else None
-            with self.ManagedSessionMaker(read_only=False) as session:
+        jobs = tuple(jobs)
+        names = {job["experiment"] for job in jobs if "experiment" in job}
+        experiments = {name: self._ensure_experiment(name) for name in names}
+        with self.ManagedSessionMaker(read_only=False) as session:
+            for job in jobs:
                 run = session.get(SqlRun, job["run_id"])
-                if run is None:
-                    if experiment is None:
-                        continue  # the run was deleted for good
-                    run = _new_run(job, experiment)
-                    session.add(run)
-                run.status = job["status"]
-                run.end_time = job["end_time"]
+                if job.get("deleted"):
+                    _delete(session, job["run_id"], run)
+                elif run is None and "experiment" in job:
+                    session.add(_new_run(job, experiments[job["experiment"]]))
+                elif run is not None:
+                    _update(session, run, job)
 
     def _ensure_experiment(self, name: str) -> SqlExperiment:
         """Return the experiment of a job. One that was deleted is in use again."""
@@ -110,6 +113,8 @@ def _new_run(job: Mapping[str, Any], experiment: SqlExperiment) -> SqlRun:
     return SqlRun(
         run_uuid=job["run_id"],
         name=job["name"],
+        status=job["status"],
+        end_time=job["end_time"],
         experiment_id=int(experiment.experiment_id),
         user_id=job["user"],
         start_time=job["start_time"],
@@ -121,6 +126,27 @@ def _new_run(job: Mapping[str, Any], experiment: SqlExperiment) -> SqlRun:
         artifact_uri=f"{experiment.artifact_location}/{job['run_id']}/{SqlAlchemyStore.ARTIFACTS_FOLDER_NAME}",
         tags=[SqlTag(key=key, value=value) for key, value in tags.items()],
     )
+
+
+def _update(session: Session, run: SqlRun, job: Mapping[str, Any]) -> None:
+    """Give a run what has changed of its job; what was logged to the run itself stays."""
+    for member in ("status", "end_time", "name"):
+        if member in job:
+            setattr(run, member, job[member])
+    tags = dict(job.get("tags", {}))
+    if "name" in job:
+        tags[MLFLOW_RUN_NAME] = job["name"]
+    for key, value in tags.items():
+        session.merge(SqlTag(run_uuid=run.run_uuid, key=key, value=value))
+
+
+def _delete(session: Session, run_id: str, run: SqlRun | None) -> None:
+    """Delete a run with all that was logged to it, its models included: they would keep their places from the next."""
+    for model in session.query(SqlLoggedModel).filter_by(source_run_id=run_id):
+        session.delete(model)
+    if run is not None:
+        session.delete(run)
+    session.flush()  # the next job may make one of that id
 
 
 @sqlalchemy.event.listens_for(SqlExperiment, "before_insert")
