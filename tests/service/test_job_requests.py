@@ -112,6 +112,22 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
         400,
         "assetName is missing",
     ),
+    # execve(2): texts that no process can be handed
+    "command with NUL": ({"command": "echo \0"}, 400, "properties.command"),
+    "input with NUL": ({"inputs": {"a": {"jobInputType": "literal", "value": "\0"}}}, 400, "properties.inputs.a.value"),
+    "address with NUL": (
+        {"inputs": {"a": {"jobInputType": "uri_file", "uri": "https://a.example/\0", "mode": "Direct"}}},
+        400,
+        "properties.inputs.a.uri",
+    ),
+    "output with NUL": (
+        {"outputs": {"o": {"jobOutputType": "uri_folder", "uri": f"{BLOBS}/\0", "mode": "Direct"}}},
+        400,
+        "properties.outputs.o.uri",
+    ),
+    "variable with NUL": ({"environmentVariables": {"A": "\0"}}, 400, "environmentVariables"),
+    "variable without a name": ({"environmentVariables": {"": "a"}}, 400, "environmentVariables"),
+    "variable with an equals sign": ({"environmentVariables": {"A=B": "a"}}, 400, "'A=B'"),
     "experiment": ({"experimentName": "a b"}, 400, "a b"),
     "member": ({"comand": "true"}, 400, "Could not find member 'comand'"),
     "kind of input": ({"inputs": {"x": {"jobInputType": "stream", "uri": "x"}}}, 400, "stream"),

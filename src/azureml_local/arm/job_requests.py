@@ -18,6 +18,7 @@ from azureml_local.arm.job_computes import SERVERLESS
 from azureml_local.arm.job_specs import LITERAL, plural_of, resolve_input
 from azureml_local.arm.job_status import FIRST
 from azureml_local.arm.names import require_asset_name
+from azureml_local.arm.process_texts import TextError, environment_variables, require_text
 from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.store import Resource
 from azureml_local.engines.jobs.distribution import PLANS
@@ -76,7 +77,8 @@ def read(request: ArmRequest) -> dict[str, Any]:
         )
     request.refuse_lacking(LACKING)
     _require_served_distribution(request.properties.get("distribution") or {})
-    properties = _stored(request)
+    with _texts_for_processes():
+        properties = _stored(request)
     _require_plain_values(properties)
     return properties
 
@@ -172,14 +174,14 @@ def _stored(request: ArmRequest) -> dict[str, Any]:
         },
         "queueSettings": {"jobTier": "Null", "priority": None, **_given(sent.get("queueSettings"))},
         "codeId": sent.get("codeId"),
-        "command": sent["command"],
+        "command": require_text(sent["command"], "properties.command"),
         "environmentId": sent["environmentId"],
         "inputs": {name: _input(name, given) for name, given in (sent.get("inputs") or {}).items()},
         "outputs": _outputs(sent.get("outputs") or {}, job),
         "distribution": sent.get("distribution"),
         "autologgerSettings": None,
         "limits": sent.get("limits"),
-        "environmentVariables": sent.get("environmentVariables") or {},
+        "environmentVariables": environment_variables(sent),
         "parameters": {},
     }
 
@@ -226,17 +228,17 @@ def _services(request: ArmRequest) -> dict[str, Any]:
 
 def _input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     _require_io_name("input", name)
-    kind = given["jobInputType"]
+    kind, where = given["jobInputType"], f"properties.inputs.{name}"
     if kind == LITERAL:
-        return {"description": given.get("description"), "value": given["value"], "jobInputType": kind}
-    where = f"properties.inputs.{name}"
+        value = require_text(given["value"], f"{where}.value")
+        return {"description": given.get("description"), "value": value, "jobInputType": kind}
     _refuse(given, "pathOnCompute", where)
     mode = given.get("mode") or InputMode.MOUNT
     if mode not in list(InputMode):
         raise AzureError(501, "NotImplemented", f"azureml-local lacks {where}.mode = {mode}.", target=f"{where}.mode")
     return {
         "description": given.get("description"),
-        "uri": given["uri"],
+        "uri": require_text(given["uri"], f"{where}.uri"),
         "mode": mode,
         "jobInputType": kind,
     }
@@ -269,7 +271,7 @@ def _output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         raise _user_error(f"{where}.assetVersion is '{given['assetVersion']}', and {where}.assetName is missing.")
     return {
         "description": given.get("description"),
-        "uri": given.get("uri"),
+        "uri": require_text(given["uri"], f"{where}.uri") if given.get("uri") else None,
         "assetName": given.get("assetName"),
         "assetVersion": given.get("assetVersion"),
         "mode": given.get("mode") or OutputMode.MOUNT,
@@ -350,6 +352,15 @@ def _most_nodes(compute: Resource) -> int:
     """Return how many nodes a compute can have: a compute instance is one."""
     scale = (compute.properties.get("properties") or {}).get("scaleSettings") or {}
     return int(scale.get("maxNodeCount", 1))
+
+
+@contextmanager
+def _texts_for_processes() -> Iterator[None]:
+    """Turn what says that no process can be handed a text into a 400."""
+    try:
+        yield
+    except TextError as error:
+        raise _user_error(str(error)) from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from azureml_local.arm import (
     listing,
     no_code_deployments,
     online_endpoints,
+    process_texts,
     quotas,
     vm_sizes,
 )
@@ -372,15 +373,10 @@ def _scale_settings(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _environment_variables(sent: Mapping[str, Any]) -> dict[str, str]:
-    given = sent.get("environmentVariables") or {}
-    variables = {name: str(value) for name, value in given.items() if value is not None}
-    for name, value in variables.items():
-        if not name or "=" in name or "\0" in name + value:  # execve(2)
-            raise invalid_inference_request(
-                f"environmentVariables: no process can have the variable {name!r}. Its name must be text without '=', "
-                "and neither name nor value may hold the character NUL."
-            )
-    return variables
+    try:
+        return process_texts.environment_variables(sent)
+    except process_texts.TextError as error:
+        raise invalid_inference_request(str(error)) from error
 
 
 def _probe(sent: Mapping[str, Any], name: str) -> dict[str, Any]:
