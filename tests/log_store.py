@@ -89,6 +89,11 @@ class Logs:
         answer = await self.log_store.query(f"SELECT JobId FROM {JOB}")
         return [job for (job,) in answer["rows"]]
 
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return the records of a table, oldest first, by their columns."""
+        answer = await self.log_store.query(f'SELECT * FROM "{table}" ORDER BY TimeGenerated')
+        return [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
+
     def process(self) -> psutil.Process | None:
         """Return the process that has the file, or None where none runs."""
         for process in psutil.Process().children(recursive=True):

@@ -6,6 +6,7 @@ are read with DuckDB itself once the service has ended; queries through Azure's 
 
 from __future__ import annotations
 
+import datetime
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,3 +120,9 @@ def test_cluster_and_node_events(tables: dict[str, list[dict[str, Any]]]) -> Non
     assert events[:4] == ["NodePreparing", "NodeIdle", "NodeRunning", "NodeIdle"]
     assert events[-2:] == ["NodeLeaving", "NodeDeallocated"]
     assert {(one["ClusterName"], one["VmSize"]) for one in nodes} == {(CLUSTER, "STANDARD_DS3_V2")}
+    (made_by,) = {one["CreatedBy"] for one in cluster}
+    assert made_by
+    (gone,) = [one for one in nodes if one["OperationName"] == "NodeDeallocated"]
+    made = datetime.datetime.fromisoformat(gone["ClusterCreationTime"]).replace(tzinfo=None)
+    assert made < gone["NodeAllocationTime"]
+    assert float(gone["TotalE2ETimeInSeconds"]) > 0

@@ -160,7 +160,7 @@ def test_events_wait_while_the_file_is_damaged(
                 logs.submit("meanwhile")
                 await until(lambda: "put a copy of it back" in caplog.text)
             with pytest.raises(LogStoreError, match=r"logs\.duckdb|computed checksum"):
-                await logs.log_store.rows(JOB)
+                await logs.rows(JOB)
             assert len(logs.store.waiting_events(9)) == 1
 
     asyncio.run(write("before"))

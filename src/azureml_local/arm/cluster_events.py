@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from datetime import UTC, datetime
 
 from azureml_local.arm import compute_nodes, quotas
 from azureml_local.arm.context import Context
 from azureml_local.arm.log_events import ClusterEvent, Event, NodeCounts, NodeEvent, Priority
 from azureml_local.arm.quotas import Use
+from azureml_local.arm.store import Resource
 from azureml_local.engines.compute.pool import Member, NodeState, Pool
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ class ClusterEvents(compute_nodes.NodeEvents):
     def node_gone(self, pool: Pool, member: Member) -> None:
         """Learn that a node is gone."""
         super().node_gone(pool, member)
-        self._write(self._of_node(GONE, member))
+        self._write(self._of_node(GONE, member, (datetime.now(UTC) - member.created).total_seconds()))
 
     def allocation_changed(self, pool: Pool) -> None:
         """Learn that the nodes begin to become more or less, or do not any more."""
@@ -51,7 +53,7 @@ class ClusterEvents(compute_nodes.NodeEvents):
 
     def tell(self, event: str, pool: Pool) -> None:
         """Write that something has happened to the cluster."""
-        counts, size = pool.counts(), self._kind.size
+        counts, size, cluster = pool.counts(), self._kind.size, self._stored
         nodes = NodeCounts(
             current=pool.size,
             target=pool.target,
@@ -72,15 +74,21 @@ class ClusterEvents(compute_nodes.NodeEvents):
                 allocation_state="Resizing" if pool.is_resizing else "Steady",
                 allocation_state_since=pool.allocated_at.isoformat(),
                 quota=(quotas.ceiling(self._context, self._kind), pool.size * size.vcpus),
+                created_by=cluster.created_by if cluster else None,
             )
         )
+
+    @property
+    def _stored(self) -> Resource | None:
+        """The cluster; None where it is deleted already, while its last nodes leave."""
+        return self._context.store.get(self._kind.compute)
 
     @property
     def _priority(self) -> Priority:
         return "LowPriority" if self._kind.low_priority else "Dedicated"
 
-    def _of_node(self, event: str, member: Member) -> NodeEvent:
-        size = self._kind.size
+    def _of_node(self, event: str, member: Member, active_seconds: float | None = None) -> NodeEvent:
+        size, cluster = self._kind.size, self._stored
         return NodeEvent(
             event,
             node_id=member.name,
@@ -88,7 +96,9 @@ class ClusterEvents(compute_nodes.NodeEvents):
             vm_size=size.name,
             vm_family=size.family,
             priority=self._priority,
+            cluster_created=cluster.created_at if cluster else None,
             allocated=member.created.isoformat(),
+            active_seconds=active_seconds,
         )
 
     def _write(self, event: Event) -> None:

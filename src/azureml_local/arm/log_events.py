@@ -9,8 +9,9 @@ One line tells of a change, within the transaction that makes it::
 The columns' meanings are in Azure Monitor's table reference (see :mod:`azureml_local.engines.log_store.tables`), and,
 with more words, in Azure ML's own of 2019 (azure-docs, articles/machine-learning/monitor-resource-reference.md). Times
 are ISO 8601 text in UTC, as :func:`azureml_local.arm.store.timestamp` returns them. What is ``None`` or left out has no
-value: an empty string where the column is text. Columns that no source describes, and those of Azure's VM images
-(``Publisher``, ``Offer``, ``Sku``, ``Version``), stay empty.
+value: an empty string where the column is text. Columns that no source describes, those of Azure's VM images
+(``Publisher``, ``Offer``, ``Sku``, ``Version``), and those of what there is not here or is not kept, such as subnets,
+steps of pipelines, and the times of a node's boot and of its resize, stay empty.
 """
 
 from __future__ import annotations
@@ -54,9 +55,7 @@ class JobEvent:
         job_id: the run's id; ``job_name`` is its display name or the same.
         experiment: the experiment's name; ``experiment_id`` its id.
         cluster_id: the id of the compute that it runs on; None for serverless compute.
-        node_id: the node that it runs on, once it does.
         error_message: why it failed; ``error_details`` is the whole error as JSON.
-        api_version: of the request that created it.
     """
 
     category: ClassVar[str] = "AmlComputeJobEvent"
@@ -67,12 +66,8 @@ class JobEvent:
     experiment: str
     experiment_id: str | None = None
     cluster_id: str | None = None
-    node_id: str | None = None
-    provisioning_state: str = "Succeeded"
     error_message: str | None = None
     error_details: str | None = None
-    tool_type: str | None = None
-    api_version: str | None = None
 
     def record(self, workspace: Resource) -> Record:
         """Return the event's own columns."""
@@ -88,12 +83,9 @@ class JobEvent:
             "ClusterId": self.cluster_id,
             "ClusterName": self.cluster_id and self.cluster_id.rpartition("/")[2],
             "ClusterResourceGroupName": self.cluster_id and self.cluster_id.split("/")[4],
-            "NodeId": self.node_id,
-            "ProvisioningState": self.provisioning_state,
+            "ProvisioningState": "Succeeded",
             "JobErrorMessage": self.error_message,
             "ErrorDetails": self.error_details,
-            "ToolType": self.tool_type,
-            "CreationApiVersion": self.api_version,
             "CustomerSubscriptionId": subscription,
             "ResourceGroupName": group,
             "WorkspaceName": workspace.name,
@@ -123,10 +115,10 @@ class ClusterEvent:
         nodes: its nodes after it.
         minimum, maximum: the scale settings; ``idle_seconds`` before it scales down.
         vm_size, vm_family: as :mod:`azureml_local.arm.vm_sizes` writes them; ``vcpus`` of one node.
-        provisioning_state, allocation_state: as the compute's own properties say (``Steady``, ``Resizing``), the
-            latter since ``allocation_state_since``.
+        allocation_state: as the compute's own properties say (``Steady``, ``Resizing``), since
+            ``allocation_state_since``.
         quota: the vCPUs that the family may use, and those that it uses.
-        error_codes: why it could not be created or resized.
+        created_by: the object id of whoever made it.
     """
 
     category: ClassVar[str] = "AmlComputeClusterEvent"
@@ -141,30 +133,24 @@ class ClusterEvent:
     vm_family: str
     vcpus: int
     priority: Priority
-    provisioning_state: str = "Succeeded"
-    allocation_state: str = "Steady"
-    allocation_state_since: str | None = None
-    quota: tuple[int, int] | None = None
-    created_by: str | None = None
-    subnet_id: str | None = None
-    error_codes: str | None = None
-    api_version: str | None = None
+    allocation_state: str
+    allocation_state_since: str
+    quota: tuple[int, int]
+    created_by: str | None
 
     def record(self, workspace: Resource) -> Record:
         """Return the event's own columns."""
-        allocated, utilized = self.quota or (None, None)
+        allocated, utilized = self.quota
         return {
             "EventType": self.event,
             "OperationName": self.event,
             "ClusterName": self.name,
             "ClusterType": "AmlCompute",
-            "ProvisioningState": self.provisioning_state,
+            "ProvisioningState": "Succeeded",
             "AllocationState": self.allocation_state,
             "AllocationStateTransitionTime": self.allocation_state_since,
-            "ClusterErrorCodes": self.error_codes,
             "CoreCount": self.vcpus * self.nodes.current,
             "CreatedBy": self.created_by,
-            "CreationApiVersion": self.api_version,
             "CurrentNodeCount": self.nodes.current,
             "TargetNodeCount": self.nodes.target,
             "IdleNodeCount": self.nodes.idle,
@@ -178,10 +164,9 @@ class ClusterEvent:
             "MaximumNodeCount": self.maximum,
             "NodeIdleTimeSecondsBeforeScaleDown": self.idle_seconds,
             "IsResizeGrow": str(self.nodes.target > self.nodes.current),
-            "QuotaAllocated": _text(allocated),
-            "QuotaUtilized": _text(utilized),
+            "QuotaAllocated": str(allocated),
+            "QuotaUtilized": str(utilized),
             "ScalingType": "manual" if self.minimum == self.maximum else "auto",
-            "SubnetId": self.subnet_id,
             "VmFamilyName": self.vm_family,
             "VmPriority": self.priority,
             "VmSize": self.vm_size.upper(),  # as in Azure's sample queries: STANDARD_D1_V2
@@ -190,12 +175,13 @@ class ClusterEvent:
 
 @dataclass(frozen=True)
 class NodeEvent:
-    """A node was allocated, has booted, begins or ends a task, or leaves.
+    """A node was asked for, is idle, runs a job, or leaves.
 
     Args:
-        event: what has happened, e.g. ``NodeAllocated``; no public source has Azure's words.
-        resize_started, resize_ended: of the resize that brought it; ``task_started``, ``task_ended`` of its last task.
-        active_seconds: how long it was there in all; set when it leaves.
+        event: what has happened, e.g. ``NodeIdle``; no public source has Azure's words.
+        cluster: the cluster's name; ``cluster_created`` is when it was made, None where it is no longer known.
+        allocated: when the node was asked for.
+        active_seconds: how long it was there in all; set when it is gone.
     """
 
     category: ClassVar[str] = "AmlComputeClusterNodeEvent"
@@ -206,13 +192,8 @@ class NodeEvent:
     vm_size: str
     vm_family: str
     priority: Priority
-    cluster_created: str | None = None
-    resize_started: str | None = None
-    resize_ended: str | None = None
-    allocated: str | None = None
-    booted: str | None = None
-    task_started: str | None = None
-    task_ended: str | None = None
+    cluster_created: str | None
+    allocated: str
     active_seconds: float | None = None
 
     def record(self, workspace: Resource) -> Record:
@@ -225,13 +206,8 @@ class NodeEvent:
             "VmSize": self.vm_size.upper(),
             "VmFamilyName": self.vm_family,
             "VmPriority": self.priority,
-            "ResizeStartTime": self.resize_started,
-            "ResizeEndTime": self.resize_ended,
             "NodeAllocationTime": self.allocated,
-            "NodeBootTime": self.booted,
-            "StartTaskStartTime": self.task_started,
-            "StartTaskEndTime": self.task_ended,
-            "TotalE2ETimeInSeconds": _text(self.active_seconds),
+            "TotalE2ETimeInSeconds": None if self.active_seconds is None else str(self.active_seconds),
         }
 
 
@@ -240,7 +216,7 @@ class RunStatusEvent:
     """A run's status has changed.
 
     Args:
-        run_id: the job's name; ``parent_run_id`` and ``root_run_id`` those of the pipeline job that it is a step of.
+        run_id: the job's name.
         status: the new one, e.g. ``Running`` or ``Completed``.
         user: who or what has changed it.
     """
@@ -249,8 +225,6 @@ class RunStatusEvent:
 
     run_id: str
     status: str
-    parent_run_id: str | None = None
-    root_run_id: str | None = None
     user: str | None = None
     message: str | None = None
 
@@ -259,8 +233,7 @@ class RunStatusEvent:
         return {
             "OperationName": "RunStatusChanged",
             "RunId": self.run_id,
-            "ParentRunId": self.parent_run_id,
-            "RootRunId": self.root_run_id or self.run_id,
+            "RootRunId": self.run_id,
             "Status": self.status,
             "Message": self.message,
             "Level": "Error" if self.status == "Failed" else "Informational",
@@ -269,7 +242,3 @@ class RunStatusEvent:
             "WorkspaceId": workspace.properties["workspaceId"],
             "WorkspaceName": workspace.name,
         }
-
-
-def _text(number: float | None) -> str | None:
-    return None if number is None else str(number)

@@ -83,11 +83,6 @@ class LogStore:
         if self._child:
             await self._child.stop()
 
-    async def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return the records of a table, oldest first, as dictionaries; see :meth:`query`."""
-        answer = await self.query(f'SELECT * FROM "{table}" ORDER BY TimeGenerated')  # noqa: S608 - a table's name
-        return [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
-
     async def query(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
         """Return the result of one SQL query.
 
