@@ -1,16 +1,9 @@
 """Resource logs: what happens to a workspace's jobs and computes, on its way to those who asked for it.
 
-<<<<<<< HEAD
-An event is written to the outbox for each Log Analytics workspace that a diagnostic setting sends its category to. Of a
-job or a run it is written in the transaction of the change that it tells of: it is there if, and only if, that is.
-Nodes change without one: an event of theirs, or of their cluster's, is written at once, and lost where it cannot be
-(see :mod:`azureml_local.arm.cluster_events`).
-=======
 An event is written to the outbox for each Log Analytics workspace that a diagnostic setting sends its category to. One
 of a job or a run is written in the transaction of the change that it tells of: it is there if, and only if, the change
 is. Nodes change without a transaction: an event of theirs, or of their cluster's, is written at once, and lost where it
 cannot be (see :mod:`azureml_local.arm.cluster_events`).
->>>>>>> fixc
 """
 
 from __future__ import annotations
