@@ -196,6 +196,8 @@ def test_failures_are_told_and_register_nothing(store: Store, error: BaseExcepti
         runner.work = fails(error)
         runs.start(put(store, data=output(name="rows")))
         await until(lambda: status(store) == "Failed")
+        # What never reached the runner in this life of the service may have in a former one.
+        assert runner.abandoned == ([{}] if isinstance(error, AllocationError | FrontendError) else [])
 
     driven(store, test)
     job = store.get(JOB)

@@ -105,10 +105,12 @@ class JobRuns:
             return
         except JobError as failure:
             error = failure
-        except AllocationError as failure:  # it can never have the nodes that it wants
+        except (
+            AllocationError,
+            AzureError,
+        ) as failure:  # it can never have its nodes, or something that it names is gone
+            await self._context.runner.abandon(job.id, {})  # of a former life of the service
             error = JobError("UserError", str(failure))
-        except AzureError as failure:  # something that the job names is gone
-            error = JobError("UserError", failure.message)
         except Exception:
             logger.exception("job %s failed in the service", job.id)
             error = JobError("ServiceError", SERVICE_FAILED)

@@ -382,7 +382,11 @@ class Store:
     def delete(self, resource_id: str) -> None:
         """Delete a resource and everything below it, secrets included."""
         key = resource_id.lower()
-        self._db.execute("DELETE FROM resources WHERE key = ? OR substr(key, 1, ?) = ?", (key, len(key) + 1, key + "/"))
+        # What begins with "key/" lies between that and "key0": 0 follows / in ASCII. So the index of the keys is used.
+        self._db.execute(
+            "DELETE FROM resources WHERE key = ? OR (key > ? AND key < ?)",
+            (key, f"{key}/", f"{key}{chr(ord('/') + 1)}"),
+        )
 
     # --- secrets ---
 
