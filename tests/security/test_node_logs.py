@@ -51,7 +51,7 @@ def on_node(tmp_path: Path, test: Callable[[Nodes, Node], Awaitable[None]]) -> s
         nodes = Nodes(tmp_path / "nodes", tmp_path / "nodes.log", lambda _: None)
         try:
             async with asyncio.timeout(SECONDS):
-                node = await nodes.start_node("n", {})
+                node = await nodes.start_node("n")
                 try:
                     await test(nodes, node)
                 finally:
