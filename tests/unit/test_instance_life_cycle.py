@@ -24,36 +24,10 @@ from azureml_local.arm.timers import Timers
 from azureml_local.clock import VARIABLE
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pools import Pools
+from fake_nodes import FakeNodes
 
 WORKSPACE = ids.WORKSPACE.format(subscription="s", resource_group="g", workspace="w")
 SECONDS = 20
-
-
-class FakeNode:
-    """A node without a process."""
-
-    preempted = is_lost = False
-
-    def __init__(self) -> None:
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    async def stop(self) -> None:
-        self.is_lost = True
-        if not self.ended.done():
-            self.ended.set_result(0)
-
-
-class FakeNodes:
-    """Nodes without processes."""
-
-    async def prepare(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
-
-    async def start_node(self, name: str) -> Any:
-        return FakeNode()
 
 
 class Case:

@@ -22,38 +22,10 @@ from azureml_local.arm.store import Resource, Store
 from azureml_local.arm.timers import Timers
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pools import Pools
+from fake_nodes import FakeNode, FakeNodes
 
 SECONDS = 20
 SIZE = "STANDARD_F2S_V2"
-
-
-class FakeNode:
-    """A node without a process."""
-
-    preempted = is_lost = False
-
-    def __init__(self) -> None:
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.may_end = asyncio.Event()
-        self.may_end.set()
-
-    async def stop(self) -> None:
-        await self.may_end.wait()
-        if not self.ended.done():
-            self.ended.set_result(0)
-
-
-class FakeNodes:
-    """Nodes without processes."""
-
-    async def prepare(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
-
-    async def start_node(self, name: str) -> Any:
-        return FakeNode()
 
 
 def workspace(name: str) -> str:
