@@ -23,6 +23,7 @@ from azureml_local.arm import (
     online_deployments,
     online_endpoints,
     role_assignments,
+    storage_accounts,
     workspaces,
 )
 from azureml_local.arm.context import Context
@@ -51,6 +52,7 @@ from azureml_local.engines.jobs.spec import CommandSpec, Storage
 from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
+from azureml_local.engines.storage_accounts import StorageAccounts
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
 from azureml_local.identity.authorizer import Authorizer
@@ -88,11 +90,11 @@ class Service:
         self.vault_secrets = VaultSecrets(self.store, self.authorizer, self.tokens)
         self.operations = Operations(self.store)
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
+        self.accounts = StorageAccounts(self.store, settings, self.blobs)
         self.azurite = Azurite(
             home.storage,
             home.logs / "azurite.log",
-            settings.storage_account,
-            settings.storage_key,
+            self.accounts.keys,
             self.blobs.set_address,
         )
         environments = Environments(home.environments)
@@ -117,6 +119,8 @@ class Service:
             self.directory,
             self.authorizer,
             self.blobs,
+            self.accounts,
+            self.azurite,
             self.serving,
             self.router,
             self.pools,
@@ -148,6 +152,7 @@ class Service:
             left_behind.unlink()
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
+        storage_accounts.ensure_own(self.context)
         await self.azurite.start()
         self._ensure_own_roles()
         await self._ensure_default_workspace()
@@ -193,11 +198,6 @@ class Service:
     def _applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""
         settings = self.settings
-        account_id = ids.STORAGE_ACCOUNT.format(
-            subscription=settings.subscription_id,
-            resource_group=settings.resource_group,
-            account=settings.storage_account,
-        )
         return {
             "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens, self.directory).app,
@@ -208,7 +208,7 @@ class Service:
             ),
             "scoring": self.router,
             "key_vault": KeyVault(settings, self.store, self.vault_secrets, self.tokens).app,
-            "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),
+            "storage": StorageApp(self.accounts, self.tokens, self.authorizer, self.home.storage),
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
             "local": Starlette(
                 routes=[

@@ -57,7 +57,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     FakeReplicas.made = []
     FakeReplicas.all_may_start = False
     home = Home(tmp_path)
-    started = Serving(home, cast(BlobStorage, None), Environments(home.environments), dict)
+    started = Serving(home, cast(BlobStorage, None), Environments(home.environments), lambda _: {})
     home.create()
     record = DeploymentRecord.new(started._folder(ID))
     record.plan.write_text("{}")

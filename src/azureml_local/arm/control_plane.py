@@ -32,6 +32,7 @@ from azureml_local.arm import (
     quotas,
     resource_groups,
     role_assignments,
+    storage_accounts,
     vm_sizes,
     workspaces,
 )
@@ -102,6 +103,7 @@ def routes() -> ArmRoutes:
         managed_identities,
         key_vaults,
         container_registries,
+        storage_accounts,
     ):
         table.include(module.routes)
     return table
