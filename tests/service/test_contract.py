@@ -59,7 +59,9 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield "GET", f"{base}/{name}", None
     yield "PATCH", f"{base}/{name}", {"tags": {"a": "b"}}
     yield "POST", f"{base}/{name}/listKeys", None
+    registry = arm.request("GET", f"{base}/{name}").json()["properties"]["containerRegistry"]
     yield "DELETE", f"{base}/{name}", None
+    yield "DELETE", registry, None
     for path in ("vmSizes", "usages", "quotas"):
         yield "GET", f"{arm.region}/{path}", None
     quota = f"{arm.workspace}/quotas/Standard_FSv2_Family_Cluster_Dedicated_vCPUs"
@@ -180,7 +182,8 @@ def identity_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple
     yield "DELETE", identity, None
     own = "providers/Microsoft.ManagedIdentity/identities/default"
     yield "GET", f"/onlineEndpoints/{deployed.endpoint}/{own}", None
-    cluster = {"computeType": "AmlCompute", "properties": {"vmSize": "Standard_DS1_v2"}}
+    size = {"vmSize": "Standard_DS1_v2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}}
+    cluster = {"computeType": "AmlCompute", "properties": size}
     yield "PUT", f"/computes/{name}", {"identity": {"type": "SystemAssigned"}, "properties": cluster}
     yield "GET", f"/computes/{name}/{own}", None
     yield "DELETE", f"/computes/{name}", None
@@ -214,6 +217,7 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
         yield "GET", assignments, None
         yield "GET", f"{assignments}/{name}", None
         yield "DELETE", f"{assignments}/{name}", None
+    yield "GET", workspace["containerRegistry"], None
 
 
 def monitor_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
