@@ -14,6 +14,7 @@ import pytest
 
 from azureml_local.engines import serving as module
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.serving import Serving, ServingError, ServingSpec
@@ -57,7 +58,9 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     FakeReplicas.made = []
     FakeReplicas.all_may_start = False
     home = Home(tmp_path)
-    started = Serving(home, cast(BlobStorage, None), Environments(home.environments), dict)
+    started = Serving(
+        home, cast(BlobStorage, None), Environments(home.environments), dict, DataCollectors(cast(BlobStorage, None))
+    )
     home.create()
     record = DeploymentRecord.new(started._folder(ID))
     record.plan.write_text("{}")

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from azureml_local.arm import (
     assets,
     codes,
+    data_collection,
     ids,
     listing,
     no_code_deployments,
@@ -44,9 +45,6 @@ LACKING = {
     "egressPublicNetworkAccess": lambda value: value == "Disabled",
     "modelMountPath": bool,
     "startupProbe": bool,
-    "dataCollector": lambda value: any(
-        (one or {}).get("dataCollectionMode") != "Disabled" for one in value["collections"].values()
-    ),
 }
 TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
 SIZES = "https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list"
@@ -298,6 +296,7 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
         "readinessProbe": _probe(sent, "readinessProbe"),
         "provisioningState": "Updating",
         "egressPublicNetworkAccess": sent.get("egressPublicNetworkAccess") or "Enabled",
+        "dataCollector": data_collection.read(request.context, sent.get("dataCollector")),
     }
 
 
@@ -422,6 +421,7 @@ def _spec(context: Context, deployment: Resource) -> ServingSpec:
         max_concurrent=request["maxConcurrentRequestsPerInstance"],
         request_timeout=seconds(request["requestTimeout"]),
         ready_within=seconds(probe["initialDelay"]) + seconds(probe["period"]) * probe["failureThreshold"],
+        data_collection=data_collection.settings(context, deployment, _workspace_id(deployment.id)),
     )
 
 

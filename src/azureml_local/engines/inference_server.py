@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from azureml_local.engines.data_collection.collector import DataCollector
+from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Upstream, UpstreamError
@@ -49,6 +51,7 @@ class LaunchPlan:
     request_timeout: float
     ready_within: float
     log: str
+    data_collection: CollectionSettings | None = None
 
     def save(self, path: Path) -> None:
         """Write the plan; its environment may hold secrets."""
@@ -57,7 +60,10 @@ class LaunchPlan:
     @classmethod
     def load(cls, path: Path) -> LaunchPlan:
         """Read a plan."""
-        return cls(**json.loads(path.read_text()))
+        values = json.loads(path.read_text())
+        if values.get("data_collection"):
+            values["data_collection"] = CollectionSettings.load(values["data_collection"])
+        return cls(**values)
 
 
 class Instance:
@@ -135,10 +141,14 @@ class ReplicaSet:
         plan: what each of them runs.
         sockets: the folder of their sockets.
         environment: lets their code reach the service as a client.
+        collector: takes what they collect; closed when they have ended.
     """
 
-    def __init__(self, plan: LaunchPlan, sockets: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, plan: LaunchPlan, sockets: Path, environment: Mapping[str, str], collector: DataCollector | None = None
+    ) -> None:
         self.plan = plan
+        self.collector = collector
         self._environment = environment
         self.instances: list[Instance] = []
         self._sockets = sockets
@@ -166,6 +176,7 @@ class ReplicaSet:
         if failures:
             started = [instance for instance, result in zip(starting, results, strict=True) if result is None]
             await asyncio.gather(*(instance.stop() for instance in started))
+            await self._close_collector()
             raise failures[0]
         self.instances = starting
         loop = asyncio.get_running_loop()
@@ -182,6 +193,11 @@ class ReplicaSet:
             supervisor.cancel()
         await asyncio.gather(*self._supervisors, return_exceptions=True)
         self.instances = []
+        await self._close_collector()
+
+    async def _close_collector(self) -> None:
+        if self.collector:
+            await self.collector.close()
 
     def _new_instance(self) -> Instance:
         return Instance(self.plan, self._sockets / f"{secrets.token_hex(4)}.sock", self._environment)

@@ -17,10 +17,12 @@ from typing import Any
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.data_collection.collector import DataCollectors
+from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.inference_server import InstanceError, LaunchPlan, ReplicaSet
-from azureml_local.engines.requirements import TO_SERVE, EnvironmentBuildError
+from azureml_local.engines.requirements import TO_COLLECT, TO_SERVE, EnvironmentBuildError
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
 from azureml_local.http.errors import is_out_of_space
@@ -75,6 +77,7 @@ class ServingSpec:
     max_concurrent: int
     request_timeout: float
     ready_within: float
+    data_collection: CollectionSettings | None = None
 
 
 class Serving:
@@ -85,6 +88,7 @@ class Serving:
         blobs: where models and code lie.
         environments: finds interpreters.
         client_environment: returns the variables that let an instance's code reach the service as a client.
+        collectors: take what deployments collect.
     """
 
     def __init__(
@@ -93,10 +97,12 @@ class Serving:
         blobs: BlobStorage,
         environments: Environments,
         client_environment: Callable[[], Mapping[str, str]],
+        collectors: DataCollectors,
     ) -> None:
         self._home = home
         self._blobs = blobs
         self._client_environment = client_environment
+        self._collectors = collectors
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
@@ -180,7 +186,7 @@ class Serving:
         """Get everything that the instances need onto the disk, and write down how they are started."""
         record.event("Pulling")
         log = record.log("inferenceserver")
-        interpreter = await self._environments.interpreter_for(spec.environment, log, TO_SERVE)
+        interpreter = await self._environments.interpreter_for(spec.environment, log, *_packages(spec))
         for note in interpreter.notes:
             record.write("inferenceserver", note)
         record.event("Pulled")
@@ -199,6 +205,7 @@ class Serving:
             request_timeout=spec.request_timeout,
             ready_within=spec.ready_within,
             log=str(record.log("inferenceserver")),
+            data_collection=spec.data_collection,
         )
         plan.save(record.plan)
         return plan
@@ -241,7 +248,12 @@ class Serving:
             self._replicas[deployment_id.lower()] = replicas
 
     def _replica_set(self, plan: LaunchPlan) -> ReplicaSet:
-        return ReplicaSet(plan, self._home.sockets, self._client_environment())
+        environment = self._client_environment()
+        if plan.data_collection is None:
+            return ReplicaSet(plan, self._home.sockets, environment)
+        collector = self._collectors.open(plan.data_collection)
+        variables = self._collectors.variables(collector, Path(plan.log).parent)
+        return ReplicaSet(plan, self._home.sockets, {**environment, **variables}, collector)
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()
@@ -270,6 +282,12 @@ class Serving:
 
 def _stage_mlflow_script(record: DeploymentRecord) -> Path:
     return Path(shutil.copy(MLFLOW_SCRIPT, record.app))
+
+
+def _packages(spec: ServingSpec) -> tuple[str, ...]:
+    """Return what the environment needs beside what it asks for: a script of the deployment's own asks for it all."""
+    collects = spec.code is None and spec.data_collection is not None and spec.data_collection.is_custom
+    return (TO_SERVE, TO_COLLECT) if collects else (TO_SERVE,)
 
 
 def _variables(spec: ServingSpec) -> Mapping[str, str]:
