@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import pandas as pd
 import pytest
 import requests
 from azure.ai.ml import MLClient
@@ -26,7 +27,7 @@ from azure.ai.ml.entities import (
 from azure.ai.ml.entities._deployment.data_asset import DataAsset
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
-from support import Arm, Deployed, Scorer, deploy, finish, quick_session
+from support import Arm, Collected, Deployed, Scorer, deploy, finish, quick_session
 
 from running_service import RunningService, wait_for
 
@@ -34,33 +35,6 @@ from running_service import RunningService, wait_for
 def on(*names: str) -> dict[str, DeploymentCollection]:
     """Return enabled collections. The SDK changes what it is given, so that none can be given to it twice."""
     return {name: DeploymentCollection(enabled="true") for name in names}
-
-
-class Collected:
-    """What lies in a container below the folder of an endpoint's collected data."""
-
-    def __init__(self, container: ContainerClient, folder: str) -> None:
-        self.container = container
-        self.folder = folder
-
-    def names(self, collection: str) -> list[str]:
-        return list(self.container.list_blob_names(name_starts_with=f"{self.folder}/{collection}/"))
-
-    def events(self, collection: str) -> list[dict[str, Any]]:
-        files = [name for name in self.names(collection) if name.endswith(".jsonl")]
-        texts = [self.container.download_blob(name).readall().decode() for name in files]
-        return [json.loads(line) for text in texts for line in text.splitlines()]
-
-    def wait(self, collection: str, count: int = 1) -> list[dict[str, Any]]:
-        wait_for(lambda: len(self.events(collection)) >= count, f"{count} events of {collection}")
-        return self.events(collection)
-
-
-@pytest.fixture(scope="module")
-def container(ml: MLClient, service: RunningService, credential: Any, client_variables: None) -> ContainerClient:
-    store = ml.datastores.get("workspaceblobstore")
-    url = f"https://{store.account_name}.blob.core.windows.net"
-    return ContainerClient(url, store.container_name, credential=credential)
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +59,16 @@ def collect(ml: MLClient, endpoint: str, deployment: str, deployed: Deployed, **
 
 
 @pytest.fixture(scope="module")
-def tables(ml: MLClient, endpoint: ManagedOnlineEndpoint, deployed: Deployed, container: ContainerClient) -> Collected:
+def tables(ml: MLClient, endpoint: ManagedOnlineEndpoint, deployed: Deployed, blobstore: ContainerClient) -> Collected:
     """The data of a deployment whose script collects."""
     collections = on("model_inputs", "model_outputs")
     collect(ml, endpoint.name, "tables", deployed, script="collects.py", collections=collections)
-    return Collected(container, f"modelDataCollector/{endpoint.name}/tables")
+    return Collected(blobstore, f"modelDataCollector/{endpoint.name}/tables")
 
 
 @pytest.fixture(scope="module")
 def payloads(
-    ml: MLClient, endpoint: ManagedOnlineEndpoint, deployed: Deployed, container: ContainerClient
+    ml: MLClient, endpoint: ManagedOnlineEndpoint, deployed: Deployed, blobstore: ContainerClient
 ) -> Collected:
     """The data of a deployment whose requests and answers are collected."""
     collect(
@@ -106,7 +80,7 @@ def payloads(
         rolling_rate="day",
         request_logging=RequestLogging(capture_headers=["X-Shop-Id"]),
     )
-    return Collected(container, f"modelDataCollector/{endpoint.name}/payloads")
+    return Collected(blobstore, f"modelDataCollector/{endpoint.name}/payloads")
 
 
 # --- what scripts hand over ---
@@ -131,7 +105,7 @@ def test_a_table_is_a_line_of_json(tables: Collected, scorer: Scorer, service: R
         "correlationid": "order-1",
         "xrequestid": "order-1",
         "modelversion": "default",
-        "collectdatatype": "pandas.core.frame.DataFrame",
+        "collectdatatype": f"{pd.DataFrame.__module__}.DataFrame",
         "agent": "azureml-ai-monitoring/1.0.0",
         "contentrange": f"bytes 0-{len(data) - 1}/{len(data)}",
         "shopid": "7",  # what the script's context adds
@@ -274,10 +248,10 @@ def test_what_the_model_was_not_asked_is_not_collected(payloads: Collected, scor
     assert ids.isdisjoint((wrong.headers["x-request-id"], swagger.headers["x-request-id"]))
 
 
-def blob_of(url: str, container: ContainerClient) -> bytes:
-    path = urlsplit(url).path.lstrip("/").removeprefix(f"{container.container_name}/")
-    assert urlsplit(url).hostname == urlsplit(container.url).hostname
-    return container.download_blob(path).readall()
+def blob_of(url: str, blobstore: ContainerClient) -> bytes:
+    path = urlsplit(url).path.lstrip("/").removeprefix(f"{blobstore.container_name}/")
+    assert urlsplit(url).hostname == urlsplit(blobstore.url).hostname
+    return blobstore.download_blob(path).readall()
 
 
 @pytest.mark.parametrize(
@@ -285,21 +259,21 @@ def blob_of(url: str, container: ContainerClient) -> bytes:
     [(b"\xff\x00", "application/octet-stream"), (b"{}", "text/plain"), (b"{broken", None), (b'{"a": NaN}', None)],
 )
 def test_what_is_no_json_is_a_blob_of_its_own(
-    body: bytes, content_type: str | None, payloads: Collected, scorer: Scorer, container: ContainerClient
+    body: bytes, content_type: str | None, payloads: Collected, scorer: Scorer, blobstore: ContainerClient
 ) -> None:
     event = find(payloads, "request", ask(scorer, body, content_type))
     assert event["datainblob"] == "true"
     assert event["data"].endswith(f"/{event['id']}")
-    assert blob_of(event["data"], container) == body
+    assert blob_of(event["data"], blobstore) == body
 
 
-def test_large_data_is_a_blob_of_its_own(payloads: Collected, scorer: Scorer, container: ContainerClient) -> None:
+def test_large_data_is_a_blob_of_its_own(payloads: Collected, scorer: Scorer, blobstore: ContainerClient) -> None:
     """More than 4 MB. Microsoft's reader of collected data (in azureml-assets) follows ``dataref``."""
     body = json.dumps({"count": True, "padding": "x" * 5_000_000}).encode()
     request_id = ask(scorer, body, "application/json")
     event = find(payloads, "request", request_id)
     assert "data" not in event
-    assert blob_of(event["dataref"], container) == body
+    assert blob_of(event["dataref"], blobstore) == body
     assert find(payloads, "response", request_id)["data"] == len(body)
 
 
@@ -314,11 +288,11 @@ def test_collection_that_is_off_has_nothing(payloads: Collected, scorer: Scorer,
 
 
 def test_sampling_takes_a_request_and_its_response_together(
-    ml: MLClient, endpoint: ManagedOnlineEndpoint, deployed: Deployed, scorer: Scorer, container: ContainerClient
+    ml: MLClient, endpoint: ManagedOnlineEndpoint, deployed: Deployed, scorer: Scorer, blobstore: ContainerClient
 ) -> None:
     collect(ml, endpoint.name, "half", deployed, collections=on("request", "response"), sampling_rate=0.5)
     ids = [ask(scorer, "{}", "application/json", "half") for _ in range(100)]
-    half_collected = Collected(container, f"modelDataCollector/{endpoint.name}/half")
+    half_collected = Collected(blobstore, f"modelDataCollector/{endpoint.name}/half")
     finish(ml.online_deployments.begin_delete("half", endpoint.name))  # what was collected is written before it ends
     requests_, responses = (
         [event["xrequestid"] for event in half_collected.events(name)] for name in ("request", "response")

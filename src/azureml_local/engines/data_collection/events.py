@@ -12,12 +12,14 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from azureml_local.http.upstream import Headers
 
 PREFIX = "ce-"
 JSON = "application/json"
 TYPE = "azureml.inference."
+ID = re.compile(r"[A-Za-z0-9-]{1,64}")  # it names the blob of data that has one of its own
 NOT_IN_NAME = re.compile(r"[^a-z0-9]")  # what the specification does not allow in the name of an attribute
 # What an event says of itself, which nothing that is collected may say otherwise.
 OWN = frozenset(
@@ -39,7 +41,7 @@ class Event:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     attributes: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def is_json(self) -> bool:
         """Whether the body is JSON that may stand in a line as it is, but for its line breaks."""
         if self.content_type and not self.content_type.lower().startswith(JSON):
@@ -91,12 +93,13 @@ def of_client(headers: Headers, body: bytes) -> Event:
     attributes = attributes_of((name, value) for name, value in sent)
     if "xrequestid" in attributes:
         attributes = {"correlationid": attributes["xrequestid"], **attributes}
+    sent_id = found.get("trace-id", "")
     return Event(
         kind.removeprefix(TYPE).lower(),
         body,
         found.get("content-type", ""),
         time,
-        found.get("trace-id") or str(uuid.uuid4()),
+        sent_id if ID.fullmatch(sent_id) else str(uuid.uuid4()),
         attributes,
     )
 
