@@ -72,11 +72,6 @@ def _collection(context: Context, name: str, sent: Mapping[str, Any]) -> dict[st
         raise invalid_inference_request(
             f"{path}.samplingRate is {rate:g}; it must be 0.0 to 1.0, 1.0 for all requests."
         )
-    if sent.get("clientId"):
-        message = (
-            f"azureml-local lacks what properties.{path}.clientId asks for: it writes with the storage account's key."
-        )
-        raise AzureError(501, "NotImplemented", message, target="clientId")
     if sent.get("dataId"):
         _require_folder(context, f"{path}.dataId", sent["dataId"])
     return {

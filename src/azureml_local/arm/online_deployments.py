@@ -46,6 +46,8 @@ LACKING = {
     "egressPublicNetworkAccess": lambda value: value == "Disabled",
     "modelMountPath": bool,
     "startupProbe": bool,
+    # What is collected is written with the storage account's key.
+    "dataCollector": lambda value: any((one or {}).get("clientId") for one in value["collections"].values()),
 }
 TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
 SIZES = "https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list"
