@@ -132,6 +132,10 @@ class Serving:
         """Return a deployment's instances, or None where it does not serve."""
         return self._replicas.get(deployment_id.lower())
 
+    def attempts(self, deployment_id: str) -> list[DeploymentRecord]:
+        """Return the attempts at a deployment of which there is a record, oldest first."""
+        return DeploymentRecord.all(self._folder(deployment_id))
+
     def latest_attempt(self, deployment_id: str) -> DeploymentRecord | None:
         """Return the newest attempt at a deployment, whether it serves or failed."""
         return DeploymentRecord.latest(self._folder(deployment_id))
