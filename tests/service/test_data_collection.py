@@ -29,6 +29,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 from support import Arm, Collected, Deployed, Scorer, deploy, finish, quick_session
 
+import helpers
 from running_service import RunningService, wait_for
 
 
@@ -188,6 +189,33 @@ def test_receiver_says_what_is_wrong_with_an_event(header: str, value: str, stat
     answer = post(address, **{header: value})
     assert answer.status_code == status
     assert value in answer.text or value.rpartition(".")[2] in answer.text
+
+
+def test_helper_returns_rows_as_the_script_has_collected_them(
+    tables: Collected, ml: MLClient, endpoint: ManagedOnlineEndpoint, scorer: Scorer
+) -> None:
+    """Also those of a table of more than 4 MB, which lie in a blob of their own."""
+    scorer.post({"id": "small", "table": {"a": [1, 2]}}, deployment="tables")
+    text = "x" * 600_000
+    scorer.post({"id": "large", "table": {"a": list(range(8)), "b": [text] * 8}}, deployment="tables")
+
+    def rows(one: str) -> pd.DataFrame:
+        found = helpers.collected(ml, endpoint.name, "tables", "model_inputs")
+        return found[found["correlationid"] == one]
+
+    wait_for(lambda: len(rows("large")) == 8)
+    assert rows("large")["a"].tolist() == list(range(8))
+    assert set(rows("large")["b"]) == {text}
+    assert rows("small")["a"].tolist() == [1, 2]
+    index = helpers.collected(ml, endpoint.name, "tables", "model_inputs").index
+    assert index.is_monotonic_increasing
+    assert (index.name, str(index.tz)) == ("time", "UTC")
+
+
+def test_helper_returns_no_rows_before_there_are_any(
+    ml: MLClient, endpoint: ManagedOnlineEndpoint, payloads: Collected
+) -> None:
+    assert helpers.collected(ml, endpoint.name, "payloads", "off").empty
 
 
 # --- what the router sees ---
