@@ -331,7 +331,7 @@ def test_query_needs_a_token_for_it(logs: Logs, arm: Arm) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, code)
 
 
-def test_query_needs_a_role(service: RunningService, logs: Logs, watched: str) -> None:
+def test_query_needs_a_role(service: RunningService, logs: Logs, watched: str, arm: Arm) -> None:
     """https://learn.microsoft.com/azure/azure-monitor/logs/manage-access"""
     name = "i" + uuid.uuid4().hex[:10]
     made = admin.call(service.home, "POST", "/identities", {"name": name, "role": None, "scope": None})
