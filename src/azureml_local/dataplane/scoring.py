@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE
 from azureml_local.arm.store import Store
 from azureml_local.dataplane.scoring_exchange import Exchange, Listener
-from azureml_local.engines.inference_server import ReplicaSet
+from azureml_local.engines.replicas import NotReadyError, ReplicaSet, TooManyRequestsError
 from azureml_local.engines.serving import Serving
 from azureml_local.http.upstream import HOP_BY_HOP, BodyTooLargeError, Headers, UpstreamError
 from azureml_local.identity import audiences
@@ -262,33 +262,23 @@ def _passed_on(headers: Headers, request_id: bytes) -> Headers:
 
 
 async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Headers) -> ModelAnswer:
-    """Pass a request to the least busy instance. Raises RefusalError where none answers."""
-    instance = replicas.least_busy() if replicas else None
-    if replicas is None or instance is None:  # starting, or being replaced
-        raise RefusalError(424, "", [*extra, *_model_error(b"503", b"model_not_ready")])
-    if replicas.in_flight >= replicas.most_in_flight:
-        raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")])
-    instance.in_flight += 1
+    """Pass a request to an instance. Raises RefusalError where none answers."""
     try:
-        answer = await instance.upstream.exchange(
-            call.method,
-            call.target,
-            call.headers,
-            call.body,
-            seconds=replicas.plan.request_timeout,
-            largest=LARGEST_PAYLOAD,
-        )
-        return ModelAnswer(*answer)
+        if replicas is None:
+            raise NotReadyError
+        return ModelAnswer(*await replicas.exchange(call.method, call.target, call.headers, call.body, LARGEST_PAYLOAD))
+    except NotReadyError as error:  # starting, or being replaced
+        raise RefusalError(424, "", [*extra, *_model_error(b"503", b"model_not_ready")]) from error
+    except TooManyRequestsError as error:
+        raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")]) from error
     except TimeoutError as error:
-        seconds = replicas.plan.request_timeout
+        seconds = replicas.plan.request_timeout if replicas else 0
         raise RefusalError(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error
     except BodyTooLargeError as error:
         too_large = _message("Response payload too large.")
         raise RefusalError(424, too_large, [*extra, *_model_error(b"413", b"model_error")]) from error
     except UpstreamError as error:
         raise RefusalError(424, "", [*extra, *_model_error(b"502", b"model_error")]) from error
-    finally:
-        instance.in_flight -= 1
 
 
 async def _refuse(refusal: RefusalError, exchange: Exchange, send: Send) -> None:
