@@ -1,9 +1,9 @@
 """The console and event logs of online endpoints, read from the files that each attempt to deploy leaves.
 
-While a diagnostic setting wants them, what the files have gained is read about once a second; else nothing is read. A
-line's sequence number is where it ends in its file: the log store keeps the highest of each file, so that no
-line is written twice, and a service that was killed goes on where the log store has stopped. Lines that were written
-before the setting was are not sent, as on Azure. ``TimeGenerated`` of a line is when it was read.
+While a diagnostic setting wants them, what the files have gained is read about once a second; else nothing is read.
+The log store keeps the highest sequence number of each file, so that nothing is written twice, and a service that was
+killed goes on where the log store has stopped: a line's number is where it ends, an event's is its time. What was
+written before the setting was is not sent, as on Azure. ``TimeGenerated`` of a line is when it was read.
 
 The instances of a deployment share a file: they have one ``InstanceId``, that of the attempt.
 """
@@ -11,7 +11,9 @@ The instances of a deployment share a file: they have one ``InstanceId``, that o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
+import itertools
 import json
 import logging
 import re
@@ -27,7 +29,8 @@ from azureml_local.arm.log_events import Event
 from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE
 from azureml_local.arm.resource_logs import LONGEST_TEXT
 from azureml_local.arm.store import LogEvent, Resource, timestamp
-from azureml_local.engines.deployment_record import EVENT_TIME, DeploymentRecord
+from azureml_local.engines import instance_log
+from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.log_store.client import LogStoreError
 from azureml_local.engines.log_store.stream import EventStream
 from azureml_local.http.errors import AzureError
@@ -36,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 READ_EVERY = 1.0  # seconds
 AT_ONCE = 20  # lines, before other work has its turn
+TURN = 2**40  # more bytes than a log ever holds
 NOT_IN_STAMP = re.compile(r"[-:.Z]")
 
 
@@ -128,59 +132,85 @@ class ContainerLogs:
     async def _read_all(self, read: dict[str, int]) -> None:
         for followed in self._followed:
             for attempt in self._context.serving.attempts(followed.deployment.id):
-                for path in (attempt.events, *attempt.logs()):
-                    await self._read_file(read, followed, attempt, path)
+                for guid, since in followed.sinks[EVENTS].items():
+                    await self._send(read, followed, attempt, attempt.events, guid, _micros(since))
+                for path, (guid, since) in itertools.product(attempt.logs(), followed.sinks[CONSOLE].items()):
+                    began_later = NOT_IN_STAMP.sub("", since) <= attempt.began
+                    await self._send(read, followed, attempt, path, guid, 0 if began_later else _size(path))
 
-    async def _read_file(
-        self, read: dict[str, int], followed: _Followed, attempt: DeploymentRecord, path: Path
+    async def _send(
+        self, read: dict[str, int], followed: _Followed, attempt: DeploymentRecord, path: Path, guid: str, begin: int
     ) -> None:
-        """Send what a file has gained to each sink that wants it."""
-        category = EVENTS if path == attempt.events else CONSOLE
-        for guid, since in followed.sinks[category].items():
-            writer = f"{attempt.folder.name}/{path.name}/{guid}"
-            if writer not in read:
-                began_later = NOT_IN_STAMP.sub("", since) <= attempt.began
-                read[writer] = 0 if began_later else _size(path)
-            while self._stream.has_room and (lines := _lines(path, read[writer])):
-                for number, (end, line) in enumerate(lines):
-                    event, when = _event(followed, attempt, path, line)
-                    row = resource_logs.record(followed.endpoint_id, followed.workspace, event, guid, when)
-                    self._stream.put([LogEvent(end, writer, category, row)])
-                    read[writer] = end
-                    if number % AT_ONCE == 0:
-                        await asyncio.sleep(0)
+        """Send what a file has gained to a sink; ``begin`` is where to begin with a file that is new to it."""
+        writer = f"{attempt.folder.name}/{path.name}/{guid}"
+        position = read.setdefault(writer, begin)
+        instance_id = f"{followed.deployment.name}-{attempt.suffix}"
+        news = _events if path == attempt.events else _lines
+        while self._stream.has_room and (found := news(path, position, followed, instance_id)):
+            for number, (position, when, event) in enumerate(found):
+                row = resource_logs.record(followed.endpoint_id, followed.workspace, event, guid, when)
+                self._stream.put([LogEvent(position, writer, event.category, row)])
+                read[writer] = position
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+
+News = list[tuple[int, str, Event]]  # sequence number, time, event
+
+
+def _events(path: Path, last: int, followed: _Followed, instance_id: str) -> News:
+    """Return the events of a file that come after a time, in microseconds since 1970."""
+    found: News = []
+    for line in _text(path, 0, instance_log.LARGEST).splitlines():
+        with contextlib.suppress(ValueError):  # a line that a kill cut off
+            told = json.loads(line)
+            if (number := _micros(told["time"])) > last:
+                event = ContainerEvent(followed.deployment.name, instance_id, told["name"], told["message"])
+                found.append((number, told["time"], event))
+    return found
+
+
+def _lines(path: Path, last: int, followed: _Followed, instance_id: str) -> News:
+    """Return some of the lines that come after a number: how often the log began anew, and where the line ends."""
+    turn, begin = divmod(last, TURN)
+    source = path
+    if _size(path) < begin:  # it began anew; what was not read of it is beside it now
+        source = instance_log.former(path)
+        if begin >= _size(source):
+            turn, begin, source = turn + 1, 0, path
+    found: News = []
+    for line in _complete(_text(source, begin, LONGEST_TEXT), grows=source == path):
+        begin += len(line)
+        message = line.decode(errors="replace").removesuffix("\n")
+        event = ConsoleEvent(followed.deployment.name, instance_id, path.stem, followed.image, message)
+        found.append((turn * TURN + begin, timestamp(), event))
+    return found
+
+
+def _complete(block: bytes, *, grows: bool) -> list[bytes]:
+    """Return the complete lines of a block; all of it where it has none, and none is to be expected."""
+    lines: list[bytes] = re.findall(rb"[^\n]*\n", block)
+    if not lines and block and (not grows or len(block) == LONGEST_TEXT):
+        return [block]
+    return lines
+
+
+def _text(path: Path, begin: int, most: int) -> bytes:
+    """Return a part of a file; nothing where it is not written yet, or was deleted meanwhile."""
+    try:
+        with path.open("rb") as file:
+            file.seek(begin)
+            return file.read(most)
+    except FileNotFoundError:
+        return b""
 
 
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:  # not written yet, or deleted meanwhile
+    except FileNotFoundError:
         return 0
 
 
-def _lines(path: Path, begin: int) -> list[tuple[int, str]]:
-    """Return the next complete lines of a file, each with where it ends; a longer one than fits a column in pieces."""
-    try:
-        with path.open("rb") as file:
-            file.seek(begin)
-            block = file.read(LONGEST_TEXT)
-    except FileNotFoundError:
-        return []
-    pieces = block.split(b"\n")[:-1]
-    if not pieces and len(block) == LONGEST_TEXT:
-        return [(begin + LONGEST_TEXT, block.decode(errors="replace"))]
-    found = []
-    for piece in pieces:
-        begin += len(piece) + 1
-        found.append((begin, piece.decode(errors="replace")))
-    return found
-
-
-def _event(followed: _Followed, attempt: DeploymentRecord, path: Path, line: str) -> tuple[Event, str]:
-    """Return what a line tells, and when it was written, as far as the file says so."""
-    deployment, instance_id = followed.deployment.name, f"{followed.deployment.name}-{attempt.suffix}"
-    if path != attempt.events:
-        return ConsoleEvent(deployment, instance_id, path.stem, followed.image, line), timestamp()
-    told = json.loads(line)
-    when = datetime.datetime.strptime(told["time"], EVENT_TIME).isoformat(timespec="microseconds") + "Z"
-    return ContainerEvent(deployment, instance_id, told["name"], told["message"]), when
+def _micros(time: str) -> int:
+    return round(datetime.datetime.fromisoformat(time).timestamp() * 1_000_000)

@@ -33,7 +33,6 @@ FAILURES = {"ImagePullFailed", "DownloadFailed", "BackOff"}
 FIRST_EVENTS, LAST_EVENTS = 50, 500
 LARGEST_EVENTS = 256 * 1024  # bytes
 STAMP = "%Y%m%dT%H%M%S%f"
-EVENT_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 LOGS = {"inferenceserver": "inference-server.log", "storageinitializer": "storage-initializer.log"}
 
 
@@ -101,7 +100,7 @@ class DeploymentRecord:
 
     def event(self, name: str, message: str | None = None) -> None:
         """Note an event."""
-        time = datetime.datetime.now(datetime.UTC).strftime(EVENT_TIME)
+        time = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         kind = "Normal" if name in MESSAGES else "Warning"
         entry = {"name": name, "kind": kind, "time": time, "message": message or MESSAGES[name]}
         with self.events.open("a") as file:
