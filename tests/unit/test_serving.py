@@ -15,6 +15,7 @@ import pytest
 
 from azureml_local.engines import serving as module
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.probes import Probe
@@ -28,6 +29,7 @@ class Plan:
     """Stands for a launch plan."""
 
     fingerprint: str
+    data_collection: None = None
 
 
 FORMER, NEW = Plan("former"), Plan("new")
@@ -72,7 +74,9 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     FakeReplicas.made = []
     FakeReplicas.all_may_start = False
     home = Home(tmp_path)
-    started = Serving(home, cast(BlobStorage, None), Environments(home.environments), dict)
+    started = Serving(
+        home, cast(BlobStorage, None), Environments(home.environments), dict, DataCollectors(cast(BlobStorage, None))
+    )
     home.create()
     record = DeploymentRecord.new(started._folder(ID))
     record.plan.write_text("{}")

@@ -242,7 +242,7 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
     if ids.PROVIDER.lower() not in lowered or any(one.lower() in lowered for one in ids.EXTENSIONS):
         message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only, for roles in a "
         message += "subscription, a resource group, a workspace, an online endpoint, a storage account or container, "
-        message += "for diagnostic settings of a workspace, and for Log Analytics workspaces."
+        message += "for diagnostic settings of a workspace or an online endpoint, and for Log Analytics workspaces."
         return AzureError(501, "NotImplemented", message)
     after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
     kinds = after_provider[0::2]

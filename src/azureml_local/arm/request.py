@@ -158,13 +158,22 @@ ArmRoutes = Routes[Handler]
 
 
 def missing_workspace(params: Mapping[str, str]) -> AzureError:
-    """Return Resource Manager's own 404, which its gateway gives before Azure ML is asked."""
+    """Return Resource Manager's 404 for a workspace."""
+    return missing(f"{ids.PROVIDER}/workspaces/{params['workspace']}", params)
+
+
+def missing(resource: str, params: Mapping[str, str]) -> AzureError:
+    """Return Resource Manager's own 404, which its gateway gives before the resource's provider is asked.
+
+    Args:
+        resource: the provider, types and names, e.g. ``Microsoft.OperationalInsights/workspaces/logs``.
+        params: the path's parameters, with the ``resource_group``.
+    """
     return AzureError(
         404,
         "ResourceNotFound",
-        f"The Resource '{ids.PROVIDER}/workspaces/{params['workspace']}' under resource group "
-        f"'{params['resource_group']}' was not found. For more details please go to "
-        "https://aka.ms/ARMResourceNotFoundFix",
+        f"The Resource '{resource}' under resource group '{params['resource_group']}' was not found. For more details "
+        "please go to https://aka.ms/ARMResourceNotFoundFix",
         headers={"x-ms-failure-cause": "gateway"},
     )
 
