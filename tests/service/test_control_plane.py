@@ -353,13 +353,6 @@ def test_template_deployment_is_read_by_resource_manager_itself(arm: Arm) -> Non
     assert "location" in error(answer)["message"]
 
 
-def test_token_mode_is_said_to_be_lacking_not_wrong(arm: Arm, name: str) -> None:
-    body = {"location": "eastus", "properties": {"authMode": "AMLToken"}}
-    answer = arm.put(f"/onlineEndpoints/{name}", body)
-    assert answer.status_code == 501
-    assert "AMLToken" in error(answer)["message"]
-
-
 def test_operation_that_does_not_exist(arm: Arm) -> None:
     base = f"{arm.subscription}/providers/Microsoft.MachineLearningServices/locations/eastus"
     assert arm.get(f"{base}/mfeOperationsStatus/oe:absent").status_code == 404

@@ -1,9 +1,7 @@
-"""Online endpoints: a stable address, its keys, and how its traffic is divided among deployments."""
+"""Online endpoints: a stable address, who may call it, and how its traffic is divided among deployments."""
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,13 +13,13 @@ from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Condition, Order, Resource
 from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
+from azureml_local.identity import endpoint_keys
 
 ENDPOINTS = ids.WORKSPACE + "/onlineEndpoints"
 ENDPOINT = ENDPOINTS + "/{endpoint}"
 TYPE = "workspaces/onlineEndpoints"
 DEPLOYMENT_TYPE = TYPE + "/deployments"
 PREFIX = "oe"
-KEY_NAMES = {"Primary": "primaryKey", "Secondary": "secondaryKey"}
 COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")
 ORDERS = {
     "CreatedAtDesc": listing.NEWEST_FIRST,
@@ -30,10 +28,6 @@ ORDERS = {
     "UpdatedAtAsc": Order("modified_at"),
 }
 LARGEST_MIRROR = 50  # percent
-KEY_ALPHABET = string.ascii_letters + string.digits
-
-# Settings that would be a promise nobody keeps.
-LACKING = {"publicNetworkAccess": lambda value: value == "Disabled"}
 
 routes = ArmRoutes()
 
@@ -81,6 +75,14 @@ def not_found() -> FrontendError:
     )
 
 
+def require_usable_key(key: str, where: str) -> None:
+    """Raise 400 where a key that is to be set, in the member ``where``, could not be sent by any caller."""
+    if not endpoint_keys.is_usable(key):
+        raise invalid_inference_request(
+            f"{where} cannot stand in an Authorization header: a key has letters, digits and signs of ASCII, no spaces."
+        )
+
+
 @routes.route("GET", ENDPOINTS)
 async def list_endpoints(request: ArmRequest) -> Response:
     """List a workspace's online endpoints: of a name, a compute type, with tags or properties."""
@@ -106,7 +108,6 @@ async def get(request: ArmRequest) -> Response:
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create an endpoint or to change it; the answer to a change shows the traffic as it was."""
     request.read("OnlineEndpoint")
-    request.refuse_lacking(LACKING)
     context = request.context
     name = request.params["endpoint"]
     require_endpoint_name(name, "Endpoint")
@@ -116,6 +117,7 @@ async def create_or_update(request: ArmRequest) -> Response:
     if known is None:
         _require_free_name(request, name)
     properties = _properties(request, known)
+    keys = _keys(request)
     body = {
         "tags": request.body.get("tags") or {},
         "location": request.body["location"],
@@ -133,7 +135,6 @@ async def create_or_update(request: ArmRequest) -> Response:
     with context.store.transaction():
         endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
         if known is None:
-            keys = {key: _new_key() for key in KEY_NAMES.values()} | _given_keys(request)
             context.store.put_secret(endpoint_id, keys)
         return request.begun(201, "onlineEndpoints/put", endpoint, PREFIX, answer)
 
@@ -164,32 +165,8 @@ async def delete(request: ArmRequest) -> Response:
     return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
-@routes.route("POST", ENDPOINT + "/listKeys")
-async def list_keys(request: ArmRequest) -> Response:
-    """Return both keys of an endpoint that uses keys."""
-    endpoint = _require_keys(request)
-    return JSONResponse(request.context.store.get_secret(endpoint.id))
-
-
-@routes.route("POST", ENDPOINT + "/regenerateKeys")
-async def regenerate_keys(request: ArmRequest) -> Response:
-    """Replace one key by a new one, or by the one that is given; the old one is dead when this answers."""
-    request.read("RegenerateEndpointKeysRequest")
-    endpoint = _require_keys(request)
-    name = KEY_NAMES[request.body["keyType"]]
-    keys = request.context.store.get_secret(endpoint.id) or {}
-    given = request.body.get("keyValue")
-    # azure-ai-ml sends the present key as keyValue, and means "another one".
-    keys[name] = given if given and given != keys.get(name) else _new_key()
-    request.context.store.put_secret(endpoint.id, keys)
-    request.context.router.refresh(endpoint.id)
-    return Response(status_code=200)
-
-
 def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     sent = request.properties
-    if sent["authMode"] == "AMLToken":
-        raise AzureError(501, "NotImplemented", "azureml-local lacks authMode AMLToken; use Key or AADToken.")
     if sent.get("compute"):
         raise AzureError(501, "NotImplemented", "azureml-local lacks online endpoints on attached Kubernetes compute.")
     traffic, mirror = sent.get("traffic") or {}, sent.get("mirrorTraffic") or {}
@@ -273,19 +250,10 @@ def _identity(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     return request.identity(request.body.get("identity") or {"type": "SystemAssigned"}, known)
 
 
-def _require_keys(request: ArmRequest) -> Resource:
-    endpoint = require(request)
-    if endpoint.properties["authMode"] != "Key":
-        raise invalid_inference_request(
-            f"Endpoint '{endpoint.name}' has authMode {endpoint.properties['authMode']}: it has no keys."
-        )
-    return endpoint
-
-
-def _given_keys(request: ArmRequest) -> dict[str, str]:
+def _keys(request: ArmRequest) -> dict[str, str]:
+    """Return the keys of a new endpoint. Raises 400 where it is given one that no caller could send."""
     given = request.properties.get("keys") or {}
-    return {name: given[name] for name in KEY_NAMES.values() if given.get(name)}
-
-
-def _new_key() -> str:
-    return "".join(secrets.choice(KEY_ALPHABET) for _ in range(32))
+    for name, key in given.items():
+        if key:
+            require_usable_key(key, f"keys.{name}")
+    return endpoint_keys.new_keys(given)
