@@ -161,7 +161,6 @@ def test_resource_type_that_azure_lacks(path: str, arm: Arm) -> None:
         ("GET", "/featuresets/f/versions/1"),
         # Operations of resources that are served.
         ("GET", "/onlineEndpoints/e/deployments/d/skus"),
-        ("POST", "/onlineEndpoints/e/token"),
         ("POST", "/diagnose"),
     ],
 )
@@ -385,7 +384,6 @@ def test_workspace_name_with_an_encoded_slash(arm: Arm) -> None:
 @pytest.mark.parametrize(
     ("path", "setting"),
     [
-        ("/onlineEndpoints/private-one", {"authMode": "Key", "publicNetworkAccess": "Disabled"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"egressPublicNetworkAccess": "Disabled"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"modelMountPath": "/models"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"startupProbe": {"period": "PT1S"}}),
@@ -396,10 +394,9 @@ def test_workspace_name_with_an_encoded_slash(arm: Arm) -> None:
 def test_settings_that_would_not_be_kept_are_refused_by_name(
     path: str, setting: dict[str, object], arm: Arm, deployed: Deployed
 ) -> None:
-    """design.md: nothing is pretended. An endpoint that says it is private must not answer everyone who has its key."""
+    """design.md: nothing is pretended."""
     path = path.format(endpoint=deployed.endpoint)
-    if "deployments" in path:
-        setting = {"endpointComputeType": "Managed", **setting}
+    setting = {"endpointComputeType": "Managed", **setting}
     answer = arm.put(path, {"location": "eastus", "properties": setting})
     assert answer.status_code == 501
     assert list(setting)[-1] in error(answer)["message"]
