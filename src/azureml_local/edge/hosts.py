@@ -15,6 +15,7 @@ SERVED: Mapping[str, str] = {
     ".api.azureml.ms": "workspace_api",
     ".inference.ml.azure.com": "scoring",
     ".blob.core.windows.net": "storage",
+    ".vault.azure.net": "key_vault",
     "dc.services.visualstudio.com": "telemetry",
     ".in.applicationinsights.azure.com": "telemetry",
 }

@@ -5,8 +5,9 @@ from __future__ import annotations
 ARM = ("https://management.azure.com", "https://management.core.windows.net")
 MACHINE_LEARNING = ("https://ml.azure.com",)
 STORAGE = ("https://storage.azure.com",)
+KEY_VAULT = ("https://vault.azure.net",)
 
-KNOWN = frozenset((*ARM, *MACHINE_LEARNING, *STORAGE))
+KNOWN = frozenset((*ARM, *MACHINE_LEARNING, *STORAGE, *KEY_VAULT))
 
 
 def of_jobs(workspace: str) -> str:
