@@ -1,5 +1,6 @@
 """Scoring script: names in, pseudonyms out. A name always gets the same one."""
 
+import functools
 import hashlib
 import hmac
 import json
@@ -8,10 +9,15 @@ import uuid
 
 
 def init():
-    """Get the secret that the pseudonyms are made with, once for each process."""
-    global secret, process
-    secret = (from_vault() if "VAULT_URL" in os.environ else os.environ["SECRET"]).encode()
+    """Give this process a name, by which its answers can be told from another's."""
+    global process
     process = uuid.uuid4().hex
+
+
+@functools.cache
+def secret():
+    """Return what the pseudonyms are made with; fetched once, when it is first needed."""
+    return (from_vault() if "VAULT_URL" in os.environ else os.environ["SECRET"]).encode()
 
 
 def from_vault():
@@ -29,5 +35,7 @@ def run(raw_data):
     raw_data is the request's body: {"names": [...]}.
     """
     names = json.loads(raw_data)["names"]
-    made = [hmac.new(secret, name.encode(), hashlib.sha256).hexdigest()[:12] for name in names]
+    made = [
+        hmac.new(secret(), name.encode(), hashlib.sha256).hexdigest()[:12] for name in names
+    ]
     return {"pseudonyms": made, "process": process}
