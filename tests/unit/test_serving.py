@@ -75,7 +75,11 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     FakeReplicas.all_may_start = False
     home = Home(tmp_path)
     started = Serving(
-        home, cast(BlobStorage, None), Environments(home.environments), dict, DataCollectors(cast(BlobStorage, None))
+        home,
+        cast(BlobStorage, None),
+        Environments(home.environments),
+        lambda _: {},
+        DataCollectors(cast(BlobStorage, None)),
     )
     home.create()
     record = DeploymentRecord.new(started._folder(ID))

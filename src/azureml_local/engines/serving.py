@@ -107,7 +107,7 @@ class Serving:
         home: the state folder.
         blobs: where models and code lie.
         environments: finds interpreters.
-        client_environment: returns the variables that let an instance's code reach the service as a client.
+        client_environment: returns the variables that let a deployment's instances reach the service as clients.
         collectors: take what deployments collect.
     """
 
@@ -116,7 +116,7 @@ class Serving:
         home: Home,
         blobs: BlobStorage,
         environments: Environments,
-        client_environment: Callable[[], Mapping[str, str]],
+        client_environment: Callable[[str], Mapping[str, str]],
         collectors: DataCollectors,
     ) -> None:
         self._home = home
@@ -187,7 +187,7 @@ class Serving:
 
     async def _attempt(self, deployment_id: str, spec: ServingSpec, record: DeploymentRecord) -> None:
         try:
-            replicas = self._replica_set(await self._prepare(spec, record), record)
+            replicas = self._replica_set(deployment_id, await self._prepare(spec, record), record)
             await replicas.start()
         except EnvironmentBuildError as error:
             record.event("ImagePullFailed", str(error))
@@ -286,21 +286,21 @@ class Serving:
             if deployment_id.lower() in self._replicas or not record.plan.exists():
                 return  # a resumed operation was faster
             try:
-                replicas = self._replica_set(LaunchPlan.load(record.plan), record)
+                replicas = self._replica_set(deployment_id, LaunchPlan.load(record.plan), record)
                 replicas.start_in_background()
             except (OSError, ValueError, TypeError):
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
 
-    def _replica_set(self, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
+    def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
         def tell(event: str, message: str | None) -> None:
             try:
                 record.event(event, message)
             except OSError as error:  # no reason to end an instance
                 logger.warning("%s of %s is not written down: %s", event, record.folder, error)
 
-        environment = self._client_environment()
+        environment = self._client_environment(deployment_id)
         if plan.data_collection is None:
             return ReplicaSet(plan, self._home.sockets, environment, tell)
         collector = self._collectors.open(plan.data_collection)
