@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import ssl
 import threading
 import time
 from collections import Counter
@@ -10,7 +13,7 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import requests
+import httpx
 from tqdm import tqdm
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 NO_ANSWER = 0  # the status of a request that no answer came to
 ANSWER_TIMEOUT = 200.0  # seconds; a managed endpoint itself gives up after 180
+AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")  # variables that name a file of them
 LONGEST_KEPT = 1000  # characters of an answer
 TICK = 0.2  # seconds between two updates of the line
 _running: list[Load] = []
@@ -52,7 +56,9 @@ class Load:
 
     def __init__(
         self,
-        request: requests.Request,
+        scoring_uri: str,
+        headers: dict[str, str],
+        payload: Any,
         *,
         clients: int,
         per_second: float | None,
@@ -64,7 +70,9 @@ class Load:
                 f"clients is {clients}, per_second {per_second}, longest {longest} and most {most}; "
                 "each must be more than 0."
             )
-        self._request = request
+        self._request = (scoring_uri, headers, json.dumps(payload).encode())
+        self._limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients, keepalive_expiry=None)
+        self._client: httpx.Client
         self._interval = 1 / per_second if per_second else 0.0
         self._longest = longest
         self._left = most
@@ -77,6 +85,8 @@ class Load:
         self._began = 0.0
 
     def __enter__(self) -> Self:
+        # One for all threads: each of its own would read all authorities, and begin late.
+        self._client = httpx.Client(verify=_trusted(), timeout=ANSWER_TIMEOUT, limits=self._limits)
         self._began = self._due = time.monotonic()
         _running.append(self)
         for thread in self._threads:
@@ -89,6 +99,7 @@ class Load:
         self._stopping.set()
         for thread in self._threads:  # each ends with the answer that it waits for
             thread.join()
+        self._client.close()
         _running.remove(self)
 
     @property
@@ -107,7 +118,7 @@ class Load:
     @property
     def failed(self) -> int:
         """How many requests ended with another status than 200 so far, or without an answer."""
-        return sum(count for status, count in self.statuses.items() if status != requests.codes.ok)
+        return sum(count for status, count in self.statuses.items() if status != httpx.codes.OK)
 
     def mark(self, what: str) -> float:
         """Note that something happens now, and return the seconds since the load began; :meth:`draw` shows a line."""
@@ -145,14 +156,10 @@ class Load:
 
     def _send(self) -> None:
         """Send one request after another, each when it is due, until the load is to end."""
-        with requests.Session() as session:
-            prepared = session.prepare_request(self._request)
-            # What requests does in session.post(): the proxy and the certificates that the environment names.
-            settings = session.merge_environment_settings(prepared.url, {}, None, None, None)
-            while (due := self._next_due()) is not None:
-                if self._stopping.wait(max(0.0, due - time.monotonic())):
-                    return
-                self._answers.append(self._ask(session, prepared, settings))
+        while (due := self._next_due()) is not None:
+            if self._stopping.wait(max(0.0, due - time.monotonic())):
+                return
+            self._answers.append(self._ask())
 
     def _next_due(self) -> float | None:
         """Return when the next request is to be sent; None where there is to be none.
@@ -169,11 +176,12 @@ class Load:
             self._due = due + self._interval
             return due
 
-    def _ask(self, session: requests.Session, prepared: requests.PreparedRequest, settings: Any) -> Answer:
+    def _ask(self) -> Answer:
+        uri, headers, body = self._request
         sent = time.monotonic()
         try:
-            response = session.send(prepared, timeout=ANSWER_TIMEOUT, **settings)
-        except requests.RequestException as error:
+            response = self._client.post(uri, headers=headers, content=body)
+        except httpx.HTTPError as error:
             return Answer(sent - self._began, NO_ANSWER, _ms_since(sent), reason=type(error).__name__)
         return Answer(
             sent - self._began,
@@ -188,6 +196,12 @@ class Load:
 def standing() -> str:
     """Say how the loads stand that run at the moment, to be put behind a wait's seconds; empty where none runs."""
     return "".join(f" | load: {load.describe()}" for load in _running)
+
+
+def _trusted() -> ssl.SSLContext | bool:
+    """Return the authorities that the environment names, as requests and httpx name them; True: the public ones."""
+    file = next((os.environ[name] for name in AUTHORITIES if os.environ.get(name)), None)
+    return ssl.create_default_context(cafile=file) if file else True
 
 
 def _ms_since(moment: float) -> float:
@@ -223,8 +237,7 @@ def load(
     Raises:
         ValueError: one of the numbers is not more than 0.
     """
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     if deployment is not None:
         headers["azureml-model-deployment"] = deployment
-    request = requests.Request("POST", scoring_uri, headers, json=payload)
-    return Load(request, clients=clients, per_second=per_second, longest=longest, most=most)
+    return Load(scoring_uri, headers, payload, clients=clients, per_second=per_second, longest=longest, most=most)

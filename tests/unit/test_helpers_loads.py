@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
-            self.server.asked.append((dict(self.headers), body))
+            self.server.asked.append(({name.title(): value for name, value in self.headers.items()}, body))
             self.server.at_once += 1
             self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
         self.server.let_go.wait(30)
@@ -85,7 +85,8 @@ def test_each_request_has_a_row(server: Server) -> None:
         server.wait_for(10)
     headers, body = server.asked[0]
     assert body == {"patient": 1}
-    assert headers["Authorization"] == "Bearer k1" and headers["azureml-model-deployment"] == "blue"
+    assert headers["Authorization"] == "Bearer k1" and headers["Content-Type"] == "application/json"
+    assert headers["Azureml-Model-Deployment"] == "blue"
     answers = load.answers
     assert list(answers.columns) == ["seconds", "status", "ms", "deployment", "reason", "answer"]
     assert len(answers) == len(server.asked) >= 10
@@ -110,7 +111,7 @@ def test_a_request_without_an_answer_is_a_row_too(server: Server) -> None:
     with helpers.load(server.uri, KEY, {}, most=3) as load:
         load.go_on(30)
     assert load.statuses == {0: 3} and load.failed == 3
-    assert set(load.answers.reason) == {"ConnectionError"}
+    assert set(load.answers.reason) == {"ConnectError"}
     assert "none: 3" in load.describe()
 
 

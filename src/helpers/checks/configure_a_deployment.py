@@ -11,7 +11,13 @@ from helpers.verdicts import CheckResult, exercise, right, wrong
 
 # Requests a second, seconds each, concurrency, utilization, and how many instances they need. The first is Microsoft's
 # example: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#how-to-calculate-instance-count
-NEEDED = ((20, 10, 1, 0.7, 286), (10, 0.1, 1, 0.7, 2), (100, 0.05, 4, 0.7, 2), (10, 0.1, 1, 1.0, 1), (1, 0.1, 1, 0.7, 1))
+NEEDED = (
+    (20, 10, 1, 0.7, 286),
+    (10, 0.1, 1, 0.7, 2),
+    (100, 0.05, 4, 0.7, 2),
+    (10, 0.1, 1, 1.0, 1),
+    (1, 0.1, 1, 0.7, 1),
+)
 
 
 @exercise("configure_a_deployment/instances", "Write a function of three numbers and a share that returns a number.")
@@ -35,7 +41,9 @@ def instances(answer: Any) -> CheckResult:
 LOADING, SLOWEST = 480, 20  # seconds
 
 
-@exercise("configure_a_deployment/heavy", "Begin with the deployment at the top; leave out model, code and environment.")
+@exercise(
+    "configure_a_deployment/heavy", "Begin with the deployment at the top; leave out model, code and environment."
+)
 def heavy(answer: Any) -> CheckResult:
     """Accept a deployment whose machine, workers, places, time-out and probes fit the model and each other."""
     from azure.ai.ml.entities import ManagedOnlineDeployment
@@ -79,7 +87,9 @@ def _waiting(deployment: Any) -> str | None:
     if allowed < SLOWEST:
         return f"a document takes up to {SLOWEST} seconds, and after {allowed:g} the caller gets 408."
     if allowed < 2 * SLOWEST:
-        return f"two requests are let in for each place. When does the second begin, and when is it done? {allowed:g} s?"
+        return (
+            f"two requests are let in for each place. When does the second begin, and when is it done? {allowed:g} s?"
+        )
     return None if allowed <= 180 else f"{allowed:g} seconds are more than a managed endpoint allows."
 
 
