@@ -29,7 +29,7 @@ time.sleep(600)
 
 def guarded(*command: str, grace: float = 5.0, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(GUARD), str(grace), *command],
+        [sys.executable, "-I", "-S", str(GUARD), str(grace), "0", *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -95,7 +95,7 @@ def test_command_ends_when_the_service_is_killed() -> None:
     """The service here is a process that starts a guard as the service does, and is killed with SIGKILL."""
     script = (
         "import subprocess, sys, time\n"
-        f"guard = subprocess.Popen([sys.executable, '-I', '-S', {str(GUARD)!r}, '5', sys.executable, '-c',\n"
+        f"guard = subprocess.Popen([sys.executable, '-I', '-S', {str(GUARD)!r}, '5', '0', sys.executable, '-c',\n"
         "    sys.argv[1]], stdin=subprocess.PIPE)\n"
         "time.sleep(600)\n"
     )
