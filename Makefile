@@ -12,7 +12,7 @@ MOTO := 5.2.5
 BENTOML := 1.4.40
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lab progress start stop bench notebooks clean
+.PHONY: help setup run test lint lab progress start stop bench demo notebooks clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench: $(STAMP) ## measure speed against peers, into runs/bench.json
 # With the workbook's scikit-learn, which has saved the model that it serves.
 	test -x $(VENV)/bentoml/bin/bentoml || { $(BIN)/uv venv --quiet $(VENV)/bentoml && $(BIN)/uv pip install --quiet --system-certs --python $(VENV)/bentoml 'bentoml==$(BENTOML)' $$(grep -E '^(scikit-learn|numpy|cloudpickle)==' constraints.txt); }
 	$(BIN)/python tests/bench/run.py
+
+demo: $(STAMP) ## load an endpoint for a minute: scale-out, a kill, blue/green, scale-in; and print what was answered
+	PYTHONPATH=tests $(BIN)/python tests/faults/demonstration.py
 
 notebooks: $(STAMP) ## make the exercises, execute the lessons and store them with their outputs
 	$(BIN)/python -m course.store $(NOTEBOOK)
