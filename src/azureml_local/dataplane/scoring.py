@@ -66,6 +66,10 @@ class Route:
         """Return a deployment by its share of the traffic; None where no deployment has any."""
         return random.choices(self.names, self.shares)[0] if self.names else None  # noqa: S311 - not for secrets
 
+    def mirrors(self) -> bool:
+        """Say, by the mirror's share, whether a copy of a request goes there."""
+        return random.randrange(100) < self.mirror_share  # noqa: S311 - not for secrets
+
 
 @dataclass(frozen=True)
 class ModelCall:
@@ -146,14 +150,14 @@ class ScoringRouter:
             await self._score(scope, receive, send, request_id)
         except RefusalError as refusal:
             body = refusal.text.encode()
-            headers = [
-                (b"content-type", b"text/plain" if not body.startswith(b"{") else b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", request_id),
-                (b"x-ms-request-id", request_id),
-                *refusal.headers,
-            ]
-            await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+            headers = {
+                b"content-type": b"text/plain" if not body.startswith(b"{") else b"application/json",
+                b"content-length": b"%d" % len(body),
+                b"x-request-id": request_id,
+                b"x-ms-request-id": request_id,
+                **dict(refusal.headers),
+            }
+            await send({"type": "http.response.start", "status": refusal.status, "headers": list(headers.items())})
             await send({"type": "http.response.body", "body": body})
 
     async def _score(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
@@ -171,7 +175,7 @@ class ScoringRouter:
             target += "?" + scope["query_string"].decode("ascii")
         call = ModelCall(scope["method"], target, _passed_on(headers, request_id), body)
         extra = [(DEPLOYMENT_HEADER, deployment.encode()), (b"x-request-id", request_id)]
-        if route.mirror and random.randrange(100) < route.mirror_share:  # noqa: S311 - not for secrets
+        if DEPLOYMENT_HEADER not in found and route.mirrors():
             self._mirror(f"{route.endpoint_id}/deployments/{route.mirror}", call)
         replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
         await _answer(await _ask_model(replicas, call, extra), extra, send)
