@@ -109,9 +109,11 @@ class Load:
         """How many requests ended with another status than 200 so far, or without an answer."""
         return sum(count for status, count in self.statuses.items() if status != requests.codes.ok)
 
-    def mark(self, what: str) -> None:
-        """Note that something happens now; :meth:`draw` shows it as a line."""
-        self._marks.append((time.monotonic() - self._began, what))
+    def mark(self, what: str) -> float:
+        """Note that something happens now, and return the seconds since the load began; :meth:`draw` shows a line."""
+        seconds = time.monotonic() - self._began
+        self._marks.append((seconds, what))
+        return seconds
 
     def go_on(self, seconds: float) -> None:
         """Let the load go on for so many seconds, or until its end; a line shows how it stands meanwhile."""
