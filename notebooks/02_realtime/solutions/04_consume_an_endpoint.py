@@ -30,7 +30,7 @@ helpers.check("consume_an_endpoint/request_for", request_for)
 # %% consume_an_endpoint/pause
 ### BEGIN SOLUTION
 def pause(status, attempt):
-    if status not in (429, 500, 503) or attempt > 5:
+    if status not in (429, 500, 503) or attempt >= 5:
         return None
     return random.uniform(0.5, 1) * min(60, 2**attempt)
 
