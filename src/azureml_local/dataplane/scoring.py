@@ -72,6 +72,10 @@ class Route:
         """Return a deployment by its share of the traffic; None where no deployment has any."""
         return random.choices(self.names, self.shares)[0] if self.names else None  # noqa: S311 - not for secrets
 
+    def choose_mirror(self) -> str | None:
+        """Return the deployment that gets a copy of a request; None, by its share, where there is to be none."""
+        return self.mirror if random.randrange(100) < self.mirror_share else None  # noqa: S311 - not for secrets
+
 
 @dataclass(frozen=True)
 class ModelCall:
@@ -182,8 +186,8 @@ class ScoringRouter:
         exchange.deployment = deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
         call = ModelCall(scope["method"], exchange.target, _passed_on(headers, request_id), exchange.request_body)
         extra = [(DEPLOYMENT_HEADER, deployment.encode()), (b"x-request-id", request_id)]
-        if route.mirror and random.randrange(100) < route.mirror_share:  # noqa: S311 - not for secrets
-            self._mirror(exchange.to_mirror(route.mirror), call)
+        if DEPLOYMENT_HEADER not in found and (mirror := route.choose_mirror()):
+            self._mirror(exchange.to_mirror(mirror), call)
         replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
         await _answer(await _ask_model(replicas, call, extra), extra, send)
 
@@ -281,14 +285,14 @@ async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Header
 
 async def _refuse(refusal: RefusalError, exchange: Exchange, send: Send) -> None:
     body, request_id = refusal.text.encode(), exchange.request_id.encode()
-    headers = [
-        (b"content-type", b"text/plain" if not body.startswith(b"{") else b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id),
-        (b"x-ms-request-id", request_id),
-        *refusal.headers,
-    ]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    headers = {
+        b"content-type": b"text/plain" if not body.startswith(b"{") else b"application/json",
+        b"content-length": b"%d" % len(body),
+        b"x-request-id": request_id,
+        b"x-ms-request-id": request_id,
+        **dict(refusal.headers),
+    }
+    await send({"type": "http.response.start", "status": refusal.status, "headers": list(headers.items())})
     await send({"type": "http.response.body", "body": body})
 
 
