@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import deployment_answers
 import numpy as np
 import pandas as pd
 import pytest
@@ -735,6 +736,8 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
+RIGHT |= deployment_answers.RIGHT
+WRONG |= deployment_answers.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 
