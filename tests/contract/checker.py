@@ -156,6 +156,7 @@ ANSWERS = {
     ("PATCH", "{ws}/onlineEndpoints/{endpoint}"): "OnlineEndpoint",
     ("DELETE", "{ws}/onlineEndpoints/{endpoint}"): NOTHING,
     ("POST", "{ws}/onlineEndpoints/{endpoint}/listKeys"): "EndpointAuthKeys",
+    ("POST", "{ws}/onlineEndpoints/{endpoint}/token"): "EndpointAuthToken",
     ("POST", "{ws}/onlineEndpoints/{endpoint}/regenerateKeys"): NOTHING,
     ("GET", "{ws}/onlineEndpoints/{endpoint}/deployments"): "[OnlineDeployment]",
     ("GET", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
@@ -175,15 +176,18 @@ ANSWERS = {
             ("DELETE", "{assignments}/{assignment}", "RoleAssignment"),
         )
     },
-    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettings"): "[DiagnosticSettingsResource]",
-    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): "DiagnosticSettingsResource",
-    ("PUT", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): "DiagnosticSettingsResource",
-    ("DELETE", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): NOTHING,
-    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettingsCategories"): "[DiagnosticSettingsCategoryResource]",
-    (
-        "GET",
-        "{ws}/providers/Microsoft.Insights/diagnosticSettingsCategories/{category}",
-    ): "DiagnosticSettingsCategoryResource",
+    **{
+        (method, f"{owner}/providers/Microsoft.Insights/{path}"): answer
+        for owner in ("{ws}", "{ws}/onlineEndpoints/{endpoint}")
+        for method, path, answer in (
+            ("GET", "diagnosticSettings", "[DiagnosticSettingsResource]"),
+            ("GET", "diagnosticSettings/{setting}", "DiagnosticSettingsResource"),
+            ("PUT", "diagnosticSettings/{setting}", "DiagnosticSettingsResource"),
+            ("DELETE", "diagnosticSettings/{setting}", NOTHING),
+            ("GET", "diagnosticSettingsCategories", "[DiagnosticSettingsCategoryResource]"),
+            ("GET", "diagnosticSettingsCategories/{category}", "DiagnosticSettingsCategoryResource"),
+        )
+    },
     ("GET", "{subscription}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
     ("GET", "{group}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
     ("GET", "{logs}"): "LogAnalytics Workspace",

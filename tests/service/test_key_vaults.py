@@ -214,8 +214,8 @@ def test_largest_value(secrets: SecretClient, name: str) -> None:
     [
         b"{",
         b"[]",
-        b"{}",
         b'{"value": 1}',
+        b"{}",
         b'{"value": "v", "attributes": 3}',
         b'{"value": "v", "tags": [1]}',
         b'{"value": "v", "attributes": {"enabled": "yes"}}',
