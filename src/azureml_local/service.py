@@ -40,6 +40,7 @@ from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
 from azureml_local.dataplane.model_data import PayloadLogging, receiver
 from azureml_local.dataplane.scoring import ScoringRouter
+from azureml_local.dataplane.secret_injection import SecretInjection
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.dataplane.traffic_log import TrafficLog
 from azureml_local.dataplane.vault_secrets import VaultSecrets
@@ -93,7 +94,7 @@ class Service:
         self.directory = Directory(self.store, settings)
         self.authorizer = Authorizer(self.store)
         self.endpoint_identity = EndpointIdentity(self.store, self.tokens)
-        self.vault_secrets = VaultSecrets(self.store, self.authorizer, self.tokens)
+        self.vault_secrets = VaultSecrets(self.store, settings, self.authorizer, self.tokens)
         self.operations = Operations(self.store)
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
         self.accounts = StorageAccounts(self.store, settings, self.blobs)
@@ -105,7 +106,10 @@ class Service:
         )
         environments = Environments(home.environments)
         self.collectors = DataCollectors(self.blobs)
-        self.serving = Serving(home, self.blobs, environments, self._instance_environment, self.collectors)
+        injection = SecretInjection(self.store, self.endpoint_identity, self.vault_secrets)
+        self.serving = Serving(
+            home, self.blobs, environments, self._instance_environment, self.collectors, injection.read
+        )
         self.runner = JobRunner(
             home.jobs,
             home.logs / "nodes.log",
@@ -226,7 +230,6 @@ class Service:
 
     def _applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""
-        settings = self.settings
         return {
             "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens, self.directory).app,
@@ -236,7 +239,7 @@ class Service:
                 Mount("/mlflow", TrackingApi(self.context)),
             ),
             "scoring": self.router,
-            "key_vault": KeyVault(settings, self.store, self.vault_secrets, self.tokens).app,
+            "key_vault": KeyVault(self.vault_secrets, self.tokens).app,
             "storage": StorageApp(self.accounts, self.tokens, self.authorizer, self.home.storage),
             "log_queries": LogQueries(self.context).app,
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
