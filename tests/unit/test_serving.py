@@ -237,6 +237,8 @@ def test_instances_end_where_the_switch_to_them_fails(serving: Serving, monkeypa
         {"environment": {"image": "j"}},
         {"environment_variables": {"A": "c"}},
         {"memory": 14.0},
+        {"liveness": Probe(period=1)},
+        {"readiness": Probe(period=2)},
         {"model": ModelSource("m", "1", BlobPath("container", "models/m"))},
         {"code": CodeSource(BlobPath("container", "code"), "score.py")},
     ],
@@ -250,8 +252,6 @@ SETTINGS = {
     "instance_count": 3,
     "max_concurrent": 4,
     "request_timeout": 9.0,
-    "liveness": Probe(period=1),
-    "readiness": Probe(period=2),
 }
 
 

@@ -78,7 +78,7 @@ class Instance:
     """One process of the inference server.
 
     Args:
-        plan: what it runs; probes follow what is set here later.
+        plan: what it runs.
         socket_path: where it listens.
         environment: lets its code reach the service as a client.
         tell: is told what happens to it.

@@ -91,8 +91,6 @@ class ServingSpec:
             "instance_count": self.instance_count,
             "max_concurrent": self.max_concurrent,
             "request_timeout": self.request_timeout,
-            "liveness": self.liveness,
-            "readiness": self.readiness,
         }
 
     def fingerprint(self) -> str:
@@ -246,6 +244,8 @@ class Serving:
             environment={**_variables(spec), **spec.environment_variables},
             log=str(record.log("inferenceserver")),
             memory=spec.memory,
+            liveness=spec.liveness,
+            readiness=spec.readiness,
             fingerprint=spec.fingerprint(),
             **spec.settings(),
         )
