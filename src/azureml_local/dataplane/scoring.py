@@ -175,8 +175,9 @@ class ScoringRouter:
             raise RefusalError(404, _message(f"There is no online endpoint at {name}."))
         exchange.endpoint_id = route.endpoint_id
         self._authenticate(route, found.get(b"authorization", b""))
-        exchange.deployment = deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
         exchange.receive(await _payload(found, receive))
+        route = self._routes.get(name, route)  # traffic may have been switched while the body was on its way
+        exchange.deployment = deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
         call = ModelCall(scope["method"], exchange.target, _passed_on(headers, request_id), exchange.request_body)
         extra = [(DEPLOYMENT_HEADER, deployment.encode()), (b"x-request-id", request_id)]
         if route.mirror and random.randrange(100) < route.mirror_share:  # noqa: S311 - not for secrets

@@ -26,6 +26,7 @@ from pathlib import Path
 from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.inference_server import Instance, InstanceError, LaunchPlan, Tell, out_of_memory
 from azureml_local.engines.instance_log import bound
+from azureml_local.engines.probes import UNREACHABLE
 from azureml_local.http.upstream import BodyTooLargeError, Headers, UnreachableError, UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -101,12 +102,12 @@ class ReplicaSet:
         """
         if self._in_flight + len(self._waiting) >= self.most_in_flight:
             raise TooManyRequestsError
-        if not self._rotation:
+        if not self._rotation and not self._checks:
             raise NotReadyError
         now = asyncio.get_running_loop().time
         deadline = now() + self.plan.request_timeout
         while True:
-            instance = self._take() or await self._turn(deadline - now())
+            instance = (None if self._waiting else self._take()) or await self._turn(deadline - now())
             try:
                 return await instance.upstream.exchange(
                     method,
@@ -122,8 +123,7 @@ class ReplicaSet:
             except BodyTooLargeError:
                 raise
             except UpstreamError:
-                if len(self._rotation) > 1:  # a lone one is not replaced by waiting: its worker is started anew
-                    self._doubt(instance)
+                self._doubt(instance)
                 raise
 
     def _take(self) -> Instance | None:
@@ -141,7 +141,8 @@ class ReplicaSet:
         instance.in_flight -= 1
         self._in_flight -= 1
         self._changed.set()
-        self._hand_out()
+        if self._waiting:  # soon: whether the instance is to be doubted is told in this moment
+            asyncio.get_running_loop().call_soon(self._hand_out)
 
     async def _turn(self, seconds: float) -> Instance:
         """Wait for a place. Raises TimeoutError, or NotReadyError where the instances are taken down."""
@@ -188,7 +189,10 @@ class ReplicaSet:
             self._rotation.remove(instance)
 
     def _doubt(self, instance: Instance) -> None:
-        """Send an instance nothing until it answers its probe again."""
+        """Send an instance nothing until it answers its probe again: its worker, or all of it, may have ended.
+
+        A worker that is started anew runs ``init()`` first, for which requests would wait.
+        """
         replica = next((one for one in self._replicas if one.instance is instance), None)
         if replica and instance in self._rotation:
             self._dismiss(instance)
@@ -197,8 +201,11 @@ class ReplicaSet:
             check.add_done_callback(self._checks.discard)
 
     async def _check(self, replica: Replica, instance: Instance) -> None:
-        if await instance.ask() is None and replica.instance is instance:
-            self._admit(replica)  # otherwise its readiness probe does, or its supervisor replaces it
+        while replica.instance is instance and (failure := await instance.ask()):
+            if failure == UNREACHABLE:
+                return  # its supervisor replaces it
+        if replica.instance is instance:
+            self._admit(replica)
 
     # --- how many there are ---
 
