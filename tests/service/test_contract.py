@@ -135,6 +135,7 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
         f"{arm.workspace}/onlineEndpoints/{deployed.endpoint}",
         account,
         f"{account}/blobServices/default/containers/c",
+        f"{arm.group}/providers/Microsoft.OperationalInsights/workspaces/{arm.settings.log_workspace}",
     ):
         name, principal = str(uuid.uuid4()), str(uuid.uuid4())
         properties = {"roleDefinitionId": reader, "principalId": principal, "principalType": "User"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, listing
+from azureml_local.arm import endpoint_roles, ids, listing, managed_identities
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -55,7 +55,9 @@ def register_operations(context: Context) -> None:
         deployments = context.store.children(DEPLOYMENT_TYPE, endpoint.id)
         for deployment in deployments:
             await context.serving.remove(deployment.id)
-        context.store.delete(endpoint.id)
+        with context.store.transaction():
+            endpoint_roles.take(context, endpoint)
+            context.store.delete(endpoint.id)
         context.router.refresh(endpoint.id)
         context.pools.retry()
 
@@ -120,7 +122,6 @@ async def create_or_update(request: ArmRequest) -> Response:
         "tags": request.body.get("tags") or {},
         "location": request.body["location"],
         "kind": "Managed",
-        "identity": _identity(request, known),
         "properties": properties,
     }
     if request.body.get("sku"):
@@ -131,8 +132,10 @@ async def create_or_update(request: ArmRequest) -> Response:
         return begun.with_properties(traffic=former_traffic).to_json()
 
     with context.store.transaction():
+        body["identity"] = _identity(request, endpoint_id, known)
         endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
         if known is None:
+            endpoint_roles.assign(context, endpoint, by=request.principal.object_id)
             keys = {key: _new_key() for key in KEY_NAMES.values()} | _given_keys(request)
             context.store.put_secret(endpoint_id, keys)
         return request.begun(201, "onlineEndpoints/put", endpoint, PREFIX, answer)
@@ -147,7 +150,7 @@ async def update(request: ArmRequest) -> Response:
     if request.body.get("tags") is not None:
         body["tags"] = request.body["tags"]
     if request.body.get("identity"):
-        body["identity"] = _identity(request, endpoint)
+        body["identity"] = _identity(request, endpoint.id, endpoint)
     return JSONResponse(request.put(endpoint.id, TYPE, request.workspace_id, body).to_json())
 
 
@@ -269,8 +272,19 @@ def _address(context: Context, endpoint: Resource) -> str:
     return host(endpoint.name, location)
 
 
-def _identity(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
-    return request.identity(request.body.get("identity") or {"type": "SystemAssigned"}, known)
+def _identity(request: ArmRequest, endpoint_id: str, known: Resource | None) -> dict[str, Any]:
+    """Return the endpoint's identity, by default a system-assigned one. Raises 400 where it is to become another.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-access-resources-from-endpoints-managed-identities#limitations
+    """
+    sent = request.body.get("identity") or (known.body["identity"] if known else {"type": "SystemAssigned"})
+    identity = managed_identities.of_resource(request, endpoint_id, sent, known)
+    if known and identity != known.body["identity"]:
+        raise invalid_inference_request(
+            "The identity of an endpoint is immutable: it is set when the endpoint is created. This one's is "
+            f"{known.body['identity']['type']}. Create another endpoint to use another identity."
+        )
+    return identity
 
 
 def _require_keys(request: ArmRequest) -> Resource:

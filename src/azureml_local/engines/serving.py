@@ -104,7 +104,7 @@ class Serving:
         home: the state folder.
         blobs: where models and code lie.
         environments: finds interpreters.
-        client_environment: returns the variables that let an instance's code reach the service as a client.
+        client_environment: returns the variables that let a deployment's instances reach the service as clients.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Serving:
         home: Home,
         blobs: BlobStorage,
         environments: Environments,
-        client_environment: Callable[[], Mapping[str, str]],
+        client_environment: Callable[[str], Mapping[str, str]],
     ) -> None:
         self._home = home
         self._blobs = blobs
@@ -181,7 +181,7 @@ class Serving:
 
     async def _attempt(self, deployment_id: str, spec: ServingSpec, record: DeploymentRecord) -> None:
         try:
-            replicas = self._replica_set(await self._prepare(spec, record), record)
+            replicas = self._replica_set(deployment_id, await self._prepare(spec, record), record)
             await replicas.start()
         except EnvironmentBuildError as error:
             record.event("ImagePullFailed", str(error))
@@ -279,21 +279,21 @@ class Serving:
             if deployment_id.lower() in self._replicas or not record.plan.exists():
                 return  # a resumed operation was faster
             try:
-                replicas = self._replica_set(LaunchPlan.load(record.plan), record)
+                replicas = self._replica_set(deployment_id, LaunchPlan.load(record.plan), record)
                 replicas.start_in_background()
             except (OSError, ValueError, TypeError):
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
 
-    def _replica_set(self, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
+    def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
         def tell(event: str, message: str | None) -> None:
             try:
                 record.event(event, message)
             except OSError as error:  # no reason to end an instance
                 logger.warning("%s of %s is not written down: %s", event, record.folder, error)
 
-        return ReplicaSet(plan, self._home.sockets, self._client_environment(), tell)
+        return ReplicaSet(plan, self._home.sockets, self._client_environment(deployment_id), tell)
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()
