@@ -255,6 +255,19 @@ def test_query_by_resource(watched: str, scorer: Scorer, logs: Logs, arm: Arm) -
     assert caught.value.status_code == 404
 
 
+def test_other_address_and_query_string(logs: Logs, credential: ClientSecretCredential, arm: Arm) -> None:
+    client = LogsQueryClient(credential, endpoint="https://api.loganalytics.azure.com")
+    assert isinstance(client.query_workspace(logs.guid, "print a = 1", timespan=None), LogsQueryResult)
+    token = credential.get_token("https://api.loganalytics.io/.default").token
+    answer = arm.session.get(
+        f"https://api.loganalytics.io/v1/workspaces/{logs.guid}/query",
+        params={"query": "print a = 1", "timespan": "PT1H"},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+    )
+    assert answer.json()["tables"][0]["rows"] == [[1]]
+
+
 def test_batch_answers_each_query_for_itself(logs: Logs) -> None:
     good, bad, elsewhere = logs.client.query_batch(
         [

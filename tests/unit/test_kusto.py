@@ -122,6 +122,15 @@ def test_samples_of_microsoft_and_of_operators(home: Home) -> None:
         assert (await queries.rows(LONGEST))[0][:2] == ["00:00:01.7500000", "e"]
         for text in OTHERS:
             await queries.rows(text)
+        by_table = "union withsource=Table AmlOnlineEndpointConsoleLog, AmlComputeJobEvent | summarize count() by Table"
+        assert sorted(await queries.rows(by_table)) == [["AmlComputeJobEvent", 2], ["AmlOnlineEndpointConsoleLog", 2]]
+        text = "AmlOnlineEndpointTrafficLog | summarize percentiles(TotalDurationMs, 50, 95) by EndpointName"
+        _, body = await queries.ask(text)
+        assert [one["name"] for one in body["tables"][0]["columns"]] == [
+            "EndpointName",
+            "percentile_TotalDurationMs_50",
+            "percentile_TotalDurationMs_95",
+        ]
 
     scenario(home, act)
 

@@ -153,8 +153,14 @@ def test_caller_with_a_token_is_named_and_its_token_is_not_kept(home: Home) -> N
         async with listening(logs) as traffic:
             traffic(exchange("known", request_headers=headers))
             traffic(exchange("refused", status=401, request_headers=headers))
+            for number, shown in enumerate((b"Bearer", b"Bearer a.b", b"Bearer a.e30=.c", b"Bearer a.!.c")):
+                traffic(exchange(f"none {number}", status=403, request_headers=[(b"authorization", shown)]))
         answer = await logs.log_store.query(f"SELECT XRequestId, AuthType, IdentityData FROM {TABLE}")
-        assert answer["rows"] == [["known", "AADToken", "ann"], ["refused", "AADToken", ""]]
+        assert answer["rows"] == [
+            ["known", "AADToken", "ann"],
+            ["refused", "AADToken", ""],
+            *([f"none {number}", "AADToken", ""] for number in range(4)),
+        ]
         everything = await logs.rows(TABLE)
         assert "signature" not in str(everything)
 
