@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import container_registries, ids, key_vaults, online_endpoints, workspaces
+from azureml_local.arm import container_registries, ids, key_vaults, log_analytics, online_endpoints, workspaces
 from azureml_local.arm.assigned_roles import ASSIGNMENTS, DEFINITIONS, SERVICE_PRINCIPAL, role_of, write
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -34,6 +34,7 @@ SCOPES = (
     ids.USER_ASSIGNED_IDENTITY,
     ids.VAULT,
     ids.VAULT_SECRET,
+    ids.LOG_WORKSPACE,
 )
 # The kinds of resources at which roles can be assigned.
 HOLD_ROLES = (
@@ -43,6 +44,7 @@ HOLD_ROLES = (
     USER_ASSIGNED,
     key_vaults.TYPE,
     key_vaults.SECRET_TYPE,
+    log_analytics.TYPE,
 )
 DEFINITION_ID = re.compile(rf"(/.+)?{re.escape(DEFINITIONS)}/([^/]+)", re.IGNORECASE)
 TERM = re.compile(r"(\w+)\(\)|(\w+)\('([^']+)'\)|(\w+) eq '([^']+)'")
