@@ -71,6 +71,7 @@ class ContainerLogs:
         self._read: dict[str, int] | None = None  # how far each file was read, by its writer
         self._changes = -1
         self._followed: list[_Followed] = []
+        self._is_wanted = False  # an endpoint has a setting; its deployments may still be to come
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -90,7 +91,7 @@ class ContainerLogs:
         while True:
             changed.clear()
             self._look_up()
-            if not self._followed:
+            if not self._is_wanted:
                 await changed.wait()
                 continue
             try:
@@ -114,6 +115,7 @@ class ContainerLogs:
         owners = {setting.id.rpartition("/providers/")[0].lower() for setting in store.all_of(SETTING_TYPE)}
         endpoints = [endpoint for owner in owners if "/onlineendpoints/" in owner and (endpoint := store.get(owner))]
         self._followed = [one for endpoint in endpoints for one in self._deployments(endpoint)]
+        self._is_wanted = bool(endpoints)
 
     def _deployments(self, endpoint: Resource) -> Iterator[_Followed]:
         sinks = {category: self._context.events.sinks(endpoint.id, category) for category in (CONSOLE, EVENTS)}
