@@ -175,15 +175,18 @@ ANSWERS = {
             ("DELETE", "{assignments}/{assignment}", "RoleAssignment"),
         )
     },
-    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettings"): "[DiagnosticSettingsResource]",
-    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): "DiagnosticSettingsResource",
-    ("PUT", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): "DiagnosticSettingsResource",
-    ("DELETE", "{ws}/providers/Microsoft.Insights/diagnosticSettings/{setting}"): NOTHING,
-    ("GET", "{ws}/providers/Microsoft.Insights/diagnosticSettingsCategories"): "[DiagnosticSettingsCategoryResource]",
-    (
-        "GET",
-        "{ws}/providers/Microsoft.Insights/diagnosticSettingsCategories/{category}",
-    ): "DiagnosticSettingsCategoryResource",
+    **{
+        (method, f"{owner}/providers/Microsoft.Insights/{path}"): answer
+        for owner in ("{ws}", "{ws}/onlineEndpoints/{endpoint}")
+        for method, path, answer in (
+            ("GET", "diagnosticSettings", "[DiagnosticSettingsResource]"),
+            ("GET", "diagnosticSettings/{setting}", "DiagnosticSettingsResource"),
+            ("PUT", "diagnosticSettings/{setting}", "DiagnosticSettingsResource"),
+            ("DELETE", "diagnosticSettings/{setting}", NOTHING),
+            ("GET", "diagnosticSettingsCategories", "[DiagnosticSettingsCategoryResource]"),
+            ("GET", "diagnosticSettingsCategories/{category}", "DiagnosticSettingsCategoryResource"),
+        )
+    },
     ("GET", "{subscription}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
     ("GET", "{group}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
     ("GET", "{logs}"): "LogAnalytics Workspace",

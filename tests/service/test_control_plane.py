@@ -387,7 +387,10 @@ def test_workspace_name_with_an_encoded_slash(arm: Arm) -> None:
         ("/onlineEndpoints/{endpoint}/deployments/private", {"egressPublicNetworkAccess": "Disabled"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"modelMountPath": "/models"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"startupProbe": {"period": "PT1S"}}),
-        ("/onlineEndpoints/{endpoint}/deployments/private", {"dataCollector": {"collections": {"request": {}}}}),
+        (
+            "/onlineEndpoints/{endpoint}/deployments/private",
+            {"dataCollector": {"collections": {"a": {"clientId": "b"}}}},
+        ),
     ],
     ids=str,
 )

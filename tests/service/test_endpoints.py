@@ -189,7 +189,7 @@ def test_logs_tell_status_events_and_output(ml: MLClient, deployed: Deployed) ->
         "UserContainerStart: Succeeded\n\nContainer events:\n"
     )
     assert re.search(
-        r"^Kind: Pod, Name: Pulling, Type: Normal, Time: \d{8}-\d\d:\d\d:\d\d\.\d{6}, Message: Start pulling",
+        r"^Kind: Pod, Name: Pulling, Type: Normal, Time: \d{4}-\d\d-\d\dT[0-9:]{8}\.\d{6}Z, Message: Start pulling",
         head,
         re.M,
     )

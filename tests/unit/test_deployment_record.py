@@ -23,7 +23,7 @@ def test_begun(record: DeploymentRecord) -> None:
     text = record.text("inferenceserver", 10)
     assert phases(text) == ["Instance status:", "SystemSetup: Succeeded", "UserContainerImagePull: InProgress"]
     assert re.search(
-        r"^Kind: Pod, Name: Pulling, Type: Normal, Time: \d{8}-\d\d:\d\d:\d\d\.\d{6}, "
+        r"^Kind: Pod, Name: Pulling, Type: Normal, Time: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z, "
         r"Message: Start pulling container image$",
         text,
         re.M,

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from azureml_local.engines.guard import OUT_OF_MEMORY, SECONDS_BETWEEN_LOOKS
 from azureml_local.engines.process import GUARD, GuardedProcess
 from running_service import wait_for
 
@@ -27,9 +28,9 @@ time.sleep(600)
 """
 
 
-def guarded(*command: str, grace: float = 5.0, **options: object) -> subprocess.Popen[str]:
+def guarded(*command: str, grace: float = 5.0, memory: int = 0, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(GUARD), str(grace), *command],
+        [sys.executable, "-I", "-S", str(GUARD), str(grace), str(memory), *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -95,7 +96,7 @@ def test_command_ends_when_the_service_is_killed() -> None:
     """The service here is a process that starts a guard as the service does, and is killed with SIGKILL."""
     script = (
         "import subprocess, sys, time\n"
-        f"guard = subprocess.Popen([sys.executable, '-I', '-S', {str(GUARD)!r}, '5', sys.executable, '-c',\n"
+        f"guard = subprocess.Popen([sys.executable, '-I', '-S', {str(GUARD)!r}, '5', '0', sys.executable, '-c',\n"
         "    sys.argv[1]], stdin=subprocess.PIPE)\n"
         "time.sleep(600)\n"
     )
@@ -153,3 +154,31 @@ def test_service_ends_what_a_killed_guard_can_no_longer_end(tmp_path: Path) -> N
         return members
 
     all_end(asyncio.run(main()))
+
+
+# Takes as many bytes as its first argument says, lets a child do so with the others, and waits.
+HOARDS = """
+import subprocess, sys, time
+hoard = b"x" * int(sys.argv[1])
+if sys.argv[2:]:
+    subprocess.run([sys.executable, "-c", f"import time; hoard = b'x' * {sys.argv[2]}; time.sleep(600)"])
+time.sleep(600)
+"""
+MIB = 1024 * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+@pytest.mark.parametrize("hoards", [(90 * MIB,), (30 * MIB, 60 * MIB)], ids=["itself", "with its child"])
+def test_command_over_its_memory_is_ended_with_all_it_started(hoards: tuple[int, ...]) -> None:
+    """As Linux ends a container over its limit: with SIGKILL, and without its consent."""
+    with guarded(sys.executable, "-c", HOARDS, *map(str, hoards), memory=64 * MIB) as process:
+        assert process.wait(15) == OUT_OF_MEMORY
+        assert process.stderr
+        assert "OOMKilled: more than 0.0625 GiB" in process.stderr.read()
+
+
+def test_command_within_its_memory_ends_as_it_likes() -> None:
+    """It lives longer than it takes to look at its memory."""
+    command = f"import time; hoard = b'x' * {MIB}; time.sleep({4 * SECONDS_BETWEEN_LOOKS}); raise SystemExit(7)"
+    with guarded(sys.executable, "-c", command, memory=512 * MIB) as process:
+        assert process.wait(15) == 7

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from azureml_local.engines.inference_server import LaunchPlan, ReplicaSet
+from azureml_local.engines.inference_server import LaunchPlan
 from azureml_local.engines.process import GuardedProcess
+from azureml_local.engines.replicas import ReplicaSet
 
 
 def names(folder: str) -> list[str]:
@@ -18,7 +19,7 @@ def test_socket_goes_with_an_instance_that_is_stopped_while_it_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deployment that is deleted right after the service's start: its processes are just being started."""
-    plan = LaunchPlan("python", str(tmp_path), str(tmp_path / "score.py"), None, {}, 2, 1, 5, 5, str(tmp_path / "log"))
+    plan = LaunchPlan("python", str(tmp_path), str(tmp_path / "score.py"), None, {}, 2, 1, 5, str(tmp_path / "log"))
 
     async def run(sockets: str) -> None:
         is_starting, never = asyncio.Event(), asyncio.Event()

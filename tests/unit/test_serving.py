@@ -7,6 +7,7 @@ A deployment that is removed or replaced meanwhile is not brought back, and no i
 import asyncio
 import datetime
 import errno
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,12 +15,25 @@ import pytest
 
 from azureml_local.engines import serving as module
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
+from azureml_local.engines.probes import Probe
 from azureml_local.engines.serving import Serving, ServingError, ServingSpec
 from azureml_local.engines.staging import StagingError
 from azureml_local.home import Home
 
+
+@dataclass
+class Plan:
+    """Stands for a launch plan."""
+
+    fingerprint: str
+    data_collection: None = None
+
+
+FORMER, NEW = Plan("former"), Plan("new")
+SPEC = ServingSpec({}, None, None, {}, 1, 1, 5.0, Probe(), Probe(), None)
 ID = "/subscriptions/s/onlineEndpoints/e/deployments/blue"
 
 
@@ -42,6 +56,9 @@ class FakeReplicas:
         await self.may_start.wait()
         self.runs = True
 
+    async def drain(self) -> None:
+        await self.stop()
+
     def start_in_background(self) -> None:
         self.starting = asyncio.ensure_future(self.start())
 
@@ -57,16 +74,22 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     FakeReplicas.made = []
     FakeReplicas.all_may_start = False
     home = Home(tmp_path)
-    started = Serving(home, cast(BlobStorage, None), Environments(home.environments), dict)
+    started = Serving(
+        home,
+        cast(BlobStorage, None),
+        Environments(home.environments),
+        lambda _: {},
+        DataCollectors(cast(BlobStorage, None)),
+    )
     home.create()
     record = DeploymentRecord.new(started._folder(ID))
     record.plan.write_text("{}")
     started._switch(ID, record)
     monkeypatch.setattr(module, "ReplicaSet", FakeReplicas)
-    monkeypatch.setattr(module.LaunchPlan, "load", lambda _: "former plan")
+    monkeypatch.setattr(module.LaunchPlan, "load", lambda _: FORMER)
 
-    async def prepare(spec: Any, record: DeploymentRecord) -> str:
-        return "new plan"
+    async def prepare(spec: Any, record: DeploymentRecord) -> Plan:
+        return NEW
 
     monkeypatch.setattr(started, "_prepare", prepare)
     return started
@@ -90,7 +113,7 @@ def test_what_served_serves_again(serving: Serving) -> None:
         await restoring
         await settle()
         assert serving.replicas(ID.upper()) is cast(Any, FakeReplicas.made[0])
-        assert running() == ["former plan"]
+        assert running() == [FORMER]
 
     asyncio.run(main())
 
@@ -114,12 +137,12 @@ def test_deployment_that_is_removed_meanwhile_is_not_brought_back(serving: Servi
 @pytest.mark.parametrize("first", [0, 1], ids=["former ready first", "new ready first"])
 def test_deployment_that_is_replaced_meanwhile_serves_its_new_version_only(first: int, serving: Serving) -> None:
     async def main() -> None:
-        deploying = asyncio.ensure_future(serving.deploy(ID, cast(ServingSpec, None)))
+        deploying = asyncio.ensure_future(serving.deploy(ID, SPEC))
         restoring = asyncio.ensure_future(serving.restore([ID]))
         for turn in (first, 1 - first):
             await settle()
             for replicas in FakeReplicas.made:
-                if (replicas.plan == "former plan") == (turn == 0):
+                if (replicas.plan == FORMER) == (turn == 0):
                     replicas.may_start.set()
         FakeReplicas.all_may_start = True  # one may have waited for the other
         async with asyncio.timeout(5):
@@ -127,8 +150,8 @@ def test_deployment_that_is_replaced_meanwhile_serves_its_new_version_only(first
         await settle()
         found = serving.replicas(ID)
         assert found is not None
-        assert cast(Any, found).plan == "new plan"
-        assert running() == ["new plan"]
+        assert cast(Any, found).plan == NEW
+        assert running() == [NEW]
 
     asyncio.run(main())
 
@@ -179,7 +202,7 @@ def test_of_attempts_that_failed_only_the_last_ones_log_is_kept(
     async def main() -> None:
         for _ in range(3):
             with pytest.raises(ServingError):
-                await serving.deploy(ID, cast(ServingSpec, None))
+                await serving.deploy(ID, SPEC)
             assert attempts(serving) == [(True, True), (False, True)]
 
     asyncio.run(main())
@@ -193,7 +216,7 @@ def test_no_room_for_what_is_staged(serving: Serving, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(serving, "_prepare", full)
     with pytest.raises(ServingError, match="No space left") as caught:
-        asyncio.run(serving.deploy(ID, cast(ServingSpec, None)))
+        asyncio.run(serving.deploy(ID, SPEC))
     assert caught.value.code == "OutOfQuota"
 
 
@@ -204,5 +227,5 @@ def test_instances_end_where_the_switch_to_them_fails(serving: Serving, monkeypa
     FakeReplicas.all_may_start = True
     monkeypatch.setattr(serving, "_switch", full)
     with pytest.raises(ServingError):
-        asyncio.run(serving.deploy(ID, cast(ServingSpec, None)))
+        asyncio.run(serving.deploy(ID, SPEC))
     assert running() == []

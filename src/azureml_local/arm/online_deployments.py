@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from azureml_local.arm import (
     assets,
     codes,
+    data_collection,
     ids,
     listing,
     no_code_deployments,
@@ -25,6 +26,7 @@ from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage_locations import locate
 from azureml_local.arm.store import Resource
 from azureml_local.arm.vm_sizes import Size
+from azureml_local.engines.probes import Probe
 from azureml_local.engines.serving import CodeSource, ModelSource, ServingError, ServingSpec
 from azureml_local.http.errors import AzureError, FrontendError, invalid_deployment, invalid_inference_request
 
@@ -44,9 +46,8 @@ LACKING = {
     "egressPublicNetworkAccess": lambda value: value == "Disabled",
     "modelMountPath": bool,
     "startupProbe": bool,
-    "dataCollector": lambda value: any(
-        (one or {}).get("dataCollectionMode") != "Disabled" for one in value["collections"].values()
-    ),
+    # What is collected is written with the storage account's key.
+    "dataCollector": lambda value: any((one or {}).get("clientId") for one in value["collections"].values()),
 }
 TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
 SIZES = "https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list"
@@ -62,7 +63,8 @@ class ProvisioningError(AzureError):
 
     def __init__(self, failure: ServingError) -> None:
         link = f"{TROUBLESHOOTING}{failure.code.lower()}"
-        super().__init__(400, failure.code, f"{failure.code}: {failure} Please see {link} for more information.")
+        guide = f"Please see troubleshooting guide, available here: {link}"
+        super().__init__(400, failure.code, f"{failure.code}: {failure} {guide}")
 
     def body(self) -> dict[str, Any]:
         """Return the error as the operation's status shows it."""
@@ -298,6 +300,7 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
         "readinessProbe": _probe(sent, "readinessProbe"),
         "provisioningState": "Updating",
         "egressPublicNetworkAccess": sent.get("egressPublicNetworkAccess") or "Enabled",
+        "dataCollector": data_collection.read(request.context, sent.get("dataCollector")),
     }
 
 
@@ -380,12 +383,19 @@ def _environment_variables(sent: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _probe(sent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a probe's settings, within Azure's limits.
+
+    https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online#probesettings
+    """
     probe = PROBE | {key: value for key, value in (sent.get(name) or {}).items() if value is not None}
     for key in ("timeout", "period", "initialDelay"):
-        _duration(probe[key], f"{name}.{key}")
+        if _duration(probe[key], f"{name}.{key}") < 1:
+            raise invalid_inference_request(f"{name}.{key} is {probe[key]}; it must be 1 second or more.")
     for key in ("failureThreshold", "successThreshold"):
         if probe[key] < 1:
             raise invalid_inference_request(f"{name}.{key} is {probe[key]}; it must be 1 or more.")
+    if name == "livenessProbe" and probe["successThreshold"] != 1:
+        raise invalid_inference_request(f"{name}.successThreshold is {probe['successThreshold']}; it can only be 1.")
     return probe
 
 
@@ -412,7 +422,7 @@ async def _with_environment(context: Context, deployment: Resource) -> Resource:
 def _spec(context: Context, deployment: Resource) -> ServingSpec:
     """Return what the deployment is to run, every id in it resolved."""
     properties = deployment.properties
-    request, probe = properties["requestSettings"], properties["readinessProbe"]
+    request, size = properties["requestSettings"], vm_sizes.find(properties["instanceType"])
     return ServingSpec(
         environment=assets.environment(context, properties["environmentId"]),
         model=_model_source(context, deployment),
@@ -421,7 +431,20 @@ def _spec(context: Context, deployment: Resource) -> ServingSpec:
         instance_count=deployment.body["sku"]["capacity"],
         max_concurrent=request["maxConcurrentRequestsPerInstance"],
         request_timeout=seconds(request["requestTimeout"]),
-        ready_within=seconds(probe["initialDelay"]) + seconds(probe["period"]) * probe["failureThreshold"],
+        liveness=_probe_of(properties["livenessProbe"]),
+        readiness=_probe_of(properties["readinessProbe"]),
+        memory=size.memory if size else None,  # an earlier version took any name
+        data_collection=data_collection.settings(context, deployment, _workspace_id(deployment.id)),
+    )
+
+
+def _probe_of(settings: Mapping[str, Any]) -> Probe:
+    return Probe(
+        initial_delay=seconds(settings["initialDelay"]),
+        period=seconds(settings["period"]),
+        timeout=seconds(settings["timeout"]),
+        success_threshold=settings["successThreshold"],
+        failure_threshold=settings["failureThreshold"],
     )
 
 

@@ -175,7 +175,7 @@ def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     traffic, mirror = sent.get("traffic") or {}, sent.get("mirrorTraffic") or {}
     deployments = _deployment_names(request)
     _require_traffic(traffic, deployments)
-    _require_mirror(mirror, deployments)
+    _require_mirror(mirror, deployments, traffic)
     former = known.properties if known else {}
     return {
         "description": None,
@@ -210,12 +210,18 @@ def _require_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
         raise invalid_inference_request(f"The traffic of all deployments must add up to 0 or 100, not {total}.")
 
 
-def _require_mirror(mirror: Mapping[str, int], deployments: set[str]) -> None:
+def _require_mirror(mirror: Mapping[str, int], deployments: set[str], traffic: Mapping[str, int]) -> None:
     _require_shares(mirror, deployments, "mirrorTraffic")
     if len(mirror) > 1 or sum(mirror.values()) > LARGEST_MIRROR:
         raise invalid_inference_request(
             f"mirrorTraffic takes one deployment and at most {LARGEST_MIRROR} percent, not {dict(mirror)}."
         )
+    for name, share in mirror.items():
+        if share and traffic.get(name):
+            raise invalid_inference_request(
+                f"Deployment '{name}' cannot have mirrorTraffic ({share} percent) beside traffic ({traffic[name]} "
+                "percent): it gets one or the other."
+            )
 
 
 def _require_shares(shares: Mapping[str, int | None], deployments: set[str], what: str) -> None:

@@ -8,8 +8,8 @@ written against ASGI itself, because it is what stands between a client and the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import logging
 import random
 import re
 import uuid
@@ -21,11 +21,14 @@ from starlette.types import Receive, Scope, Send
 from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE
 from azureml_local.arm.store import Store
 from azureml_local.dataplane.scoring_access import Access, AccessDeniedError, access_to, bearer_credential
-from azureml_local.engines.inference_server import ReplicaSet
+from azureml_local.dataplane.scoring_exchange import Exchange, Listener
+from azureml_local.engines.replicas import NotReadyError, ReplicaSet, TooManyRequestsError
 from azureml_local.engines.serving import Serving
 from azureml_local.http.upstream import HOP_BY_HOP, BodyTooLargeError, Headers, UpstreamError
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.tokens import TokenService
+
+logger = logging.getLogger(__name__)
 
 # https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#azure-machine-learning-online-endpoints-and-batch-endpoints
 LARGEST_PAYLOAD = 10 * 1024 * 1024
@@ -69,6 +72,10 @@ class Route:
         """Return a deployment by its share of the traffic; None where no deployment has any."""
         return random.choices(self.names, self.shares)[0] if self.names else None  # noqa: S311 - not for secrets
 
+    def choose_mirror(self) -> str | None:
+        """Return the deployment that gets a copy of a request; None, by its share, where there is to be none."""
+        return self.mirror if random.randrange(100) < self.mirror_share else None  # noqa: S311 - not for secrets
+
 
 @dataclass(frozen=True)
 class ModelCall:
@@ -110,6 +117,11 @@ class ScoringRouter:
         self._routes: dict[str, Route] = {}
         self._hosts: dict[str, str] = {}  # an endpoint's key -> its host, to forget it by
         self._mirroring: set[asyncio.Task[None]] = set()
+        self._listeners: tuple[Listener, ...] = ()
+
+    def listen(self, listener: Listener) -> None:
+        """Tell ``listener`` of each request to an endpoint once it is answered."""
+        self._listeners = (*self._listeners, listener)
 
     def load(self) -> None:
         """Learn every endpoint of the store."""
@@ -143,47 +155,53 @@ class ScoringRouter:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request_id = str(uuid.uuid4()).encode()
+        exchange = Exchange.begin(scope, str(uuid.uuid4()))
+        if self._listeners:
+            send = exchange.noting(send)
         try:
-            await self._score(scope, receive, send, request_id)
+            await self._score(scope, receive, send, exchange)
         except RefusalError as refusal:
-            body = refusal.text.encode()
-            headers = [
-                (b"content-type", b"text/plain" if not body.startswith(b"{") else b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-                (b"x-request-id", request_id),
-                (b"x-ms-request-id", request_id),
-                *refusal.headers,
-            ]
-            await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await _refuse(refusal, exchange, send)
+        self._tell(exchange)
 
-    async def _score(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
+    def _tell(self, exchange: Exchange) -> None:
+        for listener in self._listeners if exchange.endpoint_id else ():
+            try:
+                listener(exchange)
+            except Exception:
+                logger.exception("what was answered to request %s cannot be told", exchange.request_id)
+
+    async def _score(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        request_id = exchange.request_id.encode()
         headers: Headers = scope["headers"]
         found = dict(headers)
         name = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
         route = self._routes.get(name)
         if route is None:
             raise RefusalError(404, _message(f"There is no online endpoint at {name}."))
+        exchange.endpoint_id = route.endpoint_id
         _admit(route, found.get(b"authorization", b""))
-        deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
-        body = await _payload(found, receive)
-        target = scope["raw_path"].decode("ascii")
-        if scope["query_string"]:
-            target += "?" + scope["query_string"].decode("ascii")
-        call = ModelCall(scope["method"], target, _passed_on(headers, request_id), body)
+        exchange.receive(await _payload(found, receive))
+        route = self._routes.get(name, route)  # traffic may have been switched while the body was on its way
+        exchange.deployment = deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
+        call = ModelCall(scope["method"], exchange.target, _passed_on(headers, request_id), exchange.request_body)
         extra = [(DEPLOYMENT_HEADER, deployment.encode()), (b"x-request-id", request_id)]
-        if route.mirror and random.randrange(100) < route.mirror_share:  # noqa: S311 - not for secrets
-            self._mirror(f"{route.endpoint_id}/deployments/{route.mirror}", call)
+        if DEPLOYMENT_HEADER not in found and (mirror := route.choose_mirror()):
+            self._mirror(exchange.to_mirror(mirror), call)
         replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
         await _answer(await _ask_model(replicas, call, extra), extra, send)
 
-    def _mirror(self, deployment_id: str, call: ModelCall) -> None:
+    def _mirror(self, exchange: Exchange, call: ModelCall) -> None:
         """Send a copy of a request to another deployment, and drop its answer, whatever it is."""
 
         async def ask() -> None:
-            with contextlib.suppress(RefusalError):
-                await _ask_model(self._serving.replicas(deployment_id), call, [])
+            send = exchange.noting(_drop)
+            replicas = self._serving.replicas(f"{exchange.endpoint_id}/deployments/{exchange.deployment}")
+            try:
+                await _answer(await _ask_model(replicas, call, []), [], send)
+            except RefusalError as refusal:
+                await _refuse(refusal, exchange, send)
+            self._tell(exchange)
 
         task = asyncio.get_running_loop().create_task(ask())
         self._mirroring.add(task)
@@ -246,33 +264,40 @@ def _passed_on(headers: Headers, request_id: bytes) -> Headers:
 
 
 async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Headers) -> ModelAnswer:
-    """Pass a request to the least busy instance. Raises RefusalError where none answers."""
-    instance = replicas.least_busy() if replicas else None
-    if replicas is None or instance is None:  # starting, or being replaced
-        raise RefusalError(424, "", [*extra, *_model_error(b"503", b"model_not_ready")])
-    if replicas.in_flight >= replicas.most_in_flight:
-        raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")])
-    instance.in_flight += 1
+    """Pass a request to an instance. Raises RefusalError where none answers."""
     try:
-        answer = await instance.upstream.exchange(
-            call.method,
-            call.target,
-            call.headers,
-            call.body,
-            seconds=replicas.plan.request_timeout,
-            largest=LARGEST_PAYLOAD,
-        )
-        return ModelAnswer(*answer)
+        if replicas is None:
+            raise NotReadyError
+        return ModelAnswer(*await replicas.exchange(call.method, call.target, call.headers, call.body, LARGEST_PAYLOAD))
+    except NotReadyError as error:  # starting, or being replaced
+        raise RefusalError(424, "", [*extra, *_model_error(b"503", b"model_not_ready")]) from error
+    except TooManyRequestsError as error:
+        raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")]) from error
     except TimeoutError as error:
-        seconds = replicas.plan.request_timeout
+        seconds = replicas.plan.request_timeout if replicas else 0
         raise RefusalError(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error
     except BodyTooLargeError as error:
         too_large = _message("Response payload too large.")
         raise RefusalError(424, too_large, [*extra, *_model_error(b"413", b"model_error")]) from error
     except UpstreamError as error:
         raise RefusalError(424, "", [*extra, *_model_error(b"502", b"model_error")]) from error
-    finally:
-        instance.in_flight -= 1
+
+
+async def _refuse(refusal: RefusalError, exchange: Exchange, send: Send) -> None:
+    body, request_id = refusal.text.encode(), exchange.request_id.encode()
+    headers = {
+        b"content-type": b"text/plain" if not body.startswith(b"{") else b"application/json",
+        b"content-length": b"%d" % len(body),
+        b"x-request-id": request_id,
+        b"x-ms-request-id": request_id,
+        **dict(refusal.headers),
+    }
+    await send({"type": "http.response.start", "status": refusal.status, "headers": list(headers.items())})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _drop(_: Any) -> None:
+    """Send nothing."""
 
 
 async def _answer(answer: ModelAnswer, extra: Headers, send: Send) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import json
 import secrets
-from collections import deque
 from pathlib import Path
 
-from azureml_local.engines import staging
+from azureml_local.engines import instance_log, staging
+from azureml_local.home import write_private
 
 # The phases that Azure lists, each with the event that completes it, and what Azure says as it begins and ends.
 PHASES = {
@@ -25,7 +25,13 @@ MESSAGES = {
     "Created": "Created container inference-server",
     "Started": "Started container inference-server",
     "ContainerReady": "Container is ready",
+    "Killing": "Stopping container inference-server",
 }
+# With these a phase has failed; other warnings, as of a probe, may pass.
+FAILURES = {"ImagePullFailed", "DownloadFailed", "BackOff"}
+# How many events are kept: the first, which tell the phases, and the last.
+FIRST_EVENTS, LAST_EVENTS = 50, 500
+LARGEST_EVENTS = 256 * 1024  # bytes
 STAMP = "%Y%m%dT%H%M%S%f"
 LOGS = {"inferenceserver": "inference-server.log", "storageinitializer": "storage-initializer.log"}
 
@@ -42,7 +48,17 @@ class DeploymentRecord:
         self.plan = folder / "launch.json"
         self.models = folder / "models"
         self.app = folder / "app"
-        self._events = folder / "events.jsonl"
+        self.events = folder / "events.jsonl"
+
+    @property
+    def began(self) -> str:
+        """When the attempt began, in UTC, as :data:`STAMP` writes it."""
+        return self.folder.name.partition("-")[0]
+
+    @property
+    def suffix(self) -> str:
+        """What tells this attempt from others."""
+        return self.folder.name.partition("-")[2]
 
     @classmethod
     def new(cls, deployment: Path) -> DeploymentRecord:
@@ -50,7 +66,7 @@ class DeploymentRecord:
         began = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         latest = cls.latest(deployment)
         if latest:  # the clock may have been set back since, and names are in order of time
-            former = datetime.datetime.strptime(latest.folder.name.partition("-")[0], STAMP)
+            former = datetime.datetime.strptime(latest.began, STAMP)
             began = max(began, former + datetime.timedelta(microseconds=1))
         record = cls(deployment / f"{began.strftime(STAMP)}-{secrets.token_hex(2)}")
         for folder in (record.models, record.app):
@@ -74,17 +90,27 @@ class DeploymentRecord:
         for folder in (self.models, self.app):
             staging.remove(folder)
 
+    def logs(self) -> list[Path]:
+        """Return the containers' log files."""
+        return sorted(self.folder.glob("*.log"))
+
     def log(self, container: str) -> Path:
         """Return a container's log file; ``container`` in lower case."""
         return self.folder / LOGS[container]
 
     def event(self, name: str, message: str | None = None) -> None:
         """Note an event."""
-        time = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H:%M:%S.%f")
+        time = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         kind = "Normal" if name in MESSAGES else "Warning"
         entry = {"name": name, "kind": kind, "time": time, "message": message or MESSAGES[name]}
-        with self._events.open("a") as file:
+        with self.events.open("a") as file:
             file.write(json.dumps(entry) + "\n")
+            if file.tell() > LARGEST_EVENTS:
+                self._forget_events()
+
+    def _forget_events(self) -> None:
+        lines = self.events.read_text().splitlines(keepends=True)
+        write_private(self.events, "".join([*lines[:FIRST_EVENTS], *lines[FIRST_EVENTS:][-LAST_EVENTS:]]))
 
     def write(self, container: str, text: str) -> None:
         """Add a line to a container's log."""
@@ -93,9 +119,9 @@ class DeploymentRecord:
 
     def text(self, container: str, tail: int) -> str:
         """Return what ``getLogs`` answers: the phases, the events, and the last ``tail`` lines of the log."""
-        events = [json.loads(line) for line in self._events.read_text().splitlines()] if self._events.exists() else []
+        events = [json.loads(line) for line in self.events.read_text().splitlines()] if self.events.exists() else []
         seen = {event["name"] for event in events}
-        failed = any(event["kind"] == "Warning" for event in events)
+        failed = bool(seen & FAILURES)
         lines = ["Instance status:"]
         for phase, completing in PHASES.items():
             if completing is None or completing in seen:
@@ -111,6 +137,5 @@ class DeploymentRecord:
             f"Message: {event['message']}"
             for event in events
         ]
-        with self.log(container).open(errors="replace") as file:
-            last = deque(file, maxlen=tail)
+        last = instance_log.last_lines(self.log(container), tail)
         return "\n".join([*lines, "", "Container logs:", ""]) + "".join(last)

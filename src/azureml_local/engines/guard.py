@@ -1,9 +1,12 @@
 """Runs one command and ends it, with all that it started, when the service lets go of it or dies.
 
-Run as a script, with nothing but the standard library: ``python -I -S guard.py GRACE COMMAND ARG...``. Standard input
-is a pipe whose other end only the service holds. When that end closes, by intention or because the service was killed,
-the command's process group gets SIGTERM, and after GRACE seconds SIGKILL (never, where GRACE is negative). A pipe
-works on macOS too, which has no parent-death signal; where Linux has it, it covers the death of this process.
+Run as a script, with nothing but the standard library: ``python -I -S guard.py GRACE MEMORY COMMAND ARG...``. Standard
+input is a pipe whose other end only the service holds. When that end closes, by intention or because the service was
+killed, the command's process group gets SIGTERM, and after GRACE seconds SIGKILL (never, where GRACE is negative). A
+pipe works on macOS too, which has no parent-death signal; where Linux has it, it covers the death of this process.
+
+Where MEMORY, in bytes, is not 0, the command and its descendants are ended with SIGKILL once they have more of their
+own (on Linux only: it is read from /proc). Files that they map, and libraries, are not counted.
 """
 
 from __future__ import annotations
@@ -15,13 +18,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+OUT_OF_MEMORY = 247  # exit status; 137, which a container has then, is that of any SIGKILL
+SECONDS_BETWEEN_LOOKS = 0.25  # at the memory: a process fills about a gigabyte meanwhile
+GIB = 1024**3
 
 
 def main() -> int:
     """Run the command, and return its exit status (128 + the signal's number where one ended it)."""
-    grace, command = float(sys.argv[1]), sys.argv[2:]
+    grace, memory, command = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     wakeup_read, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)
     signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
@@ -46,12 +53,18 @@ def main() -> int:
     except OSError as error:
         print(f"{command[0]} cannot be started: {error.strerror}", file=sys.stderr)
         return 127
+    look = SECONDS_BETWEEN_LOOKS if memory and sys.platform == "linux" else None
     while child.poll() is None:
-        ready, _, _ = select.select([0, wakeup_read], [], [])
+        ready, _, _ = select.select([0, wakeup_read], [], [], look)
         if wakeup_read in ready:
             os.read(wakeup_read, 512)
         if 0 in ready and not os.read(0, 512):
             _end(child, grace, wakeup_read)
+        if look and _used(child.pid) > memory:
+            _signal_group(child.pid, signal.SIGKILL)
+            child.wait()
+            print(f"OOMKilled: more than {memory / GIB:.3g} GiB of memory were used", file=sys.stderr)
+            return OUT_OF_MEMORY
     _signal_group(child.pid, signal.SIGKILL)  # what the command left behind
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
@@ -67,6 +80,17 @@ def _end(child: subprocess.Popen[bytes], grace: float, wakeup: int) -> None:
         ready, _, _ = select.select([wakeup], [], [], left)
         if ready:
             os.read(wakeup, 512)
+
+
+def _used(pid: int) -> int:
+    """Return how many bytes of memory a process and its descendants have for themselves; what has ended has none."""
+    process = Path("/proc") / str(pid)
+    try:
+        _, resident, shared, *_ = (process / "statm").read_text().split()
+        children = (process / "task" / str(pid) / "children").read_text().split()
+    except OSError:
+        return 0
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") + sum(_used(int(child)) for child in children)
 
 
 def _signal_group(group: int, number: int) -> None:

@@ -8,35 +8,42 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
-import secrets
 import socket
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from azureml_local.engines.data_collection.settings import CollectionSettings
+from azureml_local.engines.guard import OUT_OF_MEMORY
+from azureml_local.engines.probes import TIMED_OUT, UNREACHABLE, Probe, Tally, status_failure
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
-logger = logging.getLogger(__name__)
-
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn_settings.py")
 PROBE = [(b"host", b"localhost")]
-RESTART_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before an instance that ended is started again
+GIB = 1024**3
+
+# Takes the name and the message of an event in an instance's life, as the deployment's log shows it.
+Tell = Callable[[str, str | None], None]
 
 
 class InstanceError(Exception):
     """An instance ended, or did not become ready in time, and never served."""
 
 
+class InstanceMemoryError(InstanceError):
+    """An instance was ended because it used more memory than its size has."""
+
+
 @dataclass(frozen=True)
 class LaunchPlan:
     """All that is needed to start a deployment's instances; kept on disk to start them again with the service.
 
-    ``request_timeout`` and ``ready_within`` are seconds; ``max_concurrent`` is per instance.
+    ``request_timeout`` is in seconds; ``max_concurrent`` is per instance; ``memory`` is in GiB, None for no limit.
+    ``fingerprint`` tells apart plans whose instances cannot become each other's.
     """
 
     python: str
@@ -47,8 +54,12 @@ class LaunchPlan:
     instance_count: int
     max_concurrent: int
     request_timeout: float
-    ready_within: float
     log: str
+    liveness: Probe = field(default_factory=Probe)
+    readiness: Probe = field(default_factory=Probe)
+    memory: float | None = None
+    fingerprint: str = ""
+    data_collection: CollectionSettings | None = None
 
     def save(self, path: Path) -> None:
         """Write the plan; its environment may hold secrets."""
@@ -56,63 +67,70 @@ class LaunchPlan:
 
     @classmethod
     def load(cls, path: Path) -> LaunchPlan:
-        """Read a plan."""
-        return cls(**json.loads(path.read_text()))
+        """Read a plan, also one of an earlier version. Raises ValueError or TypeError where it is damaged."""
+        known = {one.name for one in fields(cls)}
+        stored = {name: value for name, value in json.loads(path.read_text()).items() if name in known}
+        probes = {name: Probe(**stored[name]) for name in ("liveness", "readiness") if name in stored}
+        collection = stored.get("data_collection")
+        return cls(
+            **{**stored, **probes, "data_collection": CollectionSettings.load(collection) if collection else None}
+        )
 
 
 class Instance:
     """One process of the inference server.
 
     Args:
-        plan: what it runs.
+        plan: what it runs; probes follow what is set here later.
         socket_path: where it listens.
         environment: lets its code reach the service as a client.
+        tell: is told what happens to it.
     """
 
-    def __init__(self, plan: LaunchPlan, socket_path: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, plan: LaunchPlan, socket_path: Path, environment: Mapping[str, str], tell: Tell = lambda *_: None
+    ) -> None:
         self.plan = plan
-        self._environment = environment
-        self.in_flight = 0
+        self.name = socket_path.stem
+        self.in_flight = 0  # requests that it is at, also those whose clients had their 408
         self.upstream = Upstream(Address(socket=socket_path))
-        self._socket = socket_path
         self.process: GuardedProcess
+        self._environment = environment
+        self._socket = socket_path
+        self._tell = tell
 
     async def start(self) -> None:
         """Start the process and return once it serves.
 
         The first probe goes out at once and its answer is waited for: the socket takes connections before the script's
-        ``init()`` has ended, and answers them after.
+        ``init()`` has ended, and answers them after. Probes that fall due meanwhile would be answered no sooner: they
+        have failed, and are counted.
 
         Raises:
             InstanceError: it ended first, or was not ready in time.
         """
+        await self._launch()
+        begun = (
+            self._healthy(),
+            self._budget("Liveness", self.plan.liveness),
+            self._budget("Readiness", self.plan.readiness),
+        )
+        waits = [asyncio.ensure_future(one) for one in begun]
         try:
-            with listen(self._socket) as listener:
-                self.process = await GuardedProcess.start(
-                    _command(self.plan, listener.fileno()),
-                    log=Path(self.plan.log),
-                    environment=_environment(self.plan, self._environment),
-                    cwd=Path(self.plan.app_root),
-                    pass_fds=(listener.fileno(),),
-                )
-        except OSError as error:
-            self._socket.unlink(missing_ok=True)
-            raise InstanceError(f"it cannot be started: {error}") from error
-        except asyncio.CancelledError:  # the deployment is deleted while its instances start
-            self._socket.unlink(missing_ok=True)
-            raise
-        try:
-            async with asyncio.timeout(self.plan.ready_within):
-                await self._answers()
-        except TimeoutError as error:
-            await self.stop()
-            raise InstanceError(f"it was not ready within {self.plan.ready_within:g} s") from error
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for one in waits:  # readiness first, where both came true
+                if one in done:
+                    await one
+                    return
         except UpstreamError as error:  # the connection broke because the process ended
-            exit_code = await self.stop()
-            raise InstanceError(f"it ended with exit code {exit_code}") from error
+            raise await self._ended() from error
         except BaseException:
             await self.stop()
             raise
+        finally:
+            for one in waits:
+                one.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def stop(self) -> int:
         """End the process and all that it started, and return its exit code."""
@@ -121,98 +139,97 @@ class Instance:
         self._socket.unlink(missing_ok=True)
         return exit_code
 
-    async def _answers(self) -> None:
+    async def ask(self) -> str | None:
+        """Probe once, in the readiness probe's time; return what is wrong, or None."""
+        return await self._probe(self.plan.readiness.timeout)
+
+    async def failed_liveness(self) -> None:
+        """Return once the liveness probe has failed too often in a row."""
+        tally = Tally()
+        while True:
+            await asyncio.sleep(self.plan.liveness.period)
+            failure = await self._probe(self.plan.liveness.timeout)
+            if failure:
+                self._tell("LivenessProbeFailed", f"Liveness probe failed: {failure}")
+            if tally.count(failure is None, self.plan.liveness) is False:
+                self._tell("Killing", "Container inference-server failed liveness probe, will be restarted")
+                return
+
+    async def readiness(self) -> AsyncIterator[bool]:
+        """Yield whether the instance is ready, as often as its readiness probe tells."""
+        tally = Tally()
+        while True:
+            await asyncio.sleep(self.plan.readiness.period)
+            failure = await self._probe(self.plan.readiness.timeout)
+            if failure:
+                self._tell("ReadinessProbeFailed", f"Readiness probe failed: {failure}")
+            verdict = tally.count(failure is None, self.plan.readiness)
+            if verdict is not None:
+                yield verdict
+
+    async def _launch(self) -> None:
+        self._tell("Created", None)
+        try:
+            with listen(self._socket) as listener:
+                self.process = await GuardedProcess.start(
+                    _command(self.plan, listener.fileno()),
+                    log=Path(self.plan.log),
+                    environment=_environment(self.plan, self._environment),
+                    cwd=Path(self.plan.app_root),
+                    pass_fds=(listener.fileno(),),
+                    memory=int((self.plan.memory or 0) * GIB),
+                )
+        except OSError as error:
+            self._socket.unlink(missing_ok=True)
+            raise InstanceError(f"it cannot be started: {error}") from error
+        except asyncio.CancelledError:  # the deployment is deleted while its instances start
+            self._socket.unlink(missing_ok=True)
+            raise
+        self._tell("Started", None)
+
+    async def _ended(self) -> InstanceError:
+        """Return why the process is no more."""
+        exit_code = await self.stop()
+        if exit_code == OUT_OF_MEMORY:
+            return InstanceMemoryError(out_of_memory(self.plan))
+        return InstanceError(f"it ended with exit code {exit_code}")
+
+    async def _healthy(self) -> None:
+        """Return once the instance has said so as often as its readiness probe wants. Raises UpstreamError."""
+        tally = Tally()
+        while True:
+            if tally.count(status_failure(await self._status()) is None, self.plan.readiness):
+                return
+            await asyncio.sleep(self.plan.readiness.period)
+
+    async def _budget(self, kind: str, probe: Probe) -> None:
+        """Count the probes that fail while the instance starts. Raises InstanceError when they are too many."""
+        message = f"{kind} probe failed: {TIMED_OUT}"
+        await asyncio.sleep(probe.initial_delay + probe.timeout)
+        self._tell(f"{kind}ProbeFailed", message)
+        for _ in range(probe.failure_threshold - 1):
+            await asyncio.sleep(max(probe.period, probe.timeout))
+            self._tell(f"{kind}ProbeFailed", message)
+        raise InstanceError(message)
+
+    async def _probe(self, seconds: float) -> str | None:
+        try:
+            async with asyncio.timeout(seconds):
+                return status_failure(await self._status())
+        except TimeoutError:
+            return TIMED_OUT
+        except UpstreamError:
+            return UNREACHABLE
+
+    async def _status(self) -> int:
         with await self.upstream.send("GET", "/", PROBE) as response:
             await response.read()
-            if response.status != 200:
-                raise InstanceError(f"its health probe was answered {response.status}")
+            return response.status
 
 
-class ReplicaSet:
-    """A deployment's running instances; one that ends is replaced.
-
-    Args:
-        plan: what each of them runs.
-        sockets: the folder of their sockets.
-        environment: lets their code reach the service as a client.
-    """
-
-    def __init__(self, plan: LaunchPlan, sockets: Path, environment: Mapping[str, str]) -> None:
-        self.plan = plan
-        self._environment = environment
-        self.instances: list[Instance] = []
-        self._sockets = sockets
-        self._supervisors: list[asyncio.Task[None]] = []
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests the instances are at, or have waiting."""
-        return sum(instance.in_flight for instance in self.instances)
-
-    @property
-    def most_in_flight(self) -> int:
-        """How many requests are accepted at once: one running and one waiting for each place."""
-        return 2 * self.plan.max_concurrent * self.plan.instance_count
-
-    def least_busy(self) -> Instance | None:
-        """Return the ready instance with the fewest requests; None while none is ready."""
-        return min(self.instances, key=lambda instance: instance.in_flight, default=None)
-
-    async def start(self) -> None:
-        """Start every instance; return when all serve. Raises InstanceError, with none left running."""
-        starting = [self._new_instance() for _ in range(self.plan.instance_count)]
-        results = await asyncio.gather(*(instance.start() for instance in starting), return_exceptions=True)
-        failures = [result for result in results if isinstance(result, BaseException)]
-        if failures:
-            started = [instance for instance, result in zip(starting, results, strict=True) if result is None]
-            await asyncio.gather(*(instance.stop() for instance in started))
-            raise failures[0]
-        self.instances = starting
-        loop = asyncio.get_running_loop()
-        self._supervisors = [loop.create_task(self._supervise(instance)) for instance in starting]
-
-    def start_in_background(self) -> None:
-        """Start every instance, as often as it takes: it has served before."""
-        loop = asyncio.get_running_loop()
-        self._supervisors = [loop.create_task(self._supervise(None)) for _ in range(self.plan.instance_count)]
-
-    async def stop(self) -> None:
-        """End every instance."""
-        for supervisor in self._supervisors:
-            supervisor.cancel()
-        await asyncio.gather(*self._supervisors, return_exceptions=True)
-        self.instances = []
-
-    def _new_instance(self) -> Instance:
-        return Instance(self.plan, self._sockets / f"{secrets.token_hex(4)}.sock", self._environment)
-
-    async def _supervise(self, instance: Instance | None) -> None:
-        """Keep one instance running, this one or another in its place, until cancelled."""
-        try:
-            while True:
-                if instance is None:
-                    instance = await self._replacement()
-                    self.instances.append(instance)
-                await asyncio.shield(instance.process.ended)
-                logger.warning("an instance of %s ended; starting another", self.plan.app_root)
-                self.instances.remove(instance)
-                await instance.stop()
-                instance = None
-        finally:
-            if instance:
-                await instance.stop()
-
-    async def _replacement(self) -> Instance:
-        attempt = 0
-        while True:
-            await asyncio.sleep(RESTART_DELAYS[min(attempt, len(RESTART_DELAYS) - 1)])
-            instance = self._new_instance()
-            try:
-                await instance.start()
-                return instance
-            except InstanceError as error:
-                logger.warning("an instance of %s did not start: %s", self.plan.app_root, error)
-                attempt += 1
+def out_of_memory(plan: LaunchPlan) -> str:
+    """Return what is said of an instance that used more memory than there is."""
+    return f"OOMKilled: it used more memory than the {plan.memory:g} GiB of its instance type"
 
 
 def listen(path: Path) -> socket.socket:
@@ -227,6 +244,7 @@ def listen(path: Path) -> socket.socket:
 
 def _command(plan: LaunchPlan, listener: int) -> list[str]:
     """Return gunicorn's command line as the inference server builds it, but for the address: a file descriptor."""
+    preloads = plan.environment.get("WORKER_PRELOAD", "false").lower() == "true"
     return [
         plan.python,
         "-m",
@@ -239,6 +257,7 @@ def _command(plan: LaunchPlan, listener: int) -> list[str]:
         plan.environment.get("WORKER_COUNT", "1"),
         "--timeout",
         plan.environment.get("WORKER_TIMEOUT", "300"),
+        *(["--preload"] if preloads else []),
         "azureml_inference_server_http.server.entry:app",
     ]
 

@@ -50,6 +50,7 @@ class GuardedProcess:
         capture: bool = False,
         merge: bool = False,
         pass_fds: Sequence[int] = (),
+        memory: int = 0,
     ) -> GuardedProcess:
         """Start ``command``.
 
@@ -62,6 +63,8 @@ class GuardedProcess:
             capture: standard output is read with :meth:`read_line` or :meth:`read` instead of going to the log.
             merge: standard error goes where standard output goes.
             pass_fds: file descriptors that the program inherits under the same numbers.
+            memory: how many bytes it may use, with all that it starts; 0 for no limit. Over it, its status is
+                :data:`~azureml_local.engines.guard.OUT_OF_MEMORY`.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
@@ -73,6 +76,7 @@ class GuardedProcess:
                 "-S",
                 str(GUARD),
                 str(grace),
+                str(memory),
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=captured.write_end if captured else said,

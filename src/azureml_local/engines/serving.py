@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.data_collection.collector import DataCollectors
+from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
-from azureml_local.engines.inference_server import InstanceError, LaunchPlan, ReplicaSet
-from azureml_local.engines.requirements import TO_SERVE, EnvironmentBuildError
+from azureml_local.engines.inference_server import InstanceError, InstanceMemoryError, LaunchPlan
+from azureml_local.engines.probes import Probe
+from azureml_local.engines.replicas import ReplicaSet
+from azureml_local.engines.requirements import TO_COLLECT, TO_SERVE, EnvironmentBuildError
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
 from azureml_local.http.errors import is_out_of_space
@@ -64,7 +69,7 @@ class ServingSpec:
     """What a deployment is to run.
 
     ``environment`` is an environment version's properties. Without ``code``, ``model`` is an MLflow model. Times are in
-    seconds.
+    seconds; ``memory`` is that of the instance type in GiB, None for no limit.
     """
 
     environment: Mapping[str, Any]
@@ -74,7 +79,25 @@ class ServingSpec:
     instance_count: int
     max_concurrent: int
     request_timeout: float
-    ready_within: float
+    liveness: Probe
+    readiness: Probe
+    memory: float | None
+    data_collection: CollectionSettings | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the part that a running instance can follow."""
+        return {
+            "instance_count": self.instance_count,
+            "max_concurrent": self.max_concurrent,
+            "request_timeout": self.request_timeout,
+            "liveness": self.liveness,
+            "readiness": self.readiness,
+        }
+
+    def fingerprint(self) -> str:
+        """Return what is the same for specifications that differ in :meth:`settings` only."""
+        fixed = {name: value for name, value in asdict(self).items() if name not in self.settings()}
+        return hashlib.sha256(json.dumps(fixed, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class Serving:
@@ -85,6 +108,7 @@ class Serving:
         blobs: where models and code lie.
         environments: finds interpreters.
         client_environment: returns the variables that let a deployment's instances reach the service as clients.
+        collectors: take what deployments collect.
     """
 
     def __init__(
@@ -93,10 +117,12 @@ class Serving:
         blobs: BlobStorage,
         environments: Environments,
         client_environment: Callable[[str], Mapping[str, str]],
+        collectors: DataCollectors,
     ) -> None:
         self._home = home
         self._blobs = blobs
         self._client_environment = client_environment
+        self._collectors = collectors
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
@@ -106,46 +132,73 @@ class Serving:
         """Return a deployment's instances, or None where it does not serve."""
         return self._replicas.get(deployment_id.lower())
 
+    def attempts(self, deployment_id: str) -> list[DeploymentRecord]:
+        """Return the attempts at a deployment of which there is a record, oldest first."""
+        return DeploymentRecord.all(self._folder(deployment_id))
+
     def latest_attempt(self, deployment_id: str) -> DeploymentRecord | None:
         """Return the newest attempt at a deployment, whether it serves or failed."""
         return DeploymentRecord.latest(self._folder(deployment_id))
 
     async def deploy(self, deployment_id: str, spec: ServingSpec) -> None:
-        """Stage, start and switch to what ``spec`` describes; what served before serves until then.
+        """Let a deployment be what ``spec`` describes; what served before serves until then.
+
+        Where running instances can follow it, they do; others are staged, started and switched to.
 
         Raises:
             ServingError: with Azure's code; what served before goes on.
         """
         async with self._locks[deployment_id.lower()]:
-            await self._deploy(deployment_id, spec)
+            running = self._replicas.get(deployment_id.lower())
+            try:
+                if running and running.plan.fingerprint == spec.fingerprint():
+                    await self._update(deployment_id, running, spec)
+                else:
+                    await self._deploy(deployment_id, spec)
+            except OSError as error:
+                if not is_out_of_space(error):
+                    raise
+                message = f"There is not enough disk space for the deployment: {error}."
+                raise ServingError("OutOfQuota", message) from error
+
+    async def _update(self, deployment_id: str, running: ReplicaSet, spec: ServingSpec) -> None:
+        """Let running instances follow other settings, and change how many there are."""
+        record = DeploymentRecord(self._folder(deployment_id) / "current")
+        former, plan = running.plan, replace(running.plan, **spec.settings())
+        try:
+            await running.grow(plan.instance_count)
+        except InstanceError as error:
+            raise _not_ready(error) from error
+        try:
+            plan.save(record.plan)
+        except OSError:
+            await running.shrink(former.instance_count)
+            raise
+        running.apply(plan)
+        await running.shrink(plan.instance_count)
+        self._forget_later_attempts(deployment_id)
 
     async def _deploy(self, deployment_id: str, spec: ServingSpec) -> None:
         try:
             record = DeploymentRecord.new(self._folder(deployment_id))
             await self._attempt(deployment_id, spec, record)
-        except OSError as error:
-            if not is_out_of_space(error):
-                raise
-            raise ServingError("OutOfQuota", f"There is not enough disk space for the deployment: {error}.") from error
         finally:
             self._forget_former_attempts(deployment_id)
 
     async def _attempt(self, deployment_id: str, spec: ServingSpec, record: DeploymentRecord) -> None:
         try:
-            replicas = self._replica_set(deployment_id, await self._prepare(spec, record))
-            record.event("Created")
-            record.event("Started")
+            replicas = self._replica_set(deployment_id, await self._prepare(spec, record), record)
             await replicas.start()
         except EnvironmentBuildError as error:
             record.event("ImagePullFailed", str(error))
             raise ServingError("ImageBuildFailure", str(error)) from error
         except (StagingError, BlobError, UpstreamError) as error:
-            record.event("DownloadFailed", str(error))
+            record.write("storageinitializer", str(error))
+            record.event("DownloadFailed", "Model download failed. Please check storage-initializer log for detail.")
             raise ServingError("ResourceNotFound", str(error)) from error
         except InstanceError as error:
-            record.event("BackOff", f"Container inference-server: {error}")
-            message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
-            raise ServingError("ResourceNotReady", message) from error
+            record.event("BackOff", f"Back-off restarting failed container inference-server: {error}")
+            raise _not_ready(error) from error
         try:
             record.event("ContainerReady")
             self._switch(deployment_id, record)
@@ -155,7 +208,7 @@ class Serving:
         former = self._replicas.get(deployment_id.lower())
         self._replicas[deployment_id.lower()] = replicas
         if former:
-            await former.stop()
+            await former.drain()
 
     async def restore(self, deployment_ids: Iterable[str]) -> None:
         """Start the instances of the deployments that served when the service ended."""
@@ -165,11 +218,11 @@ class Serving:
         await asyncio.gather(*(self._restore_one(deployment_id) for deployment_id in known))
 
     async def remove(self, deployment_id: str) -> None:
-        """End a deployment's instances and delete its files."""
+        """End a deployment's instances, once they have answered what they have, and delete its files."""
         async with self._locks[deployment_id.lower()]:
             replicas = self._replicas.pop(deployment_id.lower(), None)
             if replicas:
-                await replicas.stop()
+                await replicas.drain()
             staging.remove(self._folder(deployment_id))
 
     async def close(self) -> None:
@@ -180,7 +233,7 @@ class Serving:
         """Get everything that the instances need onto the disk, and write down how they are started."""
         record.event("Pulling")
         log = record.log("inferenceserver")
-        interpreter = await self._environments.interpreter_for(spec.environment, log, TO_SERVE)
+        interpreter = await self._environments.interpreter_for(spec.environment, log, *_packages(spec))
         for note in interpreter.notes:
             record.write("inferenceserver", note)
         record.event("Pulled")
@@ -194,11 +247,11 @@ class Serving:
             entry_script=str(script),
             model_dir=str(model_dir) if model_dir else None,
             environment={**_variables(spec), **spec.environment_variables},
-            instance_count=spec.instance_count,
-            max_concurrent=spec.max_concurrent,
-            request_timeout=spec.request_timeout,
-            ready_within=spec.ready_within,
             log=str(record.log("inferenceserver")),
+            memory=spec.memory,
+            fingerprint=spec.fingerprint(),
+            data_collection=spec.data_collection,
+            **spec.settings(),
         )
         plan.save(record.plan)
         return plan
@@ -229,19 +282,30 @@ class Serving:
 
     async def _restore_one(self, deployment_id: str) -> None:
         async with self._locks[deployment_id.lower()]:
-            plan = DeploymentRecord(self._folder(deployment_id) / "current").plan
-            if deployment_id.lower() in self._replicas or not plan.exists():
+            record = DeploymentRecord(self._folder(deployment_id) / "current")
+            if deployment_id.lower() in self._replicas or not record.plan.exists():
                 return  # a resumed operation was faster
             try:
-                replicas = self._replica_set(deployment_id, LaunchPlan.load(plan))
+                replicas = self._replica_set(deployment_id, LaunchPlan.load(record.plan), record)
                 replicas.start_in_background()
             except (OSError, ValueError, TypeError):
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
 
-    def _replica_set(self, deployment_id: str, plan: LaunchPlan) -> ReplicaSet:
-        return ReplicaSet(plan, self._home.sockets, self._client_environment(deployment_id))
+    def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
+        def tell(event: str, message: str | None) -> None:
+            try:
+                record.event(event, message)
+            except OSError as error:  # no reason to end an instance
+                logger.warning("%s of %s is not written down: %s", event, record.folder, error)
+
+        environment = self._client_environment(deployment_id)
+        if plan.data_collection is None:
+            return ReplicaSet(plan, self._home.sockets, environment, tell)
+        collector = self._collectors.open(plan.data_collection)
+        variables = self._collectors.variables(collector, Path(plan.log).parent)
+        return ReplicaSet(plan, self._home.sockets, {**environment, **variables}, tell, collector)
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()
@@ -267,9 +331,33 @@ class Serving:
             else:
                 staging.remove(attempt.folder)
 
+    def _forget_later_attempts(self, deployment_id: str) -> None:
+        """Forget the attempts that failed after the one that serves: the deployment is well as it is."""
+        serving = (self._folder(deployment_id) / "current").resolve()
+        for attempt in DeploymentRecord.all(self._folder(deployment_id)):
+            if attempt.folder != serving:
+                staging.remove(attempt.folder)
+
+
+def _not_ready(error: InstanceError) -> ServingError:
+    """Return what Azure says of instances that do not come to serve.
+
+    Of memory: https://learn.microsoft.com/azure/machine-learning/how-to-deploy-models-from-huggingface#troubleshooting
+    """
+    if isinstance(error, InstanceMemoryError):
+        return ServingError("OutOfQuota", f"Container terminated due to insufficient memory: {error}.")
+    message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
+    return ServingError("ResourceNotReady", message)
+
 
 def _stage_mlflow_script(record: DeploymentRecord) -> Path:
     return Path(shutil.copy(MLFLOW_SCRIPT, record.app))
+
+
+def _packages(spec: ServingSpec) -> tuple[str, ...]:
+    """Return what the environment needs beside what it asks for: a script of the deployment's own asks for it all."""
+    collects = spec.code is None and spec.data_collection is not None and spec.data_collection.is_custom
+    return (TO_SERVE, TO_COLLECT) if collects else (TO_SERVE,)
 
 
 def _variables(spec: ServingSpec) -> Mapping[str, str]:

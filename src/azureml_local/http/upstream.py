@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -42,6 +42,10 @@ IDLE_SECONDS = 2.0  # Node closes an idle connection after 5 s; one reused in th
 
 class UpstreamError(Exception):
     """The engine could not be reached, or broke off before its response was complete."""
+
+
+class UnreachableError(UpstreamError):
+    """No connection could be made: nothing of the request was sent."""
 
 
 class BodyTooLargeError(UpstreamError):
@@ -92,7 +96,15 @@ class Upstream:
         return UpstreamResponse(self, connection)
 
     async def exchange(
-        self, method: str, target: str, headers: Headers, body: bytes, *, seconds: float, largest: int
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes,
+        *,
+        seconds: float,
+        largest: int,
+        ended: Callable[[], None] = lambda: None,
     ) -> tuple[int, Headers, bytes]:
         """Send a request and return status, headers and body of its response: one wait, for small whole messages.
 
@@ -103,21 +115,37 @@ class Upstream:
             body: all of it.
             seconds: how long the response may take.
             largest: how many bytes the response's body may have.
+            ended: called once, when the engine is no longer at the request. That is now, except after a TimeoutError:
+                the engine does not know that nobody waits, and goes on.
 
         Raises:
             TimeoutError: the response was not complete in time.
             BodyTooLargeError: the response's body is larger.
-            UpstreamError: nothing listens there, or the connection broke.
+            UnreachableError: nothing listens there, and nothing was sent.
+            UpstreamError: the connection broke.
         """
-        connection = await self._connection()
-        timer = asyncio.get_running_loop().call_later(seconds, connection.fail, TimeoutError())
+        try:
+            connection = await self._connection()
+        except BaseException:
+            ended()
+            raise
+        timer = asyncio.get_running_loop().call_later(seconds, connection.time_out)
         try:
             connection.write_whole_request(method, target, headers, body)
             content = await connection.whole_response(largest)
-            return connection.status, connection.headers, content
+            response = connection.status, connection.headers, content
+        except (TimeoutError, asyncio.CancelledError):
+            connection.leave(ended)
+            raise
+        except BaseException:
+            connection.abort()
+            ended()
+            raise
         finally:
             timer.cancel()
-            self.release(connection)
+        self.release(connection)
+        ended()
+        return response
 
     async def _connection(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -132,7 +160,7 @@ class Upstream:
             else:
                 _, connection = await loop.create_connection(_Connection, "127.0.0.1", self.address.port or 0)
         except OSError as error:
-            raise UpstreamError(f"nothing answers at {self.address}: {error}") from error
+            raise UnreachableError(f"nothing answers at {self.address}: {error}") from error
         return connection
 
     def release(self, connection: _Connection) -> None:
@@ -187,6 +215,7 @@ class _Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._writable: asyncio.Event | None = None  # made when it is first needed
         self._waiter: asyncio.Future[None] | None = None
+        self._when_left: Callable[[], None] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -268,6 +297,18 @@ class _Connection(asyncio.Protocol):
         self.abort()
         self._wake()
 
+    def time_out(self) -> None:
+        """Let who waits for the response wait no longer; the connection stays."""
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
+
+    def leave(self, ended: Callable[[], None]) -> None:
+        """Close as soon as the response is complete; ``ended`` is called when the connection is closed."""
+        if self.is_closed:
+            ended()
+        else:
+            self._when_left = ended
+
     async def head_received(self) -> None:
         while not self._head_complete:
             await self._progress()
@@ -333,9 +374,13 @@ class _Connection(asyncio.Protocol):
             self.fail(BodyTooLargeError(f"the engine's response is larger than {self._largest_whole} bytes"))
         elif self._complete:
             self._wake()
+            if self._when_left:
+                self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closed = True
+        if self._when_left:
+            self._when_left()
         self.resume_writing()
         ends_here = self._head_complete and not self._complete and self._has_no_length()
         if ends_here:

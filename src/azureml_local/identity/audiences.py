@@ -5,9 +5,10 @@ from __future__ import annotations
 ARM = ("https://management.azure.com", "https://management.core.windows.net")
 MACHINE_LEARNING = ("https://ml.azure.com",)
 STORAGE = ("https://storage.azure.com",)
+LOG_ANALYTICS = ("https://api.loganalytics.io", "https://api.loganalytics.azure.com")
 KEY_VAULT = ("https://vault.azure.net",)
 
-KNOWN = frozenset((*ARM, *MACHINE_LEARNING, *STORAGE, *KEY_VAULT))
+KNOWN = frozenset((*ARM, *MACHINE_LEARNING, *STORAGE, *LOG_ANALYTICS, *KEY_VAULT))
 
 
 def of_jobs(workspace: str) -> str:
