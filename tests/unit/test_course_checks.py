@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import access_answers
 import deployment_answers
 import numpy as np
 import pandas as pd
@@ -736,8 +737,8 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-RIGHT |= deployment_answers.RIGHT
-WRONG |= deployment_answers.WRONG
+RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT
+WRONG |= deployment_answers.WRONG | access_answers.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 
