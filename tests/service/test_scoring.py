@@ -198,7 +198,7 @@ def test_any_status_but_200_of_the_model_becomes_424(status: int, scorer: Scorer
 
 def test_slow_model_408_after_its_time_and_not_before(scorer: Scorer, gate: Path) -> None:
     answer = scorer.post({"wait_for": str(gate)}, deployment="green")
-    assert answer.status_code == 408
+    assert (answer.status_code, answer.text) == (408, "upstream request timeout")
     assert answer.elapsed.total_seconds() >= 0.9
     gate.touch()
     recovered = wait_for(lambda: scorer.post({}, deployment="green").status_code == 200, timeout=10)
@@ -275,6 +275,24 @@ def test_mirrored_traffic_reaches_the_shadow_and_its_answers_are_discarded(
     marker = uuid.uuid4().hex
     assert {scorer.post({"marker": marker}).json()["deployment"] for _ in range(60)} == {"blue"}
     wait_for(lambda: marker in ml.online_deployments.get_logs("green", deployed.endpoint, lines=200), timeout=5)
+
+
+def test_request_that_names_its_deployment_is_not_mirrored(
+    split,  # type: ignore[no-untyped-def]
+    scorer: Scorer,
+    deployed: Deployed,
+    ml: MLClient,
+) -> None:
+    """The same page: "Azure Machine Learning won't mirror traffic". The last one, which names none, tells that those
+    before it would have come."""
+    split({"blue": 100, "green": 0}, {"green": 50})
+    named, last = uuid.uuid4().hex, uuid.uuid4().hex
+    for _ in range(40):
+        scorer.post({"marker": named}, deployment="blue")
+    for _ in range(60):
+        scorer.post({"marker": last})
+    wait_for(lambda: last in ml.online_deployments.get_logs("green", deployed.endpoint, lines=200), timeout=5)
+    assert named not in ml.online_deployments.get_logs("green", deployed.endpoint, lines=500)
 
 
 @pytest.mark.parametrize("path", ["/swagger.json", "/swagger.json?version=3"])

@@ -195,7 +195,7 @@ def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     traffic, mirror = sent.get("traffic") or {}, sent.get("mirrorTraffic") or {}
     deployments = _deployment_names(request)
     _require_traffic(traffic, deployments)
-    _require_mirror(mirror, deployments)
+    _require_mirror(mirror, deployments, traffic)
     former = known.properties if known else {}
     return {
         "description": None,
@@ -230,11 +230,20 @@ def _require_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
         raise invalid_inference_request(f"The traffic of all deployments must add up to 0 or 100, not {total}.")
 
 
-def _require_mirror(mirror: Mapping[str, int], deployments: set[str]) -> None:
+def _require_mirror(mirror: Mapping[str, int], deployments: set[str], traffic: Mapping[str, int]) -> None:
+    """Raise 400 where mirrored traffic is not as Azure has it.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints: one deployment, which has
+    no live traffic, and at most 50 %.
+    """
     _require_shares(mirror, deployments, "mirrorTraffic")
     if len(mirror) > 1 or sum(mirror.values()) > LARGEST_MIRROR:
         raise invalid_inference_request(
             f"mirrorTraffic takes one deployment and at most {LARGEST_MIRROR} percent, not {dict(mirror)}."
+        )
+    for name in (name for name, share in mirror.items() if share and traffic.get(name)):
+        raise invalid_inference_request(
+            f"Deployment '{name}' has {traffic[name]} percent of the traffic; one that gets mirrored traffic has none."
         )
 
 

@@ -23,6 +23,8 @@ from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn_settings.py")
 PROBE = [(b"host", b"localhost")]
+# Seconds that the server has to end by itself: it is idle, or is at what was given up.
+GRACE = 3.0
 GIB = 1024**3
 
 # Takes the name and the message of an event in an instance's life, as the deployment's log shows it.
@@ -76,7 +78,7 @@ class Instance:
     """One process of the inference server.
 
     Args:
-        plan: what it runs; probes follow what is set here later.
+        plan: what it runs.
         socket_path: where it listens.
         environment: lets its code reach the service as a client.
         tell: is told what happens to it.
@@ -171,6 +173,7 @@ class Instance:
                     log=Path(self.plan.log),
                     environment=_environment(self.plan, self._environment),
                     cwd=Path(self.plan.app_root),
+                    grace=GRACE,
                     pass_fds=(listener.fileno(),),
                     memory=int((self.plan.memory or 0) * GIB),
                 )
