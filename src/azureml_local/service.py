@@ -37,6 +37,7 @@ from azureml_local.dataplane import discovery, resolved_uris, run_history
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
+from azureml_local.dataplane.model_data import PayloadLogging, receiver
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.dataplane.traffic_log import TrafficLog
@@ -48,6 +49,7 @@ from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute.pools import Pools, machine_capacity
+from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.jobs.spec import CommandSpec, Storage
@@ -100,7 +102,8 @@ class Service:
             self.blobs.set_address,
         )
         environments = Environments(home.environments)
-        self.serving = Serving(home, self.blobs, environments, self._instance_environment)
+        self.collectors = DataCollectors(self.blobs)
+        self.serving = Serving(home, self.blobs, environments, self._instance_environment, self.collectors)
         self.runner = JobRunner(
             home.jobs,
             home.logs / "nodes.log",
@@ -111,6 +114,7 @@ class Service:
         )
         self.pools = Pools(self.runner.nodes, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
+        self.router.listen(PayloadLogging(self.serving))
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
         self.stream = EventStream(self.log_store)
         self.mlflow = MlflowServer(home.mlflow, home.sockets, home.logs / "mlflow.log")
@@ -142,8 +146,10 @@ class Service:
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults, self.context)
+        applications["model_data"] = receiver(self.collectors)
         self.edge = Edge(applications, authority, upstream_proxy)
         self._admin: asyncio.Server | None = None
+        self._model_data: asyncio.Server | None = None
 
     async def start(self, port: int) -> None:
         """Bring everything up and listen on loopback.
@@ -163,6 +169,7 @@ class Service:
         self.log_store.start()
         self.stream.start()
         self.router.load()
+        self._model_data = await self._listen_for_model_data()
         deployments = self.store.all_of(online_deployments.TYPE)
         # Instances take seconds to start; the control plane answers meanwhile. What served before goes on serving
         # while an operation that was cut off is carried out again.
@@ -185,6 +192,8 @@ class Service:
         await self.job_runs.close()
         await self.pools.close()
         await self.serving.close()
+        if self._model_data:  # to the last, instances send what they have collected
+            self._model_data.close()
         await self.container_logs.close()
         await self.traffic_log.close()
         await self.stream.close()
@@ -201,6 +210,13 @@ class Service:
             lambda: self.edge.http_protocol("admin", None), path
         )
         path.chmod(0o600)
+        return server
+
+    async def _listen_for_model_data(self) -> asyncio.Server:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: self.edge.http_protocol("model_data", None), LOOPBACK, 0
+        )
+        self.collectors.port = server.sockets[0].getsockname()[1]
         return server
 
     def _applications(self) -> Mapping[str, Any]:

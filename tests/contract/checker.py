@@ -156,6 +156,7 @@ ANSWERS = {
     ("PATCH", "{ws}/onlineEndpoints/{endpoint}"): "OnlineEndpoint",
     ("DELETE", "{ws}/onlineEndpoints/{endpoint}"): NOTHING,
     ("POST", "{ws}/onlineEndpoints/{endpoint}/listKeys"): "EndpointAuthKeys",
+    ("POST", "{ws}/onlineEndpoints/{endpoint}/token"): "EndpointAuthToken",
     ("POST", "{ws}/onlineEndpoints/{endpoint}/regenerateKeys"): NOTHING,
     ("GET", "{ws}/onlineEndpoints/{endpoint}/deployments"): "[OnlineDeployment]",
     ("GET", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",

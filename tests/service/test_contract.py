@@ -209,6 +209,8 @@ def endpoint_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple
     yield "PUT", own, {"location": "eastus", "properties": {"authMode": "Key"}}
     yield "PATCH", own, {"tags": {"a": "b"}}
     yield "POST", f"{own}/regenerateKeys", {"keyType": "Primary"}
+    yield "PUT", own, {"location": "eastus", "properties": {"authMode": "AMLToken"}}
+    yield "POST", f"{own}/token", None
     # What was got can be put: what only Azure sets is ignored.
     yield "PUT", f"{own}/deployments/green", copied
     yield "GET", f"{own}/deployments/green", None

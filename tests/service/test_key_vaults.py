@@ -154,7 +154,7 @@ def test_deleted_secret_comes_back_or_is_purged(secrets: SecretClient, name: str
     assert deleted.recovery_id.endswith(f".vault.azure.net/deletedsecrets/{name}")
     days = (deleted.scheduled_purge_date - deleted.deleted_date).total_seconds() / 86400
     assert days == pytest.approx(90)
-    with pytest.raises(ResourceNotFoundError, match="A secret with \\(name/id\\) .* was not found in this key vault"):
+    with pytest.raises(ResourceNotFoundError, match=r"A secret with \(name/id\) .* was not found in this key vault"):
         secrets.get_secret(name)
     with pytest.raises(ResourceExistsError, match="deleted but recoverable state") as refused:
         secrets.set_secret(name, "again")
@@ -211,8 +211,16 @@ def test_largest_value(secrets: SecretClient, name: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"[]", b'{"value": 1}', b"{}", b'{"value": "v", "attributes": 3}', b'{"value": "v", "tags": [1]}']
-    + [b'{"value": "v", "attributes": {"enabled": "yes"}}', b'{"value": "v", "attributes": {"nbf": 9, "exp": 8}}'],
+    [
+        b"{",
+        b"[]",
+        b'{"value": 1}',
+        b"{}",
+        b'{"value": "v", "attributes": 3}',
+        b'{"value": "v", "tags": [1]}',
+        b'{"value": "v", "attributes": {"enabled": "yes"}}',
+        b'{"value": "v", "attributes": {"nbf": 9, "exp": 8}}',
+    ],
 )
 def test_body_that_is_no_secret(body: bytes, vault: Vault, credential: ClientSecretCredential) -> None:
     headers = {"Authorization": f"Bearer {credential.get_token(SCOPE).token}", "Content-Type": "application/json"}

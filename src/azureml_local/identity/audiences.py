@@ -20,6 +20,16 @@ def of_jobs(workspace: str) -> str:
     return f"https://api.azureml.ms/workspaces/{workspace}"
 
 
+def of_online_endpoint(endpoint_id: str, created_at: str) -> str:
+    """Return the audience of the tokens of an online endpoint; the endpoint alone gives them out.
+
+    Args:
+        endpoint_id: the endpoint's resource id.
+        created_at: when it was created, which none shares that is made later under the same name.
+    """
+    return f"https://ml.azure.com{endpoint_id.lower()}?createdAt={created_at}"
+
+
 def is_known(resource: str) -> bool:
     """Say whether ``resource``, with or without its trailing slashes, can be asked for."""
     return resource.rstrip("/") in KNOWN
