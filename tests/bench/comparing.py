@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
-from load import Result, Spec, measure
 from results import Row
+
+from load import Result, Spec, measure
 
 OURS = "azureml-local"
 LOAD_ROUNDS = 5

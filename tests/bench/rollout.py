@@ -9,8 +9,9 @@ from statistics import median
 
 from endpoints import serve, through_endpoint
 from installation import Client, Installation
-from load import load, measure
 from results import Row
+
+from load import load, measure
 
 VERSIONS = 3
 CONNECTIONS = 8
