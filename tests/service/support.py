@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import CodeConfiguration, Environment, ManagedOnlineDeployment, OnlineRequestSettings
 from azure.core.polling import LROPoller
+from azure.storage.blob import ContainerClient
 
 from azureml_local.home import Settings
 from running_service import wait_for
@@ -83,6 +85,26 @@ class Deployed:
     primary_key: str
     secondary_key: str
     environment: Environment
+
+
+class Collected:
+    """What lies in a container below the folder of an endpoint's collected data."""
+
+    def __init__(self, container: ContainerClient, folder: str) -> None:
+        self.container = container
+        self.folder = folder
+
+    def names(self, collection: str) -> list[str]:
+        return list(self.container.list_blob_names(name_starts_with=f"{self.folder}/{collection}/"))
+
+    def events(self, collection: str) -> list[dict[str, Any]]:
+        files = [name for name in self.names(collection) if name.endswith(".jsonl")]
+        texts = [self.container.download_blob(name).readall().decode() for name in files]
+        return [json.loads(line) for text in texts for line in text.splitlines()]
+
+    def wait(self, collection: str, count: int = 1) -> list[dict[str, Any]]:
+        wait_for(lambda: len(self.events(collection)) >= count, f"{count} events of {collection}")
+        return self.events(collection)
 
 
 class WithoutNagle(requests.adapters.HTTPAdapter):

@@ -214,7 +214,7 @@ def test_traffic_must_add_up_and_name_deployments(
 
 @pytest.mark.parametrize("mirror", [{"green": 51}, {"blue": 10, "green": 10}, {"absent": 10}, {"blue": 10}], ids=str)
 def test_mirror_traffic_has_limits(mirror: object, arm: Arm, deployed: Deployed) -> None:
-    """One deployment without live traffic, and at most 50 %: how-to-safely-rollout-online-endpoints."""
+    """One deployment, at most 50 %, and none that has live traffic: how-to-safely-rollout-online-endpoints."""
     path = f"/onlineEndpoints/{deployed.endpoint}"
     properties = {"authMode": "Key", "traffic": {"blue": 100}, "mirrorTraffic": mirror}
     assert arm.put(path, {"location": "eastus", "properties": properties}).status_code == 400

@@ -43,6 +43,13 @@ def test_request_id_is_a_guid_of_the_routers_own(scorer: Scorer) -> None:
     assert scorer.post({}).headers["x-request-id"] != answer.headers["x-request-id"]
 
 
+def test_router_answers_with_one_request_id_also_where_the_model_does_not(scorer: Scorer, gate: Path) -> None:
+    """A header that comes twice is one of two values to a client (RFC 9110, 5.3): no id of any request."""
+    answer = scorer.post({"wait_for": str(gate)}, deployment="green")
+    assert answer.status_code == 408
+    assert str(uuid.UUID(answer.headers["x-request-id"])) == answer.headers["x-ms-request-id"]
+
+
 def test_client_request_id_is_returned(scorer: Scorer) -> None:
     assert scorer.post({}, headers={"x-ms-client-request-id": "a-B_1"}).headers["x-ms-client-request-id"] == "a-B_1"
 
@@ -277,22 +284,24 @@ def test_mirrored_traffic_reaches_the_shadow_and_its_answers_are_discarded(
     wait_for(lambda: marker in ml.online_deployments.get_logs("green", deployed.endpoint, lines=200), timeout=5)
 
 
-def test_request_that_names_its_deployment_is_not_mirrored(
+def test_requests_that_name_a_deployment_are_not_mirrored(
     split,  # type: ignore[no-untyped-def]
     scorer: Scorer,
     deployed: Deployed,
     ml: MLClient,
 ) -> None:
-    """The same page: "Azure Machine Learning won't mirror traffic". The last one, which names none, tells that those
-    before it would have come."""
+    """how-to-safely-rollout-online-endpoints: only what is sent without a deployment's name is. 40 of these at 50 %:
+    that none is mirrored has the probability 1e-12."""
     split({"blue": 100, "green": 0}, {"green": 50})
-    named, last = uuid.uuid4().hex, uuid.uuid4().hex
-    for _ in range(40):
-        scorer.post({"marker": named}, deployment="blue")
-    for _ in range(60):
-        scorer.post({"marker": last})
-    wait_for(lambda: last in ml.online_deployments.get_logs("green", deployed.endpoint, lines=200), timeout=5)
-    assert named not in ml.online_deployments.get_logs("green", deployed.endpoint, lines=500)
+    named, unnamed = uuid.uuid4().hex, uuid.uuid4().hex
+    assert {scorer.post({"marker": named}, deployment="blue").status_code for _ in range(40)} == {200}
+    assert {scorer.post({"marker": unnamed}).status_code for _ in range(40)} == {200}
+
+    def log() -> str:
+        return ml.online_deployments.get_logs("green", deployed.endpoint, lines=500)
+
+    wait_for(lambda: unnamed in log(), timeout=5)
+    assert named not in log()
 
 
 @pytest.mark.parametrize("path", ["/swagger.json", "/swagger.json?version=3"])

@@ -21,9 +21,9 @@ from azure.ai.ml.entities import ProbeSettings
 from azure.core.exceptions import HttpResponseError
 from support import Arm, Deployed, Scorer, deploy, finish
 
-from load import under_load
 from raw_client import tunnel
 from running_service import RunningService, wait_for
+from steady_load import under_load
 
 PATIENT = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 1}
 WHO = {"pid": 1, "sleep": 0.01}  # asks a deployment for the process that answers, and its variable DEPLOYMENT

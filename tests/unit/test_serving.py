@@ -16,6 +16,7 @@ import pytest
 
 from azureml_local.engines import serving as module
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.inference_server import InstanceError, LaunchPlan
@@ -80,7 +81,13 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     FakeReplicas.made = []
     FakeReplicas.all_may_start = False
     home = Home(tmp_path)
-    started = Serving(home, cast(BlobStorage, None), Environments(home.environments), dict)
+    started = Serving(
+        home,
+        cast(BlobStorage, None),
+        Environments(home.environments),
+        lambda _: {},
+        DataCollectors(cast(BlobStorage, None)),
+    )
     home.create()
     record = DeploymentRecord.new(started._folder(ID))
     record.plan.write_text("{}")

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.probes import TIMED_OUT, UNREACHABLE, Probe, Tally, status_failure
 from azureml_local.engines.process import GuardedProcess, base_environment
@@ -60,6 +61,7 @@ class LaunchPlan:
     readiness: Probe = field(default_factory=Probe)
     memory: float | None = None
     fingerprint: str = ""
+    data_collection: CollectionSettings | None = None
 
     def save(self, path: Path) -> None:
         """Write the plan; its environment may hold secrets."""
@@ -71,7 +73,10 @@ class LaunchPlan:
         known = {one.name for one in fields(cls)}
         stored = {name: value for name, value in json.loads(path.read_text()).items() if name in known}
         probes = {name: Probe(**stored[name]) for name in ("liveness", "readiness") if name in stored}
-        return cls(**{**stored, **probes})
+        collection = stored.get("data_collection")
+        return cls(
+            **{**stored, **probes, "data_collection": CollectionSettings.load(collection) if collection else None}
+        )
 
 
 class Instance:

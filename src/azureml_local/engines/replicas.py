@@ -22,6 +22,7 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
+from azureml_local.engines.data_collection.collector import DataCollector
 from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.inference_server import Instance, InstanceError, LaunchPlan, Tell, out_of_memory
 from azureml_local.engines.instance_log import bound
@@ -64,12 +65,19 @@ class ReplicaSet:
         sockets: the folder of their sockets.
         environment: lets their code reach the service as a client.
         tell: is told what happens to them.
+        collector: takes what they collect; closed when they have ended.
     """
 
     def __init__(
-        self, plan: LaunchPlan, sockets: Path, environment: Mapping[str, str], tell: Tell = lambda *_: None
+        self,
+        plan: LaunchPlan,
+        sockets: Path,
+        environment: Mapping[str, str],
+        tell: Tell = lambda *_: None,
+        collector: DataCollector | None = None,
     ) -> None:
         self.plan = plan
+        self.collector = collector
         self._environment = environment
         self._sockets = sockets
         self._tell = tell
@@ -210,7 +218,11 @@ class ReplicaSet:
 
     async def start(self) -> None:
         """Start every instance; return when all serve. Raises InstanceError, with none left running."""
-        await self.grow(self.plan.instance_count)
+        try:
+            await self.grow(self.plan.instance_count)
+        except BaseException:
+            await self.stop()
+            raise
 
     def start_in_background(self) -> None:
         """Start every instance, as often as it takes: it has served before."""
@@ -260,6 +272,8 @@ class ReplicaSet:
         for check in self._checks:
             check.cancel()
         await _end(replicas)
+        if self.collector:
+            await self.collector.close()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Wait until requests have left the instances so far, or the last of them has had its time."""
