@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 
 from azureml_local import admin_routes, client_environment
 from azureml_local.arm import (
+    assigned_roles,
     compute_instances,
     computes,
     ids,
@@ -24,6 +25,7 @@ from azureml_local.arm import (
     role_assignments,
     workspaces,
 )
+from azureml_local.arm.container_logs import ContainerLogs
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.job_runs import JobRuns
@@ -32,9 +34,14 @@ from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Store
 from azureml_local.arm.tracking import Tracking
 from azureml_local.dataplane import discovery, resolved_uris, run_history
+from azureml_local.dataplane.key_vault import KeyVault
+from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
+from azureml_local.dataplane.model_data import PayloadLogging, receiver
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.storage import StorageApp
+from azureml_local.dataplane.traffic_log import TrafficLog
+from azureml_local.dataplane.vault_secrets import VaultSecrets
 from azureml_local.edge import hosts
 from azureml_local.edge.faults import FaultInjector
 from azureml_local.edge.proxy import Edge
@@ -42,16 +49,19 @@ from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute.pools import Pools, machine_capacity
+from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.jobs.spec import CommandSpec, Storage
 from azureml_local.engines.log_store.client import LogStore
+from azureml_local.engines.log_store.stream import EventStream
 from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.directory import Directory
+from azureml_local.identity.endpoint_identity import EndpointIdentity
 from azureml_local.identity.entra import Entra
 from azureml_local.identity.tokens import TokenService
 
@@ -80,6 +90,8 @@ class Service:
         self.store = Store(home.database)
         self.directory = Directory(self.store, settings)
         self.authorizer = Authorizer(self.store)
+        self.endpoint_identity = EndpointIdentity(self.store, self.tokens)
+        self.vault_secrets = VaultSecrets(self.store, self.authorizer, self.tokens)
         self.operations = Operations(self.store)
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
         self.azurite = Azurite(
@@ -90,7 +102,8 @@ class Service:
             self.blobs.set_address,
         )
         environments = Environments(home.environments)
-        self.serving = Serving(home, self.blobs, environments, self._instance_environment)
+        self.collectors = DataCollectors(self.blobs)
+        self.serving = Serving(home, self.blobs, environments, self._instance_environment, self.collectors)
         self.runner = JobRunner(
             home.jobs,
             home.logs / "nodes.log",
@@ -101,7 +114,9 @@ class Service:
         )
         self.pools = Pools(self.runner.nodes, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
+        self.router.listen(PayloadLogging(self.serving))
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
+        self.stream = EventStream(self.log_store)
         self.mlflow = MlflowServer(home.mlflow, home.sockets, home.logs / "mlflow.log")
         self.context = Context(
             settings,
@@ -119,6 +134,9 @@ class Service:
             self.log_store,
             Tracking(self.store, self.tokens, self.mlflow),
         )
+        self.traffic_log = TrafficLog(self.store, self.context.events, self.stream)
+        self.router.listen(self.traffic_log)
+        self.container_logs = ContainerLogs(self.context, self.stream)
         self.job_runs = JobRuns(self.context)
         self.context.job_runs = self.job_runs
         computes.register_operations(self.context)
@@ -128,8 +146,10 @@ class Service:
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults, self.context)
+        applications["model_data"] = receiver(self.collectors)
         self.edge = Edge(applications, authority, upstream_proxy)
         self._admin: asyncio.Server | None = None
+        self._model_data: asyncio.Server | None = None
 
     async def start(self, port: int) -> None:
         """Bring everything up and listen on loopback.
@@ -147,11 +167,14 @@ class Service:
         await self._ensure_default_workspace()
         self._ensure_log_workspace()
         self.log_store.start()
+        self.stream.start()
         self.router.load()
+        self._model_data = await self._listen_for_model_data()
         deployments = self.store.all_of(online_deployments.TYPE)
         # Instances take seconds to start; the control plane answers meanwhile. What served before goes on serving
         # while an operation that was cut off is carried out again.
         await self.serving.restore([deployment.id for deployment in deployments])
+        self.container_logs.start()
         self.operations.resume()
         computes.open_all(self.context)
         await self.job_runs.resume()
@@ -169,6 +192,11 @@ class Service:
         await self.job_runs.close()
         await self.pools.close()
         await self.serving.close()
+        if self._model_data:  # to the last, instances send what they have collected
+            self._model_data.close()
+        await self.container_logs.close()
+        await self.traffic_log.close()
+        await self.stream.close()
         await self.log_store.close()
         await self.mlflow.stop()
         await self.azurite.stop()
@@ -182,6 +210,13 @@ class Service:
             lambda: self.edge.http_protocol("admin", None), path
         )
         path.chmod(0o600)
+        return server
+
+    async def _listen_for_model_data(self) -> asyncio.Server:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: self.edge.http_protocol("model_data", None), LOOPBACK, 0
+        )
+        self.collectors.port = server.sockets[0].getsockname()[1]
         return server
 
     def _applications(self) -> Mapping[str, Any]:
@@ -201,9 +236,17 @@ class Service:
                 Mount("/mlflow", TrackingApi(self.context)),
             ),
             "scoring": self.router,
+            "key_vault": KeyVault(settings, self.store, self.vault_secrets, self.tokens).app,
             "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),
+            "log_queries": LogQueries(self.context).app,
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
-            "local": Starlette(routes=[Route("/", _greet), managed_identity.route(self.settings, self.tokens)]),
+            "local": Starlette(
+                routes=[
+                    Route("/", _greet),
+                    managed_identity.route(self.settings, self.tokens),
+                    self.endpoint_identity.route(),
+                ]
+            ),
         }
 
     def _ensure_own_roles(self) -> None:
@@ -213,7 +256,7 @@ class Service:
         with self.store.transaction():
             for name in role_assignments.OWN_ROLES:
                 role = roles.BY_NAME[name.lower()]
-                role_assignments.assign(self.store, subscription, role, own, by=own.object_id)
+                assigned_roles.assign(self.store, subscription, role, own, by=own.object_id)
 
     async def _ensure_default_workspace(self) -> None:
         name = self.settings.workspace
@@ -241,7 +284,7 @@ class Service:
         job = self.store.get(spec.id)
         workspace = self.store.get(ids.workspace_of(spec.id))
         submitter = self.directory.holder(job.created_by) if job else None
-        variables = self._instance_environment()
+        variables = self._network()
         if job is None or workspace is None:  # deleted meanwhile
             return variables
         if submitter is None:
@@ -265,8 +308,13 @@ class Service:
             by = settings.client_object_id
             log_analytics.provision(self.store, workspace_id, location=settings.location, properties={}, tags={}, by=by)
 
-    def _instance_environment(self) -> Mapping[str, str]:
-        """Return the variables that let a deployment's code reach this service, without anybody's secret."""
+    def _instance_environment(self, deployment_id: str) -> Mapping[str, str]:
+        """Return the variables that let a deployment's code reach this service as its endpoint's identity."""
+        endpoint_id = deployment_id.rpartition("/deployments/")[0]
+        return {**self._network(), **self.endpoint_identity.variables(endpoint_id, self.port)}
+
+    def _network(self) -> Mapping[str, str]:
+        """Return the variables that let code reach this service, without anybody's secret."""
         return client_environment.network(self.port, self.home, base={})
 
 

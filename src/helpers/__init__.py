@@ -1,11 +1,13 @@
-"""What a lesson's cells import: connect, wait, score, track, show, name, check, clean up. Short enough to read.
+"""What a lesson's cells import: connect, wait, score, track, watch, show, name, check, clean up. Short enough to read.
 
 Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
 """
 
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
+from helpers.collected_data import collected
 from helpers.connection import connect, preempt, remove_identity, second_identity
+from helpers.drifting import drift
 from helpers.folders import lesson_folder
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
@@ -19,7 +21,9 @@ from helpers.waiting import until_permitted, wait, wait_until
 
 __all__ = [
     "check",
+    "collected",
     "connect",
+    "drift",
     "follow",
     "leftovers",
     "lesson_folder",

@@ -43,8 +43,8 @@ class Clients:
         self.session.proxies = self.proxies
         self.session.verify = self.certificates
 
-    def upload_script(self) -> None:
-        """Upload the tests' scoring script and register an environment."""
+    def upload_script(self, script: Path = SCRIPT) -> None:
+        """Upload a scoring script and register an environment."""
         pending = self.management.code_versions.create_or_get_start_pending_upload(
             *self.scope, "script", "1", aml.PendingUploadRequestDto(pending_upload_type="TemporaryBlobReference")
         )
@@ -53,7 +53,7 @@ class Clients:
         container = ContainerClient.from_container_url(
             sas, proxies=self.proxies, connection_verify=self.certificates, retry_total=0
         )
-        container.upload_blob("src/score.py", SCRIPT.read_bytes())
+        container.upload_blob("src/score.py", script.read_bytes())
         properties = aml.CodeVersionProperties(code_uri=f"{reference.blob_uri}/src")  # type: ignore[union-attr]
         code = self.management.code_versions.create_or_update(
             *self.scope, "script", "1", aml.CodeVersion(properties=properties)

@@ -13,6 +13,7 @@ import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import AmlCompute, Environment, ManagedOnlineEndpoint, Model
 from azure.identity import ClientSecretCredential
+from azure.storage.blob import ContainerClient
 from checker import Contract
 from support import Arm, Deployed, Scorer, deploy, finish, quick_session
 
@@ -58,6 +59,14 @@ def ml(service: RunningService, credential: ClientSecretCredential) -> MLClient:
     return MLClient(
         credential, settings.subscription_id, settings.resource_group, settings.workspace, enable_telemetry=False
     )
+
+
+@pytest.fixture(scope="package")
+def blobstore(ml: MLClient, credential: ClientSecretCredential) -> ContainerClient:
+    """The container of the workspace's default datastore."""
+    store = ml.datastores.get("workspaceblobstore")
+    url = f"https://{store.account_name}.blob.core.windows.net"
+    return ContainerClient(url, store.container_name, credential=credential)
 
 
 @pytest.fixture(scope="package")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import CodeConfiguration, Environment, ManagedOnlineDeployment, OnlineRequestSettings
 from azure.core.polling import LROPoller
+from azure.storage.blob import ContainerClient
 
 from azureml_local.home import Settings
 from running_service import wait_for
@@ -85,6 +87,26 @@ class Deployed:
     environment: Environment
 
 
+class Collected:
+    """What lies in a container below the folder of an endpoint's collected data."""
+
+    def __init__(self, container: ContainerClient, folder: str) -> None:
+        self.container = container
+        self.folder = folder
+
+    def names(self, collection: str) -> list[str]:
+        return list(self.container.list_blob_names(name_starts_with=f"{self.folder}/{collection}/"))
+
+    def events(self, collection: str) -> list[dict[str, Any]]:
+        files = [name for name in self.names(collection) if name.endswith(".jsonl")]
+        texts = [self.container.download_blob(name).readall().decode() for name in files]
+        return [json.loads(line) for text in texts for line in text.splitlines()]
+
+    def wait(self, collection: str, count: int = 1) -> list[dict[str, Any]]:
+        wait_for(lambda: len(self.events(collection)) >= count, f"{count} events of {collection}")
+        return self.events(collection)
+
+
 class WithoutNagle(requests.adapters.HTTPAdapter):
     """Sends what it has at once: towards a proxy, urllib3 waits for acknowledgements (40 ms) before it sends a body."""
 
@@ -127,13 +149,13 @@ def deploy(
     """Begin a deployment of one of the tests' scripts."""
     options.setdefault("environment_variables", {"DEPLOYMENT": deployment})
     options.setdefault("instance_type", "Standard_DS3_v2")
+    options.setdefault("instance_count", 1)
     return ml.online_deployments.begin_create_or_update(
         ManagedOnlineDeployment(
             name=deployment,
             endpoint_name=endpoint,
             environment=environment,
             code_configuration=CodeConfiguration(code=str(SCRIPTS), scoring_script=script),
-            instance_count=1,
             request_settings=OnlineRequestSettings(**request_settings) if request_settings else None,
             **options,
         )

@@ -77,7 +77,7 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield from endpoint_requests(name, arm, deployed)
     yield from job_requests(name, deployed)
     yield from role_requests(arm, deployed)
-    yield from monitor_requests(name, arm)
+    yield from monitor_requests(name, arm, deployed)
 
 
 def job_requests(name: str, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
@@ -135,6 +135,7 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
         f"{arm.workspace}/onlineEndpoints/{deployed.endpoint}",
         account,
         f"{account}/blobServices/default/containers/c",
+        f"{arm.group}/providers/Microsoft.OperationalInsights/workspaces/{arm.settings.log_workspace}",
     ):
         name, principal = str(uuid.uuid4()), str(uuid.uuid4())
         properties = {"roleDefinitionId": reader, "principalId": principal, "principalType": "User"}
@@ -147,22 +148,24 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
         yield "DELETE", f"{assignments}/{name}", None
 
 
-def monitor_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
+def monitor_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     workspaces = "providers/Microsoft.OperationalInsights/workspaces"
-    settings = "/providers/Microsoft.Insights/diagnosticSettings"
     own = f"{arm.group}/{workspaces}/{name}"
     yield "PUT", own, {"location": "eastus", "properties": {"retentionInDays": 60}, "tags": {"a": "b"}}
     yield "GET", f"{arm.subscription}/{workspaces}", None
     yield "GET", f"{arm.group}/{workspaces}", None
     yield "GET", own, None
     yield "PATCH", own, {"tags": {"a": "c"}}
-    logs = [{"category": "AmlComputeJobEvent", "enabled": True}]
-    yield "PUT", f"{settings}/{name}", {"properties": {"workspaceId": own, "logs": logs, "metrics": []}}
-    yield "GET", settings, None
-    yield "GET", f"{settings}/{name}", None
-    yield "GET", f"{settings}Categories", None
-    yield "GET", f"{settings}Categories/AllMetrics", None
-    yield "DELETE", f"{settings}/{name}", None
+    endpoint = f"/onlineEndpoints/{deployed.endpoint}"
+    for owner, category in (("", "AmlComputeJobEvent"), (endpoint, "AmlOnlineEndpointTrafficLog")):
+        settings = f"{owner}/providers/Microsoft.Insights/diagnosticSettings"
+        logs = [{"category": category, "enabled": True}]
+        yield "PUT", f"{settings}/{name}", {"properties": {"workspaceId": own, "logs": logs, "metrics": []}}
+        yield "GET", settings, None
+        yield "GET", f"{settings}/{name}", None
+        yield "GET", f"{settings}Categories", None
+        yield "GET", f"{settings}Categories/AllMetrics", None
+        yield "DELETE", f"{settings}/{name}", None
     yield "DELETE", own, None
 
 
@@ -206,6 +209,8 @@ def endpoint_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple
     yield "PUT", own, {"location": "eastus", "properties": {"authMode": "Key"}}
     yield "PATCH", own, {"tags": {"a": "b"}}
     yield "POST", f"{own}/regenerateKeys", {"keyType": "Primary"}
+    yield "PUT", own, {"location": "eastus", "properties": {"authMode": "AMLToken"}}
+    yield "POST", f"{own}/token", None
     # What was got can be put: what only Azure sets is ignored.
     yield "PUT", f"{own}/deployments/green", copied
     yield "GET", f"{own}/deployments/green", None

@@ -19,12 +19,20 @@ import pytest
 import yaml
 from azure.ai.ml import MLClient
 from azure.ai.ml.constants import AssetTypes
-from azure.ai.ml.entities import Environment, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model
+from azure.ai.ml.entities import (
+    DataCollector,
+    DeploymentCollection,
+    Environment,
+    ManagedOnlineDeployment,
+    ManagedOnlineEndpoint,
+    Model,
+)
 from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import ContainerClient
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import Schema, TensorSpec
 from sklearn.linear_model import LinearRegression
-from support import SCRIPTS, SECONDS, Deployed, Scorer, finish, quick_session
+from support import SCRIPTS, SECONDS, Collected, Deployed, Scorer, finish, quick_session
 
 from running_service import RunningService
 
@@ -33,7 +41,9 @@ FEATURES = pd.DataFrame({"a": [0.0, 1.0, 0.0, 2.0], "b": [0.0, 0.0, 1.0, 5.0]})
 TARGET = 2 * FEATURES["a"] + 3 * FEATURES["b"] + 1
 
 
-def without_script(ml: MLClient, endpoint: str, deployment: str, model: Path | Model | str) -> None:
+def without_script(
+    ml: MLClient, endpoint: str, deployment: str, model: Path | Model | str, collector: DataCollector | None = None
+) -> None:
     """Deploy as the public sample ``online-endpoints-deploy-mlflow-model`` does."""
     if isinstance(model, Path):
         model = Model(path=str(model), type=AssetTypes.MLFLOW_MODEL)
@@ -45,6 +55,7 @@ def without_script(ml: MLClient, endpoint: str, deployment: str, model: Path | M
                 model=model,
                 instance_type="Standard_DS3_v2",
                 instance_count=1,
+                data_collector=collector,
             )
         )
     )
@@ -189,6 +200,22 @@ def test_model_of_mlflow_1_without_a_signature_takes_what_models_take(
     without_script(ml, endpoint, name, folder)
     assert served.post({"input_data": [[1, 0], [0, 1]]}, deployment=name).json() == pytest.approx([3.0, 4.0])
     ml.online_deployments.begin_delete(name, endpoint).result()
+
+
+def test_tables_are_collected_without_a_script(
+    ml: MLClient, endpoint: str, served: Scorer, linear: Path, name: str, blobstore: ContainerClient
+) -> None:
+    """As a real workspace has done it, read back by others: the column of a prediction without a name is ``0``."""
+    names = ("model_inputs", "model_outputs")
+    collections = {one: DeploymentCollection(enabled="true") for one in names}
+    without_script(ml, endpoint, name, linear, DataCollector(collections))
+    served.post({"input_data": {"columns": ["a", "b"], "data": [[1, 0], [0, 1]]}}, deployment=name)
+    ml.online_deployments.begin_delete(name, endpoint).result()
+    collected = Collected(blobstore, f"modelDataCollector/{endpoint}/{name}")
+    (inputs,), (outputs,) = (collected.events(one) for one in names)
+    assert inputs["data"] == [{"a": 1.0, "b": 0.0}, {"a": 0.0, "b": 1.0}]
+    assert [round(row["0"], 6) for row in outputs["data"]] == [3, 4]
+    assert inputs["correlationid"] == outputs["correlationid"]
 
 
 @pytest.mark.parametrize(

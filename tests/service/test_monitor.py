@@ -369,7 +369,7 @@ def test_settings_end_with_their_workspace(arm: Arm, name: str) -> None:
     assert arm.request("DELETE", path).status_code == 200
 
 
-@pytest.mark.parametrize("of", ["/onlineEndpoints/e", "/computes/c", ""])
+@pytest.mark.parametrize("of", ["/onlineEndpoints/e/deployments/d", "/computes/c", ""])
 def test_settings_of_other_resources_are_named(of: str, arm: Arm) -> None:
     owner = arm.workspace + of if of else arm.group
     answer = arm.get(f"{owner}/providers/Microsoft.Insights/diagnosticSettings")

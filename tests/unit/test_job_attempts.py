@@ -20,17 +20,17 @@ from typing import Any, cast
 import psutil
 import pytest
 
-from azureml_local.engines import staging
+from azureml_local.engines import log_blob, staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
 from azureml_local.engines.compute.pool import Lease
-from azureml_local.engines.jobs import data, execution, fence, log, runner
+from azureml_local.engines.jobs import data, execution, fence, runner
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.distribution import port_count, processes, reserved_ports
 from azureml_local.engines.jobs.fence import StaleAttemptError
-from azureml_local.engines.jobs.log import LogBlob
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Distribution, Output, Result, Storage
+from azureml_local.engines.log_blob import LogBlob
 from azureml_local.engines.staging import BlobPath
 from azureml_local.http.upstream import UpstreamError
 
@@ -198,13 +198,13 @@ def test_refusal_is_told_at_the_end() -> None:
 
 def test_large_text_goes_in_blocks_that_storage_takes() -> None:
     blob = Blob()
-    written(blob, b"x" * (2 * log.LARGEST_BLOCK + 1))
-    assert (len(blob.content), blob.blocks) == (2 * log.LARGEST_BLOCK + 1, 3)
+    written(blob, b"x" * (2 * log_blob.LARGEST_BLOCK + 1))
+    assert (len(blob.content), blob.blocks) == (2 * log_blob.LARGEST_BLOCK + 1, 3)
 
 
 def test_pace_lasts_as_long_as_a_job_may() -> None:
     seconds, before = 0.0, 0
-    for most, pause in log.PACE:
+    for most, pause in log_blob.PACE:
         seconds += (most - before) * pause
         before = most
     assert before == 50_000
@@ -213,7 +213,7 @@ def test_pace_lasts_as_long_as_a_job_may() -> None:
 
 def test_blocks_are_few_when_they_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes between two of them goes with the next, and the end does not wait for its time."""
-    monkeypatch.setattr(log, "PACE", ((2, 0.0), (100, 600.0)))
+    monkeypatch.setattr(log_blob, "PACE", ((2, 0.0), (100, 600.0)))
     blob = Blob()
     pieces = [b"%d," % number for number in range(100)]
     written(blob, *pieces)

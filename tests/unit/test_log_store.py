@@ -18,6 +18,7 @@ import duckdb
 import pytest
 
 from azureml_local.arm import log_analytics, log_categories
+from azureml_local.arm.endpoint_log_events import ConsoleEvent, ContainerEvent, TrafficEvent
 from azureml_local.arm.log_events import (
     EXECUTION_STATES,
     ClusterEvent,
@@ -75,6 +76,30 @@ EVENTS: tuple[Event, ...] = (
         active_seconds=12.5,
     ),
     RunStatusEvent("run-1", "Failed", user="ann", message="exit code 1"),
+    TrafficEvent(
+        endpoint="e",
+        deployment="blue",
+        location="eastus",
+        auth_type="Key",
+        caller=None,
+        method="POST",
+        path="/score",
+        protocol="HTTP/1.1",
+        user_agent="curl",
+        request_id="id",
+        client_request_id="mine",
+        status=424,
+        reason="Model Error",
+        model_status=500,
+        model_reason="model_error",
+        request_size=12,
+        answer_size=0,
+        total_ms=7,
+        request_ms=1,
+        answer_ms=6,
+    ),
+    ConsoleEvent("blue", "blue-1a2b", "inference-server", "image", "Init complete"),
+    ContainerEvent("blue", "blue-1a2b", "Started", "Started container inference-server"),
 )
 
 
@@ -389,7 +414,7 @@ def test_files_and_socket_are_the_users_alone(home: Home) -> None:
 
 def test_categories_are_tables() -> None:
     assert set(TABLES) == {event.category for event in EVENTS} == log_categories.WRITTEN
-    assert set(TABLES) <= set(log_categories.CATEGORIES)
+    assert set(TABLES) <= {*log_categories.OF_WORKSPACE, *log_categories.OF_ENDPOINT}
 
 
 def test_timestamps_compare_as_text() -> None:

@@ -1,4 +1,4 @@
-"""Scoring script: a card payment in, a verdict out, with the version and the worker that gave it."""
+"""Scoring script: a card payment in, a verdict out, with who gave it: version and worker."""
 
 import json
 import math
@@ -24,8 +24,9 @@ def init():
 def run(raw_data):
     """Return whether a payment is suspicious, and how much.
 
-    raw_data is the request's body: {"amount": EUR, "distance": km from home, "night": 0 or 1}. With "lookup_seconds"
-    it says how long the card's history is looked up elsewhere; otherwise that takes a tenth of a second.
+    raw_data is the request's body: {"amount": EUR, "distance": km from home, "night": 0 or 1}.
+    With "lookup_seconds" it says how long the card's history is looked up elsewhere; otherwise
+    that takes a tenth of a second.
     """
     payment = json.loads(raw_data)
     time.sleep(payment.get("lookup_seconds", 0.1))

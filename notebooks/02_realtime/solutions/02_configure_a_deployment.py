@@ -4,7 +4,6 @@ What stands between the markers becomes the learner's to write; `make notebooks`
 rest into the lesson.
 """
 
-
 # %% configure_a_deployment/instances
 ### BEGIN SOLUTION
 import math

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids
 from azureml_local.arm.names import require_location
-from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.request import ArmRequest, ArmRoutes, missing
 from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.store import Resource, Store, timestamp
 from azureml_local.http.errors import AzureError
@@ -222,14 +222,7 @@ def _deleted_id(workspace_id: str) -> str:
 def _stored(request: ArmRequest) -> Resource:
     workspace = request.context.store.get(_id(request))
     if workspace is None:
-        raise AzureError(
-            404,
-            "ResourceNotFound",
-            f"The Resource '{TYPE}/{request.params['log_workspace']}' under resource group "
-            f"'{request.params['resource_group']}' was not found. For more details please go to "
-            "https://aka.ms/ARMResourceNotFoundFix",
-            headers={"x-ms-failure-cause": "gateway"},
-        )
+        raise missing(request.params, TYPE, request.params["log_workspace"])
     return workspace
 
 

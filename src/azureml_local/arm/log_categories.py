@@ -1,6 +1,7 @@
-"""The resource logs that an Azure ML workspace has in Azure Monitor, by category, and what a diagnostic setting wants.
+"""The resource logs that an Azure ML workspace and an online endpoint have in Azure Monitor, by category.
 
 https://learn.microsoft.com/azure/azure-monitor/reference/supported-logs/microsoft-machinelearningservices-workspaces-logs
+and …/microsoft-machinelearningservices-workspaces-onlineendpoints-logs
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from azureml_local.engines.log_store.tables import TABLES
 SETTING_TYPE = "Microsoft.Insights/diagnosticSettings"
 ALL_LOGS = "allLogs"
 METRICS = "AllMetrics"
-CATEGORIES = (
+OF_WORKSPACE = (
     "AmlComputeClusterEvent",
     "AmlComputeClusterNodeEvent",
     "AmlComputeCpuGpuUtilization",
@@ -41,13 +42,14 @@ CATEGORIES = (
     "RunEvent",
     "RunReadEvent",
 )
+TRAFFIC, CONSOLE, EVENTS = OF_ENDPOINT = (
+    "AmlOnlineEndpointTrafficLog",
+    "AmlOnlineEndpointConsoleLog",
+    "AmlOnlineEndpointEventLog",
+)
 WRITTEN = frozenset(TABLES)  # of these, the ones that azureml-local writes
 
 
-def wanted(logs: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the categories that the ``logs`` of a diagnostic setting switch on, groups resolved."""
-    found: set[str] = set()
-    for one in logs:
-        if one["enabled"]:
-            found.update(WRITTEN if one["categoryGroup"] == ALL_LOGS else (one["category"],))
-    return frozenset(found)
+def wants(logs: Iterable[Mapping[str, Any]], category: str) -> bool:
+    """Say whether the ``logs`` of a diagnostic setting switch a category of its resource on."""
+    return any(one["enabled"] and (one["categoryGroup"] == ALL_LOGS or one["category"] == category) for one in logs)

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from azureml_local.arm import (
     assets,
     codes,
+    data_collection,
     ids,
     listing,
     no_code_deployments,
@@ -45,9 +46,8 @@ LACKING = {
     "egressPublicNetworkAccess": lambda value: value == "Disabled",
     "modelMountPath": bool,
     "startupProbe": bool,
-    "dataCollector": lambda value: any(
-        (one or {}).get("dataCollectionMode") != "Disabled" for one in value["collections"].values()
-    ),
+    # What is collected is written with the storage account's key.
+    "dataCollector": lambda value: any((one or {}).get("clientId") for one in value["collections"].values()),
 }
 TROUBLESHOOTING = "https://aka.ms/oe-tsg#error-"
 SIZES = "https://learn.microsoft.com/azure/machine-learning/reference-managed-online-endpoints-vm-sku-list"
@@ -300,6 +300,7 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
         "readinessProbe": _probe(sent, "readinessProbe"),
         "provisioningState": "Updating",
         "egressPublicNetworkAccess": sent.get("egressPublicNetworkAccess") or "Enabled",
+        "dataCollector": data_collection.read(request.context, sent.get("dataCollector")),
     }
 
 
@@ -433,6 +434,7 @@ def _spec(context: Context, deployment: Resource) -> ServingSpec:
         liveness=_probe_of(properties["livenessProbe"]),
         readiness=_probe_of(properties["readinessProbe"]),
         memory=size.memory if size else None,  # an earlier version took any name
+        data_collection=data_collection.settings(context, deployment, _workspace_id(deployment.id)),
     )
 
 

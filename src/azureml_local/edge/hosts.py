@@ -15,6 +15,9 @@ SERVED: Mapping[str, str] = {
     ".api.azureml.ms": "workspace_api",
     ".inference.ml.azure.com": "scoring",
     ".blob.core.windows.net": "storage",
+    "api.loganalytics.io": "log_queries",
+    "api.loganalytics.azure.com": "log_queries",
+    ".vault.azure.net": "key_vault",
     "dc.services.visualstudio.com": "telemetry",
     ".in.applicationinsights.azure.com": "telemetry",
 }

@@ -48,7 +48,17 @@ class DeploymentRecord:
         self.plan = folder / "launch.json"
         self.models = folder / "models"
         self.app = folder / "app"
-        self._events = folder / "events.jsonl"
+        self.events = folder / "events.jsonl"
+
+    @property
+    def began(self) -> str:
+        """When the attempt began, in UTC, as :data:`STAMP` writes it."""
+        return self.folder.name.partition("-")[0]
+
+    @property
+    def suffix(self) -> str:
+        """What tells this attempt from others."""
+        return self.folder.name.partition("-")[2]
 
     @classmethod
     def new(cls, deployment: Path) -> DeploymentRecord:
@@ -56,7 +66,7 @@ class DeploymentRecord:
         began = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         latest = cls.latest(deployment)
         if latest:  # the clock may have been set back since, and names are in order of time
-            former = datetime.datetime.strptime(latest.folder.name.partition("-")[0], STAMP)
+            former = datetime.datetime.strptime(latest.began, STAMP)
             began = max(began, former + datetime.timedelta(microseconds=1))
         record = cls(deployment / f"{began.strftime(STAMP)}-{secrets.token_hex(2)}")
         for folder in (record.models, record.app):
@@ -80,6 +90,10 @@ class DeploymentRecord:
         for folder in (self.models, self.app):
             staging.remove(folder)
 
+    def logs(self) -> list[Path]:
+        """Return the containers' log files."""
+        return sorted(self.folder.glob("*.log"))
+
     def log(self, container: str) -> Path:
         """Return a container's log file; ``container`` in lower case."""
         return self.folder / LOGS[container]
@@ -89,14 +103,14 @@ class DeploymentRecord:
         time = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         kind = "Normal" if name in MESSAGES else "Warning"
         entry = {"name": name, "kind": kind, "time": time, "message": message or MESSAGES[name]}
-        with self._events.open("a") as file:
+        with self.events.open("a") as file:
             file.write(json.dumps(entry) + "\n")
             if file.tell() > LARGEST_EVENTS:
                 self._forget_events()
 
     def _forget_events(self) -> None:
-        lines = self._events.read_text().splitlines(keepends=True)
-        write_private(self._events, "".join([*lines[:FIRST_EVENTS], *lines[FIRST_EVENTS:][-LAST_EVENTS:]]))
+        lines = self.events.read_text().splitlines(keepends=True)
+        write_private(self.events, "".join([*lines[:FIRST_EVENTS], *lines[FIRST_EVENTS:][-LAST_EVENTS:]]))
 
     def write(self, container: str, text: str) -> None:
         """Add a line to a container's log."""
@@ -105,7 +119,7 @@ class DeploymentRecord:
 
     def text(self, container: str, tail: int) -> str:
         """Return what ``getLogs`` answers: the phases, the events, and the last ``tail`` lines of the log."""
-        events = [json.loads(line) for line in self._events.read_text().splitlines()] if self._events.exists() else []
+        events = [json.loads(line) for line in self.events.read_text().splitlines()] if self.events.exists() else []
         seen = {event["name"] for event in events}
         failed = bool(seen & FAILURES)
         lines = ["Instance status:"]

@@ -4,6 +4,15 @@ A file, because older releases, which old environments bring, ignore a setting h
 would refuse an option.
 """
 
+import sys
+
 accesslog = "-"
 errorlog = "/dev/null"  # the inference server's own log handler writes what would come here
 control_socket_disable = True
+
+
+def worker_exit(_server: object, _worker: object) -> None:
+    """Let azureml-ai-monitoring send what it still holds: its own thread ends with the process, whatever waits."""
+    monitoring = sys.modules.get("azureml.ai.monitoring.init")
+    if monitoring:
+        monitoring.teardown(wait_for_flush=True)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.probes import TIMED_OUT, UNREACHABLE, Probe, Tally, status_failure
 from azureml_local.engines.process import GuardedProcess, base_environment
@@ -23,6 +24,8 @@ from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn_settings.py")
 PROBE = [(b"host", b"localhost")]
+# Seconds that the server has to end by itself: it is idle, or is at what was given up.
+GRACE = 3.0
 GIB = 1024**3
 
 # Takes the name and the message of an event in an instance's life, as the deployment's log shows it.
@@ -58,6 +61,7 @@ class LaunchPlan:
     readiness: Probe = field(default_factory=Probe)
     memory: float | None = None
     fingerprint: str = ""
+    data_collection: CollectionSettings | None = None
 
     def save(self, path: Path) -> None:
         """Write the plan; its environment may hold secrets."""
@@ -69,14 +73,17 @@ class LaunchPlan:
         known = {one.name for one in fields(cls)}
         stored = {name: value for name, value in json.loads(path.read_text()).items() if name in known}
         probes = {name: Probe(**stored[name]) for name in ("liveness", "readiness") if name in stored}
-        return cls(**{**stored, **probes})
+        collection = stored.get("data_collection")
+        return cls(
+            **{**stored, **probes, "data_collection": CollectionSettings.load(collection) if collection else None}
+        )
 
 
 class Instance:
     """One process of the inference server.
 
     Args:
-        plan: what it runs; probes follow what is set here later.
+        plan: what it runs.
         socket_path: where it listens.
         environment: lets its code reach the service as a client.
         tell: is told what happens to it.
@@ -171,6 +178,7 @@ class Instance:
                     log=Path(self.plan.log),
                     environment=_environment(self.plan, self._environment),
                     cwd=Path(self.plan.app_root),
+                    grace=GRACE,
                     pass_fds=(listener.fileno(),),
                     memory=int((self.plan.memory or 0) * GIB),
                 )

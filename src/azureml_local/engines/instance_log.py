@@ -27,17 +27,18 @@ async def bound(log: Path) -> None:
 def last_lines(log: Path, count: int) -> list[str]:
     """Return the log's last lines, each with its end."""
     lines: deque[str] = deque(maxlen=count)
-    for part in (_former(log), log):
+    for part in (former(log), log):
         if part.exists():
             with part.open(errors="replace") as file:
                 lines.extend(file)
     return list(lines)
 
 
-def _former(log: Path) -> Path:
+def former(log: Path) -> Path:
+    """Return where a log's lines are from before it began anew."""
     return log.with_name(f"{log.name}.1")
 
 
 def _begin_anew(log: Path) -> None:
-    shutil.copyfile(log, _former(log))
+    shutil.copyfile(log, former(log))
     os.truncate(log, 0)

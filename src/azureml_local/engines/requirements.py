@@ -49,6 +49,8 @@ PLUGINS = frozenset(("azureml-mlflow",))
 BUILD_TOOLS = {"setuptools": "setuptools<82", "wheel": "wheel"}
 # What an environment needs so that a deployment can serve from it: Azure asks for the same.
 TO_SERVE = "azureml-inference-server-http"
+# What the script that serves MLflow models collects with.
+TO_COLLECT = "azureml-ai-monitoring"
 
 
 UPPER = ("==", "~=", "<", "<=")  # the operators that bound a version from above

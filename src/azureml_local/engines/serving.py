@@ -18,12 +18,14 @@ from typing import Any
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
+from azureml_local.engines.data_collection.collector import DataCollectors
+from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.inference_server import InstanceError, InstanceMemoryError, LaunchPlan
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.replicas import ReplicaSet
-from azureml_local.engines.requirements import TO_SERVE, EnvironmentBuildError
+from azureml_local.engines.requirements import TO_COLLECT, TO_SERVE, EnvironmentBuildError
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
 from azureml_local.http.errors import is_out_of_space
@@ -43,6 +45,10 @@ class ServingError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ScriptMissingError(Exception):
+    """The uploaded code lacks the scoring script."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class ServingSpec:
     liveness: Probe
     readiness: Probe
     memory: float | None
+    data_collection: CollectionSettings | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return the part that a running instance can follow."""
@@ -87,8 +94,6 @@ class ServingSpec:
             "instance_count": self.instance_count,
             "max_concurrent": self.max_concurrent,
             "request_timeout": self.request_timeout,
-            "liveness": self.liveness,
-            "readiness": self.readiness,
         }
 
     def fingerprint(self) -> str:
@@ -104,7 +109,8 @@ class Serving:
         home: the state folder.
         blobs: where models and code lie.
         environments: finds interpreters.
-        client_environment: returns the variables that let an instance's code reach the service as a client.
+        client_environment: returns the variables that let a deployment's instances reach the service as clients.
+        collectors: take what deployments collect.
     """
 
     def __init__(
@@ -112,11 +118,13 @@ class Serving:
         home: Home,
         blobs: BlobStorage,
         environments: Environments,
-        client_environment: Callable[[], Mapping[str, str]],
+        client_environment: Callable[[str], Mapping[str, str]],
+        collectors: DataCollectors,
     ) -> None:
         self._home = home
         self._blobs = blobs
         self._client_environment = client_environment
+        self._collectors = collectors
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
@@ -125,6 +133,10 @@ class Serving:
     def replicas(self, deployment_id: str) -> ReplicaSet | None:
         """Return a deployment's instances, or None where it does not serve."""
         return self._replicas.get(deployment_id.lower())
+
+    def attempts(self, deployment_id: str) -> list[DeploymentRecord]:
+        """Return the attempts at a deployment of which there is a record, oldest first."""
+        return DeploymentRecord.all(self._folder(deployment_id))
 
     def latest_attempt(self, deployment_id: str) -> DeploymentRecord | None:
         """Return the newest attempt at a deployment, whether it serves or failed."""
@@ -177,15 +189,18 @@ class Serving:
 
     async def _attempt(self, deployment_id: str, spec: ServingSpec, record: DeploymentRecord) -> None:
         try:
-            replicas = self._replica_set(await self._prepare(spec, record), record)
+            replicas = self._replica_set(deployment_id, await self._prepare(spec, record), record)
             await replicas.start()
         except EnvironmentBuildError as error:
             record.event("ImagePullFailed", str(error))
             raise ServingError("ImageBuildFailure", str(error)) from error
+        except ScriptMissingError as error:
+            record.event("DownloadFailed", str(error))
+            raise ServingError("ResourceNotFound", str(error)) from error
         except (StagingError, BlobError, UpstreamError) as error:
             record.write("storageinitializer", str(error))
             record.event("DownloadFailed", "Model download failed. Please check storage-initializer log for detail.")
-            raise ServingError("ResourceNotFound", str(error)) from error
+            raise ServingError("BadArgument", f"Unable to download user model: {error}") from error
         except InstanceError as error:
             record.event("BackOff", f"Back-off restarting failed container inference-server: {error}")
             raise _not_ready(error) from error
@@ -223,7 +238,7 @@ class Serving:
         """Get everything that the instances need onto the disk, and write down how they are started."""
         record.event("Pulling")
         log = record.log("inferenceserver")
-        interpreter = await self._environments.interpreter_for(spec.environment, log, TO_SERVE)
+        interpreter = await self._environments.interpreter_for(spec.environment, log, *_packages(spec))
         for note in interpreter.notes:
             record.write("inferenceserver", note)
         record.event("Pulled")
@@ -239,7 +254,10 @@ class Serving:
             environment={**_variables(spec), **spec.environment_variables},
             log=str(record.log("inferenceserver")),
             memory=spec.memory,
+            liveness=spec.liveness,
+            readiness=spec.readiness,
             fingerprint=spec.fingerprint(),
+            data_collection=spec.data_collection,
             **spec.settings(),
         )
         plan.save(record.plan)
@@ -267,7 +285,7 @@ class Serving:
             script = staging.inside(root, code.scoring_script)
             if script.is_file():
                 return script
-        raise StagingError(f"The scoring script {code.scoring_script} is not in the uploaded code.")
+        raise ScriptMissingError(f"The scoring script {code.scoring_script} is not in the uploaded code.")
 
     async def _restore_one(self, deployment_id: str) -> None:
         async with self._locks[deployment_id.lower()]:
@@ -275,21 +293,26 @@ class Serving:
             if deployment_id.lower() in self._replicas or not record.plan.exists():
                 return  # a resumed operation was faster
             try:
-                replicas = self._replica_set(LaunchPlan.load(record.plan), record)
+                replicas = self._replica_set(deployment_id, LaunchPlan.load(record.plan), record)
                 replicas.start_in_background()
             except (OSError, ValueError, TypeError):
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
 
-    def _replica_set(self, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
+    def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
         def tell(event: str, message: str | None) -> None:
             try:
                 record.event(event, message)
             except OSError as error:  # no reason to end an instance
                 logger.warning("%s of %s is not written down: %s", event, record.folder, error)
 
-        return ReplicaSet(plan, self._home.sockets, self._client_environment(), tell)
+        environment = self._client_environment(deployment_id)
+        if plan.data_collection is None:
+            return ReplicaSet(plan, self._home.sockets, environment, tell)
+        collector = self._collectors.open(plan.data_collection)
+        variables = self._collectors.variables(collector, Path(plan.log).parent)
+        return ReplicaSet(plan, self._home.sockets, {**environment, **variables}, tell, collector)
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()
@@ -336,6 +359,12 @@ def _not_ready(error: InstanceError) -> ServingError:
 
 def _stage_mlflow_script(record: DeploymentRecord) -> Path:
     return Path(shutil.copy(MLFLOW_SCRIPT, record.app))
+
+
+def _packages(spec: ServingSpec) -> tuple[str, ...]:
+    """Return what the environment needs beside what it asks for: a script of the deployment's own asks for it all."""
+    collects = spec.code is None and spec.data_collection is not None and spec.data_collection.is_custom
+    return (TO_SERVE, TO_COLLECT) if collects else (TO_SERVE,)
 
 
 def _variables(spec: ServingSpec) -> Mapping[str, str]:

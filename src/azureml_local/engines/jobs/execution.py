@@ -19,11 +19,11 @@ from typing import IO, Any
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
-from azureml_local.engines.compute.nodes import REPORTS
+from azureml_local.engines.compute import REPORTS
 from azureml_local.engines.jobs import data, distribution, fence
 from azureml_local.engines.jobs.command import fill_in
-from azureml_local.engines.jobs.log import LogBlob
 from azureml_local.engines.jobs.spec import Attempt, OutputMode, Result
+from azureml_local.engines.log_blob import LogBlob
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.http.errors import is_out_of_space

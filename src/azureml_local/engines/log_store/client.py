@@ -30,6 +30,7 @@ LARGEST_ANSWER = 100 * 2**20
 BATCH = 1000  # events that are sent at once
 RETRY_AFTER = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before events that could not be stored are sent again
 RETENTION_EVERY = 3600.0  # seconds between two times that outdated records are looked for
+GRACE = 15.0  # seconds that a query gets beyond its own limit to be interrupted
 HEADERS = [(b"host", b"localhost")]
 ADVICE = (
     "They are kept, and written as soon as they can be. If the log store's file is damaged, put a copy of it back, or "
@@ -83,6 +84,14 @@ class LogStore:
         if self._child:
             await self._child.stop()
 
+    async def append(self, events: Sequence[LogEvent]) -> None:
+        """Write events that are not in the outbox. Raises LogStoreError; they can be written again, and are there once.
+
+        Args:
+            events: in the order of each writer's sequences.
+        """
+        await self._ask("/append", _batch(events))
+
     async def query(self, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any]:
         """Return the result of one SQL query.
 
@@ -98,6 +107,19 @@ class LogStore:
         """
         answer: dict[str, Any] = await self._ask("/query", [sql, list(parameters)])
         return answer
+
+    async def kusto(self, request: Mapping[str, Any], seconds: float) -> tuple[int, bytes]:
+        """Return the answer to a Kusto query: its HTTP status, and its body as Azure writes it, or what is wrong.
+
+        Args:
+            request: the members of :class:`azureml_local.engines.log_store.kusto.execution.Request`.
+            seconds: how long it may take; a process that cannot be interrupted then is ended soon after.
+
+        Raises:
+            LogStoreError: the records cannot be read.
+        """
+        body = json.dumps({**request, "seconds": seconds}).encode()
+        return await self._exchange("/kusto", body, seconds + GRACE)
 
     async def _ship(self) -> None:
         failures = 0
@@ -131,14 +153,18 @@ class LogStore:
             self.apply_retention()
 
     async def _ask(self, path: str, body: Any) -> Any:
-        """Return the answer of the process, which is started where none runs. Raises LogStoreError."""
+        """Return what the process answers. Raises LogStoreError."""
+        return _result(*await self._exchange(path, _content(body), ANSWER_WITHIN))
+
+    async def _exchange(self, path: str, body: bytes, seconds: float) -> tuple[int, bytes]:
+        """Return status and body of the answer of the process, which is started where none runs."""
         for is_last in (False, True):
             child = await self._ready()
             try:
-                return await child.ask(path, body)
+                return await child.ask(path, body, seconds)
             except TimeoutError as error:
                 await self._discard(child)
-                raise LogStoreError(f"the log store did not answer within {ANSWER_WITHIN:g} s") from error
+                raise LogStoreError(f"the log store did not answer within {seconds:g} s") from error
             except BodyTooLargeError as error:
                 raise LogStoreError(f"the answer has more than {LARGEST_ANSWER} bytes") from error
             except UpstreamError as error:  # it was killed, perhaps long ago
@@ -188,7 +214,7 @@ class _Child:
                 word = (await process.read_line()).strip()
                 if word != READY:
                     raise LogStoreError(f"{file} cannot be opened: {word or f'see {log}'}")
-                await child.ask("/retain", retention)
+                _result(*await child.ask("/retain", _content(retention), LAUNCH_WITHIN))
         except (TimeoutError, UpstreamError) as error:
             await child.stop()
             raise LogStoreError(
@@ -203,22 +229,29 @@ class _Child:
         self._upstream.close()
         await self._process.stop()
 
-    async def ask(self, path: str, body: Any) -> Any:
-        """Return the answer to a request.
+    async def ask(self, path: str, body: bytes, seconds: float) -> tuple[int, bytes]:
+        """Return status and body of the answer to a request.
 
         Raises:
-            LogStoreError: the request failed.
             TimeoutError: it took too long.
             UpstreamError: the process has ended.
         """
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
         status, _, answer = await self._upstream.exchange(
-            "POST", path, HEADERS, content, seconds=ANSWER_WITHIN, largest=LARGEST_ANSWER
+            "POST", path, HEADERS, body, seconds=seconds, largest=LARGEST_ANSWER
         )
-        value = json.loads(answer)
-        if status != 200:
-            raise LogStoreError(value["error"])
-        return value
+        return status, answer
+
+
+def _content(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def _result(status: int, answer: bytes) -> Any:
+    """Return what an answer holds. Raises LogStoreError where the request failed."""
+    value = json.loads(answer)
+    if status != 200:
+        raise LogStoreError(value["error"])
+    return value
 
 
 def _batch(events: Sequence[LogEvent]) -> bytes:

@@ -1,7 +1,8 @@
 """The log store's process: alone it opens the DuckDB file, and answers the service on a Unix socket.
 
 Run as ``python -m azureml_local.engines.log_store.server FILE SOCKET``. The first line of its output is
-``READY``, or says why it cannot begin. Requests are JSON by POST: ``/append``, ``/retain``, ``/query``.
+``READY``, or says why it cannot begin. Requests are JSON by POST: ``/append``, ``/retain``, ``/query`` (in SQL, of the
+service's own), ``/kusto`` (a stranger's; see :mod:`azureml_local.engines.log_store.kusto`).
 
 An event is stored once, however often it is sent: together with the events of a writer, the highest of their sequence
 numbers is written, and what comes with a number that is not higher is left out.
@@ -15,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -23,7 +25,7 @@ from typing import Any
 
 import duckdb
 
-from azureml_local.engines.log_store import READY
+from azureml_local.engines.log_store import READY, AnswerableError
 from azureml_local.engines.log_store.tables import TABLES, Columns
 
 DUCKDB_TYPES = {"string": "VARCHAR", "int": "INTEGER", "real": "DOUBLE", "datetime": "TIMESTAMP"}
@@ -34,6 +36,7 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "lock_configuration": True,
     "memory_limit": "512MB",
+    "max_temp_directory_size": "1GB",
     "threads": 2,
 }
 Event = tuple[str, int, str, dict[str, Any]]  # writer, sequence, category, record
@@ -99,6 +102,13 @@ class LogFile:
             db.execute(sql, parameters)
             return {"columns": [name for name, *_ in db.description or ()], "rows": db.fetchall()}
 
+    def kusto(self, request: Mapping[str, Any]) -> str:
+        """Return the answer to a Kusto query, as Azure writes it. Raises AnswerableError."""
+        from azureml_local.engines.log_store.kusto import execution
+
+        with self._db.cursor() as db:
+            return execution.run(db, execution.Request(**request))
+
 
 def _shape(columns: Columns) -> tuple[str, dict[str, str]]:
     """Return the columns as DuckDB's ``from_json`` wants them, and a record of empty strings."""
@@ -114,9 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         try:
             status, answer = 200, self.server.actions[self.path](body)
+        except AnswerableError as error:
+            status, answer = error.status, error.body
         except duckdb.Error as error:
             status, answer = 500, {"error": _sentence(error)}
-        content = json.dumps(answer, default=_json).encode()
+        content = (answer if isinstance(answer, str) else json.dumps(answer, default=_json)).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(content)))
         self.end_headers()
@@ -148,6 +160,8 @@ def main() -> int:
     """Answer until SIGTERM; return an exit status."""
     file, address = map(Path, sys.argv[1:])
     os.umask(0o077)
+    os.environ["TZ"] = "UTC"  # Kusto knows no other zone
+    time.tzset()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         log = LogFile(file)
@@ -157,7 +171,12 @@ def main() -> int:
     try:
         address.unlink(missing_ok=True)
         actions: Mapping[str, Callable[[Any], Any]]
-        actions = {"/append": log.append, "/retain": log.retain, "/query": lambda body: log.query(*body)}
+        actions = {
+            "/append": log.append,
+            "/retain": log.retain,
+            "/query": lambda body: log.query(*body),
+            "/kusto": log.kusto,
+        }
         server = _Server(address, actions)
         print(READY, flush=True)
         server.serve_forever()

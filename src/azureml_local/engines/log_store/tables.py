@@ -1,7 +1,8 @@
 """The tables of the log store: their columns and types, as in Azure Monitor's reference.
 
 https://learn.microsoft.com/azure/azure-monitor/reference/tables/amlcomputejobevent, …/amlcomputeclusterevent,
-…/amlcomputeclusternodeevent (the one without ``_ResourceId``) and …/amlrunstatuschangedevent. A table has the name of
+…/amlcomputeclusternodeevent (the one without ``_ResourceId``), …/amlrunstatuschangedevent,
+…/amlonlineendpointtrafficlog, …/amlonlineendpointconsolelog and …/amlonlineendpointeventlog. A table has the name of
 the log category that fills it.
 """
 
@@ -78,5 +79,29 @@ TABLES: Mapping[str, Columns] = {
             "ParentRunId ResultDescription ResultSignature ResultType RootRunId RunId Status TriggeringUserName "
             "WorkspaceId WorkspaceName",
         ),
+    },
+    "AmlOnlineEndpointTrafficLog": {
+        **STANDARD,
+        **OF_RESOURCE,
+        **_columns(
+            "string",
+            "AuthType AzureMLWorkspaceId AzureMLWorkspaceName DeploymentName EndpointName IdentityData Location Method "
+            "ModelStatusReason OperationName Path Protocol ResponseCodeReason UserAgent XMSClientRequestId XRequestId",
+        ),
+        **_columns(
+            "int",
+            "ModelStatusCode RequestDurationMs RequestPayloadSize RequestThrottlingDelayMs ResponseCode "
+            "ResponseDurationMs ResponsePayloadSize ResponseThrottlingDelayMs TotalDurationMs",
+        ),
+    },
+    "AmlOnlineEndpointConsoleLog": {
+        **STANDARD,
+        **OF_RESOURCE,
+        **_columns("string", "ContainerImageName ContainerName DeploymentName InstanceId Message OperationName"),
+    },
+    "AmlOnlineEndpointEventLog": {
+        **STANDARD,
+        **OF_RESOURCE,
+        **_columns("string", "DeploymentName InstanceId Message Name OperationName"),
     },
 }

@@ -5,6 +5,7 @@ and Python 3.8 know. Input formats: https://learn.microsoft.com/azure/machine-le
 """
 
 import inspect
+import json
 import logging
 import os
 from pathlib import Path
@@ -26,6 +27,10 @@ TAKE_JSON = frozenset(("langchain", "openai", "transformers"))
 PARAMETER_EXAMPLES = {"boolean": True, "string": "text", "integer": 1, "long": 1, "float": 0.5, "double": 0.5}
 
 model = None
+# What gets the tables that come in and go out, where the deployment collects them.
+# https://learn.microsoft.com/azure/machine-learning/how-to-collect-production-data#collect-data-for-mlflow-models
+inputs_collector = None
+outputs_collector = None
 
 
 class AnyJson(AbstractParameterType):
@@ -120,10 +125,29 @@ if not description.signature:
     logger.warning("The model has no signature: inputs are not checked, and the OpenAPI document says nothing of them.")
 
 
+def _collector(name):
+    """Return a collector, or None where the deployment has no such collection."""
+    config = os.environ.get("AZUREML_MDC_CONFIG_PATH")
+    if not config or name not in json.loads(Path(config).read_text())["collections"]:
+        return None
+    from azureml.ai.monitoring import Collector  # which only an environment for it has
+
+    return Collector(name=name, on_error=lambda error: logger.warning("%s: %s", name, error))
+
+
+def _collect(collector, data, context=None):
+    """Hand over a table, or predictions as one; return what leads from inputs to outputs."""
+    if collector is None or not isinstance(data, (pd.DataFrame, pd.Series, np.ndarray)) or np.ndim(data) > 2:
+        return context
+    return collector.collect(pd.DataFrame(data), context)
+
+
 def init():
     """Load the model."""
-    global model
+    global model, inputs_collector, outputs_collector
     model = load_model(model_path)
+    inputs_collector = _collector("model_inputs")
+    outputs_collector = _collector("model_outputs")
 
 
 @input_schema("input_data", input_type)
@@ -133,6 +157,8 @@ def run(input_data, params=None):
     """Return the model's predictions for ``input_data``."""
     if isinstance(input_type, AnyJson) and not takes_json:
         input_data = _from_json(input_data)
-    if "params" in inspect.signature(model.predict).parameters:
-        return _to_json(model.predict(input_data, params=params))
-    return _to_json(model.predict(input_data))
+    context = _collect(inputs_collector, input_data)
+    takes_params = "params" in inspect.signature(model.predict).parameters
+    result = model.predict(input_data, params=params) if takes_params else model.predict(input_data)
+    _collect(outputs_collector, result, context)
+    return _to_json(result)

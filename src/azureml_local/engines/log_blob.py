@@ -1,4 +1,4 @@
-"""Logs of a run: append blobs that grow as something is written, so that whoever streams them sees it at once."""
+"""Append blobs that grow as something is written, so that whoever reads them sees it at once: logs, collected data."""
 
 from __future__ import annotations
 
@@ -36,6 +36,21 @@ class LogBlob:
         if not self._writer.done():
             self._buffer += text
             self._wake.set()
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait to be written."""
+        return len(self._buffer)
+
+    @property
+    def blocks(self) -> int:
+        """How many times something was appended."""
+        return self._blocks
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is written any more: it was closed, or storage has refused something."""
+        return self._writer.done()
 
     def say(self, text: str) -> None:
         """Add a line with the time before it."""
