@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from comparing import request
 from installation import Client, Installation
-
 from load import Spec
 
 BODY = '{"data": [[0.1, 0.2, 0.3, 0.4]]}'

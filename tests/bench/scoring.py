@@ -10,10 +10,9 @@ from statistics import median
 from comparing import OURS, compare
 from endpoints import BODY, Endpoint, around_endpoint, serve, through_endpoint
 from installation import MOST_CONNECTIONS, Client, Installation
+from load import Spec
 from peers import PeerMissingError, bare_start, haproxy
 from results import Row
-
-from load import Spec
 
 HAPROXY, BARE = "HAProxy", "bare inference server"
 DEPLOY_ROUNDS = 3
