@@ -22,6 +22,7 @@ from jobs import jobs
 from load import LoadError, Spec
 from many_endpoints import many_endpoints
 from model_servers import model_servers
+from observed import observed
 from peers import MOTO_AUTHORIZATION, PeerMissingError, moto
 from results import Row, table, write
 from rollout import rollout
@@ -63,6 +64,7 @@ def measurements() -> Iterator[Row]:
         yield from scoring(installation, client)
         yield from model_servers(installation, client)
         yield from rollout(installation, client)
+        yield from observed(installation, client)
         yield from jobs(client)
     yield from many_endpoints()
 

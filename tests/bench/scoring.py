@@ -60,7 +60,7 @@ def _deployed(installation: Installation, client: Client) -> tuple[Endpoint, Row
         seconds.append(time.perf_counter() - began)
         (plan,) = (installation.root / "deployments").glob("*/current/launch.json")
         bare_seconds.append(bare_start(plan))
-    (socket,) = (installation.root / "run").glob("*.sock")
+    (socket,) = installation.instances()
     ratio = median(ours / bare for ours, bare in zip(seconds, bare_seconds, strict=True))
     name = "deployment begun to first score"
     row = Row(name, median(seconds), "s", f"{BARE} started", median(bare_seconds), ratio, "value <= 3")

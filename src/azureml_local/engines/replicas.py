@@ -18,7 +18,6 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -28,6 +27,7 @@ from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.inference_server import Instance, InstanceError, LaunchPlan, Tell, out_of_memory
 from azureml_local.engines.instance_log import bound
 from azureml_local.engines.probes import UNREACHABLE
+from azureml_local.engines.secret_references import ReadSecret
 from azureml_local.http.upstream import BodyTooLargeError, Headers, UnreachableError, UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class ReplicaSet:
         environment: lets their code reach the service as a client.
         tell: is told what happens to them.
         collector: takes what they collect; closed when they have ended.
+        read_secret: reads the secrets that the plan's variables name.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class ReplicaSet:
         environment: Mapping[str, str],
         tell: Tell = lambda *_: None,
         collector: DataCollector | None = None,
+        read_secret: ReadSecret | None = None,
     ) -> None:
         self.plan = plan
         self.collector = collector
         self._environment = environment
         self._sockets = sockets
         self._tell = tell
+        self._read_secret = read_secret
         self._replicas: list[Replica] = []
         self._rotation: list[Instance] = []  # those that get requests; whose turn is next comes first
         self._waiting: deque[asyncio.Future[Instance]] = deque()
@@ -254,11 +257,8 @@ class ReplicaSet:
             await _end(surplus)
 
     def apply(self, plan: LaunchPlan) -> None:
-        """Let what need not be started anew for it follow ``plan``: counts, times, probes."""
+        """Follow a plan that differs in its counts and in the time of a request: nothing is started anew for it."""
         self.plan = plan
-        for replica in self._replicas:
-            if replica.instance:
-                replica.instance.plan = plan
         self._hand_out()
 
     async def drain(self) -> None:
@@ -297,7 +297,7 @@ class ReplicaSet:
 
     def _new_instance(self) -> Instance:
         path = self._sockets / f"{secrets.token_hex(4)}.sock"
-        return Instance(replace(self.plan), path, self._environment, self._tell)
+        return Instance(self.plan, path, self._environment, self._tell, self._read_secret)
 
     async def _supervise(self, replica: Replica) -> None:
         """Keep an instance running in a place until cancelled, or until it ends while it leaves."""
