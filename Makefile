@@ -7,11 +7,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SET ?= fast
 BACKEND ?= local
-# The peer that the control plane is measured against; its needs conflict with the workbook's, so it lives apart.
+# Of the tests: they wait as long as they compute.
+WORKERS ?= 4
+# What the service is measured against; its needs conflict with the workbook's, so each of these lives apart.
 MOTO := 5.2.5
+BENTOML := 1.4.40
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lab progress start stop bench notebooks clean
+.PHONY: help setup run test lint lab progress start stop bench demo notebooks clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +34,7 @@ run: $(STAMP) ## run every lesson and write runs/latest/report.html
 	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOK)
 
 test: $(STAMP) lint ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg tests notebooks
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg tests notebooks
 
 lint: $(STAMP) ## check style and types
 	$(BIN)/ruff check .
@@ -55,7 +58,12 @@ stop: ## end it
 
 bench: $(STAMP) ## measure speed against peers, into runs/bench.json
 	test -x $(VENV)/moto/bin/moto_server || { $(BIN)/uv venv --quiet $(VENV)/moto && $(BIN)/uv pip install --quiet --system-certs --python $(VENV)/moto 'moto[server]==$(MOTO)'; }
+# With the workbook's scikit-learn, which has saved the model that it serves.
+	test -x $(VENV)/bentoml/bin/bentoml || { $(BIN)/uv venv --quiet $(VENV)/bentoml && $(BIN)/uv pip install --quiet --system-certs --python $(VENV)/bentoml 'bentoml==$(BENTOML)' $$(grep -E '^(scikit-learn|numpy|cloudpickle)==' constraints.txt); }
 	$(BIN)/python tests/bench/run.py
+
+demo: $(STAMP) ## load an endpoint for a minute: scale-out, a kill, blue/green, scale-in; and print what was answered
+	PYTHONPATH=tests $(BIN)/python tests/faults/demonstration.py
 
 notebooks: $(STAMP) ## make the exercises, execute the lessons and store them with their outputs
 	$(BIN)/python -m course.store $(NOTEBOOK)

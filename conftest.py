@@ -1,4 +1,9 @@
-"""How pytest treats the notebooks: nbval runs each, against a service of the test session's own."""
+"""How pytest treats the notebooks: nbval runs each, against a service of the test session's own.
+
+It runs them as they are stored, exercises still to be done, and compares every output. After each exercise its solution
+runs in the same kernel, as a learner would solve it: one execution of a lesson shows both. The kernel works in the
+course's folder, as with papermill; when a lesson is stored, it works in the lesson's, as in JupyterLab.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+from course import exercises
 
 HOME = "AZUREML_LOCAL_HOME"
 PROGRESS = "AZUREML_WORKBOOK_PROGRESS"
 PREFIX = "azl-"  # of the session's state folder; short, because sockets lie in it
+# A file of the first takes a minute, one of those that are not named a second or two.
+LONGEST_FIRST = (("notebooks",), ("tests", "notebooks"), ("tests", "faults"), ("tests", "service"), ("tests", "fuzz"))
+UNCOMPARED = defaultdict(bool)  # nbval's options for a cell that has no stored outputs
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -27,6 +40,56 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     subprocess.run([sys.executable, "-m", "azureml_local", "stop"], check=True, stdout=subprocess.DEVNULL)
     shutil.rmtree(os.environ[HOME])
     Path(os.environ[PROGRESS]).unlink(missing_ok=True)
+
+
+class InCoursesFolder(IPyNbCell):
+    """Moves the kernel to the course's folder."""
+
+    @classmethod
+    def of(cls, notebook: IPyNbFile) -> InCoursesFolder:
+        """Return the cell to run before the notebook's own."""
+        cell = nbformat.v4.new_code_cell(f"import os\nos.chdir({str(notebook.config.rootpath)!r})")
+        return cls.from_parent(notebook, name="In the course's folder", cell_num=0, cell=cell, options=UNCOMPARED)
+
+
+class Solution(IPyNbCell):
+    """Runs an exercise solved, whose check must say that it is right."""
+
+    @classmethod
+    def of(cls, stub: IPyNbCell) -> Solution:
+        """Return the cell to run after an exercise that is still to be done."""
+        notebook, exercise = stub.parent, stub.cell.metadata.exercise
+        solved = exercises.read(notebook.path.parent / "solutions" / f"{notebook.path.stem}.py")[exercise]
+        cell = nbformat.v4.new_code_cell(exercises.solution(exercise, solved), metadata=stub.cell.metadata)
+        name = f"{stub.name}, solved"
+        return cls.from_parent(notebook, name=name, cell_num=stub.cell_num, cell=cell, options=UNCOMPARED)
+
+    def runtest(self) -> None:
+        """Run it as nbval runs cells, then read what the check has said."""
+        super().runtest()
+        said = [(one.exercise, one.ok, one.why) for one in exercises.verdicts([{"outputs": self.test_outputs}])]
+        assert [(exercise, ok) for exercise, ok, _ in said] == [(self.cell.metadata.exercise, True)], said
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the cells that no notebook holds beside those that it does, and begin with what takes longest.
+
+    pytest-xdist hands out files in this order (--no-loadscope-reorder): a long one that came last would run alone.
+    """
+    placed: list[pytest.Item] = []
+    for item in sorted(items, key=_place):
+        if isinstance(item, IPyNbCell) and item.cell_num == 0:
+            placed.append(InCoursesFolder.of(item.parent))
+        placed.append(item)
+        if isinstance(item, IPyNbCell) and "exercise" in item.cell.metadata:
+            placed.append(Solution.of(item))
+    items[:] = placed
+
+
+def _place(item: pytest.Item) -> int:
+    """Return the place of a test's folder among ``LONGEST_FIRST``."""
+    folder = item.path.relative_to(item.config.rootpath).parts[:2]
+    return next((n for n, path in enumerate(LONGEST_FIRST) if folder[: len(path)] == path), len(LONGEST_FIRST))
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

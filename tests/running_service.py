@@ -87,9 +87,9 @@ class RunningService:
     environment: Mapping[str, str]
 
 
-def start_service(root: Path) -> RunningService:
-    """Start a service in ``root`` through the command line."""
-    finished = command_line(root, "start")
+def start_service(root: Path, variables: Mapping[str, str] | None = None) -> RunningService:
+    """Start a service in ``root`` through the command line, with further environment variables."""
+    finished = command_line(root, "start", environment={**clean_environment(), **(variables or {})})
     assert finished.returncode == 0, finished.stderr
     home = Home(root)
     running = daemon.find(home)

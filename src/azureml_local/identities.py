@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from azureml_local.arm import ids, role_assignments
+from azureml_local.arm import assigned_roles, ids, role_assignments
 from azureml_local.arm.context import Context
 from azureml_local.identity import roles
 from azureml_local.identity.directory import DirectoryError
@@ -34,7 +34,7 @@ def create(context: Context, name: str, role_name: str | None, scope: str | None
     with context.store.transaction():
         principal, secret = context.directory.create(name)
         if role:
-            role_assignments.assign(context.store, at, role, principal, by=context.directory.own.object_id)
+            assigned_roles.assign(context.store, at, role, principal, by=context.directory.own.object_id)
     return {
         "AZURE_TENANT_ID": settings.tenant_id,
         "AZURE_CLIENT_ID": principal.client_id,
@@ -50,7 +50,7 @@ def listed(context: Context) -> list[dict[str, Any]]:
             "client_id": principal.client_id,
             "object_id": principal.object_id,
             "roles": [
-                {"role": role.name, "scope": scope} for role, scope in role_assignments.held(context.store, principal)
+                {"role": role.name, "scope": scope} for role, scope in assigned_roles.held(context.store, principal)
             ],
         }
         for name, principal in context.directory.named().items()
@@ -64,4 +64,4 @@ def delete(context: Context, name: str) -> None:
         DirectoryError: there is none of that name.
     """
     with context.store.transaction():
-        role_assignments.unassign_all(context.store, context.directory.delete(name))
+        assigned_roles.unassign_all(context.store, context.directory.delete(name))

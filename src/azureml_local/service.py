@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 
 from azureml_local import admin_routes, client_environment
 from azureml_local.arm import (
+    assigned_roles,
     compute_instances,
     computes,
     ids,
@@ -22,6 +23,7 @@ from azureml_local.arm import (
     online_deployments,
     online_endpoints,
     role_assignments,
+    storage_accounts,
     workspaces,
 )
 from azureml_local.arm.container_logs import ContainerLogs
@@ -33,12 +35,15 @@ from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Store
 from azureml_local.arm.tracking import Tracking
 from azureml_local.dataplane import discovery, resolved_uris, run_history
+from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
 from azureml_local.dataplane.model_data import PayloadLogging, receiver
 from azureml_local.dataplane.scoring import ScoringRouter
+from azureml_local.dataplane.secret_injection import SecretInjection
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.dataplane.traffic_log import TrafficLog
+from azureml_local.dataplane.vault_secrets import VaultSecrets
 from azureml_local.edge import hosts
 from azureml_local.edge.faults import FaultInjector
 from azureml_local.edge.proxy import Edge
@@ -54,10 +59,12 @@ from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.log_store.stream import EventStream
 from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
+from azureml_local.engines.storage_accounts import StorageAccounts
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.directory import Directory
+from azureml_local.identity.endpoint_identity import EndpointIdentity
 from azureml_local.identity.entra import Entra
 from azureml_local.identity.tokens import TokenService
 
@@ -86,18 +93,23 @@ class Service:
         self.store = Store(home.database)
         self.directory = Directory(self.store, settings)
         self.authorizer = Authorizer(self.store)
+        self.endpoint_identity = EndpointIdentity(self.store, self.tokens)
+        self.vault_secrets = VaultSecrets(self.store, settings, self.authorizer, self.tokens)
         self.operations = Operations(self.store)
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
+        self.accounts = StorageAccounts(self.store, settings, self.blobs)
         self.azurite = Azurite(
             home.storage,
             home.logs / "azurite.log",
-            settings.storage_account,
-            settings.storage_key,
+            self.accounts.keys,
             self.blobs.set_address,
         )
         environments = Environments(home.environments)
         self.collectors = DataCollectors(self.blobs)
-        self.serving = Serving(home, self.blobs, environments, self._instance_environment, self.collectors)
+        injection = SecretInjection(self.store, self.endpoint_identity, self.vault_secrets)
+        self.serving = Serving(
+            home, self.blobs, environments, self._instance_environment, self.collectors, injection.read
+        )
         self.runner = JobRunner(
             home.jobs,
             home.logs / "nodes.log",
@@ -120,6 +132,8 @@ class Service:
             self.directory,
             self.authorizer,
             self.blobs,
+            self.accounts,
+            self.azurite,
             self.serving,
             self.router,
             self.pools,
@@ -156,6 +170,7 @@ class Service:
             left_behind.unlink()
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
+        storage_accounts.ensure_own(self.context)
         await self.azurite.start()
         self._ensure_own_roles()
         await self._ensure_default_workspace()
@@ -215,12 +230,6 @@ class Service:
 
     def _applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""
-        settings = self.settings
-        account_id = ids.STORAGE_ACCOUNT.format(
-            subscription=settings.subscription_id,
-            resource_group=settings.resource_group,
-            account=settings.storage_account,
-        )
         return {
             "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens, self.directory).app,
@@ -230,10 +239,17 @@ class Service:
                 Mount("/mlflow", TrackingApi(self.context)),
             ),
             "scoring": self.router,
-            "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),
+            "key_vault": KeyVault(self.vault_secrets, self.tokens).app,
+            "storage": StorageApp(self.accounts, self.tokens, self.authorizer, self.home.storage),
             "log_queries": LogQueries(self.context).app,
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
-            "local": Starlette(routes=[Route("/", _greet), managed_identity.route(self.settings, self.tokens)]),
+            "local": Starlette(
+                routes=[
+                    Route("/", _greet),
+                    managed_identity.route(self.settings, self.tokens),
+                    self.endpoint_identity.route(),
+                ]
+            ),
         }
 
     def _ensure_own_roles(self) -> None:
@@ -243,7 +259,7 @@ class Service:
         with self.store.transaction():
             for name in role_assignments.OWN_ROLES:
                 role = roles.BY_NAME[name.lower()]
-                role_assignments.assign(self.store, subscription, role, own, by=own.object_id)
+                assigned_roles.assign(self.store, subscription, role, own, by=own.object_id)
 
     async def _ensure_default_workspace(self) -> None:
         name = self.settings.workspace
@@ -271,7 +287,7 @@ class Service:
         job = self.store.get(spec.id)
         workspace = self.store.get(ids.workspace_of(spec.id))
         submitter = self.directory.holder(job.created_by) if job else None
-        variables = self._instance_environment()
+        variables = self._network()
         if job is None or workspace is None:  # deleted meanwhile
             return variables
         if submitter is None:
@@ -295,8 +311,13 @@ class Service:
             by = settings.client_object_id
             log_analytics.provision(self.store, workspace_id, location=settings.location, properties={}, tags={}, by=by)
 
-    def _instance_environment(self) -> Mapping[str, str]:
-        """Return the variables that let a deployment's code reach this service, without anybody's secret."""
+    def _instance_environment(self, deployment_id: str) -> Mapping[str, str]:
+        """Return the variables that let a deployment's code reach this service as its endpoint's identity."""
+        endpoint_id = deployment_id.rpartition("/deployments/")[0]
+        return {**self._network(), **self.endpoint_identity.variables(endpoint_id, self.port)}
+
+    def _network(self) -> Mapping[str, str]:
+        """Return the variables that let code reach this service, without anybody's secret."""
         return client_environment.network(self.port, self.home, base={})
 
 

@@ -10,6 +10,7 @@ from helpers.connection import connect, preempt, remove_identity, second_identit
 from helpers.drifting import drift
 from helpers.folders import lesson_folder
 from helpers.jobs import follow, stream_log, wait_for_job
+from helpers.loads import load
 from helpers.naming import unique_name
 from helpers.nodes import node_states, watch_cluster
 from helpers.pictures import show
@@ -27,6 +28,7 @@ __all__ = [
     "follow",
     "leftovers",
     "lesson_folder",
+    "load",
     "metrics",
     "node_states",
     "preempt",

@@ -149,7 +149,8 @@ def watch_cluster(ml_client: MLClient, cluster: str, jobs: Sequence[Job], alt: s
     watched = Watched(jobs, [])
     picture = LivePicture(alt, rows=2)
     for _ in pauses():
-        statuses = {str(job.name): status_of(ml_client, job) for job in jobs}
+        # The last first: a job that begins where another has ended must not be asked after that one was.
+        statuses = {str(job.name): status_of(ml_client, job) for job in reversed(jobs)}
         sample = Sample(time.time(), node_states(ml_client, cluster), statuses)
         watched.samples.append(sample)
         is_last = sample.is_quiet and sample.nodes["idle"] <= least

@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
+from helpers import loads
+
 Result = TypeVar("Result", covariant=True)
 Returned = TypeVar("Returned")
 TICK = 0.5  # seconds between two updates of the line; the end of the operation is noticed at once
@@ -50,7 +52,7 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
     # To standard error, and gone at the end: how long it took this time is no result of the lesson.
     with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
         while not poller.done():
-            line.set_postfix_str(f"{time.monotonic() - began:.0f} s")
+            line.set_postfix_str(f"{time.monotonic() - began:.0f} s{loads.standing()}")
             poller.wait(TICK)
     try:
         result = poller.result()
@@ -90,7 +92,7 @@ def wait_until(condition: Callable[[], bool], what: str, on_azure: str = "") -> 
         for seconds in pauses():
             if condition():
                 break
-            line.set_postfix_str(f"{seconds:.0f} s")
+            line.set_postfix_str(f"{seconds:.0f} s{loads.standing()}")
     print(f"✓ {what}{hint}")
 
 

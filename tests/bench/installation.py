@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,12 +26,15 @@ from azureml_local.home import Home
 
 ARM = "https://management.azure.com"
 API = {"api-version": "2024-10-01"}
+MONITOR_API = {"api-version": "2021-05-01-preview"}
+LOG_WORKSPACE = "workbook-logs"
 BLOB_HEADERS = {"x-ms-version": "2021-12-02", "x-ms-blob-type": "BlockBlob"}
 COMMAND = str(Path(sys.executable).with_name("azureml-local"))
 STARTS_WITHIN = 60  # seconds
 IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
-SCRIPT = Path(__file__).with_name("score.py")
-MODEL = b"nothing that the scoring script reads\n"
+INSTANCE_TYPE = "Standard_DS1_v2"
+MOST_CONNECTIONS = 64
+SCRIPTS = Path(__file__).with_name("scripts")
 
 
 class Installation:
@@ -81,6 +85,10 @@ class Installation:
                 store.put(f"{workspace.id}/jobs/job-{number}", "workspaces/jobs", workspace.id, body, "bench")
         store.close()
 
+    def instances(self) -> set[Path]:
+        """Return the sockets of the instances that serve; other parts of the service have sockets beside them."""
+        return set((self.root / "run").glob("[0-9a-f]" * 8 + ".sock"))
+
     def _run(self, *arguments: str) -> str:
         finished = subprocess.run(
             [COMMAND, *arguments],
@@ -106,7 +114,7 @@ class Installation:
 
 
 class Client:
-    """A client of a running service: signed in, with a model, code and environment registered."""
+    """A client of a running service: signed in, with code and an environment registered, and a model of no content."""
 
     def __init__(self, installation: Installation) -> None:
         variables = installation.variables()
@@ -116,9 +124,11 @@ class Client:
         self.session.verify = variables["REQUESTS_CA_BUNDLE"]
         self.workspace = installation.workspace()
         self._variables = variables
-        self.token = self._token(f"{ARM}/.default")
+        self.tenant = variables["AZURE_TENANT_ID"]
+        self.token = self.new_token(f"{ARM}/.default")
         self._headers = {"Authorization": f"Bearer {self.token}"}
-        self.model = self._register_model()
+        self._storage_token = self.new_token("https://storage.azure.com/.default")
+        self.model = self.register_model("bench", {"model.txt": b""}, "custom_model")
         self.code = self._register_code()
         self.environment = self._put("/environments/bench/versions/1", {"properties": {"image": IMAGE}}).json()["id"]
 
@@ -126,28 +136,37 @@ class Client:
         """Create an endpoint that uses keys, and return it."""
         return self._put_endpoint(name, {})
 
-    def deploy(self, endpoint: str, deployment: str, pause: float) -> None:
-        """Create a deployment of ``score.py``, give it all traffic, and return once it serves."""
-        self._ended(
-            self._put(
-                f"/onlineEndpoints/{endpoint}/deployments/{deployment}",
-                {
-                    "location": "eastus",
-                    "sku": {"name": "Default", "tier": "Standard", "capacity": 1},
-                    "properties": {
-                        "endpointComputeType": "Managed",
-                        "instanceType": "Standard_DS3_v2",
-                        "model": self.model,
-                        "environmentId": self.environment,
-                        "codeConfiguration": {"codeId": self.code, "scoringScript": SCRIPT.name},
-                        "environmentVariables": {"PAUSE": str(pause)},
-                        # More than the load generator has connections: the router refuses what would have to wait.
-                        "requestSettings": {"maxConcurrentRequestsPerInstance": 8},
-                    },
-                },
-            )
-        )
+    def deploy(self, endpoint: str, deployment: str, properties: dict[str, Any], instances: int = 1) -> None:
+        """Create or update a deployment, give it all traffic, and return once it serves."""
+        self.ended(self.begin_deployment(endpoint, deployment, properties, instances))
         self._put_endpoint(endpoint, {deployment: 100})
+
+    def begin_deployment(
+        self, endpoint: str, deployment: str, properties: dict[str, Any], instances: int
+    ) -> requests.Response:
+        """Begin to create or update a deployment, and return the answer that says where the operation stands."""
+        body = {
+            "location": "eastus",
+            "sku": {"name": "Default", "tier": "Standard", "capacity": instances},
+            "properties": {"endpointComputeType": "Managed", "instanceType": INSTANCE_TYPE, **properties},
+        }
+        return self._put(f"/onlineEndpoints/{endpoint}/deployments/{deployment}", body)
+
+    def scripted(self, script: str, model: str | None = None, **variables: str) -> dict[str, Any]:
+        """Return the properties of a deployment of one of the benchmark's scripts, with these environment variables."""
+        return {
+            "model": model or self.model,
+            "environmentId": self.environment,
+            "codeConfiguration": {"codeId": self.code, "scoringScript": script},
+            "environmentVariables": variables,
+            # The router refuses what would have to wait: so many that it never does.
+            "requestSettings": {"maxConcurrentRequestsPerInstance": MOST_CONNECTIONS},
+        }
+
+    def endpoint(self, name: str) -> dict[str, Any]:
+        """Return an endpoint."""
+        answer = self.session.get(self._url(f"/onlineEndpoints/{name}"), params=API, headers=self._headers)
+        return _checked(answer).json()
 
     def delete_deployment(self, endpoint: str, deployment: str) -> None:
         """Delete a deployment."""
@@ -155,19 +174,30 @@ class Client:
         answer = self.session.delete(
             self._url(f"/onlineEndpoints/{endpoint}/deployments/{deployment}"), params=API, headers=self._headers
         )
-        self._ended(answer)
+        self.ended(answer)
 
     def list_jobs(self) -> int:
         """List the first page of the workspace's jobs, and return how many it holds."""
         answer = self.session.get(self._url("/jobs"), params=API, headers=self._headers)
         return len(_checked(answer).json()["value"])
 
+    def log_traffic(self, endpoint: str) -> None:
+        """Send an endpoint's traffic and console logs to the Log Analytics workspace that is there from the start."""
+        group = self.workspace.partition("/providers/")[0]
+        properties = {
+            "workspaceId": f"{group}/providers/Microsoft.OperationalInsights/workspaces/{LOG_WORKSPACE}",
+            "logs": [{"category": f"AmlOnlineEndpoint{kind}Log", "enabled": True} for kind in ("Traffic", "Console")],
+        }
+        url = self._url(f"/onlineEndpoints/{endpoint}/providers/Microsoft.Insights/diagnosticSettings/bench")
+        answer = self.session.put(url, params=MONITOR_API, headers=self._headers, json={"properties": properties})
+        _checked(answer)
+
     def create_cluster(self, name: str) -> None:
         """Create a cluster of at most one node, which stays once it is there."""
         scale = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT1H"}
         properties = {"vmSize": "STANDARD_DS3_V2", "scaleSettings": scale}
         body = {"location": "eastus", "properties": {"computeType": "AmlCompute", "properties": properties}}
-        self._ended(self._put(f"/computes/{name}", body))
+        self.ended(self._put(f"/computes/{name}", body))
 
     def run_job(self, cluster: str, command: str) -> str:
         """Run a command job until it has completed, and return its name."""
@@ -190,8 +220,7 @@ class Client:
 
     def job_log(self, name: str) -> str:
         """Return what a job said."""
-        token = self._token("https://storage.azure.com/.default")
-        headers = {"x-ms-version": BLOB_HEADERS["x-ms-version"], "Authorization": f"Bearer {token}"}
+        headers = {"x-ms-version": BLOB_HEADERS["x-ms-version"], "Authorization": f"Bearer {self._storage_token}"}
         url = f"https://{self._account}.blob.core.windows.net/azureml/ExperimentRun/dcid.{name}/user_logs/std_log.txt"
         return _checked(self.session.get(url, headers=headers)).text
 
@@ -208,11 +237,10 @@ class Client:
 
     def _put_endpoint(self, name: str, traffic: dict[str, int]) -> dict[str, Any]:
         body = {"location": "eastus", "properties": {"authMode": "Key", "traffic": traffic}}
-        self._ended(self._put(f"/onlineEndpoints/{name}", body))
-        answer = self.session.get(self._url(f"/onlineEndpoints/{name}"), params=API, headers=self._headers)
-        return _checked(answer).json()
+        self.ended(self._put(f"/onlineEndpoints/{name}", body))
+        return self.endpoint(name)
 
-    def _ended(self, begun: requests.Response) -> None:
+    def ended(self, begun: requests.Response) -> None:
         """Ask for an operation's state, as often as the service says, until it has succeeded."""
         url = begun.headers["Azure-AsyncOperation"]
         while (answer := _checked(self.session.get(url, headers=self._headers))).json()["status"] != "Succeeded":
@@ -220,23 +248,19 @@ class Client:
                 raise RuntimeError(answer.text)
             time.sleep(int(answer.headers["x-ms-retry-after-ms"]) / 1000)
 
-    def _register_model(self) -> str:
-        datastore = _checked(
-            self.session.get(self._url("/datastores/workspaceblobstore"), params=API, headers=self._headers)
-        ).json()["properties"]
+    def register_model(self, name: str, files: Mapping[str, bytes], kind: str) -> str:
+        """Upload a model's files, by their path in its folder, register it, and return its id."""
+        store = self.session.get(self._url("/datastores/workspaceblobstore"), params=API, headers=self._headers)
+        datastore = _checked(store).json()["properties"]
         self._account = datastore["accountName"]
-        path = f"LocalUpload/{uuid.uuid4().hex}/model.txt"
-        token = self._token("https://storage.azure.com/.default")
-        _checked(
-            self.session.put(
-                f"https://{datastore['accountName']}.blob.core.windows.net/{datastore['containerName']}/{path}",
-                data=MODEL,
-                headers={**BLOB_HEADERS, "Authorization": f"Bearer {token}"},
-            )
-        )
-        uri = f"azureml://datastores/workspaceblobstore/paths/{path}"
-        properties = {"modelUri": uri, "modelType": "custom_model", "tags": {"made by": "make bench"}}
-        return self._put("/models/bench/versions/1", {"properties": properties}).json()["id"]
+        folder = f"LocalUpload/{uuid.uuid4().hex}/model"
+        container = f"https://{self._account}.blob.core.windows.net/{datastore['containerName']}"
+        headers = {**BLOB_HEADERS, "Authorization": f"Bearer {self._storage_token}"}
+        for path, content in files.items():
+            _checked(self.session.put(f"{container}/{folder}/{path}", data=content, headers=headers))
+        uri = f"azureml://datastores/workspaceblobstore/paths/{folder}"
+        properties = {"modelUri": uri, "modelType": kind, "tags": {"made by": "make bench"}}
+        return self._put(f"/models/{name}/versions/1", {"properties": properties}).json()["id"]
 
     def _register_code(self) -> str:
         version = f"/codes/{uuid.uuid4()}/versions/1"
@@ -245,21 +269,24 @@ class Client:
         ).json()["blobReferenceForConsumption"]
         folder = f"{upload['blobUri']}/src"
         signature = urlsplit(upload["credential"]["sasUri"]).query
-        _checked(
-            self.session.put(f"{folder}/{SCRIPT.name}?{signature}", data=SCRIPT.read_bytes(), headers=BLOB_HEADERS)
-        )
+        for script in SCRIPTS.glob("*.py"):
+            url = f"{folder}/{script.name}?{signature}"
+            _checked(self.session.put(url, data=script.read_bytes(), headers=BLOB_HEADERS))
         return self._put(version, {"properties": {"codeUri": folder}}).json()["id"]
 
-    def _token(self, scope: str) -> str:
-        variables = self._variables
-        form = {
+    def new_token(self, scope: str) -> str:
+        """Sign in, and return the token."""
+        url = f"https://login.microsoftonline.com/{self.tenant}/oauth2/v2.0/token"
+        return _checked(self.session.post(url, data=self.sign_in(scope))).json()["access_token"]
+
+    def sign_in(self, scope: str) -> dict[str, str]:
+        """Return the form that asks for a token."""
+        return {
             "grant_type": "client_credentials",
-            "client_id": variables["AZURE_CLIENT_ID"],
-            "client_secret": variables["AZURE_CLIENT_SECRET"],
+            "client_id": self._variables["AZURE_CLIENT_ID"],
+            "client_secret": self._variables["AZURE_CLIENT_SECRET"],
             "scope": scope,
         }
-        url = f"https://login.microsoftonline.com/{variables['AZURE_TENANT_ID']}/oauth2/v2.0/token"
-        return _checked(self.session.post(url, data=form)).json()["access_token"]
 
     def _put(self, path: str, body: dict[str, Any]) -> requests.Response:
         return _checked(self.session.put(self._url(path), params=API, headers=self._headers, json=body))
@@ -290,6 +317,15 @@ def job_properties(workspace: str, number: int) -> dict[str, Any]:
         "inputs": {"data": {"jobInputType": "uri_folder", "uri": f"{workspace}/data/rows/versions/1"}},
         "outputs": {"default": {"jobOutputType": "uri_folder", "uri": f"azureml://dcid.job-{number}"}},
     }
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = STARTS_WITHIN) -> None:
+    """Return once a condition holds. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s")
+        time.sleep(0.05)
 
 
 def _checked(answer: requests.Response) -> requests.Response:

@@ -8,13 +8,15 @@ between: plain sockets on epoll cost the two cores, which the server needs too, 
 (``client_cpu_ms`` says how much). A server that closes the connection after its answer is connected to anew, inside the
 measured time, because that is what its clients have to do as well.
 
-Reads a :class:`Spec` as JSON on standard input and writes a :class:`Result` as JSON on standard output. Any answer but
-200 ends the run with exit status 1.
+Reads a :class:`Spec` as a line of JSON on standard input and writes a :class:`Result` as JSON on standard output. Any
+answer but 200 ends the run with exit status 1, unless answers are counted by status: then a connection that breaks
+counts as one, and is opened again.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import selectors
 import socket
@@ -22,7 +24,10 @@ import ssl
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from statistics import quantiles
 
 import psutil
@@ -31,6 +36,7 @@ WARM_UP = 0.3  # seconds before anything is counted
 CHUNK = 64 * 1024
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+BROKEN = "broken"  # stands for the status of a request whose connection ended before its answer did
 
 
 class LoadError(Exception):
@@ -49,7 +55,8 @@ class Spec:
         authority: the file of the certificate authority.
         through_proxy: open a tunnel to ``tls_name``, port 443, with ``CONNECT`` first.
         connections: how many, each with one request at a time.
-        seconds: how long requests are counted.
+        seconds: how long requests are counted; None: until standard input ends.
+        any_status: count the answers by their status, where otherwise each must be 200.
     """
 
     address: int | str
@@ -59,33 +66,59 @@ class Spec:
     authority: str | None = None
     through_proxy: bool = False
     connections: int = 8
-    seconds: float = 1.5
+    seconds: float | None = 1.5
+    any_status: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it: requests per second, milliseconds per request."""
+    """What came of it: requests per second, milliseconds per request, and how many answers had which status."""
 
     rate: float
     p50_ms: float
     p99_ms: float
     server_cpu_ms: float
     client_cpu_ms: float
+    statuses: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """How many requests were not answered with 200."""
+        return sum(count for status, count in self.statuses.items() if status != "200")
 
 
 def measure(spec: Spec) -> Result:
     """Run ``spec`` in a process of its own. Raises LoadError where an answer is not 200."""
-    finished = subprocess.run(
-        [sys.executable, __file__],
-        input=json.dumps(asdict(spec)),
-        capture_output=True,
-        text=True,
-        timeout=spec.seconds + 60,
-        check=False,
+    process = _start(spec)
+    return _result(process, spec.seconds)
+
+
+@contextmanager
+def load(spec: Spec) -> Iterator[Callable[[], Result]]:
+    """Keep the server busy for as long as the block lasts; yields the function that ends it and returns the result."""
+    process = _start(replace(spec, seconds=None, any_status=True))
+    try:
+        yield lambda: _result(process, 0)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _start(spec: Spec) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    if finished.returncode:
-        raise LoadError(finished.stderr.strip())
-    return Result(**json.loads(finished.stdout))
+    process.stdin.write(json.dumps(asdict(spec)) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def _result(process: subprocess.Popen[str], seconds: float) -> Result:
+    """Close its standard input and wait for what it says."""
+    output, errors = process.communicate(timeout=seconds + 60)
+    if process.returncode:
+        raise LoadError(errors.strip())
+    return Result(**json.loads(output))
 
 
 class Connection:
@@ -104,30 +137,48 @@ class Connection:
         """Send the request."""
         self.received = b""
         self.sent_at = time.perf_counter()
-        self.socket.sendall(self.request)
+        try:
+            self.socket.sendall(self.request)
+        except OSError:
+            if not self.spec.any_status:
+                raise  # else it is found broken when it is read
 
-    def read(self) -> bool:
-        """Read what has arrived; return whether the answer is complete. Raises LoadError where it is not 200."""
+    def read(self) -> str | None:
+        """Read what has arrived; return the answer's status once it is complete, ``BROKEN`` where it never will be.
+
+        Raises LoadError where the status is not 200, unless any is to be counted.
+        """
         try:
             piece = self.socket.recv(CHUNK)
         except ssl.SSLWantReadError:  # a record without content, such as a session ticket
-            return False
+            return None
+        except OSError:
+            piece = b""
         self.received += piece
         head, separator, body = self.received.partition(b"\r\n\r\n")
         if not piece:
-            raise LoadError(f"the server closed the connection after {self.received!r}")
+            return self._broken()
         if not separator:
-            return False
-        length = LENGTH.search(head)
-        if not head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.0 200 ")) or length is None:
+            return None
+        status, length = head[9:12].decode(), LENGTH.search(head)
+        if not head.startswith(b"HTTP/1.") or length is None or (status != "200" and not self.spec.any_status):
             raise LoadError(f"the answer was {self.received.decode(errors='replace')}")
         if len(body) < int(length[1]):
-            return False
+            return None
         if CLOSES.search(head):
-            self.selector.unregister(self.socket)
-            self.socket.close()
-            self._open()
-        return True
+            self._open_again()
+        return status
+
+    def _broken(self) -> str:
+        if not self.spec.any_status:
+            raise LoadError(f"the server closed the connection after {self.received!r}")
+        self._open_again()
+        return BROKEN
+
+    def _open_again(self) -> None:
+        self.selector.unregister(self.socket)
+        self.socket.close()
+        self._open()
 
     def _open(self) -> None:
         if isinstance(self.spec.address, str):
@@ -155,9 +206,14 @@ def generate(spec: Spec) -> Result:
     connections = [Connection(spec, context, selector) for _ in range(spec.connections)]
     for connection in connections:
         connection.send()
-    _serve_until(time.perf_counter() + WARM_UP, selector)
+    statuses: Counter[str] = Counter()
+    if spec.seconds is None:
+        selector.register(sys.stdin, selectors.EVENT_READ)
+    else:
+        _serve_until(time.perf_counter() + WARM_UP, selector, statuses)
+        statuses.clear()
     server_before, client_before, began = _cpu(spec.server_pid), time.process_time(), time.perf_counter()
-    latencies = _serve_until(began + spec.seconds, selector)
+    latencies = _serve_until(began + (spec.seconds or math.inf), selector, statuses)
     elapsed = time.perf_counter() - began
     server_cpu, client_cpu = _cpu(spec.server_pid) - server_before, time.process_time() - client_before
     for connection in connections:
@@ -172,17 +228,24 @@ def generate(spec: Spec) -> Result:
         p99_ms=percentiles[98] * 1000,
         server_cpu_ms=server_cpu / count * 1000,
         client_cpu_ms=client_cpu / count * 1000,
+        statuses=dict(statuses),
     )
 
 
-def _serve_until(deadline: float, selector: selectors.BaseSelector) -> list[float]:
-    """Answer each complete response with the next request; return how long each took, in seconds."""
+def _serve_until(deadline: float, selector: selectors.BaseSelector, statuses: Counter[str]) -> list[float]:
+    """Answer each complete response with the next request, until standard input ends where the selector watches it.
+
+    Returns how long each took, in seconds, and counts its status.
+    """
     latencies = []
     while (now := time.perf_counter()) < deadline:
-        for key, _ in selector.select(deadline - now):
-            connection: Connection = key.data
-            if connection.read():
+        for key, _ in selector.select(None if deadline == math.inf else deadline - now):
+            connection: Connection | None = key.data
+            if connection is None:
+                return latencies
+            if status := connection.read():
                 latencies.append(time.perf_counter() - connection.sent_at)
+                statuses[status] += 1
                 connection.send()
     return latencies
 
@@ -196,6 +259,6 @@ def _cpu(pid: int | None) -> float:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(asdict(generate(Spec(**json.load(sys.stdin))))))
+        print(json.dumps(asdict(generate(Spec(**json.loads(sys.stdin.readline()))))))
     except (LoadError, OSError) as error:
         sys.exit(str(error))

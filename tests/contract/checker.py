@@ -17,14 +17,17 @@ from azure.ai.ml._restclient.arm_ml_service import models as azure_ai_ml
 from azure.ai.ml._restclient.arm_ml_service._utils.model_base import _deserialize
 from azure.ai.ml._vendor.azure_resources import models as azure_mgmt_resource
 from azure.mgmt.authorization.v2022_04_01 import models as azure_mgmt_authorization
+from azure.mgmt.keyvault import models as azure_mgmt_keyvault
 from azure.mgmt.loganalytics import models as azure_mgmt_loganalytics
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
 from azure.mgmt.machinelearningservices._serialization import Deserializer
 from azure.mgmt.monitor.v2021_05_01_preview import models as azure_mgmt_monitor
+from azure.mgmt.msi.v2024_11_30 import models as azure_mgmt_msi
+from azure.mgmt.storage import models as azure_mgmt_storage
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
 from write_request_models import known_to_azure
 
-from azureml_local.arm import control_plane, ids, role_assignments
+from azureml_local.arm import assigned_roles, control_plane, ids
 
 ARM = "https://management.azure.com"
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)")  # RFC 3339, at most 7 digits
@@ -48,6 +51,23 @@ STATUS = ObjectType(
 COMPUTE_STATUS = ObjectType(
     {"status": Member("str", required=True), "percentComplete": Member("float"), "error": Member("ErrorDetail")}
 )
+# https://learn.microsoft.com/rest/api/containerregistry/registries/get
+REGISTRY_PROPERTIES = ObjectType(
+    {
+        "loginServer": Member("str", required=True),
+        "creationDate": Member("datetime", required=True),
+        "provisioningState": Member("str", required=True),
+        "adminUserEnabled": Member("bool", required=True),
+    }
+)
+REGISTRY = ObjectType(
+    {
+        **{name: Member("str", required=True) for name in ("id", "name", "type", "location")},
+        "tags": Member("{str}"),
+        "sku": Member("Sku", required=True),
+        "properties": Member("ContainerRegistryProperties", required=True),
+    }
+)
 # Nothing, the four letters null or an object without members (which is what the result of a cancelled job is until it
 # is there), where the OpenAPI has no schema for an answer.
 NOTHING = "nothing"
@@ -61,6 +81,11 @@ SCOPES = (
     "{ws}/onlineEndpoints/{endpoint}",
     "{account}",
     "{account}/blobServices/default/containers/{container}",
+    "{registry}",
+    "{user identity}",
+    "{vault}",
+    "{vault}/secrets/{secret}",
+    "{logs}",
 )
 
 # Each route's answer of success: a model, [a model] for a page of a list, or nothing.
@@ -132,6 +157,7 @@ ANSWERS = {
     ("PATCH", "{ws}/onlineEndpoints/{endpoint}"): "OnlineEndpoint",
     ("DELETE", "{ws}/onlineEndpoints/{endpoint}"): NOTHING,
     ("POST", "{ws}/onlineEndpoints/{endpoint}/listKeys"): "EndpointAuthKeys",
+    ("POST", "{ws}/onlineEndpoints/{endpoint}/token"): "EndpointAuthToken",
     ("POST", "{ws}/onlineEndpoints/{endpoint}/regenerateKeys"): NOTHING,
     ("GET", "{ws}/onlineEndpoints/{endpoint}/deployments"): "[OnlineDeployment]",
     ("GET", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
@@ -169,6 +195,50 @@ ANSWERS = {
     ("PUT", "{logs}"): "LogAnalytics Workspace",
     ("PATCH", "{logs}"): "LogAnalytics Workspace",
     ("DELETE", "{logs}"): NOTHING,
+    **{
+        (
+            "GET",
+            f"{{ws}}/{kind}/providers/Microsoft.ManagedIdentity/identities/{{identity}}",
+        ): "Msi SystemAssignedIdentity"
+        for kind in ("onlineEndpoints/{endpoint}", "computes/{compute}")
+    },
+    ("GET", "{subscription}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"): "[Msi Identity]",
+    ("GET", "{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"): "[Msi Identity]",
+    ("GET", "{user identity}"): "Msi Identity",
+    ("PUT", "{user identity}"): "Msi Identity",
+    ("PATCH", "{user identity}"): "Msi Identity",
+    ("DELETE", "{user identity}"): NOTHING,
+    ("GET", "{subscription}/providers/Microsoft.KeyVault/vaults"): "[KeyVault Vault]",
+    ("GET", "{group}/providers/Microsoft.KeyVault/vaults"): "[KeyVault Vault]",
+    ("GET", "{vault}"): "KeyVault Vault",
+    ("PUT", "{vault}"): "KeyVault Vault",
+    ("PATCH", "{vault}"): "KeyVault Vault",
+    ("DELETE", "{vault}"): NOTHING,
+    ("PUT", "{vault}/accessPolicies/{operation}"): "KeyVault VaultAccessPolicyParameters",
+    (
+        "POST",
+        "{subscription}/providers/Microsoft.KeyVault/checkNameAvailability",
+    ): "KeyVault CheckNameAvailabilityResult",
+    ("GET", "{subscription}/providers/Microsoft.KeyVault/deletedVaults"): "[KeyVault DeletedVault]",
+    ("GET", "{subscription}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{vault}"): (
+        "KeyVault DeletedVault"
+    ),
+    ("POST", "{subscription}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{vault}/purge"): NOTHING,
+    ("GET", "{subscription}/providers/Microsoft.Storage/storageAccounts"): "[Storage StorageAccount]",
+    ("GET", "{group}/providers/Microsoft.Storage/storageAccounts"): "[Storage StorageAccount]",
+    ("GET", "{account}"): "Storage StorageAccount",
+    ("PUT", "{account}"): "Storage StorageAccount",
+    ("PATCH", "{account}"): "Storage StorageAccount",
+    ("DELETE", "{account}"): NOTHING,
+    ("POST", "{account}/listKeys"): "Storage StorageAccountListKeysResult",
+    ("POST", "{account}/regenerateKey"): "Storage StorageAccountListKeysResult",
+    ("POST", "{subscription}/providers/Microsoft.Storage/checkNameAvailability"): "Storage CheckNameAvailabilityResult",
+    ("GET", "{account}/blobServices/default/containers"): "[Storage ListContainerItem]",
+    ("GET", "{account}/blobServices/default/containers/{container}"): "Storage BlobContainer",
+    ("PUT", "{account}/blobServices/default/containers/{container}"): "Storage BlobContainer",
+    ("DELETE", "{account}/blobServices/default/containers/{container}"): NOTHING,
+    ("GET", "{registry}"): "ContainerRegistry",
+    ("DELETE", "{registry}"): NOTHING,
 }
 
 
@@ -181,13 +251,16 @@ def route_names() -> Iterator[tuple[str, str]]:
 def _short(template: str) -> str:
     provider = f"/providers/{ids.PROVIDER}/workspaces"
     for long, short in (
-        (role_assignments.DEFINITIONS, "{definitions}"),
-        (role_assignments.ASSIGNMENTS, "{assignments}"),
+        (assigned_roles.DEFINITIONS, "{definitions}"),
+        (assigned_roles.ASSIGNMENTS, "{assignments}"),
     ):
         template = template.replace(long, short)
     for long, short in (
         (ids.STORAGE_ACCOUNT, "{account}"),
         (ids.LOG_WORKSPACE, "{logs}"),
+        (ids.REGISTRY, "{registry}"),
+        (ids.VAULT, "{vault}"),
+        (ids.USER_ASSIGNED_IDENTITY, "{user identity}"),
         (ids.WORKSPACE, "{ws}"),
         (ids.LOCATION, "{location}"),
         (ids.RESOURCE_GROUP + provider, "{group}/workspaces"),
@@ -206,13 +279,16 @@ class Contract:
     def __init__(self) -> None:
         clients = [of_rest_fields(azure_ai_ml), of_attribute_maps(azure_mgmt_machinelearningservices)]
         self._azure_ml = _Judge(known_to_azure(), clients)
-        resource_manager, authorization, self._monitor, log_analytics = (
+        resource_manager, authorization, self._monitor, log_analytics, managed_identity, key_vault, storage = (
             _Judge(models, [models])
             for models in (
                 of_attribute_maps(azure_mgmt_resource),
                 of_attribute_maps(azure_mgmt_authorization),
                 of_attribute_maps(azure_mgmt_monitor),
                 of_rest_fields(azure_mgmt_loganalytics),
+                of_attribute_maps(azure_mgmt_msi),
+                of_rest_fields(azure_mgmt_keyvault),
+                of_rest_fields(azure_mgmt_storage),
             )
         )
         self._others = {
@@ -224,9 +300,27 @@ class Contract:
             "DiagnosticSettingsResource": self._monitor,
             "DiagnosticSettingsCategoryResource": self._monitor,
             "LogAnalytics Workspace": log_analytics,
+            **{
+                f"KeyVault {name}": key_vault
+                for name in ("Vault", "VaultAccessPolicyParameters", "DeletedVault", "CheckNameAvailabilityResult")
+            },
+            **{
+                f"Storage {name}": storage
+                for name in (
+                    "StorageAccount",
+                    "StorageAccountListKeysResult",
+                    "CheckNameAvailabilityResult",
+                    "ListContainerItem",
+                    "BlobContainer",
+                )
+            },
+            "Msi Identity": managed_identity,
+            "Msi SystemAssignedIdentity": managed_identity,
         }
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
+        self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
+        self._azure_ml.known.objects["ContainerRegistryProperties"] = REGISTRY_PROPERTIES
         package = vars(azure_mgmt_machinelearningservices)
         self._deserializer = Deserializer({name: one for name, one in package.items() if isinstance(one, type)})
         self._routes = control_plane.routes()

@@ -32,6 +32,8 @@ AUDIENCES = {
     "storage": "https://storage.azure.com",
     "run history": "https://ml.azure.com",
 }
+OWN = "scoring by tokens of its own"  # an endpoint whose authMode is AMLToken; Entra gives out no token for it
+PLANES = (*AUDIENCES, OWN)
 # Planes that also take the tokens for another: azure-ai-ml shows the services behind the workspace API either.
 ALSO = {("run history", "arm")}
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -154,21 +156,36 @@ class Plane:
 
 
 @pytest.fixture(scope="module")
-def planes(service: RunningService, workspace: str, token_endpoint: Endpoint) -> dict[str, Plane]:
+def own_endpoint(new_endpoint: Callable[[str], Endpoint]) -> Endpoint:
+    return new_endpoint("AMLToken")
+
+
+@pytest.fixture(scope="module")
+def planes(
+    service: RunningService, workspace: str, token_endpoint: Endpoint, own_endpoint: Endpoint
+) -> dict[str, Plane]:
     blobs = f"https://{service.settings.storage_account}.blob.core.windows.net/azureml?restype=container"
     history = f"https://{service.settings.location}.api.azureml.ms/history/v1.0{workspace}"
     return {
         "arm": Plane(f"https://management.azure.com{workspace}?api-version=2024-10-01", {}, 200),
         "scoring": Plane(f"https://{token_endpoint.host}/score", {}, 404),
+        OWN: Plane(f"https://{own_endpoint.host}/score", {}, 404),
         "storage": Plane(blobs, {"x-ms-version": "2021-12-02"}, 200),
         "run history": Plane(f"{history}/runs/none/details", {}, 404),
     }
 
 
 @pytest.fixture(scope="module")
-def forgers(service: RunningService, token_for: Callable[[str], str]) -> dict[str, Forger]:
+def forgers(
+    service: RunningService,
+    token_for: Callable[[str], str],
+    arm: Callable[..., requests.Response],
+    own_endpoint: Endpoint,
+) -> dict[str, Forger]:
     key = serialization.load_pem_private_key(service.home.signing_key.read_bytes(), None)
-    return {plane: Forger(token_for(audience), key) for plane, audience in AUDIENCES.items()}
+    own = arm("POST", f"/onlineEndpoints/{own_endpoint.name}/token").json()["accessToken"]
+    tokens = {plane: token_for(audience) for plane, audience in AUDIENCES.items()} | {OWN: own}
+    return {plane: Forger(token, key) for plane, token in tokens.items()}
 
 
 def ask(session: requests.Session, plane: Plane, token: str) -> requests.Response:
@@ -210,7 +227,7 @@ def nothing_of_it_is_logged(service: RunningService, forgers: dict[str, Forger])
     assert "Traceback" not in logs
 
 
-@pytest.mark.parametrize("name", AUDIENCES)
+@pytest.mark.parametrize("name", PLANES)
 def test_good_token_is_let_in(
     name: str, planes: dict[str, Plane], forgers: dict[str, Forger], session: requests.Session
 ) -> None:
@@ -220,14 +237,14 @@ def test_good_token_is_let_in(
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-@pytest.mark.parametrize("name", AUDIENCES)
+@pytest.mark.parametrize("name", PLANES)
 def test_forged_token_is_refused(
     name: str, forgery: str, planes: dict[str, Plane], forgers: dict[str, Forger], session: requests.Session,
     service: RunningService,
 ) -> None:  # fmt: skip
     forger = forgers[name]
     answer = ask(session, planes[name], FORGERIES[forgery](forger))
-    if forgery == "empty" and name == "scoring":
+    if forgery == "empty" and name in ("scoring", OWN):
         assert answer.text == "key_auth_bad_header_forbidden"
     if forgery == "empty" and name == "storage":  # no token, and so the storage's own answer to the unknown
         assert answer.status_code in (401, 403)
@@ -239,20 +256,39 @@ def test_forged_token_is_refused(
         assert inner not in answer.text
 
 
-@pytest.mark.parametrize("shown", AUDIENCES)
-@pytest.mark.parametrize("name", AUDIENCES)
+@pytest.mark.parametrize("shown", PLANES)
+@pytest.mark.parametrize("name", PLANES)
 def test_token_for_one_plane_opens_no_other(
     name: str, shown: str, planes: dict[str, Plane], forgers: dict[str, Forger], session: requests.Session,
     service: RunningService,
 ) -> None:  # fmt: skip
     answer = ask(session, planes[name], forgers[shown].good)
-    if AUDIENCES[name] == AUDIENCES[shown] or (name, shown) in ALSO:
+    if AUDIENCES.get(name) == AUDIENCES.get(shown) or (name, shown) in ALSO:
         assert answer.status_code == planes[name].welcome
     else:
         require_challenge(name, answer, service.settings.tenant_id)
 
 
-@pytest.mark.parametrize("name", AUDIENCES)
+@pytest.mark.parametrize("name", ["scoring", OWN])
+def test_token_of_a_job_or_of_another_endpoint_scores_nowhere(
+    name: str, planes: dict[str, Plane], forgers: dict[str, Forger], session: requests.Session,
+    service: RunningService, arm: Callable[..., requests.Response],
+) -> None:  # fmt: skip
+    """All of them well signed, for what this service gives tokens out for."""
+    forger, own = forgers[name], forgers[OWN].claims["aud"]
+    guid = arm("GET", "").json()["properties"]["workspaceId"]
+    before, _, created = own.partition("?createdAt=")
+    for audience in (
+        f"https://api.azureml.ms/workspaces/{guid}",
+        before,
+        f"{before}x?createdAt={created}",  # of one whose name begins as this one's
+        f"{before}?createdAt=2020-01-01T00:00:00.000000Z",  # of one that had the name before
+        f"{before}/deployments/blue?createdAt={created}",
+    ):
+        require_challenge(name, ask(session, planes[name], forger.signed(aud=audience)), service.settings.tenant_id)
+
+
+@pytest.mark.parametrize("name", PLANES)
 def test_token_elsewhere_than_in_the_header_is_not_seen(
     name: str, planes: dict[str, Plane], forgers: dict[str, Forger], session: requests.Session
 ) -> None:

@@ -149,13 +149,13 @@ def deploy(
     """Begin a deployment of one of the tests' scripts."""
     options.setdefault("environment_variables", {"DEPLOYMENT": deployment})
     options.setdefault("instance_type", "Standard_DS3_v2")
+    options.setdefault("instance_count", 1)
     return ml.online_deployments.begin_create_or_update(
         ManagedOnlineDeployment(
             name=deployment,
             endpoint_name=endpoint,
             environment=environment,
             code_configuration=CodeConfiguration(code=str(SCRIPTS), scoring_script=script),
-            instance_count=1,
             request_settings=OnlineRequestSettings(**request_settings) if request_settings else None,
             **options,
         )

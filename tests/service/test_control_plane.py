@@ -161,7 +161,6 @@ def test_resource_type_that_azure_lacks(path: str, arm: Arm) -> None:
         ("GET", "/featuresets/f/versions/1"),
         # Operations of resources that are served.
         ("GET", "/onlineEndpoints/e/deployments/d/skus"),
-        ("POST", "/onlineEndpoints/e/token"),
         ("POST", "/diagnose"),
     ],
 )
@@ -353,13 +352,6 @@ def test_template_deployment_is_read_by_resource_manager_itself(arm: Arm) -> Non
     assert "location" in error(answer)["message"]
 
 
-def test_token_mode_is_said_to_be_lacking_not_wrong(arm: Arm, name: str) -> None:
-    body = {"location": "eastus", "properties": {"authMode": "AMLToken"}}
-    answer = arm.put(f"/onlineEndpoints/{name}", body)
-    assert answer.status_code == 501
-    assert "AMLToken" in error(answer)["message"]
-
-
 def test_operation_that_does_not_exist(arm: Arm) -> None:
     base = f"{arm.subscription}/providers/Microsoft.MachineLearningServices/locations/eastus"
     assert arm.get(f"{base}/mfeOperationsStatus/oe:absent").status_code == 404
@@ -392,7 +384,6 @@ def test_workspace_name_with_an_encoded_slash(arm: Arm) -> None:
 @pytest.mark.parametrize(
     ("path", "setting"),
     [
-        ("/onlineEndpoints/private-one", {"authMode": "Key", "publicNetworkAccess": "Disabled"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"egressPublicNetworkAccess": "Disabled"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"modelMountPath": "/models"}),
         ("/onlineEndpoints/{endpoint}/deployments/private", {"startupProbe": {"period": "PT1S"}}),
@@ -406,10 +397,9 @@ def test_workspace_name_with_an_encoded_slash(arm: Arm) -> None:
 def test_settings_that_would_not_be_kept_are_refused_by_name(
     path: str, setting: dict[str, object], arm: Arm, deployed: Deployed
 ) -> None:
-    """design.md: nothing is pretended. An endpoint that says it is private must not answer everyone who has its key."""
+    """design.md: nothing is pretended."""
     path = path.format(endpoint=deployed.endpoint)
-    if "deployments" in path:
-        setting = {"endpointComputeType": "Managed", **setting}
+    setting = {"endpointComputeType": "Managed", **setting}
     answer = arm.put(path, {"location": "eastus", "properties": setting})
     assert answer.status_code == 501
     assert list(setting)[-1] in error(answer)["message"]

@@ -490,7 +490,7 @@ def test_identity_is_made_listed_and_deleted(service: RunningService, arm: Arm, 
     ("arguments", "reason"),
     [
         (("create", "no/name"), "The name 'no/name' is invalid"),
-        (("create", "n", "--role", "King"), "There is no role 'King'. The roles are: Azure AI Developer,"),
+        (("create", "n", "--role", "King"), "There is no role 'King'. The roles are: AcrPull, Azure AI Developer,"),
         (("create", "n", "--role", "Reader", "--scope", "/subscriptions/x"), "There is no scope '/subscriptions/x'"),
         (("create",), "needs a name"),
         (("delete", "no-such-identity"), "There is no identity 'no-such-identity'"),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import access_answers
+import deployment_answers
 import numpy as np
 import pandas as pd
 import pytest
@@ -263,6 +267,56 @@ def _collector(*enabled: str, **options: Any) -> DataCollector:
 
 BY_STATUS = pd.DataFrame({"DeploymentName": ["blue", ""], "ResponseCode": [424, 401], "failed": [3, 2]})
 
+
+def _traced(sent: str | None, back: str = "", status: int = 200) -> requests.Response:
+    """A response to a request with this id of the client's, and the id that came back."""
+    response = _response(status, **({} if sent is None else {"x-ms-client-request-id": sent}))
+    response.headers["x-ms-client-request-id"] = back or sent or ""
+    return response
+
+
+def _rows(document: Any) -> Any:
+    return document["components"]["schemas"]["ServiceInput"]["example"]
+
+
+def _pause(status: int, attempt: int) -> float | None:
+    return None if status not in (429, 500, 503) or attempt >= 5 else min(60.0, 2.0**attempt)
+
+
+def _limited(longest: float, statuses: tuple[int, ...] = (429, 503), failures: int = 5) -> Callable[[int, int], Any]:
+    """A function that doubles its pauses up to ``longest`` seconds, retries these statuses, and gives up in the end."""
+    return lambda status, attempt: min(longest, 2**attempt) if status in statuses and attempt < failures else None
+
+
+def _answers(count: int = 30, by: str = "green", status: int = 200, **headers: str) -> list[requests.Response]:
+    """Responses as they come by the traffic rules, or to requests with these headers."""
+    responses = [_response(status, **headers) for _ in range(count)]
+    for response in responses:
+        response.headers["azureml-model-deployment"] = by
+    return responses
+
+
+def _promote(
+    failures: int = 5, points: float = 0.01, fewest: int = 100, slower: float = 1.5, waits_first: bool = False
+) -> Callable[[dict[str, float], dict[str, float]], str]:
+    """A function that decides by the lesson's rules, or with a plausible fault."""
+
+    def share(one: dict[str, float]) -> float:
+        return one["failed"] / max(1, one["requests"])
+
+    def answer(old: dict[str, float], new: dict[str, float]) -> str:
+        verdicts = {
+            "roll back": new["failed"] >= failures and share(new) - share(old) > points,
+            "wait": new["requests"] < fewest,
+        }
+        for verdict in reversed(verdicts) if waits_first else verdicts:
+            if verdicts[verdict]:
+                return verdict
+        return "roll back" if new["p95_ms"] > slower * old["p95_ms"] else "promote"
+
+    return answer
+
+
 RIGHT: dict[str, list[object]] = {
     "watch_an_endpoint/third_week": [
         ["mean symmetry"],
@@ -387,6 +441,34 @@ RIGHT: dict[str, list[object]] = {
         lambda price, hours, again: price * hours * (1 - 0.2 * (1 + again)),
         lambda price, hours, again: round(price * hours - price / 5 * (hours + again * hours), 2),
     ],
+    "consume_an_endpoint/traced": [
+        _traced("order_2024-11-4711"),
+        _traced("order_2024-11-4711", back="order_2024-11-4711"),
+    ],
+    "consume_an_endpoint/request_for": [
+        lambda document, count: {name: rows[:1] * count for name, rows in _rows(document).items()},
+        lambda document, count: {name: [dict(rows[0]) for _ in range(count)] for name, rows in _rows(document).items()},
+        lambda document, count: {next(iter(_rows(document))): [next(iter(_rows(document).values()))[0]] * count},
+    ],
+    "consume_an_endpoint/pause": [
+        _pause,
+        lambda status, attempt: None if _pause(status, attempt) is None else random.uniform(0, 2**attempt),
+        lambda status, attempt: {1: 0, 2: 1, 3: 5, 4: 60}.get(attempt) if status in (429, 503) else None,
+    ],
+    "consume_an_endpoint/instances_for": [
+        lambda callers, concurrency: math.ceil(callers / (2 * concurrency)),
+        lambda callers, concurrency: max(1, (callers + 2 * concurrency - 1) // (2 * concurrency)),
+    ],
+    "roll_out_safely/canary_share": [
+        lambda per_minute, minutes, wanted: next(
+            (share for share in range(1, 101) if share * per_minute * minutes >= 100 * wanted), None
+        ),
+        lambda per_minute, minutes, wanted: (
+            share if (share := math.ceil(100 * wanted / (per_minute * minutes))) <= 100 else None
+        ),
+    ],
+    "roll_out_safely/roll_back": [_answers(), tuple(_answers(45))],
+    "roll_out_safely/promote": [_promote(), _promote(failures=4.5)],  # type: ignore[arg-type]
 }
 
 WRONG: dict[str, list[tuple[object, str]]] = {
@@ -653,7 +735,76 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (lambda price, hours, again: max(0, price * hours * (0.8 - 0.2 * again)), "saves -10.00"),
         (80, "a function is wanted"),
     ],
+    "consume_an_endpoint/traced": [
+        (_traced(None), "carried no header"),
+        (_traced("order_2024-11/4711", back="order_2024-114711"), "'order_2024-114711' is what the endpoint's log has"),
+        (_traced("order-2024-11-4711"), "only what is not allowed"),
+        (_traced("order_2024-114711"), "not the nearest"),
+        (_traced("order_2024-11-4711", status=401), "answered 401"),
+        ("order_2024-11-4711", "the response itself"),
+    ],
+    "consume_an_endpoint/request_for": [
+        (lambda document, count: {"wines": [{"alcohol": 13.0}] * count}, "for a document about houses it made"),
+        (lambda document, count: _rows(document), "1 rows were asked for"),
+        (lambda document, count: next(iter(_rows(document).values()))[:1] * count, "is not of type 'object'"),
+        (lambda document, count: {"houses": [{"rooms": 4}] * count}, "'town' is a required property"),
+        (lambda document, count: {"houses": [{"rooms": 2, "town": "Gent"}] * count}, "the example's first"),
+        (lambda document, count: {name: rows * count for name, rows in _rows(document).items()}, "the request has 2"),
+        (lambda document: document, "TypeError was raised"),
+        ({"wines": []}, "a function is wanted"),
+    ],
+    "consume_an_endpoint/pause": [
+        (lambda status, attempt: min(60, 2**attempt), "failed with 401 is sent again"),
+        (_limited(60, (408, 429, 503)), "failed with 408 is sent again"),
+        (_limited(60, (424, 429, 503)), "failed with 424 is sent again"),
+        (_limited(60, (429,)), "with 503 it gives up before"),
+        (_limited(60, failures=3), "with 429 it gives up before"),
+        (_limited(60, failures=6), "goes on after the fifth failure"),
+        (_limited(60, failures=99), "goes on after the fifth failure"),
+        (_limited(2), "longer than the first"),
+        (_limited(0), "sends again at once"),
+        (lambda status, attempt: 10.0**attempt if status in (429, 503) and attempt < 5 else None, "was outside"),
+        (30, "a function is wanted"),
+    ],
+    "consume_an_endpoint/instances_for": [
+        (lambda callers, concurrency: math.ceil(callers / concurrency), "enough that none waits"),
+        (lambda callers, concurrency: callers // (2 * concurrency), "it says 0"),
+        (lambda callers, concurrency: math.ceil(callers / 2), "for 64 callers and a concurrency of 4 it says 32"),
+        (4, "a function is wanted"),
+    ],
+    "roll_out_safely/canary_share": [
+        (lambda per_minute, minutes, wanted: 100 * wanted // (per_minute * minutes), "which gives 96"),
+        (lambda per_minute, minutes, wanted: 100 * wanted / (per_minute * minutes), "Whole percents"),
+        (lambda per_minute, minutes, wanted: math.ceil(100 * wanted / (per_minute * minutes)), "yours says 200"),
+        (lambda per_minute, minutes, wanted: min(100, -(-100 * wanted // (per_minute * minutes))), "are 100 to be had"),
+        (lambda per_minute, minutes, wanted: None, "yours says None"),
+        (10, "a function is wanted"),
+    ],
+    "roll_out_safely/roll_back": [
+        (_answers(20) + _answers(10, by="blue"), "answered by {'green': 20, 'blue': 10}"),
+        (_answers(**{"azureml-model-deployment": "green"}), "asked a deployment by name"),
+        (_answers(29), "here are 29"),
+        (_answers(status=424), "with the statuses {424: 30}"),
+        (_answers()[0], "a list of responses is wanted"),
+        ([200] * 30, "a list of responses is wanted"),
+    ],
+    "roll_out_safely/promote": [
+        (_promote(failures=1), "4 failures are too few"),
+        (_promote(points=0), "0.9 percentage points more"),
+        (_promote(points=0.1), "6 percent fail, against 1"),
+        (_promote(fewest=0), "99 requests are too few"),
+        (_promote(fewest=101), "100 requests are enough"),
+        (_promote(slower=1.0), "1.5 times as slow is within the rule"),
+        (_promote(slower=2.0), "more than 1.5 times as slow"),
+        (_promote(waits_first=True), "more requests need not be waited for"),
+        (lambda old, new: "roll back" if new["failed"] > 0.02 * new["requests"] else "promote", "99 requests are too"),
+        (lambda old, new: _promote()({"requests": 100, "failed": 1, "p95_ms": old["p95_ms"]}, new), "compare it with"),
+        (lambda old, new: new["failed"] == 0, "is none of promote, wait, roll back"),
+        ("promote", "a function is wanted"),
+    ],
 }
+RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT
+WRONG |= deployment_answers.WRONG | access_answers.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 

@@ -91,6 +91,22 @@ def test_node_states_are_read_as_the_sdk_has_them_and_as_it_documents_them() -> 
     assert nodes.running_nodes(client, "c") == ["a", "c"]
 
 
+def test_jobs_that_follow_one_another_never_seem_to_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample takes a request for each job; here the first job ends, and the second begins, between two of them."""
+    statuses = {"one": ["Running", "Completed"], "two": ["Queued", "Running", "Completed"]}
+    asked: list[str] = []
+
+    def get(name: str) -> SimpleNamespace:
+        asked.append(name)
+        return SimpleNamespace(status=statuses[name][min(len(asked) // 2, len(statuses[name]) - 1)])
+
+    client = _client(listed=[])
+    client.jobs.get = get
+    monkeypatch.setattr(waiting, "SHORTEST_PAUSE", 0.0)
+    watched = nodes.watch_cluster(client, "c", [_job("one"), _job("two")], alt="two jobs, one after the other")
+    assert watched.most_running == 1
+
+
 def test_waiting_for_a_job_ends_with_its_last_status(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from azureml_local.arm import actions, control_plane, ids
-from azureml_local.arm.role_assignments import assign, unassign_all
+from azureml_local.arm.assigned_roles import assign, unassign_all
 from azureml_local.arm.store import Store
 from azureml_local.dataplane.blob_permissions import needed
 from azureml_local.identity.authorizer import Authorizer

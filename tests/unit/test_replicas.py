@@ -18,6 +18,7 @@ import pytest
 from azureml_local.engines import replicas as module
 from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.inference_server import InstanceError, LaunchPlan
+from azureml_local.engines.probes import UNREACHABLE
 from azureml_local.engines.replicas import NotReadyError, ReplicaSet, TooManyRequestsError
 from azureml_local.http.upstream import UnreachableError, UpstreamError
 
@@ -38,7 +39,9 @@ class FakeInstance:
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.asked: list[asyncio.Future[int]] = []
         self.served = 0
-        self.is_reachable, self.is_healthy = True, True
+        self.is_reachable = True
+        self.is_healthy = asyncio.Event()
+        self.is_healthy.set()
         self.hangs: asyncio.Event = asyncio.Event()
         self.verdicts: asyncio.Queue[bool] = asyncio.Queue()
         self.is_stopped = False
@@ -70,18 +73,28 @@ class FakeInstance:
             ended()
             raise UnreachableError("nothing answers")
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(lambda _: ended())
         self.asked.append(answer)
         self.served += 1
-        async with asyncio.timeout(seconds):
-            return await asyncio.shield(answer), [], self.name.encode()
+        try:
+            async with asyncio.timeout(seconds):
+                status = await asyncio.shield(answer)
+        except (TimeoutError, asyncio.CancelledError):
+            answer.add_done_callback(lambda _: ended())
+            raise
+        except UpstreamError:
+            ended()
+            raise
+        ended()
+        return status, [], self.name.encode()
 
     def answer(self) -> None:
         """Answer the request that has waited longest."""
         self.asked.pop(0).set_result(200)
 
     async def ask(self) -> str | None:
-        return None if self.is_healthy and self.is_reachable else "HTTP probe failed with statuscode: 502"
+        if self.is_reachable:
+            await self.is_healthy.wait()
+        return None if self.is_reachable else UNREACHABLE
 
     async def failed_liveness(self) -> None:
         await self.hangs.wait()
@@ -236,7 +249,10 @@ def test_place_that_came_as_its_client_left_goes_to_the_next() -> None:
     async def scenario(replicas: ReplicaSet) -> None:
         _, gone = await ask(replicas, 2)
         FakeInstance.made[0].asked.pop().set_result(200)
-        await asyncio.sleep(0)  # its connection is told
+        for _ in range(20):
+            if replicas._waiting:
+                await asyncio.sleep(0)
+        assert not gone.done()
         gone.cancel()
         await settled()
         assert outcomes(await ask(replicas, 3)) == [None, None, TooManyRequestsError]
@@ -295,13 +311,13 @@ def test_instance_that_broke_off_gets_nothing_until_it_answers_its_probe() -> No
     async def scenario(replicas: ReplicaSet) -> None:
         sent = await ask(replicas)
         first, second = sorted(FakeInstance.made, key=lambda one: not one.asked)
-        first.is_healthy = False
+        first.is_healthy.clear()
         first.asked.pop().set_exception(UpstreamError("the worker is gone"))
         await settled()
         assert outcomes(sent) == [UpstreamError]
         await ask(replicas, 2)
         assert (len(first.asked), len(second.asked)) == (0, 1)
-        first.verdicts.put_nowait(True)
+        first.is_healthy.set()
         await settled()
         assert busy() == [1, 1]
         for one in (first, second):
@@ -310,16 +326,37 @@ def test_instance_that_broke_off_gets_nothing_until_it_answers_its_probe() -> No
     run(scenario, instance_count=2)
 
 
-def test_lone_instance_that_broke_off_goes_on() -> None:
+def test_requests_wait_for_a_lone_instance_that_broke_off() -> None:
     async def scenario(replicas: ReplicaSet) -> None:
-        FakeInstance.made[0].is_healthy = False
-        await ask(replicas)
+        sent = await ask(replicas, 2)
+        FakeInstance.made[0].is_healthy.clear()
         FakeInstance.made[0].asked.pop().set_exception(UpstreamError("the worker is gone"))
         await settled()
-        sent = await ask(replicas)
-        FakeInstance.made[0].answer()
+        sent += await ask(replicas, 2)
+        assert outcomes(sent) == [UpstreamError, None, None, TooManyRequestsError]
+        assert busy() == [0]
+        FakeInstance.made[0].is_healthy.set()
+        for _ in range(2):
+            await settled()
+            FakeInstance.made[0].answer()
         await settled()
-        assert outcomes(sent) == [200]
+        assert outcomes(sent) == [UpstreamError, 200, 200, TooManyRequestsError]
+
+    run(scenario)
+
+
+def test_nothing_is_handed_to_an_instance_in_the_moment_that_it_ends() -> None:
+    """Its socket may take connections for a moment longer than there is a worker."""
+
+    async def scenario(replicas: ReplicaSet) -> None:
+        await ask(replicas, 2)
+        FakeInstance.made[0].is_healthy.clear()
+        FakeInstance.made[0].asked[0].set_exception(UpstreamError("the worker is gone"))
+        await settled()
+        assert FakeInstance.made[0].served == 1
+        FakeInstance.made[0].end()
+        await settled()
+        FakeInstance.made[1].answer()
 
     run(scenario)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, listing
+from azureml_local.arm import ids, listing, managed_identities
 from azureml_local.arm.context import Context
 from azureml_local.arm.operations import POLL_AFTER_MS
 from azureml_local.arm.request import ARM_HOST, ArmRequest, ArmRoutes
@@ -160,8 +160,6 @@ async def create_or_update(request: ArmRequest) -> Response:
             "properties.computeType",
         )
     body = {"location": request.workspace().body["location"], "tags": request.body.get("tags")}
-    if request.body.get("identity"):
-        body["identity"] = request.identity(request.body["identity"], known)
     body["properties"] = {
         "computeType": compute_type,
         "description": request.properties.get("description"),
@@ -174,6 +172,8 @@ async def create_or_update(request: ArmRequest) -> Response:
     if known and "preemption" in known.body:
         body["preemption"] = known.body["preemption"]
     with request.context.store.transaction():
+        if request.body.get("identity"):
+            body["identity"] = managed_identities.of_resource(request, compute_id, request.body["identity"], known)
         compute = request.put(compute_id, TYPE, request.workspace_id, body)
         return begun(request, 201, "computes/put", compute)
 

@@ -18,17 +18,22 @@ from azureml_local.arm import (
     compute_clusters,
     compute_instances,
     computes,
+    container_registries,
     datastores,
     diagnostic_settings,
     ids,
     jobs,
+    key_vaults,
     log_analytics,
+    managed_identities,
     online_deployments,
+    online_endpoint_credentials,
     online_endpoints,
     operation_routes,
     quotas,
     resource_groups,
     role_assignments,
+    storage_accounts,
     vm_sizes,
     workspaces,
 )
@@ -92,10 +97,15 @@ def routes() -> ArmRoutes:
         compute_instances,
         jobs,
         online_endpoints,
+        online_endpoint_credentials,
         online_deployments,
         role_assignments,
         log_analytics,
         diagnostic_settings,
+        managed_identities,
+        key_vaults,
+        container_registries,
+        storage_accounts,
     ):
         table.include(module.routes)
     return table
@@ -241,8 +251,9 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
     lowered = [segment.lower() for segment in segments]
     if ids.PROVIDER.lower() not in lowered or any(one.lower() in lowered for one in ids.EXTENSIONS):
         message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only, for roles in a "
-        message += "subscription, a resource group, a workspace, an online endpoint, a storage account or container, "
-        message += "for diagnostic settings of a workspace or an online endpoint, and for Log Analytics workspaces."
+        message += "subscription, a resource group and the resources it knows, for diagnostic settings of a workspace "
+        message += "or an online endpoint, for Log Analytics workspaces, key vaults, managed identities and storage "
+        message += "accounts."
         return AzureError(501, "NotImplemented", message)
     after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
     kinds = after_provider[0::2]

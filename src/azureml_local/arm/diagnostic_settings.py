@@ -243,8 +243,8 @@ def _owner(request: ArmRequest) -> Resource:
     template = request.template.partition(f"/providers/{ids.INSIGHTS}/")[0]
     owner = request.context.store.get(template.format(**request.params))
     if owner is None:
-        path = template.partition(f"/providers/{ids.PROVIDER}/")[2].format(**request.params)
-        raise missing(f"{ids.PROVIDER}/{path}", request.params)
+        kind, _, name = template.rpartition("/providers/")[2].format(**request.params).rpartition("/")
+        raise missing(request.params, kind, name)
     return owner
 
 

@@ -10,9 +10,11 @@ import re
 PROVIDER = "Microsoft.MachineLearningServices"
 AUTHORIZATION = "Microsoft.Authorization"
 INSIGHTS = "Microsoft.Insights"
+MANAGED_IDENTITY = "Microsoft.ManagedIdentity"
+KEY_VAULT = "Microsoft.KeyVault"
 OPERATIONAL_INSIGHTS = "Microsoft.OperationalInsights"
 # Providers of what belongs to another provider's resource: their ids are appended to its id.
-EXTENSIONS = (AUTHORIZATION, INSIGHTS)
+EXTENSIONS = (AUTHORIZATION, INSIGHTS, MANAGED_IDENTITY)
 SUBSCRIPTION = "/subscriptions/{subscription}"
 RESOURCE_GROUP = SUBSCRIPTION + "/resourceGroups/{resource_group}"
 WORKSPACES = RESOURCE_GROUP + f"/providers/{PROVIDER}/workspaces"
@@ -20,6 +22,12 @@ WORKSPACE = WORKSPACES + "/{workspace}"
 LOCATION = SUBSCRIPTION + f"/providers/{PROVIDER}/locations/{{location}}"
 STORAGE_ACCOUNT = RESOURCE_GROUP + "/providers/Microsoft.Storage/storageAccounts/{account}"
 CONTAINER = STORAGE_ACCOUNT + "/blobServices/default/containers/{container}"
+REGISTRY = RESOURCE_GROUP + "/providers/Microsoft.ContainerRegistry/registries/{registry}"
+USER_ASSIGNED_IDENTITIES = RESOURCE_GROUP + f"/providers/{MANAGED_IDENTITY}/userAssignedIdentities"
+USER_ASSIGNED_IDENTITY = USER_ASSIGNED_IDENTITIES + "/{identity}"
+VAULTS = RESOURCE_GROUP + f"/providers/{KEY_VAULT}/vaults"
+VAULT = VAULTS + "/{vault}"
+VAULT_SECRET = VAULT + "/secrets/{secret}"
 LOG_WORKSPACES = RESOURCE_GROUP + f"/providers/{OPERATIONAL_INSIGHTS}/workspaces"
 LOG_WORKSPACE = LOG_WORKSPACES + "/{log_workspace}"
 

@@ -222,7 +222,7 @@ def _deleted_id(workspace_id: str) -> str:
 def _stored(request: ArmRequest) -> Resource:
     workspace = request.context.store.get(_id(request))
     if workspace is None:
-        raise missing(f"{TYPE}/{request.params['log_workspace']}", request.params)
+        raise missing(request.params, TYPE, request.params["log_workspace"])
     return workspace
 
 

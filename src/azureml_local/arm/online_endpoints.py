@@ -1,27 +1,25 @@
-"""Online endpoints: a stable address, its keys, and how its traffic is divided among deployments."""
+"""Online endpoints: a stable address, who may call it, and how its traffic is divided among deployments."""
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, listing
+from azureml_local.arm import endpoint_roles, ids, listing, managed_identities
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.store import Condition, Order, Resource
 from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
+from azureml_local.identity import endpoint_keys
 
 ENDPOINTS = ids.WORKSPACE + "/onlineEndpoints"
 ENDPOINT = ENDPOINTS + "/{endpoint}"
 TYPE = "workspaces/onlineEndpoints"
 DEPLOYMENT_TYPE = TYPE + "/deployments"
 PREFIX = "oe"
-KEY_NAMES = {"Primary": "primaryKey", "Secondary": "secondaryKey"}
 COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")
 ORDERS = {
     "CreatedAtDesc": listing.NEWEST_FIRST,
@@ -30,10 +28,6 @@ ORDERS = {
     "UpdatedAtAsc": Order("modified_at"),
 }
 LARGEST_MIRROR = 50  # percent
-KEY_ALPHABET = string.ascii_letters + string.digits
-
-# Settings that would be a promise nobody keeps.
-LACKING = {"publicNetworkAccess": lambda value: value == "Disabled"}
 
 routes = ArmRoutes()
 
@@ -55,7 +49,9 @@ def register_operations(context: Context) -> None:
         deployments = context.store.children(DEPLOYMENT_TYPE, endpoint.id)
         for deployment in deployments:
             await context.serving.remove(deployment.id)
-        context.store.delete(endpoint.id)
+        with context.store.transaction():
+            endpoint_roles.take(context, endpoint)
+            context.store.delete(endpoint.id)
         context.router.refresh(endpoint.id)
         context.pools.retry()
 
@@ -79,6 +75,14 @@ def not_found() -> FrontendError:
         "The specified resource was not found.",
         detail=("InferencingClientCallFailed", '{"title":"Not Found"}'),
     )
+
+
+def require_usable_key(key: str, where: str) -> None:
+    """Raise 400 where a key that is to be set, in the member ``where``, could not be sent by any caller."""
+    if not endpoint_keys.is_usable(key):
+        raise invalid_inference_request(
+            f"{where} cannot stand in an Authorization header: a key has letters, digits and signs of ASCII, no spaces."
+        )
 
 
 @routes.route("GET", ENDPOINTS)
@@ -106,7 +110,6 @@ async def get(request: ArmRequest) -> Response:
 async def create_or_update(request: ArmRequest) -> Response:
     """Begin to create an endpoint or to change it; the answer to a change shows the traffic as it was."""
     request.read("OnlineEndpoint")
-    request.refuse_lacking(LACKING)
     context = request.context
     name = request.params["endpoint"]
     require_endpoint_name(name, "Endpoint")
@@ -116,11 +119,11 @@ async def create_or_update(request: ArmRequest) -> Response:
     if known is None:
         _require_free_name(request, name)
     properties = _properties(request, known)
+    keys = _keys(request)
     body = {
         "tags": request.body.get("tags") or {},
         "location": request.body["location"],
         "kind": "Managed",
-        "identity": _identity(request, known),
         "properties": properties,
     }
     if request.body.get("sku"):
@@ -131,9 +134,10 @@ async def create_or_update(request: ArmRequest) -> Response:
         return begun.with_properties(traffic=former_traffic).to_json()
 
     with context.store.transaction():
+        body["identity"] = _identity(request, endpoint_id, known)
         endpoint = request.put(endpoint_id, TYPE, request.workspace_id, body)
         if known is None:
-            keys = {key: _new_key() for key in KEY_NAMES.values()} | _given_keys(request)
+            endpoint_roles.assign(context, endpoint, by=request.principal.object_id)
             context.store.put_secret(endpoint_id, keys)
         return request.begun(201, "onlineEndpoints/put", endpoint, PREFIX, answer)
 
@@ -147,7 +151,7 @@ async def update(request: ArmRequest) -> Response:
     if request.body.get("tags") is not None:
         body["tags"] = request.body["tags"]
     if request.body.get("identity"):
-        body["identity"] = _identity(request, endpoint)
+        body["identity"] = _identity(request, endpoint.id, endpoint)
     return JSONResponse(request.put(endpoint.id, TYPE, request.workspace_id, body).to_json())
 
 
@@ -164,38 +168,14 @@ async def delete(request: ArmRequest) -> Response:
     return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
-@routes.route("POST", ENDPOINT + "/listKeys")
-async def list_keys(request: ArmRequest) -> Response:
-    """Return both keys of an endpoint that uses keys."""
-    endpoint = _require_keys(request)
-    return JSONResponse(request.context.store.get_secret(endpoint.id))
-
-
-@routes.route("POST", ENDPOINT + "/regenerateKeys")
-async def regenerate_keys(request: ArmRequest) -> Response:
-    """Replace one key by a new one, or by the one that is given; the old one is dead when this answers."""
-    request.read("RegenerateEndpointKeysRequest")
-    endpoint = _require_keys(request)
-    name = KEY_NAMES[request.body["keyType"]]
-    keys = request.context.store.get_secret(endpoint.id) or {}
-    given = request.body.get("keyValue")
-    # azure-ai-ml sends the present key as keyValue, and means "another one".
-    keys[name] = given if given and given != keys.get(name) else _new_key()
-    request.context.store.put_secret(endpoint.id, keys)
-    request.context.router.refresh(endpoint.id)
-    return Response(status_code=200)
-
-
 def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     sent = request.properties
-    if sent["authMode"] == "AMLToken":
-        raise AzureError(501, "NotImplemented", "azureml-local lacks authMode AMLToken; use Key or AADToken.")
     if sent.get("compute"):
         raise AzureError(501, "NotImplemented", "azureml-local lacks online endpoints on attached Kubernetes compute.")
     traffic, mirror = sent.get("traffic") or {}, sent.get("mirrorTraffic") or {}
     deployments = _deployment_names(request)
     _require_traffic(traffic, deployments)
-    _require_mirror(mirror, deployments)
+    _require_mirror(mirror, deployments, traffic)
     former = known.properties if known else {}
     return {
         "description": None,
@@ -230,12 +210,23 @@ def _require_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
         raise invalid_inference_request(f"The traffic of all deployments must add up to 0 or 100, not {total}.")
 
 
-def _require_mirror(mirror: Mapping[str, int], deployments: set[str]) -> None:
+def _require_mirror(mirror: Mapping[str, int], deployments: set[str], traffic: Mapping[str, int]) -> None:
+    """Raise 400 where mirrored traffic is not as Azure has it.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints: one deployment, which has
+    no live traffic, and at most 50 %.
+    """
     _require_shares(mirror, deployments, "mirrorTraffic")
     if len(mirror) > 1 or sum(mirror.values()) > LARGEST_MIRROR:
         raise invalid_inference_request(
             f"mirrorTraffic takes one deployment and at most {LARGEST_MIRROR} percent, not {dict(mirror)}."
         )
+    for name, share in mirror.items():
+        if share and traffic.get(name):
+            raise invalid_inference_request(
+                f"Deployment '{name}' cannot have mirrorTraffic ({share} percent) beside traffic ({traffic[name]} "
+                "percent): it gets one or the other."
+            )
 
 
 def _require_shares(shares: Mapping[str, int | None], deployments: set[str], what: str) -> None:
@@ -269,23 +260,25 @@ def _address(context: Context, endpoint: Resource) -> str:
     return host(endpoint.name, location)
 
 
-def _identity(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
-    return request.identity(request.body.get("identity") or {"type": "SystemAssigned"}, known)
+def _identity(request: ArmRequest, endpoint_id: str, known: Resource | None) -> dict[str, Any]:
+    """Return the endpoint's identity, by default a system-assigned one. Raises 400 where it is to become another.
 
-
-def _require_keys(request: ArmRequest) -> Resource:
-    endpoint = require(request)
-    if endpoint.properties["authMode"] != "Key":
+    https://learn.microsoft.com/azure/machine-learning/how-to-access-resources-from-endpoints-managed-identities#limitations
+    """
+    sent = request.body.get("identity") or (known.body["identity"] if known else {"type": "SystemAssigned"})
+    identity = managed_identities.of_resource(request, endpoint_id, sent, known)
+    if known and identity != known.body["identity"]:
         raise invalid_inference_request(
-            f"Endpoint '{endpoint.name}' has authMode {endpoint.properties['authMode']}: it has no keys."
+            "The identity of an endpoint is immutable: it is set when the endpoint is created. This one's is "
+            f"{known.body['identity']['type']}. Create another endpoint to use another identity."
         )
-    return endpoint
+    return identity
 
 
-def _given_keys(request: ArmRequest) -> dict[str, str]:
+def _keys(request: ArmRequest) -> dict[str, str]:
+    """Return the keys of a new endpoint. Raises 400 where it is given one that no caller could send."""
     given = request.properties.get("keys") or {}
-    return {name: given[name] for name in KEY_NAMES.values() if given.get(name)}
-
-
-def _new_key() -> str:
-    return "".join(secrets.choice(KEY_ALPHABET) for _ in range(32))
+    for name, key in given.items():
+        if key:
+            require_usable_key(key, f"keys.{name}")
+    return endpoint_keys.new_keys(given)

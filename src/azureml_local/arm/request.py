@@ -95,14 +95,6 @@ class ArmRequest:
                 message = f"azureml-local lacks what {within}.{name} = {value!r} asks for."
                 raise AzureError(501, "NotImplemented", message, target=name)
 
-    def identity(self, sent: Mapping[str, Any], known: Resource | None) -> dict[str, Any]:
-        """Return a resource's managed identity as Azure answers it; an existing resource keeps its principal."""
-        if sent.get("type") != "SystemAssigned":
-            return dict(sent)
-        former = (known.body.get("identity") or {}) if known else {}
-        principal = former.get("principalId") or str(uuid.uuid4())
-        return {"type": "SystemAssigned", "principalId": principal, "tenantId": self.context.settings.tenant_id}
-
     def put(self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any]) -> Resource:
         """Create or replace a resource on behalf of the caller."""
         return self.context.store.put(resource_id, resource_type, parent_id, body, self.principal.object_id)
@@ -157,25 +149,26 @@ Handler = Callable[[ArmRequest], Awaitable[Response]]
 ArmRoutes = Routes[Handler]
 
 
-def missing_workspace(params: Mapping[str, str]) -> AzureError:
-    """Return Resource Manager's 404 for a workspace."""
-    return missing(f"{ids.PROVIDER}/workspaces/{params['workspace']}", params)
-
-
-def missing(resource: str, params: Mapping[str, str]) -> AzureError:
+def missing(params: Mapping[str, str], kind: str, name: str) -> AzureError:
     """Return Resource Manager's own 404, which its gateway gives before the resource's provider is asked.
 
     Args:
-        resource: the provider, types and names, e.g. ``Microsoft.OperationalInsights/workspaces/logs``.
-        params: the path's parameters, with the ``resource_group``.
+        params: those of the path, the resource group among them.
+        kind: the resource's full type, e.g. ``Microsoft.KeyVault/vaults``.
+        name: its name.
     """
     return AzureError(
         404,
         "ResourceNotFound",
-        f"The Resource '{resource}' under resource group '{params['resource_group']}' was not found. For more details "
-        "please go to https://aka.ms/ARMResourceNotFoundFix",
+        f"The Resource '{kind}/{name}' under resource group '{params['resource_group']}' was not found. For more "
+        "details please go to https://aka.ms/ARMResourceNotFoundFix",
         headers={"x-ms-failure-cause": "gateway"},
     )
+
+
+def missing_workspace(params: Mapping[str, str]) -> AzureError:
+    """Return the 404 of a workspace."""
+    return missing(params, f"{ids.PROVIDER}/workspaces", params["workspace"])
 
 
 def missing_parent(params: Mapping[str, str]) -> AzureError:

@@ -7,21 +7,22 @@ answers have in public reports; azure-mgmt-authorization has the models.
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, online_endpoints, workspaces
+from azureml_local.arm import container_registries, ids, key_vaults, log_analytics, online_endpoints, workspaces
+from azureml_local.arm.assigned_roles import ASSIGNMENTS, DEFINITIONS, SERVICE_PRINCIPAL, role_of, write
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.request_models import MisfitError
-from azureml_local.arm.store import Resource, Store
+from azureml_local.arm.store import Resource
+from azureml_local.engines.storage_accounts import TYPE as STORAGE_ACCOUNT
 from azureml_local.http.errors import AzureError
 from azureml_local.identity import roles
 from azureml_local.identity.authorizer import TYPE
+from azureml_local.identity.directory import USER_ASSIGNED
 from azureml_local.identity.roles import Role
-from azureml_local.identity.tokens import Principal
 
 SCOPES = (
     ids.SUBSCRIPTION,
@@ -30,13 +31,31 @@ SCOPES = (
     online_endpoints.ENDPOINT,
     ids.STORAGE_ACCOUNT,
     ids.CONTAINER,
+    ids.REGISTRY,
+    ids.USER_ASSIGNED_IDENTITY,
+    ids.VAULT,
+    ids.VAULT_SECRET,
+    ids.LOG_WORKSPACE,
 )
-DEFINITIONS = f"/providers/{ids.AUTHORIZATION}/roleDefinitions"
-ASSIGNMENTS = f"/providers/{ids.AUTHORIZATION}/roleAssignments"
+# The kinds of resources at which roles can be assigned.
+HOLD_ROLES = (
+    workspaces.TYPE,
+    online_endpoints.TYPE,
+    container_registries.TYPE,
+    USER_ASSIGNED,
+    key_vaults.TYPE,
+    log_analytics.TYPE,
+    STORAGE_ACCOUNT,
+)
+# Containers of storage accounts, and secrets of vaults: roles at them need not wait until they are there.
+WITHIN = re.compile(
+    rf"(.+/{re.escape(STORAGE_ACCOUNT)}/[^/]+)(/blobServices/default/containers/[^/]+)"
+    rf"|(.+/{re.escape(key_vaults.TYPE)}/[^/]+)(/secrets/[^/]+)",
+    re.IGNORECASE,
+)
 DEFINITION_ID = re.compile(rf"(/.+)?{re.escape(DEFINITIONS)}/([^/]+)", re.IGNORECASE)
 TERM = re.compile(r"(\w+)\(\)|(\w+)\('([^']+)'\)|(\w+) eq '([^']+)'")
 WRITE = "Microsoft.Authorization/roleAssignments/write"
-SERVICE_PRINCIPAL = "ServicePrincipal"
 # The roles that the installation's own identity has in the whole subscription.
 OWN_ROLES = ("Owner", "Storage Blob Data Contributor")
 LACKING = {"condition": bool, "delegatedManagedIdentityResourceId": bool}
@@ -45,64 +64,17 @@ routes = ArmRoutes()
 
 
 def known_scope(context: Context, scope: str) -> str | None:
-    """Return a scope's id as it is written, or None where nothing has that id. Containers are not looked for."""
+    """Return a scope's id as it is written, or None where nothing has that id."""
     settings = context.settings
-    values = {
-        "subscription": settings.subscription_id,
-        "resource_group": settings.resource_group,
-        "account": settings.storage_account,
-    }
-    for template in (ids.SUBSCRIPTION, ids.RESOURCE_GROUP, ids.STORAGE_ACCOUNT):
+    values = {"subscription": settings.subscription_id, "resource_group": settings.resource_group}
+    for template in (ids.SUBSCRIPTION, ids.RESOURCE_GROUP):
         known = template.format(**values)
         if scope.lower() == known.lower():
             return known
-    container = scope.rpartition("/")[2]
-    if container and scope.lower() == ids.CONTAINER.format(**values, container=container).lower():
-        return ids.CONTAINER.format(**values, container=container)
-    resource = context.store.get(scope)
-    holds_roles = resource is not None and resource.type in (workspaces.TYPE, online_endpoints.TYPE)
-    return resource.id if resource is not None and holds_roles else None
-
-
-def assign(store: Store, scope: str, role: Role, principal: Principal, *, by: str) -> None:
-    """Give a service principal a role at a scope (as :func:`known_scope` returns it), unless it has it there."""
-    if any(one.properties["scope"] == scope for one in _of(store, principal.object_id) if role_of(one) == role):
-        return
-    _put(store, scope, str(uuid.uuid4()), role, principal.object_id, {"principalType": SERVICE_PRINCIPAL}, by)
-
-
-def unassign_all(store: Store, principal: Principal) -> None:
-    """Take all roles from a service principal."""
-    for assignment in _of(store, principal.object_id):
-        store.delete(assignment.id)
-
-
-def held(store: Store, principal: Principal) -> list[tuple[Role, str]]:
-    """Return the roles of a service principal, each with its scope."""
-    return [(role_of(one), one.properties["scope"]) for one in _of(store, principal.object_id)]
-
-
-def _of(store: Store, object_id: str) -> list[Resource]:
-    return [one for one in store.all_of(TYPE) if one.properties["principalId"] == object_id]
-
-
-def role_of(assignment: Resource) -> Role:
-    """Return the role that is assigned."""
-    return roles.BY_GUID[assignment.properties["roleDefinitionId"].rpartition("/")[2]]
-
-
-def _put(
-    store: Store, scope: str, name: str, role: Role, object_id: str, properties: dict[str, Any], by: str
-) -> Resource:
-    subscription = "/".join(scope.split("/")[:3])
-    kept = {
-        "roleDefinitionId": f"{subscription}{DEFINITIONS}/{role.guid}",
-        "principalId": object_id,
-        "principalType": properties.get("principalType"),
-        "scope": scope,
-        "description": properties.get("description"),
-    }
-    return store.put(f"{scope}{ASSIGNMENTS}/{name}", TYPE, scope, {"properties": kept}, by)
+    within = WITHIN.fullmatch(scope)
+    outer, inner = (part for part in within.groups() if part) if within else (scope, "")
+    resource = context.store.get(outer)
+    return resource.id + inner if resource is not None and resource.type in HOLD_ROLES else None
 
 
 def _json(assignment: Resource) -> dict[str, Any]:
@@ -234,7 +206,7 @@ async def create_assignment(request: ArmRequest) -> Response:
             raise AzureError(409, "RoleAssignmentExists", message)
     is_new = _stored(request) is None
     by = request.principal.object_id
-    assignment = _put(context.store, scope, name.lower(), role, principal, properties, by)
+    assignment = write(context.store, scope, name.lower(), role, principal, properties, by)
     return JSONResponse(_json(assignment), 201 if is_new else 200)
 
 

@@ -9,7 +9,17 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import computes, datastores, ids, job_status, listing, online_endpoints
+from azureml_local.arm import (
+    computes,
+    container_registries,
+    datastores,
+    endpoint_roles,
+    ids,
+    job_status,
+    key_vaults,
+    listing,
+    online_endpoints,
+)
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_location
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -71,9 +81,7 @@ async def provision(
         "properties": {
             "friendlyName": name,
             "description": "",
-            "keyVault": None,
             "applicationInsights": None,
-            "containerRegistry": None,
             "hbiWorkspace": False,
             "publicNetworkAccess": "Enabled",
             "v1LegacyMode": False,
@@ -88,9 +96,49 @@ async def provision(
     }
     with context.store.transaction():
         workspace = context.store.put(resource_id, TYPE, group, body, principal)
+        workspace = workspace.with_properties(**_associated(context, workspace, known, principal))
+        context.store.save(workspace)
         if known is None:
             datastores.add_defaults(context, workspace, principal)
     return workspace
+
+
+def _associated(context: Context, workspace: Resource, known: Resource | None, principal: str) -> dict[str, str]:
+    """Return the ids of a workspace's key vault and container registry: those it was sent or has, or new ones.
+
+    https://learn.microsoft.com/azure/machine-learning/concept-workspace#associated-resources. Azure makes the registry
+    when the first image is built; nothing here builds one.
+    """
+    makers = {"keyVault": _new_vault, "containerRegistry": _new_registry}
+    former = known.properties if known else {}
+    return {
+        member: workspace.properties.get(member) or former.get(member) or make(context, workspace, principal).id
+        for member, make in makers.items()
+    }
+
+
+def _new_vault(context: Context, workspace: Resource, by: str) -> Resource:
+    """Create a vault whose secrets are the workspace's own identity's, as on Azure; others must be given access."""
+    guid, tenant = workspace.properties["workspaceId"], context.settings.tenant_id
+    start = re.sub(r"[^a-z0-9]", "", workspace.name.lower()).lstrip("0123456789")[:8]
+    vault_id = ids.VAULT.format(**_place(workspace), vault=f"{start}keyvault{guid[:8]}")
+    policy = {"tenantId": tenant, "objectId": guid, "permissions": {"secrets": ["all"]}}
+    sku = {"family": "A", "name": "standard"}
+    properties = {"tenantId": tenant, "sku": sku, "accessPolicies": [policy]}
+    location = workspace.body["location"]
+    return key_vaults.provision(context.store, vault_id, location=location, properties=properties, tags={}, by=by)
+
+
+def _new_registry(context: Context, workspace: Resource, by: str) -> Resource:
+    registry_id = ids.REGISTRY.format(
+        **_place(workspace), registry=workspace.properties["workspaceId"].replace("-", "")
+    )
+    return container_registries.provision(context.store, registry_id, location=workspace.body["location"], by=by)
+
+
+def _place(workspace: Resource) -> dict[str, str]:
+    _, _, subscription, _, group, *_ = workspace.id.split("/")
+    return {"subscription": subscription, "resource_group": group}
 
 
 @routes.route("GET", f"/subscriptions/{{subscription}}/providers/{ids.PROVIDER}/workspaces")
@@ -157,7 +205,10 @@ async def delete(request: ArmRequest) -> Response:
     # From here to the deletion nothing else happens: nobody finds half of it, nor makes anything new in it.
     pools = context.pools.take_below(workspace.id)
     context.timers.cancel(f"{workspace.key}/")
-    context.store.delete(workspace.id)
+    with context.store.transaction():
+        for endpoint in endpoints:
+            endpoint_roles.take(context, endpoint)
+        context.store.delete(workspace.id)
     await context.pools.end(pools)
     for endpoint in endpoints:
         context.router.refresh(endpoint.id)

@@ -8,7 +8,6 @@ written against ASGI itself, because it is what stands between a client and the 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
 import random
@@ -21,13 +20,13 @@ from starlette.types import Receive, Scope, Send
 
 from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE
 from azureml_local.arm.store import Store
+from azureml_local.dataplane.scoring_access import Access, AccessDeniedError, access_to, bearer_credential
 from azureml_local.dataplane.scoring_exchange import Exchange, Listener
 from azureml_local.engines.replicas import NotReadyError, ReplicaSet, TooManyRequestsError
 from azureml_local.engines.serving import Serving
 from azureml_local.http.upstream import HOP_BY_HOP, BodyTooLargeError, Headers, UpstreamError
-from azureml_local.identity import audiences
 from azureml_local.identity.authorizer import Authorizer
-from azureml_local.identity.tokens import InvalidTokenError, TokenService
+from azureml_local.identity.tokens import TokenService
 
 logger = logging.getLogger(__name__)
 
@@ -48,17 +47,21 @@ NOT_RETURNED = HOP_BY_HOP | {
     b"ms-azureml-model-error-reason",
 }
 
-# https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online-auth#data-plane-operations
-SCORE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/score/action"
+NOT_PUBLIC = {
+    "code": "Forbidden",
+    "message": "Public network access to this endpoint is disabled. Call it through a private endpoint of the "
+    "workspace, or set the endpoint's public_network_access to enabled.",
+}
 CHALLENGE: Headers = [(b"www-authenticate", b"Bearer")]  # which a 401 must have (RFC 9110, 15.5.2)
 
 
 @dataclass(frozen=True)
 class Route:
-    """What the router knows of an endpoint. ``keys`` is None where callers show an Entra token."""
+    """What the router knows of an endpoint. It is ``public`` where public networks may reach it."""
 
     endpoint_id: str
-    keys: tuple[bytes, ...] | None
+    public: bool
+    access: Access
     deployments: frozenset[str]
     names: tuple[str, ...]  # the deployments with traffic, and their shares
     shares: tuple[int, ...]
@@ -68,6 +71,10 @@ class Route:
     def choose(self) -> str | None:
         """Return a deployment by its share of the traffic; None where no deployment has any."""
         return random.choices(self.names, self.shares)[0] if self.names else None  # noqa: S311 - not for secrets
+
+    def choose_mirror(self) -> str | None:
+        """Return the deployment that gets a copy of a request; None, by its share, where there is to be none."""
+        return self.mirror if random.randrange(100) < self.mirror_share else None  # noqa: S311 - not for secrets
 
 
 @dataclass(frozen=True)
@@ -134,13 +141,12 @@ class ScoringRouter:
         address = (endpoint.properties.get("scoringUri") or "").split("/")
         if len(address) < 3:
             return  # still being created
-        secret = self._store.get_secret(endpoint.id) or {}
-        uses_keys = endpoint.properties["authMode"] == "Key"
         traffic = {name: share for name, share in endpoint.properties["traffic"].items() if share > 0}
         self._hosts[endpoint.key] = address[2]
         self._routes[address[2]] = Route(
             endpoint.id,
-            tuple(key.encode() for key in secret.values()) if uses_keys else None,
+            endpoint.properties["publicNetworkAccess"] != "Disabled",
+            access_to(endpoint, self._store, self._tokens, self._authorizer),
             frozenset(deployment.name for deployment in self._store.children(DEPLOYMENT_TYPE, endpoint.id)),
             tuple(traffic),
             tuple(traffic.values()),
@@ -174,13 +180,16 @@ class ScoringRouter:
         if route is None:
             raise RefusalError(404, _message(f"There is no online endpoint at {name}."))
         exchange.endpoint_id = route.endpoint_id
-        self._authenticate(route, found.get(b"authorization", b""))
-        exchange.deployment = deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
+        _admit(route, found.get(b"authorization", b""))
         exchange.receive(await _payload(found, receive))
+        route = self._routes.get(name, route)  # traffic may have been switched while the body was on its way
+        exchange.deployment = deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
         call = ModelCall(scope["method"], exchange.target, _passed_on(headers, request_id), exchange.request_body)
         extra = [(DEPLOYMENT_HEADER, deployment.encode()), (b"x-request-id", request_id)]
-        if route.mirror and random.randrange(100) < route.mirror_share:  # noqa: S311 - not for secrets
-            self._mirror(exchange.to_mirror(route.mirror), call)
+        if DEPLOYMENT_HEADER not in found and (mirror := route.choose_mirror()):
+            # What names its deployment is not mirrored:
+            # https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
+            self._mirror(exchange.to_mirror(mirror), call)
         replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
         await _answer(await _ask_model(replicas, call, extra), extra, send)
 
@@ -200,25 +209,20 @@ class ScoringRouter:
         self._mirroring.add(task)
         task.add_done_callback(self._mirroring.discard)
 
-    def _authenticate(self, route: Route, authorization: bytes) -> None:
-        """Raise 401 unless the caller shows one of the endpoint's keys, or a token for Azure ML and may score.
 
-        401 is also what Azure documents for a caller without the permission.
-        """
-        scheme, _, credential = authorization.partition(b" ")
-        if scheme.lower() != b"bearer" or not credential:
-            raise RefusalError(401, "key_auth_bad_header_forbidden", CHALLENGE)
-        credential = credential.strip()
-        if route.keys is None:
-            try:
-                principal = self._tokens.verify(credential.decode("latin-1"), audiences.MACHINE_LEARNING)
-            except InvalidTokenError as error:
-                raise RefusalError(401, str(error), CHALLENGE) from error
-            if not self._authorizer.permits(principal, SCORE, route.endpoint_id):
-                message = f"The caller '{principal.object_id}' does not have permission to perform action '{SCORE}'."
-                raise RefusalError(401, message, CHALLENGE)
-        elif not any(hmac.compare_digest(credential, key) for key in route.keys):
-            raise RefusalError(401, "key_auth_access_denied", CHALLENGE)
+def _admit(route: Route, authorization: bytes) -> None:
+    """Raise 403 where no public network reaches the endpoint, and 401 unless its caller may score.
+
+    There is no private network here, from which a closed endpoint still answers. Azure documents that public networks
+    do not reach it, not what they are answered; 401 it documents also for a caller without the permission.
+    https://learn.microsoft.com/azure/machine-learning/concept-secure-online-endpoint#secure-inbound-scoring-requests
+    """
+    if not route.public:
+        raise RefusalError(403, json.dumps({"error": NOT_PUBLIC}))
+    try:
+        route.access.admit(bearer_credential(authorization))
+    except AccessDeniedError as error:
+        raise RefusalError(401, str(error), CHALLENGE) from error
 
 
 def _chosen(route: Route, asked: bytes | None) -> str:
@@ -272,8 +276,8 @@ async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Header
     except TooManyRequestsError as error:
         raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")]) from error
     except TimeoutError as error:
-        seconds = replicas.plan.request_timeout if replicas else 0
-        raise RefusalError(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error
+        # Its words: https://github.com/MicrosoftDocs/azure-docs/issues/94105
+        raise RefusalError(408, "upstream request timeout", extra) from error
     except BodyTooLargeError as error:
         too_large = _message("Response payload too large.")
         raise RefusalError(424, too_large, [*extra, *_model_error(b"413", b"model_error")]) from error
@@ -283,14 +287,14 @@ async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Header
 
 async def _refuse(refusal: RefusalError, exchange: Exchange, send: Send) -> None:
     body, request_id = refusal.text.encode(), exchange.request_id.encode()
-    headers = [
-        (b"content-type", b"text/plain" if not body.startswith(b"{") else b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id),
-        (b"x-ms-request-id", request_id),
-        *refusal.headers,
-    ]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    headers = {
+        b"content-type": b"text/plain" if not body.startswith(b"{") else b"application/json",
+        b"content-length": b"%d" % len(body),
+        b"x-request-id": request_id,
+        b"x-ms-request-id": request_id,
+        **dict(refusal.headers),
+    }
+    await send({"type": "http.response.start", "status": refusal.status, "headers": list(headers.items())})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -17,6 +17,7 @@ SERVED: Mapping[str, str] = {
     ".blob.core.windows.net": "storage",
     "api.loganalytics.io": "log_queries",
     "api.loganalytics.azure.com": "log_queries",
+    ".vault.azure.net": "key_vault",
     "dc.services.visualstudio.com": "telemetry",
     ".in.applicationinsights.azure.com": "telemetry",
 }

@@ -18,7 +18,6 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -27,6 +26,8 @@ from azureml_local.engines.data_collection.collector import DataCollector
 from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.inference_server import Instance, InstanceError, LaunchPlan, Tell, out_of_memory
 from azureml_local.engines.instance_log import bound
+from azureml_local.engines.probes import UNREACHABLE
+from azureml_local.engines.secret_references import ReadSecret
 from azureml_local.http.upstream import BodyTooLargeError, Headers, UnreachableError, UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class ReplicaSet:
         environment: lets their code reach the service as a client.
         tell: is told what happens to them.
         collector: takes what they collect; closed when they have ended.
+        read_secret: reads the secrets that the plan's variables name.
     """
 
     def __init__(
@@ -75,12 +77,14 @@ class ReplicaSet:
         environment: Mapping[str, str],
         tell: Tell = lambda *_: None,
         collector: DataCollector | None = None,
+        read_secret: ReadSecret | None = None,
     ) -> None:
         self.plan = plan
         self.collector = collector
         self._environment = environment
         self._sockets = sockets
         self._tell = tell
+        self._read_secret = read_secret
         self._replicas: list[Replica] = []
         self._rotation: list[Instance] = []  # those that get requests; whose turn is next comes first
         self._waiting: deque[asyncio.Future[Instance]] = deque()
@@ -109,12 +113,12 @@ class ReplicaSet:
         """
         if self._in_flight + len(self._waiting) >= self.most_in_flight:
             raise TooManyRequestsError
-        if not self._rotation:
+        if not self._rotation and not self._checks:
             raise NotReadyError
         now = asyncio.get_running_loop().time
         deadline = now() + self.plan.request_timeout
         while True:
-            instance = self._take() or await self._turn(deadline - now())
+            instance = (None if self._waiting else self._take()) or await self._turn(deadline - now())
             try:
                 return await instance.upstream.exchange(
                     method,
@@ -130,8 +134,7 @@ class ReplicaSet:
             except BodyTooLargeError:
                 raise
             except UpstreamError:
-                if len(self._rotation) > 1:  # a lone one is not replaced by waiting: its worker is started anew
-                    self._doubt(instance)
+                self._doubt(instance)
                 raise
 
     def _take(self) -> Instance | None:
@@ -149,7 +152,8 @@ class ReplicaSet:
         instance.in_flight -= 1
         self._in_flight -= 1
         self._changed.set()
-        self._hand_out()
+        if self._waiting:  # soon: whether the instance is to be doubted is told in this moment
+            asyncio.get_running_loop().call_soon(self._hand_out)
 
     async def _turn(self, seconds: float) -> Instance:
         """Wait for a place. Raises TimeoutError, or NotReadyError where the instances are taken down."""
@@ -196,7 +200,10 @@ class ReplicaSet:
             self._rotation.remove(instance)
 
     def _doubt(self, instance: Instance) -> None:
-        """Send an instance nothing until it answers its probe again."""
+        """Send an instance nothing until it answers its probe again: its worker, or all of it, may have ended.
+
+        A worker that is started anew runs ``init()`` first, for which requests would wait.
+        """
         replica = next((one for one in self._replicas if one.instance is instance), None)
         if replica and instance in self._rotation:
             self._dismiss(instance)
@@ -205,8 +212,11 @@ class ReplicaSet:
             check.add_done_callback(self._checks.discard)
 
     async def _check(self, replica: Replica, instance: Instance) -> None:
-        if await instance.ask() is None and replica.instance is instance:
-            self._admit(replica)  # otherwise its readiness probe does, or its supervisor replaces it
+        while replica.instance is instance and (failure := await instance.ask()):
+            if failure == UNREACHABLE:
+                return  # its supervisor replaces it
+        if replica.instance is instance:
+            self._admit(replica)
 
     # --- how many there are ---
 
@@ -247,11 +257,8 @@ class ReplicaSet:
             await _end(surplus)
 
     def apply(self, plan: LaunchPlan) -> None:
-        """Let what need not be started anew for it follow ``plan``: counts, times, probes."""
+        """Follow a plan that differs in its counts and in the time of a request: nothing is started anew for it."""
         self.plan = plan
-        for replica in self._replicas:
-            if replica.instance:
-                replica.instance.plan = plan
         self._hand_out()
 
     async def drain(self) -> None:
@@ -290,7 +297,7 @@ class ReplicaSet:
 
     def _new_instance(self) -> Instance:
         path = self._sockets / f"{secrets.token_hex(4)}.sock"
-        return Instance(replace(self.plan), path, self._environment, self._tell)
+        return Instance(self.plan, path, self._environment, self._tell, self._read_secret)
 
     async def _supervise(self, replica: Replica) -> None:
         """Keep an instance running in a place until cancelled, or until it ends while it leaves."""

@@ -13,6 +13,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +23,7 @@ from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
-from azureml_local.engines.inference_server import InstanceError, InstanceMemoryError, LaunchPlan
+from azureml_local.engines.inference_server import InstanceError, InstanceMemoryError, InstanceSecretError, LaunchPlan
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.replicas import ReplicaSet
 from azureml_local.engines.requirements import TO_COLLECT, TO_SERVE, EnvironmentBuildError
@@ -45,6 +46,10 @@ class ServingError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ScriptMissingError(Exception):
+    """The uploaded code lacks the scoring script."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,6 @@ class ServingSpec:
             "instance_count": self.instance_count,
             "max_concurrent": self.max_concurrent,
             "request_timeout": self.request_timeout,
-            "liveness": self.liveness,
-            "readiness": self.readiness,
         }
 
     def fingerprint(self) -> str:
@@ -107,8 +110,9 @@ class Serving:
         home: the state folder.
         blobs: where models and code lie.
         environments: finds interpreters.
-        client_environment: returns the variables that let an instance's code reach the service as a client.
+        client_environment: returns the variables that let a deployment's instances reach the service as clients.
         collectors: take what deployments collect.
+        read_secret: reads a secret that a deployment names, as its endpoint's identity.
     """
 
     def __init__(
@@ -116,13 +120,15 @@ class Serving:
         home: Home,
         blobs: BlobStorage,
         environments: Environments,
-        client_environment: Callable[[], Mapping[str, str]],
+        client_environment: Callable[[str], Mapping[str, str]],
         collectors: DataCollectors,
+        read_secret: Callable[[str, str], str],
     ) -> None:
         self._home = home
         self._blobs = blobs
         self._client_environment = client_environment
         self._collectors = collectors
+        self._read_secret = read_secret
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
@@ -187,15 +193,18 @@ class Serving:
 
     async def _attempt(self, deployment_id: str, spec: ServingSpec, record: DeploymentRecord) -> None:
         try:
-            replicas = self._replica_set(await self._prepare(spec, record), record)
+            replicas = self._replica_set(deployment_id, await self._prepare(spec, record), record)
             await replicas.start()
         except EnvironmentBuildError as error:
             record.event("ImagePullFailed", str(error))
             raise ServingError("ImageBuildFailure", str(error)) from error
+        except ScriptMissingError as error:
+            record.event("DownloadFailed", str(error))
+            raise ServingError("ResourceNotFound", str(error)) from error
         except (StagingError, BlobError, UpstreamError) as error:
             record.write("storageinitializer", str(error))
             record.event("DownloadFailed", "Model download failed. Please check storage-initializer log for detail.")
-            raise ServingError("ResourceNotFound", str(error)) from error
+            raise ServingError("BadArgument", f"Unable to download user model: {error}") from error
         except InstanceError as error:
             record.event("BackOff", f"Back-off restarting failed container inference-server: {error}")
             raise _not_ready(error) from error
@@ -249,6 +258,8 @@ class Serving:
             environment={**_variables(spec), **spec.environment_variables},
             log=str(record.log("inferenceserver")),
             memory=spec.memory,
+            liveness=spec.liveness,
+            readiness=spec.readiness,
             fingerprint=spec.fingerprint(),
             data_collection=spec.data_collection,
             **spec.settings(),
@@ -278,7 +289,7 @@ class Serving:
             script = staging.inside(root, code.scoring_script)
             if script.is_file():
                 return script
-        raise StagingError(f"The scoring script {code.scoring_script} is not in the uploaded code.")
+        raise ScriptMissingError(f"The scoring script {code.scoring_script} is not in the uploaded code.")
 
     async def _restore_one(self, deployment_id: str) -> None:
         async with self._locks[deployment_id.lower()]:
@@ -286,26 +297,26 @@ class Serving:
             if deployment_id.lower() in self._replicas or not record.plan.exists():
                 return  # a resumed operation was faster
             try:
-                replicas = self._replica_set(LaunchPlan.load(record.plan), record)
+                replicas = self._replica_set(deployment_id, LaunchPlan.load(record.plan), record)
                 replicas.start_in_background()
             except (OSError, ValueError, TypeError):
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
 
-    def _replica_set(self, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
+    def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
         def tell(event: str, message: str | None) -> None:
             try:
                 record.event(event, message)
             except OSError as error:  # no reason to end an instance
                 logger.warning("%s of %s is not written down: %s", event, record.folder, error)
 
-        environment = self._client_environment()
-        if plan.data_collection is None:
-            return ReplicaSet(plan, self._home.sockets, environment, tell)
-        collector = self._collectors.open(plan.data_collection)
-        variables = self._collectors.variables(collector, Path(plan.log).parent)
-        return ReplicaSet(plan, self._home.sockets, {**environment, **variables}, tell, collector)
+        environment, collector = self._client_environment(deployment_id), None
+        if plan.data_collection:
+            collector = self._collectors.open(plan.data_collection)
+            environment = {**environment, **self._collectors.variables(collector, Path(plan.log).parent)}
+        read_secret = partial(self._read_secret, deployment_id)
+        return ReplicaSet(plan, self._home.sockets, environment, tell, collector, read_secret)
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()
@@ -344,6 +355,8 @@ def _not_ready(error: InstanceError) -> ServingError:
 
     Of memory: https://learn.microsoft.com/azure/machine-learning/how-to-deploy-models-from-huggingface#troubleshooting
     """
+    if isinstance(error, InstanceSecretError):
+        return ServingError("SecretsInjectionError", f"Secrets cannot be injected: {error}")
     if isinstance(error, InstanceMemoryError):
         return ServingError("OutOfQuota", f"Container terminated due to insufficient memory: {error}.")
     message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."

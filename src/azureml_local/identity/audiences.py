@@ -6,8 +6,9 @@ ARM = ("https://management.azure.com", "https://management.core.windows.net")
 MACHINE_LEARNING = ("https://ml.azure.com",)
 STORAGE = ("https://storage.azure.com",)
 LOG_ANALYTICS = ("https://api.loganalytics.io", "https://api.loganalytics.azure.com")
+KEY_VAULT = ("https://vault.azure.net",)
 
-KNOWN = frozenset((*ARM, *MACHINE_LEARNING, *STORAGE, *LOG_ANALYTICS))
+KNOWN = frozenset((*ARM, *MACHINE_LEARNING, *STORAGE, *LOG_ANALYTICS, *KEY_VAULT))
 
 
 def of_jobs(workspace: str) -> str:
@@ -17,6 +18,16 @@ def of_jobs(workspace: str) -> str:
         workspace: the workspace's GUID, which none has again that is made later under the same name.
     """
     return f"https://api.azureml.ms/workspaces/{workspace}"
+
+
+def of_online_endpoint(endpoint_id: str, created_at: str) -> str:
+    """Return the audience of the tokens of an online endpoint; the endpoint alone gives them out.
+
+    Args:
+        endpoint_id: the endpoint's resource id.
+        created_at: when it was created, which none shares that is made later under the same name.
+    """
+    return f"https://ml.azure.com{endpoint_id.lower()}?createdAt={created_at}"
 
 
 def is_known(resource: str) -> bool:

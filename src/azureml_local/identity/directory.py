@@ -1,4 +1,8 @@
-"""The service principals of the installation's tenant: its own, and those that ``azureml-local identity`` makes."""
+"""The service principals of the installation's tenant.
+
+These are its own, those that ``azureml-local identity`` makes, and those of managed identities, which have no secret:
+https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/overview#managed-identity-types
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,16 @@ import hmac
 import re
 import secrets
 import uuid
+from collections.abc import Iterator
 
-from azureml_local.arm.store import Resource, Store
+from azureml_local.arm.store import Condition, Resource, Store
 from azureml_local.home import Settings
 from azureml_local.identity.tokens import Principal
 
 TYPE = "servicePrincipals"
 ID = "/servicePrincipals/{name}"
+SYSTEM_ASSIGNED = "Microsoft.ManagedIdentity/identities"
+USER_ASSIGNED = "Microsoft.ManagedIdentity/userAssignedIdentities"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -66,12 +73,18 @@ class Directory:
         return {stored.name: _principal(stored) for stored in self._store.all_of(TYPE)}
 
     def find(self, client_id: str) -> Principal | None:
-        """Return the service principal of an application, by its client id in any case."""
+        """Return the service principal of an application that has a secret, by its client id in any case."""
         return next((one for one in self._all() if one.client_id == client_id.lower()), None)
 
     def holder(self, object_id: str) -> Principal | None:
-        """Return the service principal that has an object id."""
-        return next((one for one in self._all() if one.object_id == object_id), None)
+        """Return the service principal that has an object id, a managed identity's too."""
+        return next((one for one in (*self._all(), *self._managed(object_id)) if one.object_id == object_id), None)
+
+    def _managed(self, object_id: str) -> Iterator[Principal]:
+        has_id = Condition("json_extract(body, '$.properties.principalId') = ?", (object_id,))
+        for kind in (SYSTEM_ASSIGNED, USER_ASSIGNED):
+            for identity in self._store.select(kind, conditions=[has_id]):
+                yield managed(identity)
 
     def _all(self) -> tuple[Principal, ...]:
         return self.own, *self.named().values()
@@ -84,6 +97,11 @@ class Directory:
             name = next(name for name, one in self.named().items() if one == principal)
             expected = (self._store.get_secret(ID.format(name=name)) or {})["sha256"]
         return hmac.compare_digest(_hash(secret), expected)
+
+
+def managed(identity: Resource) -> Principal:
+    """Return the service principal of a managed identity."""
+    return Principal(identity.properties["clientId"], identity.properties["principalId"])
 
 
 def _principal(stored: Resource) -> Principal:

@@ -26,28 +26,33 @@ def route(settings: Settings, tokens: TokenService) -> Route:
         if not hmac.compare_digest(
             request.headers.get("x-identity-header", "").encode(), settings.identity_header.encode()
         ):
-            return _refusal(401, "unauthorized", "The X-IDENTITY-HEADER header is missing or wrong.")
+            return refusal(401, "unauthorized", "The X-IDENTITY-HEADER header is missing or wrong.")
         resource = request.query_params.get("resource", "")
         if not audiences.is_known(resource):
-            return _refusal(400, "invalid_resource", f"The resource '{resource}' is not known here.")
+            return refusal(400, "invalid_resource", f"The resource '{resource}' is not known here.")
         asked = request.query_params.get("client_id", settings.client_id)
         if asked.lower() != settings.client_id:
-            return _refusal(400, "invalid_request", f"No managed identity has the client id '{asked}'.")
+            return refusal(400, "invalid_request", f"No managed identity has the client id '{asked}'.")
         principal = Principal(settings.client_id, settings.client_object_id)
-        access_token, expires = tokens.issue(principal, resource)
-        return JSONResponse(
-            {
-                "access_token": access_token,
-                "expires_on": str(expires),
-                "resource": resource,
-                "token_type": "Bearer",
-                "client_id": settings.client_id,
-            },
-            headers={"Cache-Control": "no-store"},
-        )
+        return granted(principal, resource, *tokens.issue(principal, resource))
 
     return Route(PATH, token)
 
 
-def _refusal(status: int, code: str, message: str) -> Response:
+def granted(principal: Principal, resource: str, access_token: str, expires: int) -> Response:
+    """Return a token for ``resource`` as the identity endpoints of Azure's hosts do; ``expires`` since 1970."""
+    return JSONResponse(
+        {
+            "access_token": access_token,
+            "expires_on": str(expires),
+            "resource": resource,
+            "token_type": "Bearer",
+            "client_id": principal.client_id,
+        },
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def refusal(status: int, code: str, message: str) -> Response:
+    """Return an error, always JSON: msal raises for anything else."""
     return JSONResponse({"statusCode": status, "code": code, "message": message}, status)

@@ -1,6 +1,7 @@
 """Azure's built-in roles, as far as they concern what is served here, and whether one grants an action.
 
-From Microsoft's lists of built-in roles, by category privileged, general, ai-machine-learning, storage and monitor:
+From Microsoft's lists of built-in roles, by category privileged, general, ai-machine-learning, storage, containers,
+security, identity and monitor:
 https://learn.microsoft.com/azure/role-based-access-control/built-in-roles. Actions of services that are not served
 are left in: clients list them.
 """
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 ML = "Microsoft.MachineLearningServices"
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
 LOGS = "Microsoft.OperationalInsights"
+VAULTS = "Microsoft.KeyVault/vaults"
+USER_ASSIGNED = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,22 @@ _MONITORING = (
     "Microsoft.Monitor/investigations/*",
     "Microsoft.Resources/deployments/*",
 )
+
+_OF_A_SERVICE = (
+    "Microsoft.Authorization/*/read",
+    "Microsoft.Insights/alertRules/*",
+    "Microsoft.Resources/deployments/*",
+    "Microsoft.Resources/subscriptions/resourceGroups/read",
+    "Microsoft.Support/*",
+)
+_VAULT_METADATA = (
+    *_OF_A_SERVICE,
+    *(
+        f"Microsoft.KeyVault/{kind}/read"
+        for kind in ("checkNameAvailability", "deletedVaults", "locations/*", "vaults/*", "operations")
+    ),
+)
+_ONLY_RBAC = "Only works for key vaults that use the 'Azure role-based access control' permission model."
 
 BUILT_IN = (
     Role(
@@ -240,6 +259,85 @@ BUILT_IN = (
         "Allows for read access to Azure Storage blob containers and data",
         (f"{BLOBS}/containers/read", f"{BLOBS}/generateUserDelegationKey/action"),
         data_actions=(f"{BLOBS}/containers/blobs/read",),
+    ),
+    Role(
+        "17d1049b-9a84-46fb-8f53-869881c3d3ab",
+        "Storage Account Contributor",
+        "Lets you manage storage accounts, including accessing storage account keys which provide full access to "
+        "storage account data.",
+        (
+            "Microsoft.Authorization/*/read",
+            "Microsoft.Insights/alertRules/*",
+            "Microsoft.Insights/diagnosticSettings/*",
+            "Microsoft.Network/virtualNetworks/subnets/joinViaServiceEndpoint/action",
+            "Microsoft.ResourceHealth/availabilityStatuses/read",
+            "Microsoft.Resources/deployments/*",
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+            "Microsoft.Storage/storageAccounts/*",
+            "Microsoft.Support/*",
+        ),
+    ),
+    Role(
+        "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+        "AcrPull",
+        "acr pull",
+        ("Microsoft.ContainerRegistry/registries/pull/read",),
+    ),
+    Role(
+        "00482a5a-887f-4fb3-b363-3b7fe8e74483",
+        "Key Vault Administrator",
+        "Perform all data plane operations on a key vault and all objects in it, including certificates, keys, and "
+        f"secrets. Cannot manage key vault resources or manage role assignments. {_ONLY_RBAC}",
+        _VAULT_METADATA,
+        data_actions=(f"{VAULTS}/*",),
+    ),
+    Role(
+        "f25e0fa2-a7c8-4377-a976-54943a77a395",
+        "Key Vault Contributor",
+        "Lets you manage key vaults, but not access to them.",
+        (*_OF_A_SERVICE, "Microsoft.KeyVault/*"),
+        (
+            "Microsoft.KeyVault/locations/deletedVaults/purge/action",
+            "Microsoft.KeyVault/hsmPools/*",
+            "Microsoft.KeyVault/managedHsms/*",
+        ),
+    ),
+    Role(
+        "21090545-7ca7-4776-b22c-e363652d74d2",
+        "Key Vault Reader",
+        "Read metadata of key vaults and its certificates, keys, and secrets. Cannot read sensitive values such as "
+        f"secret contents or key material. {_ONLY_RBAC}",
+        _VAULT_METADATA,
+        data_actions=(f"{VAULTS}/*/read", f"{VAULTS}/secrets/readMetadata/action"),
+    ),
+    Role(
+        "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+        "Key Vault Secrets Officer",
+        f"Perform any action on the secrets of a key vault, except manage permissions. {_ONLY_RBAC}",
+        _VAULT_METADATA,
+        data_actions=(f"{VAULTS}/secrets/*",),
+    ),
+    Role(
+        "4633458b-17de-408a-b874-0445c86b69e6",
+        "Key Vault Secrets User",
+        f"Read secret contents. {_ONLY_RBAC}",
+        data_actions=(f"{VAULTS}/secrets/getSecret/action", f"{VAULTS}/secrets/readMetadata/action"),
+    ),
+    Role(
+        "e40ec5ca-96e0-45a2-b4ff-59039f2c2b59",
+        "Managed Identity Contributor",
+        "Create, Read, Update, and Delete User Assigned Identity",
+        (
+            *_OF_A_SERVICE,
+            *(f"{USER_ASSIGNED}/{verb}" for verb in ("read", "write", "delete", "revokeTokens/action")),
+            *(f"{USER_ASSIGNED}/federatedIdentityCredentials/{verb}" for verb in ("read", "write", "delete")),
+        ),
+    ),
+    Role(
+        "f1a07417-d97a-45cb-824c-7a7467783830",
+        "Managed Identity Operator",
+        "Read and Assign User Assigned Identity",
+        (*_OF_A_SERVICE, f"{USER_ASSIGNED}/*/read", f"{USER_ASSIGNED}/*/assign/action"),
     ),
     Role(
         "749f88d5-cbae-40b8-bcfc-e573ddc772fa",

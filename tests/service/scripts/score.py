@@ -24,6 +24,10 @@ def run(raw):
     if "wait_for" in asked:
         while not Path(asked["wait_for"]).exists():
             time.sleep(0.01)
+    if "sleep" in asked:
+        time.sleep(asked["sleep"])
+    while "hang" in asked:
+        pass
     if "bytes" in asked:
         return "x" * asked["bytes"]
     if "files" in asked:
@@ -33,4 +37,6 @@ def run(raw):
         return dict(os.environ)
     if "exit" in asked:
         os._exit(asked["exit"])
+    if "pid" in asked:
+        return [os.getpid(), os.environ["DEPLOYMENT"]]
     return {"deployment": os.environ["DEPLOYMENT"], "asked": asked}

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azureml_local.engines.compute import REPORTS
 from azureml_local.engines.compute.node import NodeSettings, configure_dask, security
 from azureml_local.engines.process import GuardedProcess, own_environment
 from azureml_local.home import write_private
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 READY_WITHIN = 120.0  # seconds for a node to register; a machine that is busy with other nodes needs some
 GRACE = 10.0  # seconds that a node has to end the processes of its job
-REPORTS = "reports"  # the topic of what nodes report of the work they are at
 
 Report = Callable[[Mapping[str, Any]], None]
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
-from azureml_local.engines.compute.nodes import REPORTS
+from azureml_local.engines.compute import REPORTS
 from azureml_local.engines.jobs import data, distribution, fence
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.spec import Attempt, OutputMode, Result
