@@ -23,6 +23,7 @@ from azureml_local.arm import (
     online_deployments,
     online_endpoints,
     role_assignments,
+    storage_accounts,
     workspaces,
 )
 from azureml_local.arm.container_logs import ContainerLogs
@@ -39,6 +40,7 @@ from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
 from azureml_local.dataplane.model_data import PayloadLogging, receiver
 from azureml_local.dataplane.scoring import ScoringRouter
+from azureml_local.dataplane.secret_injection import SecretInjection
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.dataplane.traffic_log import TrafficLog
 from azureml_local.dataplane.vault_secrets import VaultSecrets
@@ -57,6 +59,7 @@ from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.log_store.stream import EventStream
 from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
+from azureml_local.engines.storage_accounts import StorageAccounts
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
 from azureml_local.identity.authorizer import Authorizer
@@ -91,19 +94,22 @@ class Service:
         self.directory = Directory(self.store, settings)
         self.authorizer = Authorizer(self.store)
         self.endpoint_identity = EndpointIdentity(self.store, self.tokens)
-        self.vault_secrets = VaultSecrets(self.store, self.authorizer, self.tokens)
+        self.vault_secrets = VaultSecrets(self.store, settings, self.authorizer, self.tokens)
         self.operations = Operations(self.store)
         self.blobs = BlobStorage(settings.storage_account, settings.storage_key)
+        self.accounts = StorageAccounts(self.store, settings, self.blobs)
         self.azurite = Azurite(
             home.storage,
             home.logs / "azurite.log",
-            settings.storage_account,
-            settings.storage_key,
+            self.accounts.keys,
             self.blobs.set_address,
         )
         environments = Environments(home.environments)
         self.collectors = DataCollectors(self.blobs)
-        self.serving = Serving(home, self.blobs, environments, self._instance_environment, self.collectors)
+        injection = SecretInjection(self.store, self.endpoint_identity, self.vault_secrets)
+        self.serving = Serving(
+            home, self.blobs, environments, self._instance_environment, self.collectors, injection.read
+        )
         self.runner = JobRunner(
             home.jobs,
             home.logs / "nodes.log",
@@ -126,6 +132,8 @@ class Service:
             self.directory,
             self.authorizer,
             self.blobs,
+            self.accounts,
+            self.azurite,
             self.serving,
             self.router,
             self.pools,
@@ -162,6 +170,7 @@ class Service:
             left_behind.unlink()
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
+        storage_accounts.ensure_own(self.context)
         await self.azurite.start()
         self._ensure_own_roles()
         await self._ensure_default_workspace()
@@ -221,12 +230,6 @@ class Service:
 
     def _applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""
-        settings = self.settings
-        account_id = ids.STORAGE_ACCOUNT.format(
-            subscription=settings.subscription_id,
-            resource_group=settings.resource_group,
-            account=settings.storage_account,
-        )
         return {
             "arm": ControlPlane(self.context),
             "entra": Entra(self.settings, self.tokens, self.directory).app,
@@ -236,8 +239,8 @@ class Service:
                 Mount("/mlflow", TrackingApi(self.context)),
             ),
             "scoring": self.router,
-            "key_vault": KeyVault(settings, self.store, self.vault_secrets, self.tokens).app,
-            "storage": StorageApp(self.blobs, self.tokens, self.authorizer, account_id, self.home.storage),
+            "key_vault": KeyVault(self.vault_secrets, self.tokens).app,
+            "storage": StorageApp(self.accounts, self.tokens, self.authorizer, self.home.storage),
             "log_queries": LogQueries(self.context).app,
             "telemetry": Starlette(routes=[Route("/{path:path}", _swallow, methods=["GET", "POST"])]),
             "local": Starlette(

@@ -23,6 +23,7 @@ from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearn
 from azure.mgmt.machinelearningservices._serialization import Deserializer
 from azure.mgmt.monitor.v2021_05_01_preview import models as azure_mgmt_monitor
 from azure.mgmt.msi.v2024_11_30 import models as azure_mgmt_msi
+from azure.mgmt.storage import models as azure_mgmt_storage
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
 from write_request_models import known_to_azure
 
@@ -223,6 +224,19 @@ ANSWERS = {
         "KeyVault DeletedVault"
     ),
     ("POST", "{subscription}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{vault}/purge"): NOTHING,
+    ("GET", "{subscription}/providers/Microsoft.Storage/storageAccounts"): "[Storage StorageAccount]",
+    ("GET", "{group}/providers/Microsoft.Storage/storageAccounts"): "[Storage StorageAccount]",
+    ("GET", "{account}"): "Storage StorageAccount",
+    ("PUT", "{account}"): "Storage StorageAccount",
+    ("PATCH", "{account}"): "Storage StorageAccount",
+    ("DELETE", "{account}"): NOTHING,
+    ("POST", "{account}/listKeys"): "Storage StorageAccountListKeysResult",
+    ("POST", "{account}/regenerateKey"): "Storage StorageAccountListKeysResult",
+    ("POST", "{subscription}/providers/Microsoft.Storage/checkNameAvailability"): "Storage CheckNameAvailabilityResult",
+    ("GET", "{account}/blobServices/default/containers"): "[Storage ListContainerItem]",
+    ("GET", "{account}/blobServices/default/containers/{container}"): "Storage BlobContainer",
+    ("PUT", "{account}/blobServices/default/containers/{container}"): "Storage BlobContainer",
+    ("DELETE", "{account}/blobServices/default/containers/{container}"): NOTHING,
     ("GET", "{registry}"): "ContainerRegistry",
     ("DELETE", "{registry}"): NOTHING,
 }
@@ -265,7 +279,7 @@ class Contract:
     def __init__(self) -> None:
         clients = [of_rest_fields(azure_ai_ml), of_attribute_maps(azure_mgmt_machinelearningservices)]
         self._azure_ml = _Judge(known_to_azure(), clients)
-        resource_manager, authorization, self._monitor, log_analytics, managed_identity, key_vault = (
+        resource_manager, authorization, self._monitor, log_analytics, managed_identity, key_vault, storage = (
             _Judge(models, [models])
             for models in (
                 of_attribute_maps(azure_mgmt_resource),
@@ -274,6 +288,7 @@ class Contract:
                 of_rest_fields(azure_mgmt_loganalytics),
                 of_attribute_maps(azure_mgmt_msi),
                 of_rest_fields(azure_mgmt_keyvault),
+                of_rest_fields(azure_mgmt_storage),
             )
         )
         self._others = {
@@ -288,6 +303,16 @@ class Contract:
             **{
                 f"KeyVault {name}": key_vault
                 for name in ("Vault", "VaultAccessPolicyParameters", "DeletedVault", "CheckNameAvailabilityResult")
+            },
+            **{
+                f"Storage {name}": storage
+                for name in (
+                    "StorageAccount",
+                    "StorageAccountListKeysResult",
+                    "CheckNameAvailabilityResult",
+                    "ListContainerItem",
+                    "BlobContainer",
+                )
             },
             "Msi Identity": managed_identity,
             "Msi SystemAssignedIdentity": managed_identity,

@@ -5,8 +5,8 @@
 The data are the union of azure-ai-ml's and azure-mgmt-machinelearningservices' models, azure-mgmt-resource's for
 template deployments, azure-mgmt-authorization's for role assignments, azure-mgmt-monitor's for diagnostic settings,
 azure-mgmt-loganalytics' for Log Analytics workspaces (each name after :data:`LOG_ANALYTICS`), azure-mgmt-msi's for
-managed identities (after :data:`MSI`), azure-mgmt-keyvault's for vaults (after :data:`KEY_VAULT`), and of
-:data:`EARLIER`.
+managed identities (after :data:`MSI`), azure-mgmt-keyvault's for vaults (after :data:`KEY_VAULT`),
+azure-mgmt-storage's for storage accounts (after :data:`STORAGE`), and of :data:`EARLIER`.
 Run it after an update of one of these packages; a test compares.
 """
 
@@ -25,12 +25,18 @@ from azure.mgmt.loganalytics import models as azure_mgmt_loganalytics
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
 from azure.mgmt.monitor.v2021_05_01_preview import models as azure_mgmt_monitor
 from azure.mgmt.msi.v2024_11_30 import models as azure_mgmt_msi
+from azure.mgmt.storage import models as azure_mgmt_storage
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields, only
 
 TARGET = Path(__file__).parents[2] / "src/azureml_local/arm/request_models.json"
 LOG_ANALYTICS = "LogAnalytics"
 MSI = "Msi"
 KEY_VAULT = "KeyVault"
+STORAGE = "Storage"
+STORAGE_PARAMETERS = (
+    *(f"StorageAccount{kind}Parameters" for kind in ("Create", "Update", "RegenerateKey", "CheckNameAvailability")),
+    "BlobContainer",
+)
 VAULT_PARAMETERS = tuple(
     f"Vault{kind}Parameters" for kind in ("CreateOrUpdate", "Patch", "AccessPolicy", "CheckNameAvailability")
 )
@@ -66,6 +72,7 @@ ROOTS = (
     "RoleAssignmentCreateParameters",
     "SecretExpiry",
     *(KEY_VAULT + name for name in VAULT_PARAMETERS),
+    *(STORAGE + name for name in STORAGE_PARAMETERS),
     "Workspace",
     "WorkspaceUpdateParameters",
 )
@@ -179,6 +186,7 @@ def known_to_azure() -> Models:
         only("Identity", managed_identity, MSI),
         only("IdentityUpdate", managed_identity, MSI),
         *(only(name, key_vault, KEY_VAULT) for name in VAULT_PARAMETERS),
+        *(only(name, of_rest_fields(azure_mgmt_storage), STORAGE) for name in STORAGE_PARAMETERS),
         earlier,
         objects,
     ):

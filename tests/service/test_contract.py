@@ -59,7 +59,9 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield "GET", f"{base}/{name}", None
     yield "PATCH", f"{base}/{name}", {"tags": {"a": "b"}}
     yield "POST", f"{base}/{name}/listKeys", None
+    registry = arm.request("GET", f"{base}/{name}").json()["properties"]["containerRegistry"]
     yield "DELETE", f"{base}/{name}", None
+    yield "DELETE", registry, None
     for path in ("vmSizes", "usages", "quotas"):
         yield "GET", f"{arm.region}/{path}", None
     quota = f"{arm.workspace}/quotas/Standard_FSv2_Family_Cluster_Dedicated_vCPUs"
@@ -76,6 +78,9 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield from compute_requests(name)
     yield from endpoint_requests(name, arm, deployed)
     yield from job_requests(name, deployed)
+    yield from storage_requests(name, arm)
+    yield from vault_requests(name, arm)
+    yield from identity_requests(name, arm, deployed)
     yield from role_requests(arm, deployed)
     yield from monitor_requests(name, arm, deployed)
 
@@ -125,8 +130,71 @@ def compute_requests(name: str) -> Iterator[tuple[str, str, object]]:
     yield "DELETE", instance, None
 
 
+def storage_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
+    kind = "providers/Microsoft.Storage/storageAccounts"
+    account = f"{arm.group}/{kind}/{name}"
+    yield "PUT", account, {"location": "eastus", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    yield "GET", f"{arm.subscription}/{kind}", None
+    yield "GET", f"{arm.group}/{kind}", None
+    yield "GET", account, None
+    yield "PATCH", account, {"tags": {"a": "b"}}
+    yield "POST", f"{account}/listKeys", None
+    yield "POST", f"{account}/regenerateKey", {"keyName": "key2"}
+    asked = {"name": name, "type": "Microsoft.Storage/storageAccounts"}
+    yield "POST", f"{arm.subscription}/providers/Microsoft.Storage/checkNameAvailability", asked
+    container = f"{account}/blobServices/default/containers/c-1"
+    yield "PUT", container, {"properties": {}}
+    yield "GET", container.rpartition("/")[0], None
+    yield "GET", container, None
+    yield "DELETE", container, None
+    yield "DELETE", account, None
+
+
+def vault_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
+    provider = "providers/Microsoft.KeyVault"
+    vault = f"{arm.group}/{provider}/vaults/{name}"
+    tenant = arm.settings.tenant_id
+    policy = {"tenantId": tenant, "objectId": str(uuid.uuid4()), "permissions": {"secrets": ["get"]}}
+    properties = {"tenantId": tenant, "sku": {"family": "A", "name": "standard"}, "accessPolicies": [policy]}
+    yield "PUT", vault, {"location": "eastus", "properties": properties, "tags": {"a": "b"}}
+    yield "GET", f"{arm.subscription}/{provider}/vaults", None
+    yield "GET", f"{arm.group}/{provider}/vaults", None
+    yield "GET", vault, None
+    yield "PATCH", vault, {"tags": {"a": "c"}}
+    yield "PUT", f"{vault}/accessPolicies/add", {"properties": {"accessPolicies": [policy]}}
+    asked = {"name": name, "type": "Microsoft.KeyVault/vaults"}
+    yield "POST", f"{arm.subscription}/{provider}/checkNameAvailability", asked
+    yield "DELETE", vault, None
+    deleted = f"{arm.subscription}/{provider}/locations/eastus/deletedVaults/{name}"
+    yield "GET", f"{arm.subscription}/{provider}/deletedVaults", None
+    yield "GET", deleted, None
+    yield "POST", f"{deleted}/purge", None
+
+
+def identity_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
+    kind = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+    identity = f"{arm.group}/{kind}/{name}"
+    yield "PUT", identity, {"location": "eastus", "tags": {"a": "b"}}
+    yield "GET", f"{arm.subscription}/{kind}", None
+    yield "GET", f"{arm.group}/{kind}", None
+    yield "GET", identity, None
+    yield "PATCH", identity, {"tags": {"a": "c"}}
+    yield "DELETE", identity, None
+    own = "providers/Microsoft.ManagedIdentity/identities/default"
+    yield "GET", f"/onlineEndpoints/{deployed.endpoint}/{own}", None
+    size = {"vmSize": "Standard_DS1_v2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}}
+    cluster = {"computeType": "AmlCompute", "properties": size}
+    yield "PUT", f"/computes/{name}", {"identity": {"type": "SystemAssigned"}, "properties": cluster}
+    yield "GET", f"/computes/{name}/{own}", None
+    yield "DELETE", f"/computes/{name}", None
+
+
 def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     account = f"{arm.group}/providers/Microsoft.Storage/storageAccounts/{arm.settings.storage_account}"
+    workspace = arm.get("").json()["properties"]
+    identity = f"{arm.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/t{uuid.uuid4().hex[:10]}"
+    secret = f"{workspace['keyVault']}/secrets/{uuid.uuid4().hex}"
+    yield "PUT", identity, {"location": "eastus"}
     reader = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
     for scope in (
         arm.subscription,
@@ -136,6 +204,10 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
         account,
         f"{account}/blobServices/default/containers/c",
         f"{arm.group}/providers/Microsoft.OperationalInsights/workspaces/{arm.settings.log_workspace}",
+        workspace["containerRegistry"],
+        identity,
+        workspace["keyVault"],
+        secret,
     ):
         name, principal = str(uuid.uuid4()), str(uuid.uuid4())
         properties = {"roleDefinitionId": reader, "principalId": principal, "principalType": "User"}
@@ -146,6 +218,7 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
         yield "GET", assignments, None
         yield "GET", f"{assignments}/{name}", None
         yield "DELETE", f"{assignments}/{name}", None
+    yield "GET", workspace["containerRegistry"], None
 
 
 def monitor_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:

@@ -33,7 +33,7 @@ def connect(service: RunningService, text: bytes, timeout: float = 30) -> bytes:
 
 @pytest.mark.parametrize(
     "target",
-    ["graph.microsoftonline.com:443", "management.core.windows.net:443", "x.vault.azure.net:443", "x.azurecr.io:443",
+    ["graph.microsoftonline.com:443", "management.core.windows.net:443", "x.azurecr.io:443",
      "x.queue.core.windows.net:443", "management.azure.com:8443",
      "MANAGEMENT.AZURE.COM.:80", "evilmanagement.azure.com:443"],
 )  # fmt: skip
@@ -76,7 +76,7 @@ def test_curl_through_the_environment(service: RunningService) -> None:
     )  # fmt: skip
     assert finished.stdout.split()[:2] == ["401", "0"]
     refused = subprocess.run(
-        [curl, "-sS", "https://x.vault.azure.net/"], capture_output=True, text=True, timeout=60, check=False
+        [curl, "-sS", "https://x.queue.core.windows.net/"], capture_output=True, text=True, timeout=60, check=False
     )
     assert refused.returncode != 0
     assert "501" in refused.stderr

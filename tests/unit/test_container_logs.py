@@ -57,6 +57,7 @@ class Endpoint:
         environment = f"{WORKSPACE}/environments/tiny/versions/1"
         body = {"location": "eastus", "properties": {"environmentId": environment}}
         logs.store.put(f"{ENDPOINT}/deployments/blue", DEPLOYMENT_TYPE, ENDPOINT, body, "me")
+        self.deployment = body
 
     def send(self, *categories: str, to: str = "logs") -> None:
         self.logs.send(categories, to=self.logs.log_workspace(to), of=ENDPOINT)
@@ -130,6 +131,21 @@ def test_what_is_written_from_the_setting_on_is_sent(home: Home) -> None:
         ]
         told = json.loads(later.events.read_text())["time"]
         assert datetime.datetime.fromisoformat(events[1]["TimeGenerated"]) == datetime.datetime.fromisoformat(told)
+
+    scenario(home, act)
+
+
+def test_deployment_that_comes_after_the_setting_is_followed(home: Home) -> None:
+    async def act(endpoint: Endpoint) -> None:
+        endpoint.logs.store.delete(f"{ENDPOINT}/deployments/blue")
+        endpoint.send()
+        async with following(endpoint.logs, endpoint.folder):
+            await asyncio.sleep(0.1)
+            endpoint.logs.store.put(
+                f"{ENDPOINT}/deployments/blue", DEPLOYMENT_TYPE, ENDPOINT, endpoint.deployment, "me"
+            )
+            DeploymentRecord.new(endpoint.folder).write("inferenceserver", "line")
+            assert await endpoint.console(1) == ["line"]
 
     scenario(home, act)
 

@@ -28,7 +28,9 @@ def test_application(host: str, application: str | None) -> None:
     assert hosts.application_of(host) == application
 
 
-@pytest.mark.parametrize("host", ["x.vault.azure.net", "graph.windows.net", "management.azure.com", "r.azurecr.io"])
+@pytest.mark.parametrize(
+    "host", ["x.queue.core.windows.net", "graph.windows.net", "management.azure.com", "r.azurecr.io"]
+)
 def test_hosts_of_azure(host: str) -> None:
     assert hosts.is_azure(host)
 

@@ -95,4 +95,4 @@ def test_served_and_azures_hosts_never_reach_the_users_proxy(tmp_path: Path) -> 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         raise AssertionError("the proxy was asked")
 
-    assert ask(tmp_path, proxy, target="x.vault.azure.net:443").startswith(b"HTTP/1.1 501 ")
+    assert ask(tmp_path, proxy, target="x.queue.core.windows.net:443").startswith(b"HTTP/1.1 501 ")

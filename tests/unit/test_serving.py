@@ -87,6 +87,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
         Environments(home.environments),
         lambda _: {},
         DataCollectors(cast(BlobStorage, None)),
+        lambda *_: "",
     )
     home.create()
     record = DeploymentRecord.new(started._folder(ID))

@@ -33,6 +33,7 @@ from azureml_local.arm import (
     quotas,
     resource_groups,
     role_assignments,
+    storage_accounts,
     vm_sizes,
     workspaces,
 )
@@ -104,6 +105,7 @@ def routes() -> ArmRoutes:
         managed_identities,
         key_vaults,
         container_registries,
+        storage_accounts,
     ):
         table.include(module.routes)
     return table

@@ -17,6 +17,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.store import Resource
+from azureml_local.engines.storage_accounts import TYPE as STORAGE_ACCOUNT
 from azureml_local.http.errors import AzureError
 from azureml_local.identity import roles
 from azureml_local.identity.authorizer import TYPE
@@ -43,8 +44,14 @@ HOLD_ROLES = (
     container_registries.TYPE,
     USER_ASSIGNED,
     key_vaults.TYPE,
-    key_vaults.SECRET_TYPE,
     log_analytics.TYPE,
+    STORAGE_ACCOUNT,
+)
+# Containers of storage accounts, and secrets of vaults: roles at them need not wait until they are there.
+WITHIN = re.compile(
+    rf"(.+/{re.escape(STORAGE_ACCOUNT)}/[^/]+)(/blobServices/default/containers/[^/]+)"
+    rf"|(.+/{re.escape(key_vaults.TYPE)}/[^/]+)(/secrets/[^/]+)",
+    re.IGNORECASE,
 )
 DEFINITION_ID = re.compile(rf"(/.+)?{re.escape(DEFINITIONS)}/([^/]+)", re.IGNORECASE)
 TERM = re.compile(r"(\w+)\(\)|(\w+)\('([^']+)'\)|(\w+) eq '([^']+)'")
@@ -57,22 +64,17 @@ routes = ArmRoutes()
 
 
 def known_scope(context: Context, scope: str) -> str | None:
-    """Return a scope's id as it is written, or None where nothing has that id. Containers are not looked for."""
+    """Return a scope's id as it is written, or None where nothing has that id."""
     settings = context.settings
-    values = {
-        "subscription": settings.subscription_id,
-        "resource_group": settings.resource_group,
-        "account": settings.storage_account,
-    }
-    for template in (ids.SUBSCRIPTION, ids.RESOURCE_GROUP, ids.STORAGE_ACCOUNT):
+    values = {"subscription": settings.subscription_id, "resource_group": settings.resource_group}
+    for template in (ids.SUBSCRIPTION, ids.RESOURCE_GROUP):
         known = template.format(**values)
         if scope.lower() == known.lower():
             return known
-    container = scope.rpartition("/")[2]
-    if container and scope.lower() == ids.CONTAINER.format(**values, container=container).lower():
-        return ids.CONTAINER.format(**values, container=container)
-    resource = context.store.get(scope)
-    return resource.id if resource is not None and resource.type in HOLD_ROLES else None
+    within = WITHIN.fullmatch(scope)
+    outer, inner = (part for part in within.groups() if part) if within else (scope, "")
+    resource = context.store.get(outer)
+    return resource.id + inner if resource is not None and resource.type in HOLD_ROLES else None
 
 
 def _json(assignment: Resource) -> dict[str, Any]:

@@ -16,16 +16,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local.arm import ids, key_vaults
-from azureml_local.arm.store import Resource, Store
-from azureml_local.dataplane.vault_secrets import KeyVaultError, VaultSecrets
-from azureml_local.home import Settings
+from azureml_local.arm import key_vaults
+from azureml_local.arm.store import Resource
+from azureml_local.dataplane.vault_secrets import DOMAIN, KeyVaultError, VaultSecrets
 from azureml_local.http.errors import AzureError
 from azureml_local.http.json_body import json_object
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal, TokenService
 
-DOMAIN = ".vault.azure.net"
 RESOURCE = audiences.KEY_VAULT[0]
 LARGEST_PAGE = 25
 LONGEST_RETENTION = key_vaults.RETENTION[-1]
@@ -54,15 +52,11 @@ class KeyVault:
     """Answers for the vaults of the installation.
 
     Args:
-        settings: says where vaults are.
-        store: the vaults.
-        secrets: what is in them.
+        secrets: the vaults, and what is in them.
         tokens: verifies tokens.
     """
 
-    def __init__(self, settings: Settings, store: Store, secrets: VaultSecrets, tokens: TokenService) -> None:
-        self._settings = settings
-        self._store = store
+    def __init__(self, secrets: VaultSecrets, tokens: TokenService) -> None:
         self._secrets = secrets
         self._tokens = tokens
         table: tuple[tuple[str, str, Handler], ...] = (
@@ -84,22 +78,9 @@ class KeyVault:
         everything = Route("/{path:path}", self._called(_lacking), methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
         self.app = Starlette(routes=[*routes, everything], exception_handlers={AzureError: _refused})
 
-    def vault_at(self, host: str) -> Resource:
-        """Return the vault at a host. Raises 404; on Azure there is no such host then."""
-        name = host.lower().removesuffix(DOMAIN)
-        settings = self._settings
-        vault_id = ids.VAULT.format(
-            subscription=settings.subscription_id, resource_group=settings.resource_group, vault=name
-        )
-        vault = key_vaults.live(self._store, vault_id)
-        if vault is None:
-            message = f"There is no key vault '{name}'. On Azure, the host {name}{DOMAIN} is not found then."
-            raise KeyVaultError(404, "VaultNotFound", message)
-        return vault
-
     def _called(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def called(request: Request) -> Response:
-            vault = self.vault_at(request.headers.get("host", "").partition(":")[0])
+            vault = self._secrets.vault_at(request.headers.get("host", "").partition(":")[0])
             principal = self._authenticate(request)
             if "api-version" not in {name.lower() for name in request.query_params}:
                 raise KeyVaultError(400, "BadParameter", "api-version must be specified")

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from azureml_local.dataplane import blob_permissions
-from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.storage_accounts import Account, StorageAccounts
 from azureml_local.http.errors import NO_SPACE
 from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError
 from azureml_local.identity import audiences
@@ -32,20 +32,16 @@ class StorageApp:
     """Answers for ``<account>.blob.core.windows.net``.
 
     Args:
-        blobs: Azurite, and the account's signatures.
+        accounts: the storage accounts, with their signatures.
         tokens: verifies tokens.
         authorizer: knows their holders' roles.
-        account_id: the storage account's id.
         folder: where Azurite keeps the data.
     """
 
-    def __init__(
-        self, blobs: BlobStorage, tokens: TokenService, authorizer: Authorizer, account_id: str, folder: Path
-    ) -> None:
-        self._blobs = blobs
+    def __init__(self, accounts: StorageAccounts, tokens: TokenService, authorizer: Authorizer, folder: Path) -> None:
+        self._accounts = accounts
         self._tokens = tokens
         self._authorizer = authorizer
-        self._account_id = account_id
         self._folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,8 +49,11 @@ class StorageApp:
         headers: Headers = scope["headers"]
         found = dict(headers)
         host = found.get(b"host", b"").decode("latin-1").partition(":")[0].lower()
-        if host != self._blobs.host:
-            await storage_error(501, "AccountNotServed", f"azureml-local does not serve {host}.")(scope, receive, send)
+        account = self._accounts.at(host)
+        if account is None:
+            await storage_error(501, "AccountNotServed", f"There is no storage account at {host} here.")(
+                scope, receive, send
+            )
             return
         target = scope["raw_path"].decode("ascii")
         if scope["query_string"]:
@@ -69,20 +68,18 @@ class StorageApp:
             except InvalidTokenError:
                 await self._challenge()(scope, receive, send)
                 return
-            if not self._permits(principal, scope["method"], target, headers):
+            if not self._permits(principal, account, scope["method"], target, headers):
                 message = "This request is not authorized to perform this operation using this permission."
                 await storage_error(403, "AuthorizationPermissionMismatch", message)(scope, receive, send)
                 return
-            headers = self._blobs.sign(scope["method"], target, headers)
+            headers = account.blobs.sign(scope["method"], target, headers)
         await self._pass_on(scope, receive, send, target, headers)
 
-    def _permits(self, principal: Principal, method: str, target: str, headers: Headers) -> bool:
+    def _permits(self, principal: Principal, account: Account, method: str, target: str, headers: Headers) -> bool:
         # Azurite does not check a source on its own account, whatever signature stands in its address.
         sources = [value.decode("latin-1") for name, value in headers if name == b"x-ms-copy-source"]
         return all(
-            self._authorizer.permits(
-                principal, permission.action, self._account_id + permission.scope, data=permission.data
-            )
+            self._authorizer.permits(principal, permission.action, account.id + permission.scope, data=permission.data)
             for permission in blob_permissions.needed(method, target, sources)
         )
 
@@ -105,7 +102,7 @@ class StorageApp:
         body = _request_body(receive) if has_body else b""
         has_begun = False
         try:
-            with await self._blobs.upstream.send(scope["method"], target, headers, body) as response:
+            with await self._accounts.own.blobs.upstream.send(scope["method"], target, headers, body) as response:
                 if response.status == 403 and response.header(b"x-ms-error-code") == b"AuthorizationFailure":
                     # Azurite's word for whatever is wrong with a signature; Azure's is another.
                     refusal = storage_error(403, "AuthenticationFailed", "Server failed to authenticate the request.")

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azureml_local.arm import key_vaults
+from azureml_local.arm import ids, key_vaults
 from azureml_local.arm.key_vaults import SECRET_TYPE
 from azureml_local.arm.store import Resource, Store
+from azureml_local.home import Settings
 from azureml_local.http.errors import AzureError
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.roles import VAULTS
@@ -24,6 +25,7 @@ from azureml_local.identity.tokens import Principal, TokenService
 VERSION_TYPE = f"{SECRET_TYPE}/versions"
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers
 NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+DOMAIN = ".vault.azure.net"
 LARGEST_VALUE = 25 * 1024  # bytes
 LONGEST_CONTENT_TYPE = 255
 MOST_TAGS = 15
@@ -70,12 +72,14 @@ class VaultSecrets:
 
     Args:
         store: the vaults, with what is in them.
+        settings: say where vaults are.
         authorizer: knows who has which role.
         tokens: knows who issues tokens, for messages.
     """
 
-    def __init__(self, store: Store, authorizer: Authorizer, tokens: TokenService) -> None:
+    def __init__(self, store: Store, settings: Settings, authorizer: Authorizer, tokens: TokenService) -> None:
         self._store = store
+        self._settings = settings
         self._authorizer = authorizer
         self._issuer = tokens.issuer
 
@@ -96,6 +100,19 @@ class VaultSecrets:
             raise KeyVaultError(403, "Forbidden", message, inner="AccessDenied")
 
     # --- what is there ---
+
+    def vault_at(self, host: str) -> Resource:
+        """Return the vault at a host. Raises 404; on Azure there is no such host then."""
+        name = host.lower().removesuffix(DOMAIN)
+        settings = self._settings
+        vault_id = ids.VAULT.format(
+            subscription=settings.subscription_id, resource_group=settings.resource_group, vault=name
+        )
+        vault = key_vaults.live(self._store, vault_id)
+        if vault is None:
+            message = f"There is no key vault '{name}'. On Azure, the host {name}{DOMAIN} is not found then."
+            raise KeyVaultError(404, "VaultNotFound", message)
+        return vault
 
     def live(self, vault: Resource, name: str) -> Resource:
         """Return a secret that is not deleted. Raises 404."""

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import parse_qsl, quote, urlencode
 from xml.etree import ElementTree  # parses the answers of our own child process only
 
@@ -52,6 +52,15 @@ class StoredBlob:
     size: int
 
 
+@dataclass(frozen=True)
+class StoredContainer:
+    """A container's name, its ETag, and when it was changed (RFC 3339)."""
+
+    name: str
+    etag: str
+    modified_at: str
+
+
 class BlobStorage:
     """One storage account on this machine.
 
@@ -72,19 +81,39 @@ class BlobStorage:
 
     # --- requests ---
 
-    async def create_container(self, name: str) -> None:
-        """Create a container; one that exists stays as it is."""
+    async def create_container(self, name: str) -> bool:
+        """Create a container; one that exists stays as it is. Say whether it is new."""
         target = f"/{quote(name, safe='')}?restype=container"
         with await self.upstream.send("PUT", target, self._signed("PUT", target)) as response:
             await response.read()
             if response.status not in (201, 409):
                 raise BlobError(response.status, f"container {name} was not created")
+            return response.status == 201
+
+    async def delete_container(self, name: str) -> bool:
+        """Delete a container with its blobs. Say whether it was there."""
+        target = f"/{quote(name, safe='')}?restype=container"
+        with await self.upstream.send("DELETE", target, self._signed("DELETE", target)) as response:
+            await response.read()
+            if response.status not in (202, 404):
+                raise BlobError(response.status, f"container {name} was not deleted")
+            return response.status == 202
+
+    async def containers(self, prefix: str = "") -> list[StoredContainer]:
+        """Return the containers whose names start with ``prefix``, in order."""
+        found: list[StoredContainer] = []
+        async for page in self._pages("/", {"prefix": prefix}, "containers cannot be listed"):
+            for container in page.iterfind("./Containers/Container"):
+                modified = parsedate_to_datetime(container.findtext("Properties/Last-Modified") or "")
+                etag = container.findtext("Properties/Etag") or ""
+                found.append(StoredContainer(container.findtext("Name") or "", etag, modified.isoformat()))
+        return found
 
     async def list_blobs(self, container: str, prefix: str) -> list[str]:
         """Return the names of the blobs that start with ``prefix``, in order."""
         return [
             name.text or ""
-            async for page in self._pages(container, {"prefix": prefix})
+            async for page in self._blob_pages(container, {"prefix": prefix})
             for name in page.iterfind("./Blobs/Blob/Name")
         ]
 
@@ -92,7 +121,7 @@ class BlobStorage:
         """Return the folders and the blobs directly below ``folder`` ('' or ending with ``/``), by their full names."""
         folders: list[str] = []
         blobs: list[StoredBlob] = []
-        async for page in self._pages(container, {"prefix": folder, "delimiter": "/"}):
+        async for page in self._blob_pages(container, {"prefix": folder, "delimiter": "/"}):
             folders += [name.text or "" for name in page.iterfind("./Blobs/BlobPrefix/Name")]
             blobs += [
                 StoredBlob(blob.findtext("Name") or "", int(blob.findtext("Properties/Content-Length") or 0))
@@ -100,15 +129,18 @@ class BlobStorage:
             ]
         return folders, blobs
 
-    async def _pages(self, container: str, query: Mapping[str, str]) -> AsyncIterator[ElementTree.Element]:
+    def _blob_pages(self, container: str, query: Mapping[str, str]) -> AsyncIterator[ElementTree.Element]:
+        path = f"/{quote(container, safe='')}"
+        return self._pages(path, {"restype": "container", **query}, f"container {container} cannot be listed")
+
+    async def _pages(self, path: str, query: Mapping[str, str], problem: str) -> AsyncIterator[ElementTree.Element]:
         marker = ""
         while True:
-            parameters = urlencode({"restype": "container", "comp": "list", **query, "marker": marker})
-            target = f"/{quote(container, safe='')}?{parameters}"
+            target = f"{path}?{urlencode({'comp': 'list', **query, 'marker': marker})}"
             with await self.upstream.send("GET", target, self._signed("GET", target)) as response:
                 body = await response.read()
                 if response.status != 200:
-                    raise BlobError(response.status, f"container {container} cannot be listed")
+                    raise BlobError(response.status, problem)
             page = ElementTree.fromstring(body)  # noqa: S314 - our own child's answer
             yield page
             marker = page.findtext("NextMarker") or ""

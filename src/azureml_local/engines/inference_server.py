@@ -11,7 +11,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.probes import TIMED_OUT, UNREACHABLE, Probe, Tally, status_failure
 from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.secret_references import ReadSecret, SecretReferenceError, resolved
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
@@ -38,6 +39,10 @@ class InstanceError(Exception):
 
 class InstanceMemoryError(InstanceError):
     """An instance was ended because it used more memory than its size has."""
+
+
+class InstanceSecretError(InstanceError):
+    """An instance was not started because a secret that it needs cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,16 @@ class Instance:
         socket_path: where it listens.
         environment: lets its code reach the service as a client.
         tell: is told what happens to it.
+        read_secret: reads the secrets that the plan's variables name; None where none may.
     """
 
     def __init__(
-        self, plan: LaunchPlan, socket_path: Path, environment: Mapping[str, str], tell: Tell = lambda *_: None
+        self,
+        plan: LaunchPlan,
+        socket_path: Path,
+        environment: Mapping[str, str],
+        tell: Tell = lambda *_: None,
+        read_secret: ReadSecret | None = None,
     ) -> None:
         self.plan = plan
         self.name = socket_path.stem
@@ -100,6 +111,7 @@ class Instance:
         self._environment = environment
         self._socket = socket_path
         self._tell = tell
+        self._read_secret = read_secret
 
     async def start(self) -> None:
         """Start the process and return once it serves.
@@ -170,13 +182,14 @@ class Instance:
                 yield verdict
 
     async def _launch(self) -> None:
+        environment = self._whole_environment()
         self._tell("Created", None)
         try:
             with listen(self._socket) as listener:
                 self.process = await GuardedProcess.start(
                     _command(self.plan, listener.fileno()),
                     log=Path(self.plan.log),
-                    environment=_environment(self.plan, self._environment),
+                    environment=environment,
                     cwd=Path(self.plan.app_root),
                     grace=GRACE,
                     pass_fds=(listener.fileno(),),
@@ -189,6 +202,16 @@ class Instance:
             self._socket.unlink(missing_ok=True)
             raise
         self._tell("Started", None)
+
+    def _whole_environment(self) -> Mapping[str, str]:
+        """Return the process's environment. Raises InstanceSecretError; what is secret is held nowhere else."""
+        variables = self.plan.environment
+        try:
+            if self._read_secret:
+                variables = resolved(variables, self._read_secret)
+        except SecretReferenceError as error:
+            raise InstanceSecretError(str(error)) from error
+        return _environment(replace(self.plan, environment=variables), self._environment)
 
     async def _ended(self) -> InstanceError:
         """Return why the process is no more."""

@@ -27,6 +27,7 @@ from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.inference_server import Instance, InstanceError, LaunchPlan, Tell, out_of_memory
 from azureml_local.engines.instance_log import bound
 from azureml_local.engines.probes import UNREACHABLE
+from azureml_local.engines.secret_references import ReadSecret
 from azureml_local.http.upstream import BodyTooLargeError, Headers, UnreachableError, UpstreamError
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class ReplicaSet:
         environment: lets their code reach the service as a client.
         tell: is told what happens to them.
         collector: takes what they collect; closed when they have ended.
+        read_secret: reads the secrets that the plan's variables name.
     """
 
     def __init__(
@@ -75,12 +77,14 @@ class ReplicaSet:
         environment: Mapping[str, str],
         tell: Tell = lambda *_: None,
         collector: DataCollector | None = None,
+        read_secret: ReadSecret | None = None,
     ) -> None:
         self.plan = plan
         self.collector = collector
         self._environment = environment
         self._sockets = sockets
         self._tell = tell
+        self._read_secret = read_secret
         self._replicas: list[Replica] = []
         self._rotation: list[Instance] = []  # those that get requests; whose turn is next comes first
         self._waiting: deque[asyncio.Future[Instance]] = deque()
@@ -293,7 +297,7 @@ class ReplicaSet:
 
     def _new_instance(self) -> Instance:
         path = self._sockets / f"{secrets.token_hex(4)}.sock"
-        return Instance(self.plan, path, self._environment, self._tell)
+        return Instance(self.plan, path, self._environment, self._tell, self._read_secret)
 
     async def _supervise(self, replica: Replica) -> None:
         """Keep an instance running in a place until cancelled, or until it ends while it leaves."""

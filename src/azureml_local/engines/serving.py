@@ -13,6 +13,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +23,7 @@ from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
-from azureml_local.engines.inference_server import InstanceError, InstanceMemoryError, LaunchPlan
+from azureml_local.engines.inference_server import InstanceError, InstanceMemoryError, InstanceSecretError, LaunchPlan
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.replicas import ReplicaSet
 from azureml_local.engines.requirements import TO_COLLECT, TO_SERVE, EnvironmentBuildError
@@ -111,6 +112,7 @@ class Serving:
         environments: finds interpreters.
         client_environment: returns the variables that let a deployment's instances reach the service as clients.
         collectors: take what deployments collect.
+        read_secret: reads a secret that a deployment names, as its endpoint's identity.
     """
 
     def __init__(
@@ -120,11 +122,13 @@ class Serving:
         environments: Environments,
         client_environment: Callable[[str], Mapping[str, str]],
         collectors: DataCollectors,
+        read_secret: Callable[[str, str], str],
     ) -> None:
         self._home = home
         self._blobs = blobs
         self._client_environment = client_environment
         self._collectors = collectors
+        self._read_secret = read_secret
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
@@ -307,12 +311,12 @@ class Serving:
             except OSError as error:  # no reason to end an instance
                 logger.warning("%s of %s is not written down: %s", event, record.folder, error)
 
-        environment = self._client_environment(deployment_id)
-        if plan.data_collection is None:
-            return ReplicaSet(plan, self._home.sockets, environment, tell)
-        collector = self._collectors.open(plan.data_collection)
-        variables = self._collectors.variables(collector, Path(plan.log).parent)
-        return ReplicaSet(plan, self._home.sockets, {**environment, **variables}, tell, collector)
+        environment, collector = self._client_environment(deployment_id), None
+        if plan.data_collection:
+            collector = self._collectors.open(plan.data_collection)
+            environment = {**environment, **self._collectors.variables(collector, Path(plan.log).parent)}
+        read_secret = partial(self._read_secret, deployment_id)
+        return ReplicaSet(plan, self._home.sockets, environment, tell, collector, read_secret)
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()
@@ -351,6 +355,8 @@ def _not_ready(error: InstanceError) -> ServingError:
 
     Of memory: https://learn.microsoft.com/azure/machine-learning/how-to-deploy-models-from-huggingface#troubleshooting
     """
+    if isinstance(error, InstanceSecretError):
+        return ServingError("SecretsInjectionError", f"Secrets cannot be injected: {error}")
     if isinstance(error, InstanceMemoryError):
         return ServingError("OutOfQuota", f"Container terminated due to insufficient memory: {error}.")
     message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from typing import Any
 
 import requests
@@ -45,6 +46,10 @@ def variable(asked: dict[str, Any]) -> str:
     return os.environ.get(asked["name"], "(absent)")
 
 
+def leave(asked: dict[str, Any]) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)  # the server, of which this is a worker
+
+
 def credential(asked: dict[str, Any]) -> Any:
     if "client_id" in asked:
         return ManagedIdentityCredential(client_id=asked["client_id"])
@@ -57,4 +62,5 @@ ACTIONS = {
     "read blob": read_blob,
     "read secret": read_secret,
     "variable": variable,
+    "exit": leave,
 }

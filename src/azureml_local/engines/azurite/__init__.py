@@ -15,10 +15,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.home import write_private
 from azureml_local.http.upstream import Address
 from azureml_local.locks import lock_within
 
@@ -31,7 +32,7 @@ LAUNCH_WITHIN = 60.0  # seconds
 NEEDED_DISK = 2**20  # bytes, to start
 RELAUNCH_AFTER = 1.0  # seconds between two attempts to start it again
 DONE = INSTALLED / "installed-lock.json"  # a copy of the lock file, written when all of it was installed
-PRELOADED = ("without_telemetry.cjs", "durable_metadata.cjs")
+PRELOADED = ("without_telemetry.cjs", "durable_metadata.cjs", "accounts_in_file.cjs")
 LISTENING = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
 
 
@@ -73,15 +74,21 @@ class Azurite:
     Args:
         folder: where the data lies.
         log: receives its output.
-        account: the one account's name.
-        key: the account's key, base64.
+        accounts: returns the keys (base64) of every account, by its name.
         on_address: called with the address after each start.
     """
 
-    def __init__(self, folder: Path, log: Path, account: str, key: str, on_address: Callable[[Address], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        log: Path,
+        accounts: Callable[[], Mapping[str, Sequence[str]]],
+        on_address: Callable[[Address], None],
+    ) -> None:
         self._folder = folder
         self._log = log
-        self._accounts = f"{account}:{key}"
+        self._accounts = accounts
+        self._accounts_file = folder / "accounts"
         self._on_address = on_address
         self._port = 0  # any; once it has one, it keeps that: nodes of computes know it
         self._supervisor: asyncio.Task[None] | None = None
@@ -90,8 +97,14 @@ class Azurite:
         """Return when it answers. Raises AzuriteError where it does not start."""
         if not MAIN.exists():
             raise AzuriteError("Azurite is not installed: azureml-local doctor --install")
+        self.write_accounts()
         process = await self._launch()
         self._supervisor = asyncio.get_running_loop().create_task(self._supervise(process))
+
+    def write_accounts(self) -> None:
+        """Tell it which accounts there are, and their keys: it answers the next request by them."""
+        accounts = self._accounts().items()
+        write_private(self._accounts_file, ";".join(":".join((name, *keys)) for name, keys in accounts))
 
     async def stop(self) -> None:
         """End it and wait: it writes its metadata to disk on SIGTERM."""
@@ -112,8 +125,7 @@ class Azurite:
             process = await GuardedProcess.start(
                 command,
                 log=self._log,
-                # Not on the command line: there every user of the machine could read the key.
-                environment={**base_environment(), "AZURITE_ACCOUNTS": self._accounts},
+                environment={**base_environment(), "AZUREML_LOCAL_ACCOUNTS": str(self._accounts_file)},
                 grace=-1,  # it must never be killed while it writes
                 capture=True,
                 pass_fds=(lock.fileno(),),
