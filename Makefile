@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SET ?= fast
 BACKEND ?= local
+# Of the tests: they wait as long as they compute.
+WORKERS ?= 4
 # What the service is measured against; its needs conflict with the workbook's, so each of these lives apart.
 MOTO := 5.2.5
 BENTOML := 1.4.40
@@ -32,7 +34,7 @@ run: $(STAMP) ## run every lesson and write runs/latest/report.html
 	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOK)
 
 test: $(STAMP) lint ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg tests notebooks
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg tests notebooks
 
 lint: $(STAMP) ## check style and types
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried o
 
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
-from helpers.collected_data import collected
+from helpers.collected_data import collected, delete_collected
 from helpers.connection import connect, preempt, remove_identity, second_identity
 from helpers.drifting import drift
 from helpers.folders import lesson_folder
@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "collected",
     "connect",
+    "delete_collected",
     "drift",
     "follow",
     "leftovers",

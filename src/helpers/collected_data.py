@@ -1,4 +1,4 @@
-"""Reading back what a deployment has collected."""
+"""Reading back what a deployment has collected, and deleting it."""
 
 from __future__ import annotations
 
@@ -30,28 +30,41 @@ def collected(ml_client: MLClient, endpoint: str, deployment: str, collection: s
     """
     import pandas as pd
 
-    asset = ml_client.data.get(f"{endpoint}-{deployment}-{collection}", version="1")
-    store, _, folder = asset.path.partition("/datastores/")[2].partition("/paths/")
-    with _container(ml_client, store) as container:
+    container, folder = _place(ml_client, f"{endpoint}-{deployment}-{collection}")
+    with container:
         rows = [
             {"time": pd.Timestamp(event["time"]), **row, "correlationid": event["correlationid"]}
-            for event in _events(container, folder.rstrip("/") + "/")
+            for event in _events(container, folder)
             for row in _data(container, event)
         ]
     columns = None if rows else ["time", "correlationid"]
     return pd.DataFrame(rows, columns=columns).set_index("time").sort_index(kind="stable")
 
 
-def _container(ml_client: MLClient, store: str) -> ContainerClient:
-    """Return the container of a datastore, with the key that the workspace keeps of it, or else as who you are."""
+def delete_collected(ml_client: MLClient, endpoint: str, deployment: str, collection: str) -> None:
+    """Delete the files of a collection: they stay when the deployment is deleted, or its data asset archived."""
+    container, folder = _place(ml_client, f"{endpoint}-{deployment}-{collection}")
+    with container:
+        for name in container.list_blob_names(name_starts_with=folder):
+            container.delete_blob(name)
+
+
+def _place(ml_client: MLClient, asset: str) -> tuple[ContainerClient, str]:
+    """Return where a data asset's files are: the container, and the folder in it.
+
+    The container is opened with the key that the workspace keeps of it, or else as who you are.
+    """
     from azure.identity import DefaultAzureCredential
     from azure.storage.blob import ContainerClient
 
+    path = ml_client.data.get(asset, version="1").path
+    store, _, folder = path.partition("/datastores/")[2].partition("/paths/")
     datastore = ml_client.datastores.get(store, include_secrets=True)
     credentials = datastore.credentials
     key = getattr(credentials, "account_key", None) or getattr(credentials, "sas_token", None)
     address = f"https://{datastore.account_name}.blob.{datastore.endpoint}"
-    return ContainerClient(address, datastore.container_name, credential=key or DefaultAzureCredential())
+    container = ContainerClient(address, datastore.container_name, credential=key or DefaultAzureCredential())
+    return container, folder.rstrip("/") + "/"
 
 
 def _events(container: ContainerClient, folder: str) -> Iterator[dict[str, Any]]:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
-from results import Row
-
 from load import Result, Spec, measure
+from results import Row
 
 OURS = "azureml-local"
 LOAD_ROUNDS = 5

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from comparing import request
 from installation import Client, Installation
-
 from load import Spec
 
 BODY = '{"data": [[0.1, 0.2, 0.3, 0.4]]}'
@@ -54,9 +53,8 @@ def serve(installation: Installation, client: Client, name: str, deployment: dic
     """Deploy to an endpoint of its own, which has it already or not, and return it once it has scored."""
     uri = client.create_endpoint(name)["properties"]["scoringUri"]
     key = client.key(name)
-    sockets = installation.root / "run"
-    known = set(sockets.iterdir())
+    known = installation.instances()
     client.deploy(name, "only", deployment)
     client.score(uri, key, body)
-    (socket,) = set(sockets.iterdir()) - known
+    (socket,) = installation.instances() - known
     return Endpoint(uri, key, socket)

@@ -26,6 +26,8 @@ from azureml_local.home import Home
 
 ARM = "https://management.azure.com"
 API = {"api-version": "2024-10-01"}
+MONITOR_API = {"api-version": "2021-05-01-preview"}
+LOG_WORKSPACE = "workbook-logs"
 BLOB_HEADERS = {"x-ms-version": "2021-12-02", "x-ms-blob-type": "BlockBlob"}
 COMMAND = str(Path(sys.executable).with_name("azureml-local"))
 STARTS_WITHIN = 60  # seconds
@@ -82,6 +84,10 @@ class Installation:
                 body = {"properties": job_properties(workspace.id, number), "run": {"statusRevision": 5}}
                 store.put(f"{workspace.id}/jobs/job-{number}", "workspaces/jobs", workspace.id, body, "bench")
         store.close()
+
+    def instances(self) -> set[Path]:
+        """Return the sockets of the instances that serve; other parts of the service have sockets beside them."""
+        return set((self.root / "run").glob("[0-9a-f]" * 8 + ".sock"))
 
     def _run(self, *arguments: str) -> str:
         finished = subprocess.run(
@@ -174,6 +180,17 @@ class Client:
         """List the first page of the workspace's jobs, and return how many it holds."""
         answer = self.session.get(self._url("/jobs"), params=API, headers=self._headers)
         return len(_checked(answer).json()["value"])
+
+    def log_traffic(self, endpoint: str) -> None:
+        """Send an endpoint's traffic and console logs to the Log Analytics workspace that is there from the start."""
+        group = self.workspace.partition("/providers/")[0]
+        properties = {
+            "workspaceId": f"{group}/providers/Microsoft.OperationalInsights/workspaces/{LOG_WORKSPACE}",
+            "logs": [{"category": f"AmlOnlineEndpoint{kind}Log", "enabled": True} for kind in ("Traffic", "Console")],
+        }
+        url = self._url(f"/onlineEndpoints/{endpoint}/providers/Microsoft.Insights/diagnosticSettings/bench")
+        answer = self.session.put(url, params=MONITOR_API, headers=self._headers, json={"properties": properties})
+        _checked(answer)
 
     def create_cluster(self, name: str) -> None:
         """Create a cluster of at most one node, which stays once it is there."""

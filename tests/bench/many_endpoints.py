@@ -10,9 +10,8 @@ from urllib.parse import urlencode
 import psutil
 from comparing import OURS, compare, request
 from installation import API, Client, Installation
-from results import Row
-
 from load import Spec
+from results import Row
 
 ENDPOINTS, SERVING, INSTANCES = 100, 20, 2
 ONE = "with one endpoint"

@@ -23,12 +23,11 @@ import requests
 from comparing import OURS, compare, request
 from endpoints import serve, through_endpoint
 from installation import MOST_CONNECTIONS, Client, Installation, wait_for
+from load import Spec
 from peers import PeerMissingError
 from results import Row
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
-
-from load import Spec
 
 MLFLOW, BENTOML = "mlflow models serve", "BentoML"
 CONNECTIONS = (8, MOST_CONNECTIONS)

@@ -9,9 +9,8 @@ from statistics import median
 
 from endpoints import serve, through_endpoint
 from installation import Client, Installation
-from results import Row
-
 from load import load, measure
+from results import Row
 
 VERSIONS = 3
 CONNECTIONS = 8

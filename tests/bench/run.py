@@ -19,14 +19,14 @@ from comparing import OURS, compare, request
 from environments import find_built
 from installation import API, Client, Installation
 from jobs import jobs
+from load import LoadError, Spec
 from many_endpoints import many_endpoints
 from model_servers import model_servers
+from observed import observed
 from peers import MOTO_AUTHORIZATION, PeerMissingError, moto
 from results import Row, table, write
 from rollout import rollout
 from scoring import CONNECTIONS, scoring
-
-from load import LoadError, Spec
 
 OUTPUT = Path(__file__).parents[2] / "runs" / "bench.json"
 START_ROUNDS = 3
@@ -64,6 +64,7 @@ def measurements() -> Iterator[Row]:
         yield from scoring(installation, client)
         yield from model_servers(installation, client)
         yield from rollout(installation, client)
+        yield from observed(installation, client)
         yield from jobs(client)
     yield from many_endpoints()
 

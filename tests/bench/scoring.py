@@ -10,10 +10,9 @@ from statistics import median
 from comparing import OURS, compare
 from endpoints import BODY, Endpoint, around_endpoint, serve, through_endpoint
 from installation import MOST_CONNECTIONS, Client, Installation
+from load import Spec
 from peers import PeerMissingError, bare_start, haproxy
 from results import Row
-
-from load import Spec
 
 HAPROXY, BARE = "HAProxy", "bare inference server"
 DEPLOY_ROUNDS = 3
@@ -61,7 +60,7 @@ def _deployed(installation: Installation, client: Client) -> tuple[Endpoint, Row
         seconds.append(time.perf_counter() - began)
         (plan,) = (installation.root / "deployments").glob("*/current/launch.json")
         bare_seconds.append(bare_start(plan))
-    (socket,) = (installation.root / "run").glob("*.sock")
+    (socket,) = installation.instances()
     ratio = median(ours / bare for ours, bare in zip(seconds, bare_seconds, strict=True))
     name = "deployment begun to first score"
     row = Row(name, median(seconds), "s", f"{BARE} started", median(bare_seconds), ratio, "value <= 3")

@@ -99,6 +99,7 @@ SCOPES = (
     "{user identity}",
     "{vault}",
     "{vault}/secrets/{secret}",
+    "{logs}",
 )
 
 # Each route's answer of success: a model, [a model] for a page of a list, or nothing.

@@ -20,8 +20,8 @@ import requests
 from azure.mgmt.machinelearningservices import models as aml
 from clients import Clients
 
-from load import under_load
 from running_service import RunningService, command_line, family, start_service, survivors, users_of, wait_for
+from steady_load import under_load
 
 ENDPOINT, DEPLOYMENT = "killed-replicas", "blue"
 INSTANCES = 2

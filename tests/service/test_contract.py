@@ -86,7 +86,7 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield from vault_requests(name, arm)
     yield from identity_requests(name, arm, deployed)
     yield from role_requests(arm, deployed)
-    yield from monitor_requests(name, arm)
+    yield from monitor_requests(name, arm, deployed)
 
 
 def job_requests(name: str, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
@@ -207,6 +207,7 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
         f"{arm.workspace}/onlineEndpoints/{deployed.endpoint}",
         account,
         f"{account}/blobServices/default/containers/c",
+        f"{arm.group}/providers/Microsoft.OperationalInsights/workspaces/{arm.settings.log_workspace}",
         workspace["containerRegistry"],
         identity,
         workspace["keyVault"],
@@ -224,22 +225,24 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
     yield "GET", workspace["containerRegistry"], None
 
 
-def monitor_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
+def monitor_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     workspaces = "providers/Microsoft.OperationalInsights/workspaces"
-    settings = "/providers/Microsoft.Insights/diagnosticSettings"
     own = f"{arm.group}/{workspaces}/{name}"
     yield "PUT", own, {"location": "eastus", "properties": {"retentionInDays": 60}, "tags": {"a": "b"}}
     yield "GET", f"{arm.subscription}/{workspaces}", None
     yield "GET", f"{arm.group}/{workspaces}", None
     yield "GET", own, None
     yield "PATCH", own, {"tags": {"a": "c"}}
-    logs = [{"category": "AmlComputeJobEvent", "enabled": True}]
-    yield "PUT", f"{settings}/{name}", {"properties": {"workspaceId": own, "logs": logs, "metrics": []}}
-    yield "GET", settings, None
-    yield "GET", f"{settings}/{name}", None
-    yield "GET", f"{settings}Categories", None
-    yield "GET", f"{settings}Categories/AllMetrics", None
-    yield "DELETE", f"{settings}/{name}", None
+    endpoint = f"/onlineEndpoints/{deployed.endpoint}"
+    for owner, category in (("", "AmlComputeJobEvent"), (endpoint, "AmlOnlineEndpointTrafficLog")):
+        settings = f"{owner}/providers/Microsoft.Insights/diagnosticSettings"
+        logs = [{"category": category, "enabled": True}]
+        yield "PUT", f"{settings}/{name}", {"properties": {"workspaceId": own, "logs": logs, "metrics": []}}
+        yield "GET", settings, None
+        yield "GET", f"{settings}/{name}", None
+        yield "GET", f"{settings}Categories", None
+        yield "GET", f"{settings}Categories/AllMetrics", None
+        yield "DELETE", f"{settings}/{name}", None
     yield "DELETE", own, None
 
 

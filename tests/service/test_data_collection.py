@@ -218,6 +218,16 @@ def test_helper_returns_no_rows_before_there_are_any(
     assert helpers.collected(ml, endpoint.name, "payloads", "off").empty
 
 
+def test_helper_deletes_one_collection(
+    tables: Collected, ml: MLClient, endpoint: ManagedOnlineEndpoint, scorer: Scorer
+) -> None:
+    scorer.post({"id": "to go", "table": {"a": [1]}}, deployment="tables")
+    wait_for(lambda: "to go" in [event["correlationid"] for event in tables.events("model_outputs")])
+    helpers.delete_collected(ml, endpoint.name, "tables", "model_outputs")
+    assert tables.names("model_outputs") == []
+    assert tables.names("model_inputs") != []
+
+
 # --- what the router sees ---
 
 

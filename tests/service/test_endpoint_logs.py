@@ -255,6 +255,19 @@ def test_query_by_resource(watched: str, scorer: Scorer, logs: Logs, arm: Arm) -
     assert caught.value.status_code == 404
 
 
+def test_other_address_and_query_string(logs: Logs, credential: ClientSecretCredential, arm: Arm) -> None:
+    client = LogsQueryClient(credential, endpoint="https://api.loganalytics.azure.com")
+    assert isinstance(client.query_workspace(logs.guid, "print a = 1", timespan=None), LogsQueryResult)
+    token = credential.get_token("https://api.loganalytics.io/.default").token
+    answer = arm.session.get(
+        f"https://api.loganalytics.io/v1/workspaces/{logs.guid}/query",
+        params={"query": "print a = 1", "timespan": "PT1H"},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+    )
+    assert answer.json()["tables"][0]["rows"] == [[1]]
+
+
 def test_batch_answers_each_query_for_itself(logs: Logs) -> None:
     good, bad, elsewhere = logs.client.query_batch(
         [
@@ -331,7 +344,7 @@ def test_query_needs_a_token_for_it(logs: Logs, arm: Arm) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, code)
 
 
-def test_query_needs_a_role(service: RunningService, logs: Logs, watched: str, arm: Arm) -> None:
+def test_query_needs_a_role(service: RunningService, logs: Logs, watched: str) -> None:
     """https://learn.microsoft.com/azure/azure-monitor/logs/manage-access"""
     name = "i" + uuid.uuid4().hex[:10]
     made = admin.call(service.home, "POST", "/identities", {"name": name, "role": None, "scope": None})
@@ -349,7 +362,7 @@ def test_query_needs_a_role(service: RunningService, logs: Logs, watched: str, a
         service.home,
         "POST",
         "/identities",
-        {"name": name, "role": "Log Analytics Reader", "scope": logs.sink.partition("/providers/")[0]},
+        {"name": name, "role": "Log Analytics Reader", "scope": logs.sink},
     )
     credential = ClientSecretCredential(made["AZURE_TENANT_ID"], made["AZURE_CLIENT_ID"], made["AZURE_CLIENT_SECRET"])
     answer = LogsQueryClient(credential).query_workspace(logs.guid, "print a = 1", timespan=None)

@@ -111,7 +111,7 @@ def test_model_whose_files_are_gone(begin: Begin, arm: Arm, ml: MLClient, name: 
     datastore = "azureml://datastores/workspaceblobstore/paths/nothing/is/here"
     model = ml.models.create_or_update(Model(name=name, path=datastore))
     message = failure_of(begin(model=model))
-    assert "ResourceNotFound:" in message
+    assert "BadArgument: Unable to download user model" in message  # how-to-troubleshoot, BadArgument
     assert "nothing/is/here" in message
 
 

@@ -205,7 +205,7 @@ def test_any_status_but_200_of_the_model_becomes_424(status: int, scorer: Scorer
 
 def test_slow_model_408_after_its_time_and_not_before(scorer: Scorer, gate: Path) -> None:
     answer = scorer.post({"wait_for": str(gate)}, deployment="green")
-    assert answer.status_code == 408
+    assert (answer.status_code, answer.text) == (408, "upstream request timeout")
     assert answer.elapsed.total_seconds() >= 0.9
     gate.touch()
     recovered = wait_for(lambda: scorer.post({}, deployment="green").status_code == 200, timeout=10)

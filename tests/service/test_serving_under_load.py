@@ -21,9 +21,9 @@ from azure.ai.ml.entities import ProbeSettings
 from azure.core.exceptions import HttpResponseError
 from support import Arm, Deployed, Scorer, deploy, finish
 
-from load import under_load
 from raw_client import tunnel
 from running_service import RunningService, wait_for
+from steady_load import under_load
 
 PATIENT = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 1}
 WHO = {"pid": 1, "sleep": 0.01}  # asks a deployment for the process that answers, and its variable DEPLOYMENT
@@ -231,10 +231,7 @@ def test_hung_worker_is_found_by_the_liveness_probe_and_replaced(
 ) -> None:
     """ "Giving up in the case of a liveness probe means the container will be restarted": ProbeSettings. The only
     worker cannot answer the probe while it runs a request, as on Azure, whose server is the same."""
-    change(
-        liveness_probe=ProbeSettings(initial_delay=1, period=1, timeout=1, failure_threshold=3),
-        request_settings={**PATIENT, "request_timeout_ms": 180_000},
-    )
+    change(liveness_probe=ProbeSettings(initial_delay=30, period=1, timeout=1, failure_threshold=3))
     before = ask().json()[0]
     hung = ask(hang=1)
     assert hung.status_code == 424
@@ -256,7 +253,7 @@ def test_instance_whose_readiness_probe_fails_gets_no_requests_until_it_passes(
     gate: Path,
 ) -> None:
     """ "In the case of a readiness probe the container will be marked Unready": ProbeSettings."""
-    change(readiness_probe=ProbeSettings(initial_delay=1, period=1, timeout=1, failure_threshold=1))
+    change(readiness_probe=ProbeSettings(initial_delay=30, period=1, timeout=1, failure_threshold=1))
     before = ask().json()[0]
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(ask, pid=1, wait_for=str(gate))

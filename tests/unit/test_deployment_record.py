@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_local.engines.deployment_record import DeploymentRecord
+from azureml_local.engines.deployment_record import LARGEST_EVENTS, DeploymentRecord
 
 
 @pytest.fixture
@@ -68,3 +68,22 @@ def test_latest_attempt(tmp_path: Path) -> None:
     attempts = [DeploymentRecord.new(tmp_path).folder for _ in range(20)]
     assert [record.folder for record in DeploymentRecord.all(tmp_path)] == attempts
     assert DeploymentRecord.latest(tmp_path).folder == attempts[-1]  # type: ignore[union-attr]
+
+
+def test_warnings_of_probes_do_not_make_a_phase_fail(record: DeploymentRecord) -> None:
+    """github.com/MicrosoftLearning/mslearn-azure-ml/issues/100: they come while the phase is in progress."""
+    for event in ("Pulling", "Pulled", "Downloading", "Downloaded", "Created", "Started"):
+        record.event(event)
+    record.event("LivenessProbeFailed", "Liveness probe failed: HTTP probe failed with statuscode: 502")
+    assert phases(record.text("inferenceserver", 10))[-1] == "UserContainerStart: InProgress"
+
+
+def test_of_very_many_events_the_first_and_the_last_are_kept(record: DeploymentRecord) -> None:
+    record.event("Pulling")
+    record.event("Pulled")
+    for number in range(5000):
+        record.event("LivenessProbeFailed", f"Liveness probe failed: {number}")
+    text = record.text("inferenceserver", 10)
+    assert "UserContainerImagePull: Succeeded" in text
+    assert "Liveness probe failed: 4999" in text
+    assert len(text) < 2 * LARGEST_EVENTS

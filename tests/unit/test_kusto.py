@@ -1,8 +1,7 @@
 """Kusto queries over the log store: what Microsoft's samples ask, what a stranger's text must not do, what is refused.
 
-The samples are those of https://learn.microsoft.com/azure/azure-monitor/reference/queries/amlonlineendpointtrafficlog
-and its neighbours; the shapes of answers https://learn.microsoft.com/azure/azure-monitor/logs/api/response-format; the
-errors those of public reports of Azure's answers.
+The samples are in kusto_samples.py; the shapes of answers are those of
+https://learn.microsoft.com/azure/azure-monitor/logs/api/response-format, the errors those of public reports of Azure's.
 """
 
 from __future__ import annotations
@@ -19,71 +18,12 @@ from azureml_local.arm.log_events import JobEvent
 from azureml_local.arm.store import LogEvent
 from azureml_local.engines.log_store import client
 from azureml_local.home import Home
+from kusto_samples import CONSOLE, EVENTS, LONGEST, OTHERS, TRAFFIC
 from log_store import OTHER_WORKSPACE, SECONDS, WORKSPACE, Logs, running, state_folder
 
 ENDPOINT = f"{WORKSPACE}/onlineEndpoints/churn"
 OTHER_ENDPOINT = f"{WORKSPACE}/onlineEndpoints/churn2"
 Act = Callable[["Queries"], Awaitable[None]]
-
-TRAFFIC = """AmlOnlineEndpointTrafficLog
-| where ResponseCode != "200" and ResponseCode != "100"
-| project TimeGenerated, Location, OperationName, Method, Path, Subscription = _SubscriptionId, AzureMLWorkspaceId,
-    EndpointName, DeploymentName, Protocol, ResponseCode, ResponseCodeReason, ModelStatusCode, ModelStatusReason,
-    RequestPayloadSize, ResponsePayloadSize, UserAgent, XRequestId, XMSClientRequestId, TotalDurationMs,
-    RequestDurationMs, ResponseDurationMs, RequestThrottlingDelayMs, ResponseThrottlingDelayMs
-| top 100 by TimeGenerated"""
-IDS = (
-    '| parse kind=regex flags=i _ResourceId with ".*?/RESOURCEGROUPS/" ResourceGroup '
-    '"/PROVIDERS/MICROSOFT.MACHINELEARNINGSERVICES/WORKSPACES/" Workspace "/ONLINEENDPOINTS/" EndpointName\n'
-)
-CONSOLE = f"""AmlOnlineEndpointConsoleLog
-{IDS}| project TimeGenerated, Subscription = _SubscriptionId, ResourceGroup, Workspace, EndpointName, DeploymentName,
-    InstanceId, ContainerName, ContainerImageName, Message
-| top 100 by TimeGenerated"""
-EVENTS = f"""AmlOnlineEndpointEventLog
-| where Message contains "failed"
-{IDS}| project TimeGenerated, Subscription = _SubscriptionId, ResourceGroup, Workspace, EndpointName, DeploymentName,
-    InstanceId, Name, Message
-| order by TimeGenerated desc
-| take 100"""
-LONGEST = """AmlComputeJobEvent
-| where OperationName == "JobSubmitted"
-| join kind = inner (AmlComputeJobEvent
-        | where OperationName == "JobSucceeded"
-        | project StopTime=TimeGenerated, JobId)
-    on JobId
-|project Duration=(StopTime-TimeGenerated), ExperimentName, WorkspaceName, ClusterName, JobName
-|top 5 by Duration desc nulls last"""
-OTHERS = (
-    'AmlComputeJobEvent | where EventType == "JobFailed" | project  TimeGenerated, ClusterId, EventType, '
-    "ExecutionState, ToolType, JobErrorMessage, ErrorDetails | limit 100",
-    'AmlComputeJobEvent | where JobName == "automl_setup" | project TimeGenerated, ClusterId, EventType, '
-    "ExecutionState, ToolType | limit 100",
-    'AmlComputeClusterEvent | where VmSize == "STANDARD_D1_V2" | project  ClusterName, InitialNodeCount, '
-    "MaximumNodeCount, QuotaAllocated, QuotaUtilized | limit 100",
-    "AmlComputeClusterEvent | summarize avgRunningNodes=avg(TargetNodeCount), maxRunningNodes=max(TargetNodeCount) by "
-    'Workspace=tostring(split(_ResourceId, "/")[8]), ClusterName, ClusterType, VmSize, VmPriority | limit 100',
-    'AmlComputeClusterEvent | project TimeGenerated, WorkspaceName=split(_ResourceId, "/")[-1], ClusterName, '
-    "ClusterType, VmSize, VmPriority, InitialNodeCount , IdleNodeCount, RunningNodeCount, PreparingNodeCount, "
-    "MinimumNodeCount, MaximumNodeCount , CurrentNodeCount, TargetNodeCount |summarize round(sum(RunningNodeCount),1), "
-    "round(sum(IdleNodeCount),1) by  Hourly=bin(TimeGenerated, 60m) | render timechart",
-    # What operators of endpoints ask besides.
-    "AmlOnlineEndpointTrafficLog | where TimeGenerated > ago(1h) | summarize count(), avg(TotalDurationMs), "
-    "percentiles(TotalDurationMs, 50, 95, 99) by DeploymentName, bin(TimeGenerated, 1m)",
-    "AmlOnlineEndpointTrafficLog | summarize Total = count(), Errors = countif(ResponseCode >= 500) by EndpointName "
-    "| extend Rate = Errors * 100.0 / Total | where Rate >= 0",
-    "AmlOnlineEndpointTrafficLog | where ResponseCode in ('429', '408') or "
-    "(ResponseCode == '424' and ModelStatusCode == '500')",
-    "AmlOnlineEndpointTrafficLog | summarize arg_max(TimeGenerated, *) by EndpointName",
-    "AmlOnlineEndpointTrafficLog | join kind=inner (AmlOnlineEndpointConsoleLog | project Message, DeploymentName) on "
-    "DeploymentName | where Message has XRequestId | project XRequestId, Message",
-    "union withsource=Table AmlOnlineEndpointConsoleLog, AmlOnlineEndpointEventLog | summarize count() by Table",
-    "union AmlOnline* | count",
-    'AmlOnlineEndpointConsoleLog | extend Parts = split(Message, "|") | extend Data = parse_json(tostring(Parts[-1])) '
-    "| mv-expand Data | project TimeGenerated, Data",
-    "let slow = 100; let bad = AmlOnlineEndpointTrafficLog | where TotalDurationMs > slow; bad | count",
-    "AmlOnlineEndpointTrafficLog | getschema",
-)
 
 
 class Queries:
@@ -182,6 +122,15 @@ def test_samples_of_microsoft_and_of_operators(home: Home) -> None:
         assert (await queries.rows(LONGEST))[0][:2] == ["00:00:01.7500000", "e"]
         for text in OTHERS:
             await queries.rows(text)
+        by_table = "union withsource=Table AmlOnlineEndpointConsoleLog, AmlComputeJobEvent | summarize count() by Table"
+        assert sorted(await queries.rows(by_table)) == [["AmlComputeJobEvent", 2], ["AmlOnlineEndpointConsoleLog", 2]]
+        text = "AmlOnlineEndpointTrafficLog | summarize percentiles(TotalDurationMs, 50, 95) by EndpointName"
+        _, body = await queries.ask(text)
+        assert [one["name"] for one in body["tables"][0]["columns"]] == [
+            "EndpointName",
+            "percentile_TotalDurationMs_50",
+            "percentile_TotalDurationMs_95",
+        ]
 
     scenario(home, act)
 
@@ -254,6 +203,12 @@ def test_mistakes_are_told_as_azure_tells_them(home: Home) -> None:
             "SEM0100",
             f"'project' operator: {column} 'responsecode'",
         )
+        assert await queries.refusal(f"{traffic_log} | summarize count() by Absent") == (
+            "SEM0100",
+            f"'summarize' operator: {column} 'Absent'",
+        )
+        assert "'=='" in (await queries.refusal(f"{traffic_log} | where Method = 'POST'"))[1]
+        assert await queries.rows("print datetime(9999-12-31) + 1d") == [[None]]
         code, message = await queries.refusal(f"{traffic_log} | wherex")
         assert (code, message) == ("SYN0002", "Query could not be parsed at 'wherex' on line [1,31]")
         assert (await queries.refusal(""))[0] == "SYN0002"

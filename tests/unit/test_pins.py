@@ -45,7 +45,7 @@ def test_environment_yml_has_the_same_pins_and_nothing_else() -> None:
 
 
 def test_lessons_deploy_with_the_versions_that_they_train_with() -> None:
-    for conda_file in (ROOT / "notebooks").glob("*/conda.yml"):
+    for conda_file in (ROOT / "notebooks").glob("*/*conda.yml"):
         for line in _pip_lines(conda_file):
             requirement = Requirement(line)
             assert requirement.specifier == CONSTRAINTS[requirement.name].specifier, f"{conda_file}: {line}"

@@ -7,7 +7,8 @@ A deployment that is removed or replaced meanwhile is not brought back, and no i
 import asyncio
 import datetime
 import errno
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,22 +19,15 @@ from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
+from azureml_local.engines.inference_server import InstanceError, LaunchPlan
 from azureml_local.engines.probes import Probe
-from azureml_local.engines.serving import Serving, ServingError, ServingSpec
-from azureml_local.engines.staging import StagingError
+from azureml_local.engines.serving import CodeSource, ModelSource, Serving, ServingError, ServingSpec
+from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
 
-
-@dataclass
-class Plan:
-    """Stands for a launch plan."""
-
-    fingerprint: str
-    data_collection: None = None
-
-
-FORMER, NEW = Plan("former"), Plan("new")
-SPEC = ServingSpec({}, None, None, {}, 1, 1, 5.0, Probe(), Probe(), None)
+SPEC = ServingSpec({"image": "i"}, None, None, {"A": "b"}, 1, 1, 5.0, Probe(), Probe(), 7.0)
+NEW = LaunchPlan("python", "/app", "/app/score.py", None, {}, 1, 1, 5.0, "/log", fingerprint=SPEC.fingerprint())
+FORMER = replace(NEW, fingerprint="another")
 ID = "/subscriptions/s/onlineEndpoints/e/deployments/blue"
 
 
@@ -48,6 +42,8 @@ class FakeReplicas:
         self.starting: asyncio.Future[None] | None = None
         self.may_start = asyncio.Event()
         self.runs = False
+        self.sizes: list[int] = []
+        self.may_grow = True
         if FakeReplicas.all_may_start:
             self.may_start.set()
         FakeReplicas.made.append(self)
@@ -58,6 +54,17 @@ class FakeReplicas:
 
     async def drain(self) -> None:
         await self.stop()
+
+    async def grow(self, count: int) -> None:
+        self.sizes.append(count)
+        if not self.may_grow:
+            raise InstanceError("it ended with exit code 3")
+
+    async def shrink(self, count: int) -> None:
+        self.sizes.append(count)
+
+    def apply(self, plan: object) -> None:
+        self.plan = plan
 
     def start_in_background(self) -> None:
         self.starting = asyncio.ensure_future(self.start())
@@ -89,7 +96,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     monkeypatch.setattr(module, "ReplicaSet", FakeReplicas)
     monkeypatch.setattr(module.LaunchPlan, "load", lambda _: FORMER)
 
-    async def prepare(spec: Any, record: DeploymentRecord) -> Plan:
+    async def prepare(spec: Any, record: DeploymentRecord) -> LaunchPlan:
         return NEW
 
     monkeypatch.setattr(started, "_prepare", prepare)
@@ -230,3 +237,112 @@ def test_instances_end_where_the_switch_to_them_fails(serving: Serving, monkeypa
     with pytest.raises(ServingError):
         asyncio.run(serving.deploy(ID, SPEC))
     assert running() == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"environment": {"image": "j"}},
+        {"environment_variables": {"A": "c"}},
+        {"memory": 14.0},
+        {"liveness": Probe(period=1)},
+        {"readiness": Probe(period=2)},
+        {"model": ModelSource("m", "1", BlobPath("container", "models/m"))},
+        {"code": CodeSource(BlobPath("container", "code"), "score.py")},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_what_instances_cannot_follow_needs_others(changed: dict[str, Any]) -> None:
+    assert replace(SPEC, **changed).fingerprint() != SPEC.fingerprint()
+
+
+SETTINGS = {
+    "instance_count": 3,
+    "max_concurrent": 4,
+    "request_timeout": 9.0,
+}
+
+
+def update(serving: Serving, spec: ServingSpec) -> FakeReplicas:
+    """Serve SPEC, then what is given instead; return what served at first."""
+
+    async def main() -> FakeReplicas:
+        FakeReplicas.all_may_start = True
+        await serving.deploy(ID, SPEC)
+        running = cast(FakeReplicas, serving.replicas(ID))
+        await serving.deploy(ID, spec)
+        return running
+
+    return asyncio.run(main())
+
+
+def plan_on_disk(serving: Serving) -> LaunchPlan:
+    return LaunchPlan.load(DeploymentRecord(serving._folder(ID) / "current").plan)
+
+
+def test_other_settings_are_followed_by_what_runs(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "ReplicaSet", FakeReplicas)
+
+    async def prepare(spec: Any, record: DeploymentRecord) -> LaunchPlan:
+        return NEW
+
+    monkeypatch.setattr(serving, "_prepare", prepare)
+    running = update(serving, replace(SPEC, **SETTINGS))
+    assert serving.replicas(ID) is cast(Any, running)
+    assert running.runs
+    assert running.sizes == [3, 3]
+    assert running.plan == replace(NEW, **SETTINGS)
+    assert plan_on_disk(serving) == running.plan
+
+
+def test_update_that_fails_changes_nothing(serving: Serving) -> None:
+    async def main() -> None:
+        FakeReplicas.all_may_start = True
+        await serving.deploy(ID, SPEC)
+        running = cast(FakeReplicas, serving.replicas(ID))
+        running.may_grow = False
+        with pytest.raises(ServingError, match="exit code 3") as caught:
+            await serving.deploy(ID, replace(SPEC, instance_count=3))
+        assert caught.value.code == "ResourceNotReady"
+        assert running.plan is NEW
+        assert running.runs
+
+    asyncio.run(main())
+
+
+def test_update_that_cannot_be_written_down_is_taken_back(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LaunchPlan, "save", full)
+    with pytest.raises(ServingError, match="No space left") as caught:
+        update(serving, replace(SPEC, instance_count=3))
+    assert caught.value.code == "OutOfQuota"
+    assert FakeReplicas.made[-1].sizes == [3, 1]
+    assert FakeReplicas.made[-1].plan is NEW
+
+
+def test_back_to_what_serves_the_failed_attempt_is_forgotten(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(spec: Any, record: DeploymentRecord) -> LaunchPlan:
+        raise StagingError("nothing there")
+
+    async def main() -> None:
+        FakeReplicas.all_may_start = True
+        await serving.deploy(ID, SPEC)
+        monkeypatch.setattr(serving, "_prepare", fails)
+        with pytest.raises(ServingError):
+            await serving.deploy(ID, replace(SPEC, environment_variables={}))
+        assert len(attempts(serving)) == 2
+        await serving.deploy(ID, SPEC)
+        assert attempts(serving) == [(True, True)]
+
+    asyncio.run(main())
+
+
+def test_plan_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    stored = asdict(NEW) | {"ready_within": 310.0}
+    for name in ("liveness", "readiness", "memory", "fingerprint"):
+        del stored[name]
+    (tmp_path / "launch.json").write_text(json.dumps(stored))
+    assert LaunchPlan.load(tmp_path / "launch.json") == replace(NEW, fingerprint="")

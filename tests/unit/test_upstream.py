@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from azureml_local.http import upstream as upstream_module
-from azureml_local.http.upstream import BODY_HIGH_WATER, Address, Upstream, UpstreamError
+from azureml_local.http.upstream import BODY_HIGH_WATER, Address, UnreachableError, Upstream, UpstreamError
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -329,3 +329,81 @@ def test_header_that_would_be_more_than_a_header_is_never_sent(header: tuple[byt
             await upstream.send("GET", "/", [header])
 
     run(answering(OK), client)
+
+
+def test_overdue_answer_is_waited_for_although_nobody_wants_it() -> None:
+    """Until then the engine is at the request: ``ended`` says when it no longer is."""
+
+    async def client(upstream: Upstream) -> None:
+        ended = asyncio.Event()
+        with pytest.raises(TimeoutError):
+            await upstream.exchange("GET", "/", [], b"", seconds=0.05, largest=100, ended=ended.set)
+        assert not ended.is_set()
+        may_answer.set()
+        await ended.wait()
+
+    may_answer = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await may_answer.wait()
+        writer.write(OK)
+        assert await reader.read() == b""  # the connection is of no more use
+
+    run(serve, client)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n" + b"x" * 200], ids=len)
+def test_overdue_request_ends_with_its_connection_too(answer: bytes) -> None:
+    async def client(upstream: Upstream) -> None:
+        ended = asyncio.Event()
+        with pytest.raises(TimeoutError):
+            await upstream.exchange("GET", "/", [], b"", seconds=0.05, largest=100, ended=ended.set)
+        may_end.set()
+        await ended.wait()
+
+    may_end = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await may_end.wait()
+        writer.write(answer)
+
+    run(serve, client)
+
+
+def test_cancelled_request_ends_when_it_is_answered() -> None:
+    async def client(upstream: Upstream) -> None:
+        ended = asyncio.Event()
+        asked = asyncio.ensure_future(upstream.exchange("GET", "/", [], b"", seconds=20, largest=100, ended=ended.set))
+        await was_asked.wait()
+        asked.cancel()
+        await asyncio.wait([asked])
+        assert not ended.is_set()
+        may_answer.set()
+        await ended.wait()
+
+    was_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        was_asked.set()
+        await may_answer.wait()
+        writer.write(OK)
+
+    run(serve, client)
+
+
+def test_ended_is_told_once_whatever_happens(tmp_path: Path) -> None:
+    async def client(upstream: Upstream) -> None:
+        told: list[str] = []
+        await upstream.exchange("GET", "/", [], b"", seconds=5, largest=100, ended=lambda: told.append("answered"))
+        with pytest.raises(UpstreamError):
+            await upstream.exchange("GET", "/", [], b"", seconds=5, largest=1, ended=lambda: told.append("too large"))
+        nobody = Upstream(Address(socket=tmp_path / "nobody"))
+        with pytest.raises(UnreachableError):
+            await nobody.exchange("GET", "/", [], b"", seconds=5, largest=1, ended=lambda: told.append("unreachable"))
+        await asyncio.sleep(0)
+        assert told == ["answered", "too large", "unreachable"]
+
+    run(answering(OK, OK), client)

@@ -17,8 +17,9 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from azureml_local.arm import assets, ids, resource_logs
@@ -39,22 +40,28 @@ logger = logging.getLogger(__name__)
 
 READ_EVERY = 1.0  # seconds
 AT_ONCE = 20  # lines, before other work has its turn
+News = list[tuple[int, str, Event]]  # sequence number, time, event
 TURN = 2**40  # more bytes than a log ever holds
 NOT_IN_STAMP = re.compile(r"[-:.Z]")
 
 
 @dataclass(frozen=True)
-class _Followed:
-    """A deployment whose logs somebody wants: when each sink was last told so, by its guid, by category."""
+class _Deployment:
+    """A deployment's name, and the image that it runs."""
 
-    workspace: Resource
-    deployment: Resource
+    id: str
+    name: str
     image: str
-    sinks: Mapping[str, Mapping[str, str]]
 
-    @property
-    def endpoint_id(self) -> str:
-        return self.deployment.id.rpartition("/deployments/")[0]
+
+@dataclass(frozen=True)
+class _Wanted:
+    """An endpoint whose logs somebody wants: by category, and by the sink's guid, when that was last said."""
+
+    endpoint_id: str
+    workspace: Resource
+    sinks: Mapping[str, Mapping[str, str]]
+    deployments: Sequence[_Deployment]
 
 
 class ContainerLogs:
@@ -70,7 +77,7 @@ class ContainerLogs:
         self._stream = stream
         self._read: dict[str, int] | None = None  # how far each file was read, by its writer
         self._changes = -1
-        self._followed: list[_Followed] = []
+        self._wanted: list[_Wanted] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -90,7 +97,7 @@ class ContainerLogs:
         while True:
             changed.clear()
             self._look_up()
-            if not self._followed:
+            if not self._wanted:
                 await changed.wait()
                 continue
             try:
@@ -99,6 +106,8 @@ class ContainerLogs:
                 await self._read_all(self._read)
             except LogStoreError as error:
                 logger.error("logs of deployments wait: %s", error)
+            except Exception:  # whatever a file holds, the others are read
+                logger.exception("logs of deployments cannot be read")
             await asyncio.sleep(READ_EVERY)
 
     async def _already_written(self) -> dict[str, int]:
@@ -106,21 +115,23 @@ class ContainerLogs:
         return dict(answer["rows"])
 
     def _look_up(self) -> None:
-        """Find out which deployments are followed, where anything has changed since."""
+        """Find out whose logs are wanted, where anything has changed since."""
         store = self._context.store
         if store.changes == self._changes:
             return
         self._changes = store.changes
         owners = {setting.id.rpartition("/providers/")[0].lower() for setting in store.all_of(SETTING_TYPE)}
         endpoints = [endpoint for owner in owners if "/onlineendpoints/" in owner and (endpoint := store.get(owner))]
-        self._followed = [one for endpoint in endpoints for one in self._deployments(endpoint)]
+        self._wanted = [wanted for endpoint in endpoints if (wanted := self._wanted_of(endpoint))]
 
-    def _deployments(self, endpoint: Resource) -> Iterator[_Followed]:
+    def _wanted_of(self, endpoint: Resource) -> _Wanted | None:
         sinks = {category: self._context.events.sinks(endpoint.id, category) for category in (CONSOLE, EVENTS)}
         workspace = self._context.store.get(ids.workspace_of(endpoint.id))
-        if workspace and any(sinks.values()):
-            for deployment in self._context.store.children(DEPLOYMENT_TYPE, endpoint.id):
-                yield _Followed(workspace, deployment, self._image(deployment), sinks)
+        if workspace is None or not any(sinks.values()):
+            return None
+        deployments = self._context.store.children(DEPLOYMENT_TYPE, endpoint.id)
+        known = [_Deployment(one.id, one.name, self._image(one)) for one in deployments]
+        return _Wanted(endpoint.id, workspace, sinks, known)
 
     def _image(self, deployment: Resource) -> str:
         """Return the image of a deployment's environment; empty where it is built, or deleted."""
@@ -130,59 +141,73 @@ class ContainerLogs:
             return ""
 
     async def _read_all(self, read: dict[str, int]) -> None:
-        for followed in self._followed:
-            for attempt in self._context.serving.attempts(followed.deployment.id):
-                for guid, since in followed.sinks[EVENTS].items():
-                    await self._send(read, followed, attempt, attempt.events, guid, _micros(since))
-                for path, (guid, since) in itertools.product(attempt.logs(), followed.sinks[CONSOLE].items()):
-                    began_later = NOT_IN_STAMP.sub("", since) <= attempt.began
-                    await self._send(read, followed, attempt, path, guid, 0 if began_later else _size(path))
+        for wanted in self._wanted:
+            for deployment in wanted.deployments:
+                for attempt in self._context.serving.attempts(deployment.id):
+                    await asyncio.sleep(0)
+                    await self._read_attempt(read, wanted, deployment, attempt)
+
+    async def _read_attempt(
+        self, read: dict[str, int], wanted: _Wanted, deployment: _Deployment, attempt: DeploymentRecord
+    ) -> None:
+        """Send what the files of an attempt have gained to each sink that wants it."""
+        source = _Source(deployment, f"{deployment.name}-{attempt.suffix}")
+        for guid, since in wanted.sinks[EVENTS].items():
+            await self._send(
+                read, wanted, guid, attempt.events, partial(_events, attempt.events, source), _micros(since)
+            )
+        for path, (guid, since) in itertools.product(attempt.logs(), wanted.sinks[CONSOLE].items()):
+            began_later = NOT_IN_STAMP.sub("", since) <= attempt.began
+            await self._send(read, wanted, guid, path, partial(_lines, path, source), 0 if began_later else _size(path))
 
     async def _send(
-        self, read: dict[str, int], followed: _Followed, attempt: DeploymentRecord, path: Path, guid: str, begin: int
+        self, read: dict[str, int], wanted: _Wanted, guid: str, path: Path, news: Callable[[int], News], begin: int
     ) -> None:
-        """Send what a file has gained to a sink; ``begin`` is where to begin with a file that is new to it."""
-        writer = f"{attempt.folder.name}/{path.name}/{guid}"
+        """Send what comes after what was read; ``begin`` is where to begin with a file that is new to a sink."""
+        writer = f"{path.parent.name}/{path.name}/{guid}"
         position = read.setdefault(writer, begin)
-        instance_id = f"{followed.deployment.name}-{attempt.suffix}"
-        news = _events if path == attempt.events else _lines
-        while self._stream.has_room and (found := news(path, position, followed, instance_id)):
+        while self._stream.has_room and (found := news(position)):
             for number, (position, when, event) in enumerate(found):
-                row = resource_logs.record(followed.endpoint_id, followed.workspace, event, guid, when)
+                row = resource_logs.record(wanted.endpoint_id, wanted.workspace, event, guid, when)
                 self._stream.put([LogEvent(position, writer, event.category, row)])
                 read[writer] = position
                 if number % AT_ONCE == 0:
                     await asyncio.sleep(0)
 
 
-News = list[tuple[int, str, Event]]  # sequence number, time, event
+@dataclass(frozen=True)
+class _Source:
+    """Whose files are read."""
+
+    deployment: _Deployment
+    instance_id: str
 
 
-def _events(path: Path, last: int, followed: _Followed, instance_id: str) -> News:
+def _events(path: Path, source: _Source, last: int) -> News:
     """Return the events of a file that come after a time, in microseconds since 1970."""
     found: News = []
     for line in _text(path, 0, instance_log.LARGEST).splitlines():
         with contextlib.suppress(ValueError):  # a line that a kill cut off
             told = json.loads(line)
             if (number := _micros(told["time"])) > last:
-                event = ContainerEvent(followed.deployment.name, instance_id, told["name"], told["message"])
+                event = ContainerEvent(source.deployment.name, source.instance_id, told["name"], told["message"])
                 found.append((number, told["time"], event))
     return found
 
 
-def _lines(path: Path, last: int, followed: _Followed, instance_id: str) -> News:
+def _lines(path: Path, source: _Source, last: int) -> News:
     """Return some of the lines that come after a number: how often the log began anew, and where the line ends."""
     turn, begin = divmod(last, TURN)
-    source = path
+    file = path
     if _size(path) < begin:  # it began anew; what was not read of it is beside it now
-        source = instance_log.former(path)
-        if begin >= _size(source):
-            turn, begin, source = turn + 1, 0, path
+        file = instance_log.former(path)
+        if begin >= _size(file):
+            turn, begin, file = turn + 1, 0, path
     found: News = []
-    for line in _complete(_text(source, begin, LONGEST_TEXT), grows=source == path):
+    for line in _complete(_text(file, begin, LONGEST_TEXT), grows=file == path):
         begin += len(line)
         message = line.decode(errors="replace").removesuffix("\n")
-        event = ConsoleEvent(followed.deployment.name, instance_id, path.stem, followed.image, message)
+        event = ConsoleEvent(source.deployment.name, source.instance_id, path.stem, source.deployment.image, message)
         found.append((turn * TURN + begin, timestamp(), event))
     return found
 

@@ -254,9 +254,8 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
     if ids.PROVIDER.lower() not in lowered or any(one.lower() in lowered for one in ids.EXTENSIONS):
         message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only, for roles in a "
         message += "subscription, a resource group and the resources it knows, for diagnostic settings of a workspace "
-        message += (
-            "or an online endpoint, for Log Analytics workspaces, key vaults, managed identities and storage accounts."
-        )
+        message += "or an online endpoint, for Log Analytics workspaces, key vaults, managed identities and storage "
+        message += "accounts."
         return AzureError(501, "NotImplemented", message)
     after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
     kinds = after_provider[0::2]

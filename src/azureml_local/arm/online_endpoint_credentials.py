@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-online-en
 
 from __future__ import annotations
 
+import hmac
 import time
 
 from starlette.responses import JSONResponse, Response
@@ -42,11 +43,12 @@ async def regenerate_keys(request: ArmRequest) -> Response:
     endpoint = _require_mode(request, "Key", "keys")
     name = endpoint_keys.NAMES[request.body["keyType"]]
     keys = request.context.store.get_secret(endpoint.id) or {}
-    given = request.body.get("keyValue")
+    given = request.body.get("keyValue") or ""
     if given:
         require_usable_key(given, "keyValue")
     # azure-ai-ml sends the present key as keyValue, and means "another one".
-    keys[name] = given if given and given != keys.get(name) else endpoint_keys.new_key()
+    is_another = given and not hmac.compare_digest(given, keys[name])
+    keys[name] = given if is_another else endpoint_keys.new_key()
     request.context.store.put_secret(endpoint.id, keys)
     request.context.router.refresh(endpoint.id)
     return Response(status_code=200)

@@ -211,6 +211,11 @@ def _require_traffic(traffic: Mapping[str, int], deployments: set[str]) -> None:
 
 
 def _require_mirror(mirror: Mapping[str, int], deployments: set[str], traffic: Mapping[str, int]) -> None:
+    """Raise 400 where mirrored traffic is not as Azure has it.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints: one deployment, which has
+    no live traffic, and at most 50 %.
+    """
     _require_shares(mirror, deployments, "mirrorTraffic")
     if len(mirror) > 1 or sum(mirror.values()) > LARGEST_MIRROR:
         raise invalid_inference_request(

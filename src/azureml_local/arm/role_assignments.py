@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import container_registries, ids, key_vaults, online_endpoints, workspaces
+from azureml_local.arm import container_registries, ids, key_vaults, log_analytics, online_endpoints, workspaces
 from azureml_local.arm.assigned_roles import ASSIGNMENTS, DEFINITIONS, SERVICE_PRINCIPAL, role_of, write
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -35,6 +35,7 @@ SCOPES = (
     ids.USER_ASSIGNED_IDENTITY,
     ids.VAULT,
     ids.VAULT_SECRET,
+    ids.LOG_WORKSPACE,
 )
 # The kinds of resources at which roles can be assigned.
 HOLD_ROLES = (
@@ -43,6 +44,7 @@ HOLD_ROLES = (
     container_registries.TYPE,
     USER_ASSIGNED,
     key_vaults.TYPE,
+    log_analytics.TYPE,
     STORAGE_ACCOUNT,
 )
 # Containers of storage accounts, and secrets of vaults: roles at them need not wait until they are there.

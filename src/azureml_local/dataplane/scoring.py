@@ -187,6 +187,8 @@ class ScoringRouter:
         call = ModelCall(scope["method"], exchange.target, _passed_on(headers, request_id), exchange.request_body)
         extra = [(DEPLOYMENT_HEADER, deployment.encode()), (b"x-request-id", request_id)]
         if DEPLOYMENT_HEADER not in found and (mirror := route.choose_mirror()):
+            # What names its deployment is not mirrored:
+            # https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
             self._mirror(exchange.to_mirror(mirror), call)
         replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
         await _answer(await _ask_model(replicas, call, extra), extra, send)
@@ -274,8 +276,8 @@ async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Header
     except TooManyRequestsError as error:
         raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")]) from error
     except TimeoutError as error:
-        seconds = replicas.plan.request_timeout if replicas else 0
-        raise RefusalError(408, _message(f"The model did not answer within {seconds:g} s."), extra) from error
+        # Its words: https://github.com/MicrosoftDocs/azure-docs/issues/94105
+        raise RefusalError(408, "upstream request timeout", extra) from error
     except BodyTooLargeError as error:
         too_large = _message("Response payload too large.")
         raise RefusalError(424, too_large, [*extra, *_model_error(b"413", b"model_error")]) from error

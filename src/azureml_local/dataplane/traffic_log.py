@@ -155,7 +155,10 @@ def _reason(status: int, model_status: int | None) -> str:
 
 
 def _caller(asked: Mapping[bytes, bytes]) -> str | None:
-    """Return the object id in the token that the router has accepted."""
-    payload = asked[b"authorization"].rpartition(b" ")[2].split(b".")[1]
-    oid: str | None = json.loads(base64.urlsafe_b64decode(payload + b"==")).get("oid")
+    """Return the object id in the token that the router has accepted; None where what was shown is no token."""
+    _, payload, *_ = (*asked.get(b"authorization", b"").split(b"."), b"", b"")
+    try:
+        oid: str | None = json.loads(base64.urlsafe_b64decode(payload + b"==")).get("oid")
+    except ValueError:
+        return None
     return oid

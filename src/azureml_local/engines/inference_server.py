@@ -25,6 +25,8 @@ from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn_settings.py")
 PROBE = [(b"host", b"localhost")]
+# Seconds that the server has to end by itself: it is idle, or is at what was given up.
+GRACE = 3.0
 GIB = 1024**3
 
 # Takes the name and the message of an event in an instance's life, as the deployment's log shows it.
@@ -86,7 +88,7 @@ class Instance:
     """One process of the inference server.
 
     Args:
-        plan: what it runs; probes follow what is set here later.
+        plan: what it runs.
         socket_path: where it listens.
         environment: lets its code reach the service as a client.
         tell: is told what happens to it.
@@ -189,6 +191,7 @@ class Instance:
                     log=Path(self.plan.log),
                     environment=environment,
                     cwd=Path(self.plan.app_root),
+                    grace=GRACE,
                     pass_fds=(listener.fileno(),),
                     memory=int((self.plan.memory or 0) * GIB),
                 )

@@ -5,7 +5,7 @@ inference server for ``GET /``, which it answers "Healthy" (its route ``health_p
 
 Times are real ones, whatever the service's clock: what they are held against, how long ``init()`` and ``run()`` take,
 does not become faster either. One liberty is taken: the first probe goes out at once, and ``initial_delay`` only delays
-the counting of failures, so that nobody waits for an instance that is ready.
+the counting of failures of an instance that starts, so that nobody waits for one that is ready.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -258,11 +257,8 @@ class ReplicaSet:
             await _end(surplus)
 
     def apply(self, plan: LaunchPlan) -> None:
-        """Let what need not be started anew for it follow ``plan``: counts, times, probes."""
+        """Follow a plan that differs in its counts and in the time of a request: nothing is started anew for it."""
         self.plan = plan
-        for replica in self._replicas:
-            if replica.instance:
-                replica.instance.plan = plan
         self._hand_out()
 
     async def drain(self) -> None:
@@ -301,7 +297,7 @@ class ReplicaSet:
 
     def _new_instance(self) -> Instance:
         path = self._sockets / f"{secrets.token_hex(4)}.sock"
-        return Instance(replace(self.plan), path, self._environment, self._tell, self._read_secret)
+        return Instance(self.plan, path, self._environment, self._tell, self._read_secret)
 
     async def _supervise(self, replica: Replica) -> None:
         """Keep an instance running in a place until cancelled, or until it ends while it leaves."""

@@ -48,6 +48,10 @@ class ServingError(Exception):
         self.code = code
 
 
+class ScriptMissingError(Exception):
+    """The uploaded code lacks the scoring script."""
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """A registered model: its name and version, and where its files are."""
@@ -91,8 +95,6 @@ class ServingSpec:
             "instance_count": self.instance_count,
             "max_concurrent": self.max_concurrent,
             "request_timeout": self.request_timeout,
-            "liveness": self.liveness,
-            "readiness": self.readiness,
         }
 
     def fingerprint(self) -> str:
@@ -196,10 +198,13 @@ class Serving:
         except EnvironmentBuildError as error:
             record.event("ImagePullFailed", str(error))
             raise ServingError("ImageBuildFailure", str(error)) from error
+        except ScriptMissingError as error:
+            record.event("DownloadFailed", str(error))
+            raise ServingError("ResourceNotFound", str(error)) from error
         except (StagingError, BlobError, UpstreamError) as error:
             record.write("storageinitializer", str(error))
             record.event("DownloadFailed", "Model download failed. Please check storage-initializer log for detail.")
-            raise ServingError("ResourceNotFound", str(error)) from error
+            raise ServingError("BadArgument", f"Unable to download user model: {error}") from error
         except InstanceError as error:
             record.event("BackOff", f"Back-off restarting failed container inference-server: {error}")
             raise _not_ready(error) from error
@@ -253,6 +258,8 @@ class Serving:
             environment={**_variables(spec), **spec.environment_variables},
             log=str(record.log("inferenceserver")),
             memory=spec.memory,
+            liveness=spec.liveness,
+            readiness=spec.readiness,
             fingerprint=spec.fingerprint(),
             data_collection=spec.data_collection,
             **spec.settings(),
@@ -282,7 +289,7 @@ class Serving:
             script = staging.inside(root, code.scoring_script)
             if script.is_file():
                 return script
-        raise StagingError(f"The scoring script {code.scoring_script} is not in the uploaded code.")
+        raise ScriptMissingError(f"The scoring script {code.scoring_script} is not in the uploaded code.")
 
     async def _restore_one(self, deployment_id: str) -> None:
         async with self._locks[deployment_id.lower()]:

@@ -289,6 +289,8 @@ class _Connection(asyncio.Protocol):
         self._largest_whole = largest
         while not self._complete:
             await self._progress()
+        if self._failure:  # too large with its last piece
+            raise self._failure
         return b"".join(self._body)
 
     def fail(self, error: Exception) -> None:

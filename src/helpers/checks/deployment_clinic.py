@@ -27,7 +27,7 @@ LEARNT = {
     "finn": ("memory", "the log named the size, and arithmetic does the rest: 5,000,000 squared times 8 bytes."),
     "gus": (
         "bad probe",
-        "liveness has to be more patient than the longest answer, for a busy worker answers no probe.",
+        "a busy worker answers no probe: each long answer cost a restart, and 424 for whoever came meanwhile.",
     ),
     "hana": ("wrong output type", "`tolist()`; in a test on your machine, `json.dumps(run(...))` would have said so."),
 }

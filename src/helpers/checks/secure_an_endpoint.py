@@ -66,9 +66,9 @@ ML, ARM = "https://ml.azure.com", "https://management.azure.com"
 
 
 def _token(audience: str, expires: int) -> str:
-    parts = ({"alg": "RS256", "typ": "JWT"}, {"aud": audience, "exp": expires, "oid": "someone"})
-    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
-    return ".".join((*encoded, "signature"))
+    claims = {"aud": audience, "exp": expires, "oid": "someone"}
+    parts = (json.dumps({"alg": "RS256", "typ": "JWT"}), json.dumps(claims), "signature")
+    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
 
 
 # What is shown, what is right to say of it, and what it is.

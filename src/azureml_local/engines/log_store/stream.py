@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import Iterable
 
@@ -71,7 +72,7 @@ class EventStream:
             try:
                 await self._write_all()
                 failures = 0
-            except LogStoreError as error:
+            except (LogStoreError, sqlite3.OperationalError) as error:
                 logger.error("%d events of Azure Monitor wait: %s", len(self._waiting), error)
                 await asyncio.sleep(RETRY_AFTER[min(failures, len(RETRY_AFTER) - 1)])
                 failures += 1

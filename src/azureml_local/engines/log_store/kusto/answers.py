@@ -119,7 +119,7 @@ def _value(kind: str, value: Any) -> Any:
     if value is None:
         return "" if kind == "string" else None  # a string is never null in Kusto
     if kind == "datetime":
-        return f"{value.isoformat()}Z" if isinstance(value, datetime.datetime) else f"{value}T00:00:00Z"
+        return _datetime(value)
     if kind == "timespan":
         return _timespan(value)
     if kind == "real":
@@ -129,9 +129,15 @@ def _value(kind: str, value: Any) -> Any:
     return str(value) if kind in ("guid", "decimal", "string") else value
 
 
+def _datetime(value: Any) -> str | None:
+    if isinstance(value, str):  # beyond the year 9999: as in Kusto, no time
+        return None
+    return str(_plain(value)) if isinstance(value, datetime.datetime) else f"{value}T00:00:00Z"
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime.datetime):
-        return f"{value.isoformat()}Z"
+        return f"{value.replace(tzinfo=None).isoformat()}Z"
     if isinstance(value, datetime.timedelta):
         return _timespan(value)
     return float(value) if isinstance(value, decimal.Decimal) else str(value)

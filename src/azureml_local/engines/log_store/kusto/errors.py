@@ -38,7 +38,8 @@ LACKING_OPERATORS = frozenset(
 )
 LACKING_FUNCTIONS = frozenset(("app", "new_guid", "next", "prev", "resource", "row_number", "workspace"))
 WORD = re.compile(r"[\s|]*([\w-]+|\S|$)")
-UNKNOWN_COLUMN = re.compile(r'column "([^"]+)"', re.IGNORECASE)
+# DuckDB's ways to say that there is no such column.
+UNKNOWN_COLUMN = re.compile(r'(?:column|column named|Alias with name)[ "]+([^"]+)"', re.IGNORECASE)
 
 
 class KustoError(AnswerableError):
@@ -100,6 +101,8 @@ def of_execution(error: duckdb.Error, operator_of: Callable[[str], str | None]) 
         return KustoError(400, {"code": "-2133196793", "message": inner})
     if "INTERVAL" in words:
         return lacking("this arithmetic on timespans. Divide by one first, e.g. avg((StopTime - StartTime) / 1s)")
+    if words.endswith("to BOOL"):
+        return semantic("SEM0001", f"A condition is no bool ({words}). Two values are compared with '=='.")
     column = UNKNOWN_COLUMN.search(words) if isinstance(error, duckdb.BinderException) else None
     if column:
         return unknown_column(column[1], operator_of(column[1]))
@@ -108,7 +111,7 @@ def of_execution(error: duckdb.Error, operator_of: Callable[[str], str | None]) 
 
 def _syntax(text: str, span: SourceSpan) -> KustoError:
     """Return the error of a text that is no query; that of a missing operator where the parser stopped before one."""
-    line = text.splitlines()[span.line - 1] if text else ""
+    line = text.split("\n")[span.line - 1]
     found = WORD.match(line, span.column)
     word = found[1] if found else ""
     if word in LACKING_OPERATORS:
@@ -131,7 +134,7 @@ def _unsupported(error: KqlUnsupportedError, text: str) -> KustoError:
         if name in LACKING_FUNCTIONS:
             return lacking(f"the function '{name}()'")
         return semantic("SEM0260", f"Unknown function: '{name}'. (azureml-local knows fewer functions than Azure.)")
-    found = WORD.match(text.splitlines()[error.span.line - 1], error.span.column) if error.span else None
+    found = WORD.match(text.split("\n")[error.span.line - 1], error.span.column) if error.span else None
     return lacking(f"'{found[1]}', as it is used here" if found and found[1] else f"'{error.construct}'")
 
 

@@ -54,6 +54,8 @@ def run(db: duckdb.DuckDBPyConnection, request: Request) -> str:
             raise errors.timed_out(request.seconds) from error
         except duckdb.Error as error:
             raise errors.of_execution(error, translated.operator_of) from error
+        except (ValueError, OverflowError, TypeError) as error:  # a value that Python cannot hold, as the year 10000
+            raise errors.semantic("SEM0001", f"A value of the result is out of range: {error}") from error
     render = translated.render if request.render else None
     return answer.body(seconds=time.monotonic() - began, render=render, statistics=request.statistics)
 

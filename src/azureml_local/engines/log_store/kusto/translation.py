@@ -70,6 +70,10 @@ def translate(text: str) -> Translated:
         raise errors.of_translation(error, text) from error
     except RecursionError as error:
         raise errors.semantic("SEM0001", "The query is nested too deeply.") from error
+    except errors.KustoError:
+        raise
+    except Exception as error:  # duckdb-kql is young: whatever it stumbles over, the next query finds it well
+        raise errors.semantic("SEM0001", f"The query cannot be understood: {error}") from error
     if query.parameters or sql.parameters:
         raise errors.lacking("query parameters")
     return Translated(str(sql), query, _render(text))
