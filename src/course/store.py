@@ -7,6 +7,7 @@ Stored are results, not circumstances: no execution times, no progress, no kerne
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from course.documents import DocumentError
 from helpers.progress_file import VARIABLE
 
 TIMEOUT_S = 600  # a cell
+DOTS = re.compile(r"^\.+", re.MULTILINE)
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -55,10 +57,10 @@ def store(lesson: Lesson) -> None:
 def _results(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """The outputs without standard error, and standard output, which arrives in pieces, in one.
 
-    Without the SDK's dots before it, too: it prints one each time it asks how a deployment stands.
+    Without the SDK's dots at the beginning of lines, too: it prints one each time it asks how a deployment stands.
     """
     others = [output for output in outputs if output.output_type != "stream"]
-    text = "".join(output.text for output in outputs if output.get("name") == "stdout").lstrip(".")
+    text = DOTS.sub("", "".join(output.text for output in outputs if output.get("name") == "stdout"))
     if text:
         others.insert(0, nbformat.v4.new_output("stream", name="stdout", text=text))  # type: ignore[no-untyped-call]
     return others

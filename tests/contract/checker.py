@@ -68,6 +68,20 @@ REGISTRY = ObjectType(
         "properties": Member("ContainerRegistryProperties", required=True),
     }
 )
+# https://learn.microsoft.com/rest/api/resources/subscriptions/get and tenants/list
+SUBSCRIPTION = ObjectType(
+    {
+        **{
+            name: Member("str", required=True)
+            for name in ("id", "subscriptionId", "tenantId", "displayName", "state", "authorizationSource")
+        },
+        "subscriptionPolicies": Member("{str}", required=True),
+        "managedByTenants": Member("[any]"),
+    }
+)
+TENANT = ObjectType(
+    {name: Member("str", required=True) for name in ("id", "tenantId", "displayName", "tenantCategory")}
+)
 # Nothing, the four letters null or an object without members (which is what the result of a cancelled job is until it
 # is there), where the OpenAPI has no schema for an answer.
 NOTHING = "nothing"
@@ -97,6 +111,10 @@ ANSWERS = {
     ("GET", "{location}/usages"): "[Usage]",
     ("GET", "{location}/quotas"): "[ResourceQuota]",
     ("POST", "{location}/updateQuotas"): "[UpdateWorkspaceQuotas]",
+    ("GET", "/subscriptions"): "[Subscription]",
+    ("GET", "{subscription}"): "Subscription",
+    ("GET", "/tenants"): "[TenantIdDescription]",
+    ("GET", "{subscription}/resourceGroups"): "[ResourceGroup]",
     ("GET", "{group}"): "ResourceGroup",
     ("PUT", "{group}/providers/Microsoft.Resources/deployments/{deployment}"): "DeploymentExtended",
     ("GET", "{group}/deployments/{deployment}/operations"): "[DeploymentOperation]",
@@ -320,6 +338,8 @@ class Contract:
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
+        self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
+        self._azure_ml.known.objects["TenantIdDescription"] = TENANT
         self._azure_ml.known.objects["ContainerRegistryProperties"] = REGISTRY_PROPERTIES
         package = vars(azure_mgmt_machinelearningservices)
         self._deserializer = Deserializer({name: one for name, one in package.items() if isinstance(one, type)})

@@ -33,7 +33,7 @@ def finish(poller: LROPoller[Result], timeout: float = SECONDS) -> Result:
 
 
 class Arm:
-    """Plain requests to Resource Manager; paths begin at the workspace unless they begin with ``/subscriptions``."""
+    """Plain requests to Resource Manager; paths begin at the workspace unless they begin as the subscription's do."""
 
     def __init__(self, session: requests.Session, settings: Settings, token: str) -> None:
         self.session = session
@@ -46,7 +46,7 @@ class Arm:
 
     def request(self, method: str, path: str, json: Any = None, **options: Any) -> requests.Response:
         """Send a request with a token and an api-version, unless ``headers`` and ``params`` say otherwise."""
-        if not path.startswith("/subscriptions"):
+        if not path.startswith(("/subscriptions", "/tenants")):
             path = self.workspace + path
         options.setdefault("params", {"api-version": API_VERSION})
         options.setdefault("headers", {"Authorization": f"Bearer {self.token}"})

@@ -99,10 +99,10 @@ def test_init_that_takes_longer_than_the_probes_allow(
 
 
 def test_process_that_ends_in_init(begin: Callable[..., Any], log: Callable[..., str]) -> None:
-    """gunicorn starts such a worker again and again; what gives up is a probe."""
+    """gunicorn starts such a worker again, as often as it likes; what gives up is a probe."""
     with pytest.raises(HttpResponseError, match=r"ResourceNotReady: .* Liveness probe failed"):
         finish(begin("exit", liveness_probe=IMPATIENT))
-    assert log().count("init begins") > 1
+    assert "init begins" in log()
 
 
 @pytest.fixture

@@ -52,6 +52,10 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     """Yield a method, a path and a body for each route."""
     name = "t" + uuid.uuid4().hex[:10]
     base = f"{arm.group}/providers/{PROVIDER}/workspaces"
+    yield "GET", "/subscriptions", None
+    yield "GET", "/tenants", None
+    yield "GET", arm.subscription, None
+    yield "GET", f"{arm.subscription}/resourceGroups", None
     yield "GET", arm.group, None
     yield "GET", base, None
     yield "GET", f"{arm.subscription}/providers/{PROVIDER}/workspaces", None

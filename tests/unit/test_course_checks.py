@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import requests
 from azure.ai.ml import Input, Output, command
-from azure.ai.ml.entities import AmlCompute
+from azure.ai.ml.entities import AmlCompute, DataCollector, DeploymentCollection
 from azure.core.exceptions import HttpResponseError
 from IPython.core.formatters import DisplayFormatter
 from sklearn.datasets import load_digits
@@ -254,6 +254,20 @@ def _clusters(**changed: AmlCompute) -> dict[str, AmlCompute]:
     return {**fitting, **changed}
 
 
+def _failures(**counts: int) -> pd.DataFrame:
+    """What Kusto answers to a count by deployment; ``none`` stands for requests that came to none."""
+    names = ["" if name == "none" else name for name in counts]
+    return pd.DataFrame({"DeploymentName": names, "count_": list(counts.values())})
+
+
+def _collector(*enabled: str, **options: Any) -> DataCollector:
+    names = enabled or ("model_inputs",)
+    return DataCollector({name: DeploymentCollection(enabled="true") for name in names}, **options)
+
+
+BY_STATUS = pd.DataFrame({"DeploymentName": ["blue", ""], "ResponseCode": [424, 401], "failed": [3, 2]})
+
+
 def _traced(sent: str | None, back: str = "", status: int = 200) -> requests.Response:
     """A response to a request with this id of the client's, and the id that came back."""
     response = _response(status, **({} if sent is None else {"x-ms-client-request-id": sent}))
@@ -304,6 +318,26 @@ def _promote(
 
 
 RIGHT: dict[str, list[object]] = {
+    "watch_an_endpoint/third_week": [
+        ["mean symmetry"],
+        "mean symmetry",
+        {"symmetry"},
+        pd.Index(["mean symmetry"]),
+        pd.Series([0.8], index=["mean symmetry"]),
+        np.array(["mean symmetry"]),
+    ],
+    "watch_an_endpoint/failures": [
+        _failures(blue=3, none=2),
+        _failures(none=2, blue=5),
+        BY_STATUS,
+        _failures(blue=3, none=2).rename(columns={"count_": "failed", "DeploymentName": "who"}),
+    ],
+    "watch_an_endpoint/ward_7": ["mean concavity", "concavity", "['mean concavity']"],
+    "watch_an_endpoint/economical": [
+        _collector(sampling_rate=0.1, rolling_rate="hour"),
+        _collector(sampling_rate=0.25),
+        _collector(sampling_rate=0.0125, rolling_rate="Hour"),
+    ],
     "first_model/to_request": [
         _images(lambda image: [image.ravel().tolist()]),
         _images(lambda image: [[float(pixel) for row in image for pixel in row]]),
@@ -438,6 +472,38 @@ RIGHT: dict[str, list[object]] = {
 }
 
 WRONG: dict[str, list[tuple[object, str]]] = {
+    "watch_an_endpoint/third_week": [
+        (["mean radius"], "Do not compare means"),
+        (["mean symmetry", "mean radius"], "less than 0.1"),
+        ([], "one is missing"),
+        (["mean size"], "none of the features"),
+        (0.78, "of type float"),
+    ],
+    "watch_an_endpoint/failures": [
+        (_failures(blue=54, none=2), "every request"),
+        (_failures(blue=3), "before a deployment was chosen"),
+        (_failures(none=2), "`blue` is missing"),
+        (_failures(), "one of counts are wanted"),
+        (pd.DataFrame({"count_": [5]}), "a column of deployments"),
+        (pd.DataFrame({"DeploymentName": ["blue", ""]}), "one of counts"),
+        ({"blue": 3, "": 2}, "of type dict"),
+    ],
+    "watch_an_endpoint/ward_7": [
+        ("mean smoothness", "lab-3 left out"),
+        ("mean symmetry", "desk-1 left out"),
+        ("mean radius", "in no line"),
+        (["mean concavity"], "of type list"),
+    ],
+    "watch_an_endpoint/economical": [
+        (_collector(sampling_rate=1.0), "4.0 GB a day"),
+        (_collector(), "4.0 GB a day"),
+        (_collector(sampling_rate=25), "a share"),
+        (_collector(sampling_rate=0.001), "83 rows an hour"),
+        (_collector("model_inputs", "model_outputs", sampling_rate=0.1), "nothing else"),
+        (_collector("request", sampling_rate=0.1), "nothing else"),
+        (_collector(sampling_rate=0.1, rolling_rate="day"), "no new file each hour"),
+        (0.1, "of type float"),
+    ],
     "first_model/to_request": [
         (_images(lambda image: image.ravel().tolist()), "one row of 64 values"),
         (_images(lambda image: [image.ravel()]), "JSON cannot hold"),

@@ -1,7 +1,7 @@
 """Kusto queries over the log store: what Microsoft's samples ask, what a stranger's text must not do, what is refused.
 
 The samples are in kusto_samples.py; the shapes of answers are those of
-https://learn.microsoft.com/azure/azure-monitor/logs/api/response-format, the errors those of public reports of Azure's.
+https://learn.microsoft.com/azure/azure-monitor/logs/api/response-format, the errors' outer link that of .../api/errors.
 """
 
 from __future__ import annotations

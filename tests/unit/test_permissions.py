@@ -132,12 +132,14 @@ def test_actions_are_named_by_rule(method: str, template: str, action: str, scop
     assert actions.of(method, template) == actions.Operation(action, scope)
 
 
-def test_only_the_state_of_operations_needs_no_permission() -> None:
+def test_only_the_state_of_operations_and_what_there_is_needs_no_permission() -> None:
     free = [template for method, template, _ in control_plane.routes() if actions.of(method, template) is None]
     assert free == [
         f"{ids.LOCATION}/mfeOperationsStatus/{{operation}}",
         f"{ids.LOCATION}/computeOperationsStatus/{{operation}}",
         f"{ids.LOCATION}/mfeOperationResults/{{operation}}",
+        "/subscriptions",
+        "/tenants",
     ]
 
 

@@ -35,8 +35,10 @@ def of(method: str, template: str) -> Operation | None:
     """Return what a route does; None where no permission is needed.
 
     That is so for the state of an operation: who began it need not have a role in the subscription, in whose locations
-    operations lie. Its id is known to nobody else.
+    operations lie. Its id is known to nobody else. Nor is it needed to ask which subscriptions and tenants there are.
     """
+    if template in ("/subscriptions", "/tenants"):
+        return None
     if template.startswith((f"{ids.LOCATION}/mfeOperation", f"{ids.LOCATION}/computeOperation")):
         return None
     before, _, resource = template.rpartition("/providers/")

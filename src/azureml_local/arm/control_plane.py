@@ -34,6 +34,7 @@ from azureml_local.arm import (
     resource_groups,
     role_assignments,
     storage_accounts,
+    subscriptions,
     vm_sizes,
     workspaces,
 )
@@ -106,6 +107,7 @@ def routes() -> ArmRoutes:
         key_vaults,
         container_registries,
         storage_accounts,
+        subscriptions,
     ):
         table.include(module.routes)
     return table

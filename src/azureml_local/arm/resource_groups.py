@@ -20,20 +20,28 @@ PARAMETERS = {"location": "str", "friendlyName": "str", "description": "str", "k
 DEPLOYMENT = ids.RESOURCE_GROUP + "/providers/Microsoft.Resources/deployments/{deployment}"
 
 
+@routes.route("GET", ids.SUBSCRIPTION + "/resourceGroups")
+async def list_groups(request: ArmRequest) -> Response:
+    """List the subscription's resource groups: there is one."""
+    return JSONResponse({"value": [_json(request)]})
+
+
 @routes.route("GET", ids.RESOURCE_GROUP)
 async def get(request: ArmRequest) -> Response:
     """Return the installation's resource group."""
+    return JSONResponse(_json(request))
+
+
+def _json(request: ArmRequest) -> dict[str, Any]:
     group = request.context.settings.resource_group
-    return JSONResponse(
-        {
-            "id": f"/subscriptions/{request.params['subscription']}/resourceGroups/{group}",
-            "name": group,
-            "type": "Microsoft.Resources/resourceGroups",
-            "location": request.context.settings.location,
-            "tags": {},
-            "properties": {"provisioningState": "Succeeded"},
-        }
-    )
+    return {
+        "id": f"/subscriptions/{request.params['subscription']}/resourceGroups/{group}",
+        "name": group,
+        "type": "Microsoft.Resources/resourceGroups",
+        "location": request.context.settings.location,
+        "tags": {},
+        "properties": {"provisioningState": "Succeeded"},
+    }
 
 
 @routes.route("PUT", DEPLOYMENT)

@@ -4,10 +4,18 @@ A file, because older releases, which old environments bring, ignore a setting h
 would refuse an option.
 """
 
+import importlib.util
 import sys
 
+# Old releases of the server (azureml-defaults 1.38 brings 0.4) are a folder, no package: they find their own modules on
+# the path only, and what they fail with is in gunicorn's log only.
+SERVER = importlib.util.find_spec("azureml_inference_server_http.server")
+IS_FOLDER = SERVER is not None and SERVER.origin is None
+if SERVER and IS_FOLDER:
+    sys.path.extend(SERVER.submodule_search_locations or ())
+
 accesslog = "-"
-errorlog = "/dev/null"  # the inference server's own log handler writes what would come here
+errorlog = "-" if IS_FOLDER else "/dev/null"  # the inference server's own log handler writes what would come here
 control_socket_disable = True
 
 

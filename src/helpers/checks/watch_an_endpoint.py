@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 from helpers.verdicts import CheckResult, exercise, right, wrong
 
 FEATURES = ("radius", "texture", "smoothness", "compactness", "concavity", "symmetry")
-DRIFTED = "mean symmetry"
+DRIFTED = "symmetry"
 LEFT_OUT = {"ward-7": "mean concavity", "lab-3": "mean smoothness", "desk-1": "mean symmetry"}
 SUCCEEDED = 50  # requests of a week and more: so many have not failed
 REQUESTS, KILOBYTES, MOST_KILOBYTES, LEAST_AN_HOUR = 2_000_000, 2, 1_000_000, 1_000  # a day, each; a day; an hour
@@ -17,15 +17,18 @@ REQUESTS, KILOBYTES, MOST_KILOBYTES, LEAST_AN_HOUR = 2_000_000, 2, 1_000_000, 1_
 @exercise("watch_an_endpoint/third_week", "Let `helpers.drift` compare, and keep what is past Azure's threshold.")
 def third_week(answer: Any) -> CheckResult:
     """Accept the one feature whose spread has doubled, in whatever holds it."""
-    names = [answer] if isinstance(answer, str) else answer
-    if not isinstance(names, Collection) and not hasattr(names, "__iter__"):
+    import pandas as pd
+
+    named = answer.index if isinstance(answer, pd.Series | pd.DataFrame) else answer
+    names = [named] if isinstance(named, str) else named
+    if not isinstance(names, Iterable):
         return wrong(f"a list of names is wanted, this is of type {type(answer).__name__}.")
     found = {str(name).lower().removeprefix("mean ") for name in names}
     if unknown := found - set(FEATURES):
         return wrong(f"{sorted(unknown)[0]!r} is none of the features of `train_x`.")
-    if found == {"symmetry"}:
+    if found == {DRIFTED}:
         return right("its mean is where it was; its values are spread twice as wide. Only the distribution tells.")
-    if "symmetry" not in found:
+    if DRIFTED not in found:
         return wrong("one is missing, whose mean has not moved at all. Do not compare means, compare distributions.")
     return wrong("one is past the threshold by far; the others have moved less than 0.1, as by chance.")
 

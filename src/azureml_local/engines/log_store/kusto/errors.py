@@ -1,7 +1,8 @@
 """What is wrong with a query, as Azure says it: a chain of code and message, the outermost first.
 
-The chains are those of public reports, e.g. https://github.com/Azure/azure-sdk-for-python/issues/19917 and
-https://learn.microsoft.com/azure/azure-monitor/logs/api/errors.
+The outer link is documented (https://learn.microsoft.com/azure/azure-monitor/logs/api/errors), ``SEM0100`` and its
+words are reported (https://github.com/Azure/azure-quickstart-templates/issues/5174). No public source is known for the
+other inner codes and words; ``NotImplemented`` is this service's own.
 """
 
 from __future__ import annotations
