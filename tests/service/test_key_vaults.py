@@ -451,6 +451,13 @@ def test_purge_protection(
     new_vault(name, createMode="recover")
 
 
+def test_purge_protection_stays_when_a_vault_is_replaced_without_saying_so(new_vault: NewVault) -> None:
+    """https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview#purge-protection: once enabled, it can
+    be disabled by nobody."""
+    made = new_vault(enablePurgeProtection=True)
+    assert new_vault(str(made.name)).properties.enable_purge_protection is True
+
+
 @pytest.mark.parametrize(
     ("name", "properties", "code"),
     [

@@ -239,6 +239,19 @@ def test_assigning_an_identity_needs_permission_for_it(
     admin.call(service.home, "DELETE", f"/identities/{name}")
 
 
+def test_refused_change_of_identity_leaves_no_identity_behind(
+    msi: ManagedServiceIdentityClient, others: Endpoint, arm: Arm
+) -> None:
+    """One that stayed would be what tokens are given for from then on: a resource's own comes before others."""
+    path = f"/onlineEndpoints/{others.name}"
+    as_own = {"identity": {"type": "SystemAssigned"}}
+    for change, body in (("PATCH", as_own), ("PUT", {**arm.get(path).json(), **as_own})):
+        refused = arm.request(change, path, json=body)
+        assert (refused.status_code, "immutable" in refused.text) == (400, True), refused.text
+        with pytest.raises(ResourceNotFoundError):
+            msi.system_assigned_identities.get_by_scope(f"{arm.workspace}{path}".lstrip("/"))
+
+
 def test_identity_of_an_endpoint_cannot_be_changed(
     ml: MLClient, own: Endpoint, others: Endpoint, user_assigned: list[Identity]
 ) -> None:

@@ -617,3 +617,21 @@ def test_lists_of_log_workspaces_hold_what_may_be_read(new_identity: NewIdentity
         path = f"{scope}/providers/{LOG_WORKSPACES}"
         assert inside.get(path).json() == {"value": []}
         assert log_sink(arm) in {one["id"] for one in arm.get(path).json()["value"]}
+
+
+@pytest.mark.parametrize("member", ["keyVault", "storageAccount"])
+def test_lists_of_what_a_workspace_uses_hold_what_may_be_read(member: str, new_identity: NewIdentity, arm: Arm) -> None:
+    used = arm.get("").json()["properties"][member]
+    kind = used.partition("/providers/")[2].rpartition("/")[0]
+    inside = new_identity("Reader", arm.workspace).arm(arm)
+    reader = new_identity("Reader", used).arm(arm)
+    for scope in (arm.group, arm.subscription):
+        path = f"{scope}/providers/{kind}"
+        assert inside.get(path).json() == {"value": []}
+        assert [one["id"] for one in reader.get(path).json()["value"]] == [used]
+
+
+def test_lists_of_identities_hold_what_may_be_read(new_identity: NewIdentity, arm: Arm) -> None:
+    inside = new_identity("Reader", arm.workspace).arm(arm)
+    for scope in (arm.group, arm.subscription):
+        assert inside.get(f"{scope}/providers/Microsoft.ManagedIdentity/userAssignedIdentities").json() == {"value": []}

@@ -19,6 +19,12 @@ FILTERED = (
     ids.WORKSPACES,
     f"{ids.SUBSCRIPTION}/providers/{ids.OPERATIONAL_INSIGHTS}/workspaces",
     ids.LOG_WORKSPACES,
+    f"{ids.SUBSCRIPTION}/providers/{ids.KEY_VAULT}/vaults",
+    ids.VAULTS,
+    f"{ids.SUBSCRIPTION}/providers/{ids.MANAGED_IDENTITY}/userAssignedIdentities",
+    ids.USER_ASSIGNED_IDENTITIES,
+    f"{ids.SUBSCRIPTION}/providers/{ids.STORAGE}/storageAccounts",
+    ids.STORAGE_ACCOUNTS,
 )
 
 

@@ -46,6 +46,9 @@ DEFAULTS: Mapping[str, Any] = {
     "publicNetworkAccess": "Enabled",
     "softDeleteRetentionInDays": RETENTION[-1],
 }
+# What stays as it is in a vault that is replaced by one that says nothing of it. Purge protection can be ended by nobody:
+# https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview#purge-protection
+KEPT = ("enablePurgeProtection", "enableRbacAuthorization", "softDeleteRetentionInDays")
 LACKING: Mapping[str, Callable[[Any], bool]] = {
     "networkAcls": lambda rules: rules.get("defaultAction") == "Deny",
     "publicNetworkAccess": lambda access: access.lower() != "enabled",
@@ -66,7 +69,7 @@ def provision(
         "tags": dict(tags),
         "properties": {
             **DEFAULTS,
-            **{name: former[name] for name in ("enableRbacAuthorization", "softDeleteRetentionInDays")},
+            **{name: former[name] for name in KEPT if name in former},
             **kept,
             "vaultUri": f"https://{vault_id.rpartition('/')[2].lower()}.vault.azure.net/",
             "provisioningState": "Succeeded",

@@ -150,9 +150,10 @@ async def update(request: ArmRequest) -> Response:
     body = dict(endpoint.body)
     if request.body.get("tags") is not None:
         body["tags"] = request.body["tags"]
-    if request.body.get("identity"):
-        body["identity"] = _identity(request, endpoint.id, endpoint)
-    return JSONResponse(request.put(endpoint.id, TYPE, request.workspace_id, body).to_json())
+    with request.context.store.transaction():
+        if request.body.get("identity"):
+            body["identity"] = _identity(request, endpoint.id, endpoint)
+        return JSONResponse(request.put(endpoint.id, TYPE, request.workspace_id, body).to_json())
 
 
 @routes.route("DELETE", ENDPOINT)

@@ -24,7 +24,6 @@ from azureml_local.engines.blobs import BlobStorage, StoredContainer
 from azureml_local.engines.storage_accounts import DOMAIN, TYPE
 from azureml_local.http.errors import AzureError
 
-ACCOUNTS = ids.RESOURCE_GROUP + f"/providers/{TYPE}"
 CONTAINERS = ids.STORAGE_ACCOUNT + "/blobServices/default/containers"
 CONTAINER_TYPE = f"{TYPE}/blobServices/containers"
 READ = f"{TYPE}/read"
@@ -61,7 +60,7 @@ async def list_in_subscription(request: ArmRequest) -> Response:
     return _listed(request)
 
 
-@routes.route("GET", ACCOUNTS)
+@routes.route("GET", ids.STORAGE_ACCOUNTS)
 async def list_in_group(request: ArmRequest) -> Response:
     """List the accounts of a resource group that the caller may read."""
     return _listed(request)
@@ -144,7 +143,7 @@ async def regenerate_key(request: ArmRequest) -> Response:
     return _keys(request, account)
 
 
-@routes.route("POST", f"{ids.SUBSCRIPTION}/providers/Microsoft.Storage/checkNameAvailability")
+@routes.route("POST", f"{ids.SUBSCRIPTION}/providers/{ids.STORAGE}/checkNameAvailability")
 async def check_name(request: ArmRequest) -> Response:
     """Say whether an account can have a name."""
     request.read("StorageStorageAccountCheckNameAvailabilityParameters", _unreadable)
