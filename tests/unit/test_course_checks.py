@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import access_answers
 import deployment_answers
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 import requests
 from azure.ai.ml import Input, Output, command
+from azure.ai.ml._utils import _experimental
 from azure.ai.ml.entities import AmlCompute, DataCollector, DeploymentCollection
 from azure.core.exceptions import HttpResponseError
 from IPython.core.formatters import DisplayFormatter
@@ -262,7 +264,9 @@ def _failures(**counts: int) -> pd.DataFrame:
 
 def _collector(*enabled: str, **options: Any) -> DataCollector:
     names = enabled or ("model_inputs",)
-    return DataCollector({name: DeploymentCollection(enabled="true") for name in names}, **options)
+    # To find out whether to warn of an experimental class, the SDK reads the source of everything on the stack (0.2 s).
+    with patch.object(_experimental, "_should_skip_warning", return_value=True):
+        return DataCollector({name: DeploymentCollection(enabled="true") for name in names}, **options)
 
 
 BY_STATUS = pd.DataFrame({"DeploymentName": ["blue", ""], "ResponseCode": [424, 401], "failed": [3, 2]})
