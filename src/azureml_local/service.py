@@ -174,6 +174,7 @@ class Service:
         await self.azurite.start()
         self._ensure_own_roles()
         await self._ensure_default_workspace()
+        workspaces.complete(self.context)
         self._ensure_log_workspace()
         self.log_store.start()
         self.stream.start()

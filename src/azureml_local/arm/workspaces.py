@@ -103,6 +103,15 @@ async def provision(
     return workspace
 
 
+def complete(context: Context) -> None:
+    """Give the workspaces of a folder of an earlier version the vault and the registry that they lack."""
+    for workspace in context.store.all_of(TYPE):
+        if not (workspace.properties.get("keyVault") and workspace.properties.get("containerRegistry")):
+            with context.store.transaction():
+                resources = _associated(context, workspace, None, context.settings.client_object_id)
+                context.store.save(workspace.with_properties(**resources))
+
+
 def _associated(context: Context, workspace: Resource, known: Resource | None, principal: str) -> dict[str, str]:
     """Return the ids of a workspace's key vault and container registry: those it was sent or has, or new ones.
 

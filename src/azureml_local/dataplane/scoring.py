@@ -180,7 +180,7 @@ class ScoringRouter:
         if route is None:
             raise RefusalError(404, _message(f"There is no online endpoint at {name}."))
         exchange.endpoint_id = route.endpoint_id
-        _admit(route, found.get(b"authorization", b""))
+        exchange.caller = _admit(route, found.get(b"authorization", b""))
         exchange.receive(await _payload(found, receive))
         route = self._routes.get(name, route)  # traffic may have been switched while the body was on its way
         exchange.deployment = deployment = _chosen(route, found.get(DEPLOYMENT_HEADER))
@@ -210,8 +210,10 @@ class ScoringRouter:
         task.add_done_callback(self._mirroring.discard)
 
 
-def _admit(route: Route, authorization: bytes) -> None:
-    """Raise 403 where no public network reaches the endpoint, and 401 unless its caller may score.
+def _admit(route: Route, authorization: bytes) -> str | None:
+    """Return the caller's object id, or None where nothing tells it.
+
+    Raises 403 where no public network reaches the endpoint, and 401 unless its caller may score.
 
     There is no private network here, from which a closed endpoint still answers. Azure documents that public networks
     do not reach it, not what they are answered; 401 it documents also for a caller without the permission.
@@ -220,9 +222,10 @@ def _admit(route: Route, authorization: bytes) -> None:
     if not route.public:
         raise RefusalError(403, json.dumps({"error": NOT_PUBLIC}))
     try:
-        route.access.admit(bearer_credential(authorization))
+        principal = route.access.admit(bearer_credential(authorization))
     except AccessDeniedError as error:
         raise RefusalError(401, str(error), CHALLENGE) from error
+    return principal.object_id if principal else None
 
 
 def _chosen(route: Route, asked: bytes | None) -> str:

@@ -50,14 +50,14 @@ class KeyAccess:
 
 @dataclass(frozen=True)
 class EndpointTokenAccess:
-    """``AMLToken``: whoever has a token that was made for this endpoint; no role is needed."""
+    """``AMLToken``: whoever has a token that was made for this endpoint, whoever fetched it; no role is needed."""
 
     tokens: TokenService
     audience: str
 
-    def admit(self, credential: bytes) -> Principal:
-        """Return whom the token was given to."""
-        return _holder(self.tokens, credential, (self.audience,))
+    def admit(self, credential: bytes) -> None:
+        """Raise AccessDeniedError unless the credential is such a token."""
+        _holder(self.tokens, credential, (self.audience,))
 
 
 @dataclass(frozen=True)

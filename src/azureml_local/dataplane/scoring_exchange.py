@@ -22,7 +22,9 @@ class Exchange:
     """One request and its answer.
 
     ``endpoint_id`` is empty where the host is no endpoint's, ``deployment`` where none was chosen yet. ``request_id``
-    is the router's own. ``request_headers`` are the client's, with its key or token: never keep those.
+    is the router's own. ``request_headers`` are the client's, with its key or token: never keep those. ``caller`` is
+    the object id of the identity whose token of Entra's was accepted; keys, and tokens of the endpoint's own, name
+    nobody.
     ``began_at`` is in seconds since 1970; the other times, by ``time.perf_counter()``, are when the request began, when
     its body was there, and when the answer's first and last byte went out (0.0 for what did not come to pass).
     """
@@ -35,6 +37,7 @@ class Exchange:
     began_at: float
     began: float
     endpoint_id: str = ""
+    caller: str | None = None
     deployment: str = ""
     is_mirrored: bool = False
     request_body: bytes = b""

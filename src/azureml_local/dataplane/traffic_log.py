@@ -7,9 +7,7 @@ done afterwards, in small pieces between other work. Mirrored requests have no r
 from __future__ import annotations
 
 import asyncio
-import base64
 import datetime
-import json
 import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -113,13 +111,12 @@ class TrafficLog:
 def _event(exchange: Exchange, endpoint: Resource) -> TrafficEvent:
     asked, answered = dict(exchange.request_headers), dict(exchange.answer_headers)
     model_status, model_reason = _model(exchange.status, answered)
-    auth_type = endpoint.properties["authMode"]
     return TrafficEvent(
         endpoint=endpoint.name,
         deployment=exchange.deployment,
         location=endpoint.body["location"],
-        auth_type=auth_type,
-        caller=_caller(asked) if auth_type == "AADToken" and exchange.status != HTTPStatus.UNAUTHORIZED else None,
+        auth_type=endpoint.properties["authMode"],
+        caller=exchange.caller,
         method=exchange.method,
         path=exchange.target.partition("?")[0],
         protocol=exchange.protocol,
@@ -152,13 +149,3 @@ def _reason(status: int, model_status: int | None) -> str:
     if (status, model_status) == TOO_LARGE:
         return TOO_LARGE_REASON
     return REASONS.get(status) or HTTPStatus(status).phrase
-
-
-def _caller(asked: Mapping[bytes, bytes]) -> str | None:
-    """Return the object id in the token that the router has accepted; None where what was shown is no token."""
-    _, payload, *_ = (*asked.get(b"authorization", b"").split(b"."), b"", b"")
-    try:
-        oid: str | None = json.loads(base64.urlsafe_b64decode(payload + b"==")).get("oid")
-    except ValueError:
-        return None
-    return oid
