@@ -239,6 +239,19 @@ def test_assigning_an_identity_needs_permission_for_it(
     admin.call(service.home, "DELETE", f"/identities/{name}")
 
 
+def test_patch_that_leaves_out_the_type_changes_nothing_of_the_identity(
+    others: Endpoint, user_assigned: list[Identity], arm: Arm
+) -> None:
+    """In PartialManagedServiceIdentity of the OpenAPI, no member is required."""
+    path = f"/onlineEndpoints/{others.name}"
+    before = arm.get(path).json()["identity"]
+    for sent in ({"userAssignedIdentities": {str(one.id): {} for one in user_assigned}}, {"type": None}):
+        answer = arm.request("PATCH", path, json={"identity": sent})
+        assert (answer.status_code, answer.json()["identity"]) == (200, before), answer.text
+    only_one = {"userAssignedIdentities": {str(user_assigned[0].id): {}}}
+    assert "immutable" in arm.request("PATCH", path, json={"identity": only_one}).text
+
+
 def test_refused_change_of_identity_leaves_no_identity_behind(
     msi: ManagedServiceIdentityClient, others: Endpoint, arm: Arm
 ) -> None:

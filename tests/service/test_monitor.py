@@ -239,7 +239,7 @@ POLICY = "Diagnostic settings does not support retention for new diagnostic sett
         ([{"category": JOB, "enabled": True, "retentionPolicy": {"enabled": True, "days": 3}}], POLICY),
         ([{"category": JOB, "enabled": True}, {"category": JOB, "enabled": False}], f"properties.logs has '{JOB}' 2 "),
         ([{"enabled": True}], LOGS),
-        ([None], LOGS),
+        ([None], "properties.logs[0]"),
         ([{"category": JOB}], "'enabled' not found"),
         ([{"category": JOB, "enabled": "yes"}], "properties.logs[0].enabled"),
         ({}, "properties.logs"),

@@ -214,3 +214,21 @@ def test_attributes_leave_alone_what_an_event_says_of_itself(name: str) -> None:
 def test_id_that_could_lead_elsewhere_is_replaced(sent: str) -> None:
     headers = [(b"ce-type", b"azureml.inference.a"), (b"ce-time", b"1"), (b"trace-id", sent.encode())]
     assert len(of_client(headers, b"[]").id) == 36
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"a": 1}'.encode("utf-16"), b"\xef\xbb\xbf[1]", b'"\xed\xa0\x80"', b"[" * 100_000 + b"]" * 100_000],
+    ids=["utf-16", "with a byte order mark", "half a surrogate pair", "deep"],
+)
+def test_json_that_cannot_stand_in_a_line_has_a_blob_of_its_own(storage: Storage, body: bytes) -> None:
+    """A line is UTF-8 (RFC 8259, 8.1), and whoever reads the file has to read each of them."""
+
+    async def main() -> None:
+        collector = opened(storage)
+        assert collector.collect(Event("a", body, "application/json", NOW))
+        await collector.close()
+
+    asyncio.run(main())
+    (reference,) = storage.events()
+    assert storage.blobs[reference.partition("/c/")[2]] == body

@@ -87,3 +87,15 @@ def test_of_very_many_events_the_first_and_the_last_are_kept(record: DeploymentR
     assert "UserContainerImagePull: Succeeded" in text
     assert "Liveness probe failed: 4999" in text
     assert len(text) < 2 * LARGEST_EVENTS
+
+
+def test_event_that_was_cut_off_takes_no_other_log_away(record: DeploymentRecord) -> None:
+    """By a disk that was full for a moment, or by a kill; the next event comes on the same line."""
+    record.event("Pulling")
+    with record.events.open("a") as file:
+        file.write('{"name": "Pulled", "ki')
+    record.event("Downloading")
+    record.event("Downloaded")
+    assert [event["name"] for event in record.read_events()] == ["Pulling", "Downloaded"]
+    record.write("inferenceserver", "a line")
+    assert "a line" in record.text("inferenceserver", 10)

@@ -1,6 +1,8 @@
 """azureml_local.engines.instance_log: a log that its writer never closes stays small, and is read as one."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,21 @@ def test_log_that_is_gone_is_no_reason_to_fail(log: Path) -> None:
     log.unlink()
     asyncio.run(instance_log.bound(log))
     assert instance_log.last_lines(log, 5) == []
+
+
+def test_instances_that_look_at_once_begin_it_anew_once(log: Path) -> None:
+    """Those of a deployment are started together, and share the log: what it held must not be written over."""
+    log.write_text("x" * 101)
+
+    async def main() -> None:
+        looked = threading.Event()
+        with ThreadPoolExecutor(1) as executor:
+            asyncio.get_running_loop().set_default_executor(executor)
+            asyncio.get_running_loop().run_in_executor(None, looked.wait)
+            both = [asyncio.ensure_future(instance_log.bound(log)) for _ in range(2)]
+            await asyncio.sleep(0)
+            looked.set()
+            await asyncio.gather(*both)
+
+    asyncio.run(main())
+    assert instance_log.former(log).read_text() == "x" * 101

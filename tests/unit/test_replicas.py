@@ -403,6 +403,28 @@ def test_end_for_lack_of_memory_is_told() -> None:
     assert told == ["OOMKilled"]
 
 
+def test_growing_that_is_given_up_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the new instances had started, the other had not: the service ends, or begins the operation again."""
+
+    async def start(instance: FakeInstance) -> None:
+        if instance is FakeInstance.made[-1]:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await instance.stop()
+
+    async def scenario(replicas: ReplicaSet) -> None:
+        monkeypatch.setattr(FakeInstance, "start", start)
+        growing = asyncio.ensure_future(replicas.grow(3))
+        await settled()
+        growing.cancel()
+        await settled()
+        assert growing.cancelled()
+        assert [one.is_stopped for one in FakeInstance.made] == [False, True, True]
+
+    run(scenario)
+
+
 def test_growing_gives_what_waits_to_the_new_ones() -> None:
     async def scenario(replicas: ReplicaSet) -> None:
         sent = await ask(replicas, 2)

@@ -150,6 +150,13 @@ def test_wrong_types_are_refused(body: Any, model: str, words: str) -> None:
     assert words in str(caught.value)
 
 
+def test_null_is_no_item_of_a_list() -> None:
+    body = {"properties": {"tenantId": "t", "sku": {"family": "A", "name": "standard"}, "accessPolicies": [None]}}
+    with pytest.raises(MisfitError, match=r"null is not valid.* Path 'properties.accessPolicies\[0\]'"):
+        fit({"location": "eastus", **body}, "KeyVaultVaultCreateOrUpdateParameters")
+    assert fit({"properties": {"componentSpec": {"any": [None]}}}, "ComponentVersion")
+
+
 def test_names_and_words_match_in_any_case_and_come_back_in_azures() -> None:
     body = {"LOCATION": "eastus", "Properties": {"AUTHMODE": "aadtoken", "publicnetworkaccess": "DISABLED"}}
     properties = {"authMode": "AADToken", "publicNetworkAccess": "Disabled"}

@@ -407,3 +407,30 @@ def test_ended_is_told_once_whatever_happens(tmp_path: Path) -> None:
         assert told == ["answered", "too large", "unreachable"]
 
     run(answering(OK, OK), client)
+
+
+def test_request_that_is_cancelled_as_its_answer_comes_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more will come on its connection that could tell of the end, and the engine may keep it open."""
+    asked: asyncio.Future[object]
+    complete = upstream_module._Connection.on_message_complete
+
+    def completed(connection: upstream_module._Connection) -> None:
+        complete(connection)
+        asyncio.get_running_loop().call_soon(asked.cancel)
+
+    monkeypatch.setattr(upstream_module._Connection, "on_message_complete", completed)
+
+    async def client(upstream: Upstream) -> None:
+        nonlocal asked
+        ended = asyncio.Event()
+        asked = asyncio.ensure_future(upstream.exchange("GET", "/", [], b"", seconds=20, largest=100, ended=ended.set))
+        await asyncio.wait([asked])
+        assert asked.cancelled()
+        assert ended.is_set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        assert await reader.read() == b""  # it is not used again
+
+    run(serve, client)

@@ -11,10 +11,8 @@ The instances of a deployment share a file: they have one ``InstanceId``, that o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime
 import itertools
-import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -153,9 +151,7 @@ class ContainerLogs:
         """Send what the files of an attempt have gained to each sink that wants it."""
         source = _Source(deployment, f"{deployment.name}-{attempt.suffix}")
         for guid, since in wanted.sinks[EVENTS].items():
-            await self._send(
-                read, wanted, guid, attempt.events, partial(_events, attempt.events, source), _micros(since)
-            )
+            await self._send(read, wanted, guid, attempt.events, partial(_events, attempt, source), _micros(since))
         for path, (guid, since) in itertools.product(attempt.logs(), wanted.sinks[CONSOLE].items()):
             began_later = NOT_IN_STAMP.sub("", since) <= attempt.began
             await self._send(read, wanted, guid, path, partial(_lines, path, source), 0 if began_later else _size(path))
@@ -183,15 +179,13 @@ class _Source:
     instance_id: str
 
 
-def _events(path: Path, source: _Source, last: int) -> News:
-    """Return the events of a file that come after a time, in microseconds since 1970."""
+def _events(attempt: DeploymentRecord, source: _Source, last: int) -> News:
+    """Return the events of an attempt that come after a time, in microseconds since 1970."""
     found: News = []
-    for line in _text(path, 0, instance_log.LARGEST).splitlines():
-        with contextlib.suppress(ValueError):  # a line that a kill cut off
-            told = json.loads(line)
-            if (number := _micros(told["time"])) > last:
-                event = ContainerEvent(source.deployment.name, source.instance_id, told["name"], told["message"])
-                found.append((number, told["time"], event))
+    for told in attempt.read_events():
+        if (number := _micros(told["time"])) > last:
+            event = ContainerEvent(source.deployment.name, source.instance_id, told["name"], told["message"])
+            found.append((number, told["time"], event))
     return found
 
 

@@ -104,8 +104,8 @@ async def create_or_update(request: ArmRequest) -> Response:
         raise _bad(f"The diagnostic setting name '{name}' has more than 260 characters or one of '*<>%&:\\?+/#'.")
     request.refuse_lacking(LACKING)
     sink = _sink(request)
-    logs = [_log(one or {}, _categories(request)) for one in request.properties.get("logs") or ()]
-    metrics = [_metric(one or {}) for one in request.properties.get("metrics") or ()]
+    logs = [_log(one, _categories(request)) for one in request.properties.get("logs") or ()]
+    metrics = [_metric(one) for one in request.properties.get("metrics") or ()]
     if any(one["category"] for one in logs) and any(one["categoryGroup"] for one in logs):
         raise _bad("Diagnostic setting does not support mix of log category and log category group.")
     _require_once([one["category"] or one["categoryGroup"] for one in logs])

@@ -46,7 +46,7 @@ DEFAULTS: Mapping[str, Any] = {
     "publicNetworkAccess": "Enabled",
     "softDeleteRetentionInDays": RETENTION[-1],
 }
-# What stays as it is in a vault that is replaced by one that says nothing of it. Purge protection can be ended by nobody:
+# What stays as it is in a vault that is replaced by one that says nothing of it. Nobody can end purge protection:
 # https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview#purge-protection
 KEPT = ("enablePurgeProtection", "enableRbacAuthorization", "softDeleteRetentionInDays")
 LACKING: Mapping[str, Callable[[Any], bool]] = {

@@ -266,8 +266,9 @@ def _identity(request: ArmRequest, endpoint_id: str, known: Resource | None) -> 
 
     https://learn.microsoft.com/azure/machine-learning/how-to-access-resources-from-endpoints-managed-identities#limitations
     """
-    sent = request.body.get("identity") or (known.body["identity"] if known else {"type": "SystemAssigned"})
-    identity = managed_identities.of_resource(request, endpoint_id, sent, known)
+    former = known.body["identity"] if known else {"type": "SystemAssigned"}
+    sent = {name: value for name, value in (request.body.get("identity") or {}).items() if value is not None}
+    identity = managed_identities.of_resource(request, endpoint_id, {**former, **sent}, known)
     if known and identity != known.body["identity"]:
         raise invalid_inference_request(
             "The identity of an endpoint is immutable: it is set when the endpoint is created. This one's is "

@@ -84,13 +84,19 @@ def _fit(value: Any, kind: str, path: str) -> Any:
         return _scalar(value, kind, path)
     if kind.startswith("["):
         return [
-            _fit(item, kind[1:-1], f"{path}[{at}]") for at, item in enumerate(_require(value, list, "a list", path))
+            _item(item, kind[1:-1], f"{path}[{at}]") for at, item in enumerate(_require(value, list, "a list", path))
         ]
     if kind.startswith("{"):
         return {key: _value(item, kind[1:-1], f"{path}.{key}") for key, item in _members(value, path)}
     if kind in _models().enums:
         return _word(value, _models().enums[kind], path)
     return _object(value, kind, path)
+
+
+def _item(value: Any, kind: str, path: str) -> Any:
+    if value is None and kind != "any":
+        raise _wrong(value, "left out of the list", path)
+    return _fit(value, kind, path)
 
 
 def _value(value: Any, kind: str, path: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import secrets
@@ -108,6 +109,15 @@ class DeploymentRecord:
             if file.tell() > LARGEST_EVENTS:
                 self._forget_events()
 
+    def read_events(self) -> list[dict[str, str]]:
+        """Return the events with their ``name``, ``kind``, ``time`` and ``message``, oldest first."""
+        events = []
+        lines = self.events.read_text().splitlines() if self.events.exists() else []
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a line that a kill, or a full disk, cut off
+                events.append(json.loads(line))
+        return events
+
     def _forget_events(self) -> None:
         lines = self.events.read_text().splitlines(keepends=True)
         write_private(self.events, "".join([*lines[:FIRST_EVENTS], *lines[FIRST_EVENTS:][-LAST_EVENTS:]]))
@@ -119,7 +129,7 @@ class DeploymentRecord:
 
     def text(self, container: str, tail: int) -> str:
         """Return what ``getLogs`` answers: the phases, the events, and the last ``tail`` lines of the log."""
-        events = [json.loads(line) for line in self.events.read_text().splitlines()] if self.events.exists() else []
+        events = self.read_events()
         seen = {event["name"] for event in events}
         failed = bool(seen & FAILURES)
         lines = ["Instance status:"]

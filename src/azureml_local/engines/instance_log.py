@@ -11,10 +11,12 @@ import asyncio
 import contextlib
 import os
 import shutil
+import threading
 from collections import deque
 from pathlib import Path
 
 LARGEST = 10 * 1024 * 1024  # bytes
+_beginning = threading.Lock()
 
 
 async def bound(log: Path) -> None:
@@ -40,5 +42,7 @@ def former(log: Path) -> Path:
 
 
 def _begin_anew(log: Path) -> None:
-    shutil.copyfile(log, former(log))
-    os.truncate(log, 0)
+    with _beginning:
+        if log.stat().st_size > LARGEST:  # another instance of the deployment may have looked at the same time
+            shutil.copyfile(log, former(log))
+            os.truncate(log, 0)

@@ -235,12 +235,16 @@ class ReplicaSet:
     async def grow(self, count: int) -> None:
         """Start as many instances as are missing; return when all serve. Raises InstanceError, with none added."""
         starting = [self._new_instance() for _ in range(count - len(self._replicas))]
-        results = await asyncio.gather(*(instance.start() for instance in starting), return_exceptions=True)
-        failures = [result for result in results if isinstance(result, BaseException)]
-        if failures:
+        starts = [asyncio.ensure_future(instance.start()) for instance in starting]
+        try:
+            await asyncio.gather(*starts)
+        except BaseException:  # one has failed, or nobody wants them any more
+            for start in starts:
+                start.cancel()
+            results = await asyncio.gather(*starts, return_exceptions=True)
             started = [instance for instance, result in zip(starting, results, strict=True) if result is None]
             await asyncio.gather(*(instance.stop() for instance in started))
-            raise failures[0]
+            raise
         self._keep(Replica(instance) for instance in starting)
 
     async def shrink(self, count: int) -> None:

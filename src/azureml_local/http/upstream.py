@@ -306,7 +306,8 @@ class _Connection(asyncio.Protocol):
 
     def leave(self, ended: Callable[[], None]) -> None:
         """Close as soon as the response is complete; ``ended`` is called when the connection is closed."""
-        if self.is_closed:
+        if self.is_closed or self._complete:
+            self.abort()
             ended()
         else:
             self._when_left = ended

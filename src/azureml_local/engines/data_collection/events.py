@@ -43,12 +43,12 @@ class Event:
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether the body is JSON that may stand in a line as it is, but for its line breaks."""
+        """Whether the body is JSON that may stand in a line as it is, but for its line breaks: it is UTF-8, too."""
         if self.content_type and not self.content_type.lower().startswith(JSON):
             return False
         try:
-            json.loads(self.body, parse_constant=_refuse)
-        except ValueError:  # which UnicodeDecodeError is, too
+            json.loads(self.body.decode(), parse_constant=_refuse)
+        except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
             return False
         return True
 
