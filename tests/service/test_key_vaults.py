@@ -467,7 +467,7 @@ def test_purge_protection_stays_when_a_vault_is_replaced_without_saying_so(new_v
         (None, {"softDeleteRetentionInDays": 6}, "BadRequest"),
         (None, {"enablePurgeProtection": False}, "BadRequest"),
         (None, {"enableSoftDelete": False}, "BadRequest"),
-        (None, {"tenantId": str(uuid.uuid4())}, "BadRequest"),
+        (None, {"tenantId": "11111111-2222-3333-4444-555555555555"}, "BadRequest"),
         (None, {"accessPolicies": None}, "BadRequest"),
         (None, {"sku": {"name": "gold", "family": "A"}}, "BadRequest"),
         (None, {"networkAcls": {"defaultAction": "Deny"}}, "NotImplemented"),
