@@ -238,3 +238,21 @@ def test_killed_log_store_loses_no_line_and_writes_none_twice(home: Home) -> Non
         assert found == [str(number) for number in range(200)]
 
     scenario(home, act)
+
+
+def test_log_workspace_that_was_deleted_comes_back(home: Home) -> None:
+    """The setting is the same one all the time; nothing is sent while there is nowhere to send it to."""
+
+    async def act(endpoint: Endpoint) -> None:
+        store = endpoint.logs.store
+        endpoint.send(CONSOLE)
+        sink = endpoint.logs.log_workspace("logs")
+        store.delete(sink.id)
+        async with following(endpoint.logs, endpoint.folder):
+            await asyncio.sleep(0.1)
+            assert endpoint.logs.process() is None
+            store.put(sink.id, sink.type, sink.id.partition("/providers/")[0], sink.body, "me")
+            DeploymentRecord.new(endpoint.folder).write("inferenceserver", "after")
+            assert await endpoint.console(1) == ["after"]
+
+    scenario(home, act)

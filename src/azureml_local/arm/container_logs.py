@@ -75,6 +75,7 @@ class ContainerLogs:
         self._stream = stream
         self._read: dict[str, int] | None = None  # how far each file was read, by its writer
         self._changes = -1
+        self._endpoints: list[Resource] = []  # that have a setting; what it names may be gone for a while
         self._wanted: list[_Wanted] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -95,13 +96,14 @@ class ContainerLogs:
         while True:
             changed.clear()
             self._look_up()
-            if not self._wanted:
+            if not self._endpoints:
                 await changed.wait()
                 continue
             try:
-                if self._read is None:
-                    self._read = await self._already_written()
-                await self._read_all(self._read)
+                if self._wanted:
+                    if self._read is None:
+                        self._read = await self._already_written()
+                    await self._read_all(self._read)
             except LogStoreError as error:
                 logger.error("logs of deployments wait: %s", error)
             except Exception:  # whatever a file holds, the others are read
@@ -119,8 +121,8 @@ class ContainerLogs:
             return
         self._changes = store.changes
         owners = {setting.id.rpartition("/providers/")[0].lower() for setting in store.all_of(SETTING_TYPE)}
-        endpoints = [endpoint for owner in owners if "/onlineendpoints/" in owner and (endpoint := store.get(owner))]
-        self._wanted = [wanted for endpoint in endpoints if (wanted := self._wanted_of(endpoint))]
+        self._endpoints = [one for owner in owners if "/onlineendpoints/" in owner and (one := store.get(owner))]
+        self._wanted = [wanted for endpoint in self._endpoints if (wanted := self._wanted_of(endpoint))]
 
     def _wanted_of(self, endpoint: Resource) -> _Wanted | None:
         sinks = {category: self._context.events.sinks(endpoint.id, category) for category in (CONSOLE, EVENTS)}
