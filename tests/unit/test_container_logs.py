@@ -256,3 +256,22 @@ def test_log_workspace_that_was_deleted_comes_back(home: Home) -> None:
             assert await endpoint.console(1) == ["after"]
 
     scenario(home, act)
+
+
+def test_file_that_cannot_be_read_does_not_keep_the_service_from_its_end(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def act(endpoint: Endpoint) -> None:
+        DeploymentRecord.new(endpoint.folder)
+        endpoint.send(EVENTS)
+        async with following(endpoint.logs, endpoint.folder):
+            DeploymentRecord.new(endpoint.folder).event("Pulling")
+            await endpoint.rows(EVENTS, 1)
+
+            def refused(_: DeploymentRecord) -> None:
+                raise PermissionError(13, "Permission denied")
+
+            monkeypatch.setattr(DeploymentRecord, "read_events", refused)
+
+    scenario(home, act)
+    assert "logs of deployments cannot be read" in caplog.text

@@ -89,7 +89,7 @@ class ContainerLogs:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._read is not None:
-            await self._read_all(self._read)
+            await self._send_news()
 
     async def _run(self) -> None:
         changed = self._context.events.settings_changed
@@ -99,16 +99,19 @@ class ContainerLogs:
             if not self._endpoints:
                 await changed.wait()
                 continue
-            try:
-                if self._wanted:
-                    if self._read is None:
-                        self._read = await self._already_written()
-                    await self._read_all(self._read)
-            except LogStoreError as error:
-                logger.error("logs of deployments wait: %s", error)
-            except Exception:  # whatever a file holds, the others are read
-                logger.exception("logs of deployments cannot be read")
+            if self._wanted:
+                await self._send_news()
             await asyncio.sleep(READ_EVERY)
+
+    async def _send_news(self) -> None:
+        try:
+            if self._read is None:
+                self._read = await self._already_written()
+            await self._read_all(self._read)
+        except LogStoreError as error:
+            logger.error("logs of deployments wait: %s", error)
+        except Exception:  # whatever a file holds, the others are read
+            logger.exception("logs of deployments cannot be read")
 
     async def _already_written(self) -> dict[str, int]:
         answer = await self._context.log_store.query("SELECT writer, sequence FROM intake.received")
