@@ -274,4 +274,22 @@ def test_file_that_cannot_be_read_does_not_keep_the_service_from_its_end(
             monkeypatch.setattr(DeploymentRecord, "read_events", refused)
 
     scenario(home, act)
-    assert "logs of deployments cannot be read" in caplog.text
+    assert "cannot be read" in caplog.text
+
+
+def test_file_that_cannot_be_read_keeps_no_other_from_being_read(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(endpoint: Endpoint) -> None:
+        unreadable, read = DeploymentRecord.new(endpoint.folder), DeploymentRecord.read_events
+
+        def read_others(record: DeploymentRecord) -> list[dict[str, str]]:
+            if record.folder == unreadable.folder:
+                raise PermissionError(13, "Permission denied")
+            return read(record)
+
+        monkeypatch.setattr(DeploymentRecord, "read_events", read_others)
+        endpoint.send(EVENTS)
+        async with following(endpoint.logs, endpoint.folder):
+            DeploymentRecord.new(endpoint.folder).event("Pulling")
+            await endpoint.rows(EVENTS, 1)
+
+    scenario(home, act)

@@ -107,11 +107,10 @@ class ContainerLogs:
         try:
             if self._read is None:
                 self._read = await self._already_written()
-            await self._read_all(self._read)
         except LogStoreError as error:
             logger.error("logs of deployments wait: %s", error)
-        except Exception:  # whatever a file holds, the others are read
-            logger.exception("logs of deployments cannot be read")
+        else:
+            await self._read_all(self._read)
 
     async def _already_written(self) -> dict[str, int]:
         answer = await self._context.log_store.query("SELECT writer, sequence FROM intake.received")
@@ -148,7 +147,10 @@ class ContainerLogs:
             for deployment in wanted.deployments:
                 for attempt in self._context.serving.attempts(deployment.id):
                     await asyncio.sleep(0)
-                    await self._read_attempt(read, wanted, deployment, attempt)
+                    try:
+                        await self._read_attempt(read, wanted, deployment, attempt)
+                    except Exception:  # whatever a file holds, the others are read
+                        logger.exception("the logs in %s cannot be read", attempt.folder)
 
     async def _read_attempt(
         self, read: dict[str, int], wanted: _Wanted, deployment: _Deployment, attempt: DeploymentRecord
