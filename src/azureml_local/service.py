@@ -33,6 +33,7 @@ from azureml_local.arm.job_runs import JobRuns
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Store
+from azureml_local.arm.stored_accounts import StorageAccounts
 from azureml_local.arm.tracking import Tracking
 from azureml_local.dataplane import discovery, resolved_uris, run_history
 from azureml_local.dataplane.key_vault import KeyVault
@@ -59,7 +60,6 @@ from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.log_store.stream import EventStream
 from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
-from azureml_local.engines.storage_accounts import StorageAccounts
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
 from azureml_local.identity.authorizer import Authorizer

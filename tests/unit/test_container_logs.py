@@ -238,3 +238,58 @@ def test_killed_log_store_loses_no_line_and_writes_none_twice(home: Home) -> Non
         assert found == [str(number) for number in range(200)]
 
     scenario(home, act)
+
+
+def test_log_workspace_that_was_deleted_comes_back(home: Home) -> None:
+    """The setting is the same one all the time; nothing is sent while there is nowhere to send it to."""
+
+    async def act(endpoint: Endpoint) -> None:
+        store = endpoint.logs.store
+        endpoint.send(CONSOLE)
+        sink = endpoint.logs.log_workspace("logs")
+        store.delete(sink.id)
+        async with following(endpoint.logs, endpoint.folder):
+            await asyncio.sleep(0.1)
+            assert endpoint.logs.process() is None
+            store.put(sink.id, sink.type, sink.id.partition("/providers/")[0], sink.body, "me")
+            DeploymentRecord.new(endpoint.folder).write("inferenceserver", "after")
+            assert await endpoint.console(1) == ["after"]
+
+    scenario(home, act)
+
+
+def test_file_that_cannot_be_read_does_not_keep_the_service_from_its_end(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def act(endpoint: Endpoint) -> None:
+        DeploymentRecord.new(endpoint.folder)
+        endpoint.send(EVENTS)
+        async with following(endpoint.logs, endpoint.folder):
+            DeploymentRecord.new(endpoint.folder).event("Pulling")
+            await endpoint.rows(EVENTS, 1)
+
+            def refused(_: DeploymentRecord) -> None:
+                raise PermissionError(13, "Permission denied")
+
+            monkeypatch.setattr(DeploymentRecord, "read_events", refused)
+
+    scenario(home, act)
+    assert "cannot be read" in caplog.text
+
+
+def test_file_that_cannot_be_read_keeps_no_other_from_being_read(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(endpoint: Endpoint) -> None:
+        unreadable, read = DeploymentRecord.new(endpoint.folder), DeploymentRecord.read_events
+
+        def read_others(record: DeploymentRecord) -> list[dict[str, str]]:
+            if record.folder == unreadable.folder:
+                raise PermissionError(13, "Permission denied")
+            return read(record)
+
+        monkeypatch.setattr(DeploymentRecord, "read_events", read_others)
+        endpoint.send(EVENTS)
+        async with following(endpoint.logs, endpoint.folder):
+            DeploymentRecord.new(endpoint.folder).event("Pulling")
+            await endpoint.rows(EVENTS, 1)
+
+    scenario(home, act)

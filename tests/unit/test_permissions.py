@@ -126,6 +126,14 @@ def test_roles_have_guids_and_names_of_their_own() -> None:
             "Microsoft.Authorization/roleAssignments/write",
             f"{ids.WORKSPACE}/providers/Microsoft.Authorization/roleAssignments/{{assignment}}",
         ),
+        # Of the one blob service of an account, "default" is the name. Storage Blob Data Contributor has the action.
+        ("PUT", ids.CONTAINER, f"{BLOBS}/containers/write", ids.CONTAINER),
+        (
+            "POST",
+            f"{ids.SUBSCRIPTION}/providers/{ids.KEY_VAULT}/checkNameAvailability",
+            "Microsoft.KeyVault/checkNameAvailability/read",  # as the roles of key vaults have it
+            f"{ids.SUBSCRIPTION}/providers/{ids.KEY_VAULT}",
+        ),
     ],
 )
 def test_actions_are_named_by_rule(method: str, template: str, action: str, scope: str) -> None:

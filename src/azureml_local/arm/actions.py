@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from azureml_local.arm import ids
 
 VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+QUESTIONS = frozenset(("checkNameAvailability",))  # asked by POST
+DEFAULT = "default"  # the name of an account's only blob service
 RESOURCES = "Microsoft.Resources"  # subscriptions, resource groups and template deployments
 # Lists of what lies in several scopes: they hold what the caller may read.
 FILTERED = (
@@ -49,7 +51,8 @@ def of(method: str, template: str) -> Operation | None:
         return None
     before, _, resource = template.rpartition("/providers/")
     namespace, *segments = resource.split("/") if before else (RESOURCES, *template.strip("/").split("/"))
-    types = [segment for segment in segments if not segment.startswith("{")]
+    types = [segment for segment in segments if not segment.startswith("{") and segment != DEFAULT]
     # What a list or an action is of: the last segment is no resource of its own.
     scope = template if template.endswith("}") else template.rpartition("/")[0]
-    return Operation("/".join((namespace, *types, VERBS[method])), scope)
+    verb = "read" if types[-1] in QUESTIONS else VERBS[method]
+    return Operation("/".join((namespace, *types, verb)), scope)

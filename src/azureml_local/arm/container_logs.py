@@ -75,6 +75,7 @@ class ContainerLogs:
         self._stream = stream
         self._read: dict[str, int] | None = None  # how far each file was read, by its writer
         self._changes = -1
+        self._endpoints: list[Resource] = []  # that have a setting; what it names may be gone for a while
         self._wanted: list[_Wanted] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -88,25 +89,28 @@ class ContainerLogs:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._read is not None:
-            await self._read_all(self._read)
+            await self._send_news()
 
     async def _run(self) -> None:
         changed = self._context.events.settings_changed
         while True:
             changed.clear()
             self._look_up()
-            if not self._wanted:
+            if not self._endpoints:
                 await changed.wait()
                 continue
-            try:
-                if self._read is None:
-                    self._read = await self._already_written()
-                await self._read_all(self._read)
-            except LogStoreError as error:
-                logger.error("logs of deployments wait: %s", error)
-            except Exception:  # whatever a file holds, the others are read
-                logger.exception("logs of deployments cannot be read")
+            if self._wanted:
+                await self._send_news()
             await asyncio.sleep(READ_EVERY)
+
+    async def _send_news(self) -> None:
+        try:
+            if self._read is None:
+                self._read = await self._already_written()
+        except LogStoreError as error:
+            logger.error("logs of deployments wait: %s", error)
+        else:
+            await self._read_all(self._read)
 
     async def _already_written(self) -> dict[str, int]:
         answer = await self._context.log_store.query("SELECT writer, sequence FROM intake.received")
@@ -119,8 +123,8 @@ class ContainerLogs:
             return
         self._changes = store.changes
         owners = {setting.id.rpartition("/providers/")[0].lower() for setting in store.all_of(SETTING_TYPE)}
-        endpoints = [endpoint for owner in owners if "/onlineendpoints/" in owner and (endpoint := store.get(owner))]
-        self._wanted = [wanted for endpoint in endpoints if (wanted := self._wanted_of(endpoint))]
+        self._endpoints = [one for owner in owners if "/onlineendpoints/" in owner and (one := store.get(owner))]
+        self._wanted = [wanted for endpoint in self._endpoints if (wanted := self._wanted_of(endpoint))]
 
     def _wanted_of(self, endpoint: Resource) -> _Wanted | None:
         sinks = {category: self._context.events.sinks(endpoint.id, category) for category in (CONSOLE, EVENTS)}
@@ -143,7 +147,10 @@ class ContainerLogs:
             for deployment in wanted.deployments:
                 for attempt in self._context.serving.attempts(deployment.id):
                     await asyncio.sleep(0)
-                    await self._read_attempt(read, wanted, deployment, attempt)
+                    try:
+                        await self._read_attempt(read, wanted, deployment, attempt)
+                    except Exception:  # whatever a file holds, the others are read
+                        logger.exception("the logs in %s cannot be read", attempt.folder)
 
     async def _read_attempt(
         self, read: dict[str, int], wanted: _Wanted, deployment: _Deployment, attempt: DeploymentRecord

@@ -8,6 +8,7 @@ from typing import Protocol
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.resource_logs import ResourceLogs
 from azureml_local.arm.store import Resource, Store
+from azureml_local.arm.stored_accounts import StorageAccounts
 from azureml_local.arm.timers import Timers
 from azureml_local.arm.tracking import Tracking
 from azureml_local.engines.azurite import Azurite
@@ -16,7 +17,6 @@ from azureml_local.engines.compute.pools import Pools
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.serving import Serving
-from azureml_local.engines.storage_accounts import StorageAccounts
 from azureml_local.home import Settings
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.directory import Directory

@@ -17,7 +17,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.store import Resource
-from azureml_local.engines.storage_accounts import TYPE as STORAGE_ACCOUNT
+from azureml_local.arm.stored_accounts import TYPE as STORAGE_ACCOUNT
 from azureml_local.http.errors import AzureError
 from azureml_local.identity import roles
 from azureml_local.identity.authorizer import TYPE

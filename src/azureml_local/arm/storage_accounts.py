@@ -20,8 +20,8 @@ from azureml_local.arm.names import require_location
 from azureml_local.arm.request import ArmRequest, ArmRoutes, missing
 from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.store import Resource, timestamp
+from azureml_local.arm.stored_accounts import DOMAIN, TYPE
 from azureml_local.engines.blobs import BlobStorage, StoredContainer
-from azureml_local.engines.storage_accounts import DOMAIN, TYPE
 from azureml_local.http.errors import AzureError
 
 CONTAINERS = ids.STORAGE_ACCOUNT + "/blobServices/default/containers"
