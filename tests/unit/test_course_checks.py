@@ -336,7 +336,7 @@ RIGHT: dict[str, list[object]] = {
         BY_STATUS,
         _failures(blue=3, none=2).rename(columns={"count_": "failed", "DeploymentName": "who"}),
     ],
-    "watch_an_endpoint/ward_7": ["mean concavity", "concavity", "['mean concavity']"],
+    "watch_an_endpoint/ward_7": ["mean concavity", "concavity", "['mean concavity'] not in index"],
     "watch_an_endpoint/economical": [
         _collector(sampling_rate=0.1, rolling_rate="hour"),
         _collector(sampling_rate=0.25),
@@ -496,6 +496,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("mean smoothness", "lab-3 left out"),
         ("mean symmetry", "desk-1 left out"),
         ("mean radius", "in no line"),
+        ("concavity or symmetry", "in no line"),
         (["mean concavity"], "of type list"),
     ],
     "watch_an_endpoint/economical": [

@@ -59,7 +59,8 @@ def ward_7(answer: Any) -> CheckResult:
     """Accept the measurement that the console log names for ``ward-7``."""
     if not isinstance(answer, str):
         return wrong(f"a name is wanted, this is of type {type(answer).__name__}.")
-    name = f"mean {answer.lower().strip(' []').strip(chr(39)).removeprefix('mean ')}"
+    named = [feature for feature in FEATURES if feature in answer.lower()]  # also in the error's own words
+    name = f"mean {' '.join(named)}"
     other = next((caller for caller, left_out in LEFT_OUT.items() if left_out == name), None)
     if other == "ward-7":
         return right("without the id it would have been one KeyError among others.")
