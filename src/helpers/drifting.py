@@ -15,7 +15,7 @@ def drift(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         reference: rows that the model has learned from; its columns are the features.
-        current: rows of later, with at least those columns.
+        current: rows of later, with at least those columns. Values that are missing count in neither.
 
     Returns:
         A row for each feature: ``distance``, see :func:`normalized_wasserstein_distance`, and ``stability``, see
@@ -25,13 +25,13 @@ def drift(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    measured = {
-        feature: {
-            "distance": normalized_wasserstein_distance(reference[feature], current[feature]),
-            "stability": population_stability_index(reference[feature], current[feature]),
+    measured = {}
+    for feature in reference.columns:
+        former, later = reference[feature].dropna(), current[feature].dropna()
+        measured[feature] = {
+            "distance": normalized_wasserstein_distance(former, later),
+            "stability": population_stability_index(former, later),
         }
-        for feature in reference.columns
-    }
     return pd.DataFrame.from_dict(measured, orient="index").sort_values("distance", ascending=False)
 
 

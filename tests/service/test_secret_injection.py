@@ -75,10 +75,10 @@ Deploy = Callable[..., None]
 @pytest.fixture
 def deployed_with(ml: MLClient, endpoint: ManagedOnlineEndpoint, tiny: Environment) -> Iterator[Deploy]:
     """Deploy with some environment variables; what was made is deleted."""
-    made = []
+    made = set()
 
     def create(name: str, **variables: str) -> None:
-        made.append(name)
+        made.add(name)
         options = {"environment": tiny, "script": "with_identity.py", "environment_variables": variables}
         finish(deploy(ml, endpoint.name, name, **options))  # type: ignore[arg-type]
 
@@ -146,6 +146,16 @@ def test_instance_that_is_replaced_reads_its_secrets_again(
     assert value() == "first"
     scorer.post({"do": "exit"}, deployment="green")
     wait_for(lambda: value() == "second")
+
+
+def test_deploying_once_more_reads_secrets_again(
+    reads: None, deployed_with: Deploy, secrets: SecretClient, scorer: Scorer
+) -> None:
+    newest = str(secrets.set_secret("rotated", "leaked").id).rpartition("/")[0]
+    for value in ("leaked", "fresh"):
+        secrets.set_secret("rotated", value)
+        deployed_with("green", ROTATED=f"${{{{keyvault:{newest}}}}}")
+        assert scorer.post({"do": "variable", "name": "ROTATED"}, deployment="green").json() == value
 
 
 @pytest.mark.parametrize(

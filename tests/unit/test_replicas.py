@@ -30,7 +30,7 @@ class FakeInstance:
     """Stands for an instance, its process and its connection."""
 
     made: list[FakeInstance]
-    fail_to_start: bool
+    fail_to_start: Exception | None
 
     def __init__(self, plan: LaunchPlan, path: Path, *_: object) -> None:
         self.plan, self.name = plan, path.stem
@@ -50,7 +50,8 @@ class FakeInstance:
     async def start(self) -> None:
         await asyncio.sleep(0)
         if FakeInstance.fail_to_start:
-            raise InstanceError("it ended with exit code 3")
+            self.is_stopped = True
+            raise FakeInstance.fail_to_start
 
     async def stop(self) -> int:
         self.is_stopped = True
@@ -106,7 +107,7 @@ class FakeInstance:
 
 @pytest.fixture(autouse=True)
 def instances(monkeypatch: pytest.MonkeyPatch) -> None:
-    FakeInstance.made, FakeInstance.fail_to_start = [], False
+    FakeInstance.made, FakeInstance.fail_to_start = [], None
     monkeypatch.setattr(module, "Instance", FakeInstance)
 
 
@@ -377,6 +378,26 @@ def test_unready_instance_is_out_of_rotation_and_comes_back() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("error", [InstanceError("it ended with exit code 3"), OSError("disk I/O error")], ids=repr)
+def test_replacement_is_tried_until_one_starts(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESTART_DELAYS", (0.0,))
+    told: list[str] = []
+
+    async def scenario(replicas: ReplicaSet) -> None:
+        FakeInstance.fail_to_start = error
+        FakeInstance.made[0].end()
+        await settled()
+        assert "BackOff" in told
+        FakeInstance.fail_to_start = None
+        await settled()
+        sent = await ask(replicas)
+        FakeInstance.made[-1].answer()
+        await settled()
+        assert outcomes(sent) == [200]
+
+    run(scenario, told)
+
+
 def test_hung_instance_is_replaced_and_fails_what_it_has() -> None:
     async def scenario(replicas: ReplicaSet) -> None:
         sent = await ask(replicas)
@@ -445,7 +466,7 @@ def test_growing_gives_what_waits_to_the_new_ones() -> None:
 
 def test_growth_that_fails_changes_nothing() -> None:
     async def scenario(replicas: ReplicaSet) -> None:
-        FakeInstance.fail_to_start = True
+        FakeInstance.fail_to_start = InstanceError("it ended with exit code 3")
         with pytest.raises(InstanceError, match="exit code 3"):
             await replicas.grow(3)
         sent = await ask(replicas)

@@ -348,8 +348,10 @@ class ReplicaSet:
                 return instance
             except InstanceError as error:
                 logger.warning("an instance of %s did not start: %s", self.plan.app_root, error)
-                self._tell("BackOff", "Back-off restarting failed container")
-                attempt += 1
+            except Exception:  # a secret that cannot be read, say: the place must not stay empty for it
+                logger.exception("an instance of %s was not started", self.plan.app_root)
+            self._tell("BackOff", "Back-off restarting failed container")
+            attempt += 1
 
 
 async def _end(replicas: list[Replica]) -> None:

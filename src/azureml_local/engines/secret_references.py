@@ -18,6 +18,11 @@ class SecretReferenceError(Exception):
     """A secret cannot be read; the message says which one, and why."""
 
 
+def names_secrets(variables: Mapping[str, str]) -> bool:
+    """Say whether environment variables name any secret."""
+    return any(REFERENCE.fullmatch(text) for text in variables.values())
+
+
 def resolved(variables: Mapping[str, str], read: ReadSecret) -> dict[str, str]:
     """Return environment variables with secrets in place of references to them. Raises SecretReferenceError."""
     return {name: _value(name, text, read) for name, text in variables.items()}

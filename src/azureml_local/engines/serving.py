@@ -27,6 +27,7 @@ from azureml_local.engines.inference_server import InstanceError, InstanceMemory
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.replicas import ReplicaSet
 from azureml_local.engines.requirements import TO_COLLECT, TO_SERVE, EnvironmentBuildError
+from azureml_local.engines.secret_references import names_secrets
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import Home
 from azureml_local.http.errors import is_out_of_space
@@ -157,7 +158,7 @@ class Serving:
         async with self._locks[deployment_id.lower()]:
             running = self._replicas.get(deployment_id.lower())
             try:
-                if running and running.plan.fingerprint == spec.fingerprint():
+                if running and _can_follow(running.plan, spec):
                     await self._update(deployment_id, running, spec)
                 else:
                     await self._deploy(deployment_id, spec)
@@ -361,6 +362,15 @@ def _not_ready(error: InstanceError) -> ServingError:
         return ServingError("OutOfQuota", f"Container terminated due to insufficient memory: {error}.")
     message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
     return ServingError("ResourceNotReady", message)
+
+
+def _can_follow(plan: LaunchPlan, spec: ServingSpec) -> bool:
+    """Say whether running instances can become what ``spec`` describes.
+
+    Where nothing is changed, but secrets are named, others are started: who asks for that wants them read anew.
+    """
+    is_changed = any(getattr(plan, name) != value for name, value in spec.settings().items())
+    return plan.fingerprint == spec.fingerprint() and (is_changed or not names_secrets(spec.environment_variables))
 
 
 def _stage_mlflow_script(record: DeploymentRecord) -> Path:
