@@ -233,7 +233,8 @@ class Client:
 
     def score(self, uri: str, key: str, body: str) -> None:
         """Ask the model once."""
-        _checked(self.session.post(uri, data=body, headers={"Authorization": f"Bearer {key}"}))
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        _checked(self.session.post(uri, data=body, headers=headers))
 
     def _put_endpoint(self, name: str, traffic: dict[str, int]) -> dict[str, Any]:
         body = {"location": "eastus", "properties": {"authMode": "Key", "traffic": traffic}}

@@ -50,9 +50,15 @@ def scheduler(
     wait_for(has_node, "an idle node")
     connections = psutil.Process(service.pid).net_connections("inet")
     ports = {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
-    (port,) = ports - {service.port}
+    asked = {one.raddr.port for node in nodes_of(service) for one in node.net_connections("inet") if one.raddr}
+    (port,) = ports & asked - {service.port}
     yield f"tls://127.0.0.1:{port}"
     assert session.delete(url, params=query, headers=headers, timeout=SECONDS).status_code == 202
+
+
+def nodes_of(service: RunningService) -> list[psutil.Process]:
+    """Return the processes that are nodes."""
+    return [process for process in family(service.pid) if "azureml_local.engines.compute.node" in process.cmdline()]
 
 
 def listening(service: RunningService) -> set[tuple[str, int]]:
@@ -73,9 +79,8 @@ def test_nothing_listens_beyond_this_machine(service: RunningService, scheduler:
 
 def test_scheduler_and_nodes_serve_no_pages(service: RunningService, scheduler: str) -> None:
     """Dask's own servers for pages listen on ports of their own: there is only the scheduler's port, and the node's."""
-    nodes = [process for process in family(service.pid) if "azureml_local.engines.compute.node" in process.cmdline()]
     counts = []
-    for process in nodes:
+    for process in nodes_of(service):
         with contextlib.suppress(psutil.NoSuchProcess):  # it leaves meanwhile
             ports = [one.laddr.port for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
             counts.append(len(ports))

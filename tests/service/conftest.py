@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 from azure.ai.ml import MLClient
+from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.ai.ml.entities import AmlCompute, Environment, ManagedOnlineEndpoint, Model
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import ContainerClient
@@ -95,6 +96,12 @@ def job(ml: MLClient, cluster: str) -> dict[str, Any]:
     image = "example.azurecr.io/unknown:1"
     environment = ml.environments.create_or_update(Environment(name="unknown-image", image=image))
     return {"jobType": "Command", "command": "true", "computeId": cluster, "environmentId": environment.id}
+
+
+@pytest.fixture(autouse=True)
+def headers_of_invoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """azure-ai-ml keeps the deployment that one call of ``invoke`` names for all later ones of the process."""
+    monkeypatch.setattr(EndpointInvokeFields, "DEFAULT_HEADER", dict(EndpointInvokeFields.DEFAULT_HEADER))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 its parent, so that nothing is orphaned"); exit statuses as of a shell (POSIX, 2.8.2: above 128 for a signal)."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,8 +41,13 @@ def guarded(*command: str, grace: float = 5.0, memory: int = 0, **options: objec
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return what it has started, as far as that has not ended yet."""
     assert process.stdout
-    return [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+    found = []
+    for pid in process.stdout.readline().split():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(int(pid)))
+    return found
 
 
 def all_end(processes: list[psutil.Process], timeout: float = 15) -> None:
