@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from pathlib import Path
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -157,12 +158,12 @@ def test_each_request_has_a_row(watched: str, scorer: Scorer, deployed: Deployed
     assert row[20:] == ["Key", arm.settings.location, watched.lower(), ""]
 
 
-def test_refusals_have_rows_too(watched: str, scorer: Scorer, logs: Logs) -> None:
+def test_refusals_have_rows_too(watched: str, scorer: Scorer, logs: Logs, gate: Path) -> None:
     mine = {"user-agent": uuid.uuid4().hex}
     assert scorer.post({}, headers={**mine, "Authorization": "Bearer wrong"}).status_code == 401
     assert scorer.post({}, deployment="absent", headers=mine).status_code == 404
     assert scorer.post({"raise": "on purpose"}, headers=mine).status_code == 424
-    assert scorer.post({"wait_for": "/absent"}, deployment="green", headers=mine).status_code == 408
+    assert scorer.post({"wait_for": str(gate)}, deployment="green", headers=mine).status_code == 408
     rows = logs.wait(
         f"{TRAFFIC} | where UserAgent == '{mine['user-agent']}' | project ResponseCode, ResponseCodeReason, "
         "DeploymentName, ModelStatusCode, ModelStatusReason, ResponseDurationMs | order by ResponseCode asc",
