@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from pathlib import Path
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
