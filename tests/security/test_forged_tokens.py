@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ OWN = "scoring by tokens of its own"  # an endpoint whose authMode is AMLToken; 
 PLANES = (*AUDIENCES, OWN)
 # Planes that also take the tokens for another: azure-ai-ml shows the services behind the workspace API either.
 ALSO = {("run history", "arm")}
+TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n)+.*")
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -224,7 +226,8 @@ def nothing_of_it_is_logged(service: RunningService, forgers: dict[str, Forger])
         for part in forger.good.split("."):
             assert part not in logs
     assert encoded({"alg": "none", "typ": "JWT"}) not in logs
-    assert "Traceback" not in logs
+    # Dask, which other tests use, leaves tracebacks of its own; one of ours goes through our code.
+    assert [one for one in TRACEBACK.findall(logs) if "azureml_local" in one] == []
 
 
 @pytest.mark.parametrize("name", PLANES)
