@@ -34,6 +34,8 @@ STARTS_WITHIN = 60  # seconds
 IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
 INSTANCE_TYPE = "Standard_DS1_v2"
 MOST_CONNECTIONS = 64
+# The router refuses what would have to wait: so many that it never does.
+REQUEST_SETTINGS = {"maxConcurrentRequestsPerInstance": MOST_CONNECTIONS}
 SCRIPTS = Path(__file__).with_name("scripts")
 
 
@@ -159,8 +161,7 @@ class Client:
             "environmentId": self.environment,
             "codeConfiguration": {"codeId": self.code, "scoringScript": script},
             "environmentVariables": variables,
-            # The router refuses what would have to wait: so many that it never does.
-            "requestSettings": {"maxConcurrentRequestsPerInstance": MOST_CONNECTIONS},
+            "requestSettings": REQUEST_SETTINGS,
         }
 
     def endpoint(self, name: str) -> dict[str, Any]:

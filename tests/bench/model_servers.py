@@ -22,7 +22,7 @@ import mlflow.sklearn
 import requests
 from comparing import OURS, compare, request
 from endpoints import serve, through_endpoint
-from installation import MOST_CONNECTIONS, Client, Installation, wait_for
+from installation import MOST_CONNECTIONS, REQUEST_SETTINGS, Client, Installation, wait_for
 from load import Spec
 from peers import PeerMissingError
 from results import Row
@@ -55,7 +55,8 @@ def model_servers(installation: Installation, client: Client) -> Iterator[Row]:
             for connections in CONNECTIONS:
                 yield from compare("scikit-learn model, scoring script", specs, connections, {})
             client.delete_deployment("bench-iris", "only")
-            without = serve(installation, client, "bench-mlflow", {"model": registered}, no_code)
+            properties = {"model": registered, "requestSettings": REQUEST_SETTINGS}
+            without = serve(installation, client, "bench-mlflow", properties, no_code)
             specs = {OURS: through_endpoint(installation, without, no_code), MLFLOW: peers[MLFLOW]}
             for connections in CONNECTIONS:
                 yield from compare("scikit-learn model, MLflow without a script", specs, connections, {})
