@@ -334,6 +334,13 @@ def test_request_that_is_none(body: Any, logs: Logs, arm: Arm, credential: Clien
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadArgumentError")
 
 
+@pytest.mark.parametrize("one", [{"headers": [1]}, {"headers": "prefer"}, 7], ids=str)
+def test_batch_that_is_none(one: Any, arm: Arm, credential: ClientSecretCredential) -> None:
+    answer = raw(arm, credential, "/v1/$batch", {"requests": [one]})
+    assert answer.status_code == 400
+    assert "requests must be a list of queries" in answer.text
+
+
 def test_query_needs_a_token_for_it(logs: Logs, arm: Arm) -> None:
     url = f"https://api.loganalytics.io/v1/workspaces/{logs.guid}/query"
     without = arm.session.post(url, json={"query": "print 1"}, timeout=60)

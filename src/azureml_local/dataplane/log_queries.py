@@ -71,6 +71,10 @@ def _no_workspace() -> QueryRefusalError:
     return QueryRefusalError(404, "WorkspaceNotFoundError", "The workspace could not be found")
 
 
+def _is_query(one: Any) -> bool:
+    return isinstance(one, dict) and isinstance(one.get("headers") or {}, dict)
+
+
 def _no_path() -> QueryRefusalError:
     return QueryRefusalError(404, "PathNotFoundError", "The requested path does not exist")
 
@@ -145,8 +149,9 @@ class LogQueries:
     async def _batch(self, request: Request, principal: Principal) -> Response:
         """Answer several queries at once, each with its own status."""
         queries = (await json_object(request)).get("requests")
-        if not isinstance(queries, list) or not all(isinstance(one, dict) for one in queries):
-            raise _bad({"code": "InvalidRequest", "message": "requests must be a list of queries"})
+        if not isinstance(queries, list) or not all(_is_query(one) for one in queries):
+            message = "requests must be a list of queries; the headers of each are an object"
+            raise _bad({"code": "InvalidRequest", "message": message})
         answers = await asyncio.gather(*(self._one_of_batch(one, principal) for one in queries))
         return Response(b'{"responses": [' + b", ".join(answers) + b"]}", media_type="application/json")
 
