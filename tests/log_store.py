@@ -12,12 +12,13 @@ from typing import Any
 
 import psutil
 
-from azureml_local.arm import ids, log_analytics, log_categories
-from azureml_local.arm.log_events import JobEvent
-from azureml_local.arm.resource_logs import ResourceLogs
-from azureml_local.arm.store import Resource, Store
+from azureml_local.arm import ids
+from azureml_local.arm.monitor import log_analytics, log_categories
+from azureml_local.arm.monitor.log_events import JobEvent
+from azureml_local.arm.monitor.resource_logs import ResourceLogs
 from azureml_local.engines.log_store.client import LogStore
 from azureml_local.home import Home
+from azureml_local.store import Resource, Store
 
 SECONDS = 120
 NAMES = {"subscription": "0b1f6471-1bf0-4dda-aec3-111122223333", "resource_group": "Group"}

@@ -206,11 +206,11 @@ def _become_the_only_one(home: Home, lock: IO[str]) -> None:
 def _run(home: Home, port: int | None, starter: _Starter) -> None:
     import uvloop  # here and below: what only the service itself needs, and other commands need not load
 
-    from azureml_local.arm.store import StoreError
     from azureml_local.engines.azurite import NEEDED_DISK, AzuriteError
     from azureml_local.engines.blobs import BlobError
     from azureml_local.http.errors import NO_SPACE, is_out_of_space
     from azureml_local.service import Service
+    from azureml_local.store import StoreError
 
     _require_database(home)
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from azureml_local.arm import assigned_roles, ids, role_assignments
+from azureml_local.arm import ids
+from azureml_local.arm.access import assigned_roles, role_assignments
 from azureml_local.arm.context import Context
 from azureml_local.identity import roles
 from azureml_local.identity.directory import DirectoryError

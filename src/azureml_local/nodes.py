@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from azureml_local.arm import computes
+from azureml_local.arm.compute import computes
 from azureml_local.arm.context import Context
-from azureml_local.arm.store import Resource
 from azureml_local.engines.compute.pool import Pool, PreemptionError
+from azureml_local.store import Resource
 
 MOST_PREEMPTIONS = 3600.0  # an hour, for each node
 

@@ -14,27 +14,20 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from azureml_local import admin_routes, client_environment
-from azureml_local.arm import (
-    assigned_roles,
-    compute_instances,
-    computes,
-    ids,
-    log_analytics,
-    online_deployments,
-    online_endpoints,
-    role_assignments,
-    storage_accounts,
-    workspaces,
-)
-from azureml_local.arm.container_logs import ContainerLogs
+from azureml_local.arm import ids, workspaces
+from azureml_local.arm.access import assigned_roles, role_assignments
+from azureml_local.arm.compute import compute_instances, computes
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
-from azureml_local.arm.job_runs import JobRuns
+from azureml_local.arm.jobs.job_runs import JobRuns
+from azureml_local.arm.jobs.tracking import Tracking
+from azureml_local.arm.monitor import log_analytics
+from azureml_local.arm.monitor.resource_logs import ResourceLogs
+from azureml_local.arm.online import online_deployments, online_endpoints
+from azureml_local.arm.online.container_logs import ContainerLogs
 from azureml_local.arm.operations import Operations
-from azureml_local.arm.resource_logs import ResourceLogs
-from azureml_local.arm.store import Store
-from azureml_local.arm.stored_accounts import StorageAccounts
-from azureml_local.arm.tracking import Tracking
+from azureml_local.arm.storage import storage_accounts
+from azureml_local.arm.storage.stored_accounts import StorageAccounts
 from azureml_local.dataplane import discovery, resolved_uris, run_history
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
@@ -67,6 +60,7 @@ from azureml_local.identity.directory import Directory
 from azureml_local.identity.endpoint_identity import EndpointIdentity
 from azureml_local.identity.entra import Entra
 from azureml_local.identity.tokens import TokenService
+from azureml_local.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from azureml_local.arm.store import Store
 from azureml_local.home import Home
+from azureml_local.store import Store
 
 ARM = "https://management.azure.com"
 API = {"api-version": "2024-10-01"}

@@ -27,7 +27,8 @@ from azure.mgmt.storage import models as azure_mgmt_storage
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
 from write_request_models import known_to_azure
 
-from azureml_local.arm import assigned_roles, control_plane, ids
+from azureml_local.arm import control_plane, ids
+from azureml_local.arm.access import assigned_roles
 
 ARM = "https://management.azure.com"
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)")  # RFC 3339, at most 7 digits

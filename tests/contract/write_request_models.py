@@ -41,6 +41,8 @@ VAULT_PARAMETERS = tuple(
     f"Vault{kind}Parameters" for kind in ("CreateOrUpdate", "Patch", "AccessPolicy", "CheckNameAvailability")
 )
 ROOTS = (
+    "BatchDeployment",
+    "BatchEndpoint",
     "ClusterUpdateParameters",
     "CodeVersion",
     "ComponentContainer",
@@ -64,12 +66,16 @@ ROOTS = (
     "ModelVersion",
     "OnlineDeployment",
     "OnlineEndpoint",
+    "PartialBatchDeploymentPartialMinimalTrackedResourceWithProperties",
     "PartialMinimalTrackedResourceWithIdentity",
     "PartialMinimalTrackedResourceWithSku",
     "PendingUploadRequestDto",
+    "PartialRegistryPartialTrackedResource",
     "QuotaUpdateParameters",
     "RegenerateEndpointKeysRequest",
+    "Registry",
     "RoleAssignmentCreateParameters",
+    "Schedule",
     "SecretExpiry",
     *(KEY_VAULT + name for name in VAULT_PARAMETERS),
     *(STORAGE + name for name in STORAGE_PARAMETERS),

@@ -19,10 +19,10 @@ import pytest
 from small_disk import fill, on_a_small_disk
 
 from azureml_local.arm import ids
-from azureml_local.arm.store import Store
 from azureml_local.engines.log_store import client
 from azureml_local.engines.log_store.client import LogStoreError
 from azureml_local.home import Home
+from azureml_local.store import Store
 from log_store import JOB, SECONDS, Logs, running, state_folder, until
 from running_service import command_line, family, start_service, survivors, users_of, wait_for
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from azureml_local import daemon
 from azureml_local.arm import ids
 from azureml_local.arm.control_plane import routes
-from azureml_local.arm.job_status import ENDED
+from azureml_local.arm.jobs.job_status import ENDED
 from raw_client import end_sending, exchange_all, plain, read_all, statuses, tunnel
 from running_service import RunningService, command_line, wait_for
 

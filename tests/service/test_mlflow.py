@@ -29,11 +29,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 from support import SECONDS, Arm, finish
 
-from azureml_local.arm.store import Store
-from azureml_local.arm.tracking import Tracking
+from azureml_local.arm.jobs.tracking import Tracking
 from azureml_local.engines.blobs import BLOCK
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import Principal, TokenService
+from azureml_local.store import Store
 from running_service import RunningService, command_line, family, wait_for
 
 ARM_SCOPE = "https://management.azure.com/.default"

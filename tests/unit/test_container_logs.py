@@ -19,10 +19,10 @@ from typing import Any, cast
 
 import pytest
 
-from azureml_local.arm import container_logs
-from azureml_local.arm.container_logs import ContainerLogs
 from azureml_local.arm.context import Context
-from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE
+from azureml_local.arm.online import container_logs
+from azureml_local.arm.online.container_logs import ContainerLogs
+from azureml_local.arm.online.online_endpoints import DEPLOYMENT_TYPE, TYPE
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.instance_log import former
 from azureml_local.engines.log_store import stream as stream_module

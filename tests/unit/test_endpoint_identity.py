@@ -10,10 +10,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from azureml_local.arm.store import Store
 from azureml_local.identity.directory import SYSTEM_ASSIGNED
 from azureml_local.identity.endpoint_identity import PATH, EndpointIdentity
 from azureml_local.identity.tokens import TokenService
+from azureml_local.store import Store
 
 ENDPOINT = (
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e"

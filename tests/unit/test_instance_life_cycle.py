@@ -1,4 +1,4 @@
-"""azureml_local.arm.compute_instances: instances that stop when idle, and are started and stopped by schedule.
+"""azureml_local.arm.compute.compute_instances: instances that stop when idle, and are started and stopped by schedule.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-create-compute-instance (idle shutdown, schedules); the words
 for who began an operation are those of the OpenAPI (OperationTrigger).
@@ -15,15 +15,16 @@ from typing import Any, cast
 
 import pytest
 
-from azureml_local.arm import compute_instances, computes, ids
+from azureml_local.arm import ids
 from azureml_local.arm import timers as timers_module
+from azureml_local.arm.compute import compute_instances, computes
 from azureml_local.arm.context import Context
 from azureml_local.arm.operations import Operations
-from azureml_local.arm.store import Store, StoredOperation
 from azureml_local.arm.timers import Timers
 from azureml_local.clock import VARIABLE
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pools import Pools
+from azureml_local.store import Store, StoredOperation
 from fake_nodes import FakeNodes
 
 WORKSPACE = ids.WORKSPACE.format(subscription="s", resource_group="g", workspace="w")

@@ -1,4 +1,4 @@
-"""azureml_local.arm.job_computes: which nodes a job gets, and what of the quotas serverless ones take.
+"""azureml_local.arm.jobs.job_computes: which nodes a job gets, and what of the quotas serverless ones take.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-use-serverless-compute: a job that names no compute has
 serverless ones. Names of workspaces are free (resource-name-rules), also those that are segments of Azure's ids.
@@ -14,14 +14,16 @@ from typing import Any, cast
 
 import pytest
 
-from azureml_local.arm import compute_clusters, computes, ids, job_computes, quotas, workspaces
+from azureml_local.arm import ids, workspaces
+from azureml_local.arm.compute import compute_clusters, computes, quotas
 from azureml_local.arm.context import Context
+from azureml_local.arm.jobs import job_computes
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.request import ArmRequest
-from azureml_local.arm.store import Resource, Store
 from azureml_local.arm.timers import Timers
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pools import Pools
+from azureml_local.store import Resource, Store
 from fake_nodes import FakeNode, FakeNodes
 
 SECONDS = 20

@@ -14,15 +14,15 @@ from typing import Any, cast
 
 import pytest
 
-from azureml_local.arm import job_runs, job_status, jobs
-from azureml_local.arm import store as store_module
-from azureml_local.arm.job_runs import JobRuns
+from azureml_local import store as store_module
+from azureml_local.arm.jobs import job_runs, job_status, jobs
+from azureml_local.arm.jobs.job_runs import JobRuns
+from azureml_local.arm.monitor.resource_logs import ResourceLogs
 from azureml_local.arm.operations import Operations
-from azureml_local.arm.resource_logs import ResourceLogs
-from azureml_local.arm.store import Resource, Store
 from azureml_local.engines.compute.pool import AllocationError
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.http.errors import FrontendError
+from azureml_local.store import Resource, Store
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/p/workspaces/w"
 JOB = f"{WORKSPACE}/jobs/j"

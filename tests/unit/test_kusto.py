@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from azureml_local.arm.endpoint_log_events import ConsoleEvent, ContainerEvent, TrafficEvent
-from azureml_local.arm.log_events import JobEvent
-from azureml_local.arm.store import LogEvent
+from azureml_local.arm.monitor.log_events import JobEvent
+from azureml_local.arm.online.endpoint_log_events import ConsoleEvent, ContainerEvent, TrafficEvent
 from azureml_local.engines.log_store import client
 from azureml_local.home import Home
+from azureml_local.store import LogEvent
 from kusto_samples import CONSOLE, EVENTS, LONGEST, OTHERS, TRAFFIC
 from log_store import OTHER_WORKSPACE, SECONDS, WORKSPACE, Logs, running, state_folder
 

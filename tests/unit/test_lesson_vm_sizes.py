@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from azureml_local.arm import vm_sizes
+from azureml_local.arm.compute import vm_sizes
 
 FILE = Path(__file__).parents[2] / "notebooks/01_compute/vm_sizes.csv"
 LINES = [line for line in FILE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]

@@ -17,9 +17,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import duckdb
 import pytest
 
-from azureml_local.arm import log_analytics, log_categories
-from azureml_local.arm.endpoint_log_events import ConsoleEvent, ContainerEvent, TrafficEvent
-from azureml_local.arm.log_events import (
+from azureml_local.arm.monitor import log_analytics, log_categories
+from azureml_local.arm.monitor.log_events import (
     EXECUTION_STATES,
     ClusterEvent,
     Event,
@@ -28,11 +27,12 @@ from azureml_local.arm.log_events import (
     NodeEvent,
     RunStatusEvent,
 )
-from azureml_local.arm.store import timestamp
+from azureml_local.arm.online.endpoint_log_events import ConsoleEvent, ContainerEvent, TrafficEvent
 from azureml_local.engines.log_store import client
 from azureml_local.engines.log_store.client import LogStoreError
 from azureml_local.engines.log_store.tables import TABLES
 from azureml_local.home import Home
+from azureml_local.store import timestamp
 from log_store import JOB, OTHER_WORKSPACE, SECONDS, WORKSPACE, Logs, running, state_folder
 
 COMPUTE = f"{WORKSPACE}/computes/cpu-cluster"

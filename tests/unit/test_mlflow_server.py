@@ -1,4 +1,4 @@
-"""azureml_local.engines.mlflow_server and azureml_local.arm.tracking: what needs no service."""
+"""azureml_local.engines.mlflow_server and azureml_local.arm.jobs.tracking: what needs no service."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.db import utils
 from mlflow.store.tracking.dbmodels.initial_models import Base as InitialBase
 
-from azureml_local.arm.store import Store
-from azureml_local.arm.tracking import NOTE, STATUSES, Tracking
+from azureml_local.arm.jobs.tracking import NOTE, STATUSES, Tracking
 from azureml_local.engines import mlflow_server
 from azureml_local.engines.mlflow_server import MlflowServer, MlflowServerError
 from azureml_local.engines.mlflow_server.experiments import experiment_id
 from azureml_local.engines.mlflow_server.stores import _open_store
 from azureml_local.identity.tokens import TokenService
+from azureml_local.store import Store
 
 WORKSPACE_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 
@@ -242,7 +242,7 @@ def test_what_changes_of_a_job_is_told(store: Store, tmp_path: Path) -> None:
 
 
 def test_many_jobs_are_told_in_batches(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("azureml_local.arm.tracking.BATCH", 2)
+    monkeypatch.setattr("azureml_local.arm.jobs.tracking.BATCH", 2)
     server = Server()
     tracking = Tracking(store, TokenService(tmp_path / "key", "t"), server)  # type: ignore[arg-type]
     for job in "abcde":

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from azureml_local import store as store_module
 from azureml_local.arm import operations as module
-from azureml_local.arm import store as store_module
 from azureml_local.arm.operations import Operations
-from azureml_local.arm.store import Resource, Store
 from azureml_local.http.errors import AzureError
+from azureml_local.store import Resource, Store
 
 ID = "/subscriptions/S/things/A"
 OPERATION = "oe:guid:1"

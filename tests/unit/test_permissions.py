@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from azureml_local.arm import actions, control_plane, ids
-from azureml_local.arm.assigned_roles import assign, unassign_all
-from azureml_local.arm.store import Store
+from azureml_local.arm.access.assigned_roles import assign, unassign_all
 from azureml_local.dataplane.blob_permissions import needed
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.roles import BLOBS, BUILT_IN, BY_NAME, Role
 from azureml_local.identity.tokens import Principal
+from azureml_local.store import Store
 
 ML = "Microsoft.MachineLearningServices/workspaces"
 SUBSCRIPTION = "/subscriptions/s"

@@ -1,4 +1,4 @@
-"""azureml_local.arm.quotas: which limit a compute meets, whatever kind of compute it is.
+"""azureml_local.arm.compute.quotas: which limit a compute meets, whatever kind of compute it is.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas: cores are limited by family and in total, both
 by region; those of low priority by "a single value across VM families".
@@ -13,10 +13,11 @@ from typing import cast
 
 import pytest
 
-from azureml_local.arm import ids, quotas, vm_sizes
+from azureml_local.arm import ids
+from azureml_local.arm.compute import quotas, vm_sizes
+from azureml_local.arm.compute.quotas import Shortage, Use
 from azureml_local.arm.context import Context
-from azureml_local.arm.quotas import Shortage, Use
-from azureml_local.arm.store import Store
+from azureml_local.store import Store
 
 GROUP = "/subscriptions/s/resourceGroups/g"
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from azureml_local.arm.assigned_roles import assign
-from azureml_local.arm.online_endpoints import TYPE
-from azureml_local.arm.store import Store
+from azureml_local.arm.access.assigned_roles import assign
+from azureml_local.arm.online.online_endpoints import TYPE
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.scoring_exchange import Exchange
 from azureml_local.identity import audiences, roles
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.tokens import Principal, TokenService
+from azureml_local.store import Store
 
 WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 ENDPOINT = f"{WORKSPACE}/onlineEndpoints/e"

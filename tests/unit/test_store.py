@@ -1,4 +1,4 @@
-"""azureml_local.arm.store: ids compare in any case and come back as they were first written; what was told is on disk
+"""azureml_local.store: ids compare in any case and come back as they were first written; what was told is on disk
 (design.md, "write before you acknowledge")."""
 
 import sqlite3
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from azureml_local.arm import store as module
-from azureml_local.arm.store import Store, StoredOperation, StoreError, timestamp
+from azureml_local import store as module
 from azureml_local.home import OWN_PATTERN
 from azureml_local.http.errors import is_out_of_space
+from azureml_local.store import Store, StoredOperation, StoreError, timestamp
 
 ROOT = "/subscriptions/S/resourceGroups/G"
 

@@ -12,8 +12,8 @@ import pytest
 
 from azureml_local.arm import listing
 from azureml_local.arm.request import ArmRequest
-from azureml_local.arm.store import Condition, Order, Store
 from azureml_local.http.errors import AzureError
+from azureml_local.store import Condition, Order, Store
 
 PARENT = "/subscriptions/s/workspaces/w"
 COUNT = 25

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from azureml_local.arm.online_endpoints import TYPE
+from azureml_local.arm.online.online_endpoints import TYPE
 from azureml_local.dataplane.scoring_exchange import Exchange
 from azureml_local.dataplane.traffic_log import TrafficLog
 from azureml_local.engines.log_store import client

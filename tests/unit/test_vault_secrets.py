@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from azureml_local.arm import ids, key_vaults
-from azureml_local.arm.store import Resource, Store
+from azureml_local.arm import ids
+from azureml_local.arm.access import key_vaults
 from azureml_local.dataplane.vault_secrets import KeyVaultError, VaultSecrets
 from azureml_local.home import Settings
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.tokens import TokenService
+from azureml_local.store import Resource, Store
 
 SETTINGS = Settings.generate()
 VAULT = ids.VAULT.format(

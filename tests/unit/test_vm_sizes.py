@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from azureml_local.arm import vm_sizes
-from azureml_local.arm.vm_sizes import Family, Size
+from azureml_local.arm.compute import vm_sizes
+from azureml_local.arm.compute.vm_sizes import Family, Size
 
 FAMILIES = list(vm_sizes.families().values())
 SIZES = [size for family in FAMILIES for size in family.sizes]

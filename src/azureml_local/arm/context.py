@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from azureml_local.arm.jobs.tracking import Tracking
+from azureml_local.arm.monitor.resource_logs import ResourceLogs
 from azureml_local.arm.operations import Operations
-from azureml_local.arm.resource_logs import ResourceLogs
-from azureml_local.arm.store import Resource, Store
-from azureml_local.arm.stored_accounts import StorageAccounts
+from azureml_local.arm.storage.stored_accounts import StorageAccounts
 from azureml_local.arm.timers import Timers
-from azureml_local.arm.tracking import Tracking
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute.pools import Pools
@@ -21,6 +20,7 @@ from azureml_local.home import Settings
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.directory import Directory
 from azureml_local.identity.tokens import TokenService
+from azureml_local.store import Resource, Store
 
 
 class Router(Protocol):

@@ -11,35 +11,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from azureml_local.arm import (
-    actions,
-    assets,
-    codes,
-    compute_clusters,
-    compute_instances,
-    computes,
-    container_registries,
-    datastores,
-    diagnostic_settings,
-    ids,
-    jobs,
-    key_vaults,
-    log_analytics,
-    managed_identities,
-    online_deployments,
-    online_endpoint_credentials,
-    online_endpoints,
-    operation_routes,
-    quotas,
-    resource_groups,
-    role_assignments,
-    storage_accounts,
-    subscriptions,
-    vm_sizes,
-    workspaces,
-)
+from azureml_local.arm import actions, ids, operation_routes, resource_groups, subscriptions, workspaces
+from azureml_local.arm.access import key_vaults, managed_identities, role_assignments
+from azureml_local.arm.assets import assets, codes
+from azureml_local.arm.compute import compute_clusters, compute_instances, computes, quotas, vm_sizes
 from azureml_local.arm.context import Context
+from azureml_local.arm.jobs import jobs
+from azureml_local.arm.monitor import diagnostic_settings, log_analytics
+from azureml_local.arm.online import online_deployments, online_endpoint_credentials, online_endpoints
 from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_parent, missing_workspace
+from azureml_local.arm.storage import container_registries, datastores, storage_accounts
 from azureml_local.http.errors import AzureError, insufficient_storage, is_out_of_space
 from azureml_local.http.json_body import json_object
 from azureml_local.http.routing import Match

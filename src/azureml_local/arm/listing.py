@@ -15,8 +15,8 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm.request import ArmRequest
-from azureml_local.arm.store import Condition, Order, Resource
 from azureml_local.http.errors import AzureError
+from azureml_local.store import Condition, Order, Resource
 
 PAGE_SIZE = 100
 MOST = 10**9

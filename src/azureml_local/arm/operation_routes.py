@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from azureml_local.arm import ids
 from azureml_local.arm.operations import POLL_AFTER_MS
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import StoredOperation
 from azureml_local.http.errors import AzureError
+from azureml_local.store import StoredOperation
 
 routes = ArmRoutes(ids.LOCATION)
 

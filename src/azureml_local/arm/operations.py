@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from azureml_local.arm.store import Resource, Store, StoredOperation, once_written, timestamp
 from azureml_local.http.errors import AzureError
+from azureml_local.store import Resource, Store, StoredOperation, once_written, timestamp
 
 logger = logging.getLogger(__name__)
 

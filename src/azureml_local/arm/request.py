@@ -15,10 +15,10 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_tags
 from azureml_local.arm.operations import POLL_AFTER_MS
 from azureml_local.arm.request_models import MisfitError
-from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError, FrontendError
 from azureml_local.http.routing import Routes
 from azureml_local.identity.tokens import Principal
+from azureml_local.store import Resource
 
 ARM_HOST = "https://management.azure.com"
 

@@ -9,22 +9,17 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import (
-    computes,
-    container_registries,
-    datastores,
-    endpoint_roles,
-    ids,
-    job_status,
-    key_vaults,
-    listing,
-    online_endpoints,
-)
+from azureml_local.arm import ids, listing
+from azureml_local.arm.access import key_vaults
+from azureml_local.arm.compute import computes
 from azureml_local.arm.context import Context
+from azureml_local.arm.jobs import job_status
 from azureml_local.arm.names import require_location
+from azureml_local.arm.online import endpoint_roles, online_endpoints
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.arm.store import Condition, Resource
+from azureml_local.arm.storage import container_registries, datastores
 from azureml_local.http.errors import AzureError
+from azureml_local.store import Condition, Resource
 
 routes = ArmRoutes()
 

@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local.arm import key_vaults
-from azureml_local.arm.store import Resource
+from azureml_local.arm.access import key_vaults
 from azureml_local.dataplane.vault_secrets import DOMAIN, KeyVaultError, VaultSecrets
 from azureml_local.http.errors import AzureError
 from azureml_local.http.json_body import json_object
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal, TokenService
+from azureml_local.store import Resource
 
 RESOURCE = audiences.KEY_VAULT[0]
 LARGEST_PAGE = 25

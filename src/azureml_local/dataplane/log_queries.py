@@ -24,15 +24,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azureml_local.arm import ids, log_analytics
+from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
-from azureml_local.arm.store import Resource
+from azureml_local.arm.monitor import log_analytics
 from azureml_local.engines.log_store.client import LogStoreError
 from azureml_local.http.errors import AzureError
 from azureml_local.http.json_body import json_object
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
+from azureml_local.store import Resource
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from starlette.types import Receive, Scope, Send
 
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.context import Context
-from azureml_local.arm.store import Resource
 from azureml_local.dataplane import mlflow_artifacts, mlflow_models
 from azureml_local.dataplane.mlflow_request import MlflowError, TrackingRequest, TrackingRoutes, texts
 from azureml_local.engines.blobs import BlobError
@@ -28,6 +27,7 @@ from azureml_local.http.errors import NO_SPACE, AzureError, is_out_of_space
 from azureml_local.http.upstream import UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
+from azureml_local.store import Resource
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,9 @@ from urllib.parse import quote, unquote
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from azureml_local.arm import assets, datastores, job_places, storage_locations
+from azureml_local.arm.assets import assets
+from azureml_local.arm.jobs import job_places
+from azureml_local.arm.storage import datastores, storage_locations
 from azureml_local.dataplane.mlflow_request import MlflowError, TrackingRequest, TrackingRoutes
 from azureml_local.engines.blobs import BlobError
 from azureml_local.engines.staging import BlobPath

@@ -15,9 +15,9 @@ from urllib.parse import quote
 import yaml
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import assets, ids
+from azureml_local.arm import ids
+from azureml_local.arm.assets import assets
 from azureml_local.arm.names import require_asset_name
-from azureml_local.arm.store import Resource
 from azureml_local.dataplane import mlflow_artifacts
 from azureml_local.dataplane.mlflow_request import (
     MlflowError,
@@ -29,6 +29,7 @@ from azureml_local.dataplane.mlflow_request import (
     texts,
 )
 from azureml_local.engines.blobs import BlobError
+from azureml_local.store import Resource
 
 CONTAINER = "workspaces/models"
 VERSION = "workspaces/models/versions"

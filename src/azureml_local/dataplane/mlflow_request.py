@@ -15,12 +15,12 @@ from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
-from azureml_local.arm.store import Resource
 from azureml_local.engines.mlflow_server import JSON_HEADERS
 from azureml_local.http.errors import AzureError
 from azureml_local.http.routing import Routes
 from azureml_local.http.upstream import Headers
 from azureml_local.identity.tokens import Principal
+from azureml_local.store import Resource
 
 LARGEST_BODY = 16 * 1024 * 1024  # bytes; the client sends at most 1 MB of metrics, and models' descriptions
 # MLflow's codes for what the control plane refuses.

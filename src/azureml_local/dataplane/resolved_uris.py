@@ -9,11 +9,11 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local.arm import job_specs
 from azureml_local.arm.context import Context
-from azureml_local.arm.store import Resource
+from azureml_local.arm.jobs import job_specs
 from azureml_local.dataplane.workspace_api import Service, WorkspaceRequest
 from azureml_local.http.errors import AzureError
+from azureml_local.store import Resource
 
 
 def routes(context: Context) -> list[Route]:

@@ -14,15 +14,16 @@ from urllib.parse import quote
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local.arm import ids, job_places, request_models
+from azureml_local.arm import ids, request_models
 from azureml_local.arm.context import Context
-from azureml_local.arm.job_requests import require_unchanged
-from azureml_local.arm.job_specs import MODELS
+from azureml_local.arm.jobs import job_places
+from azureml_local.arm.jobs.job_requests import require_unchanged
+from azureml_local.arm.jobs.job_specs import MODELS
 from azureml_local.arm.request_models import MisfitError
-from azureml_local.arm.store import Resource
 from azureml_local.dataplane.workspace_api import Service, WorkspaceRequest, error_response, root_error
 from azureml_local.engines.mlflow_server.experiments import experiment_id
 from azureml_local.http.errors import AzureError, FrontendError
+from azureml_local.store import Resource
 
 READ, WRITE = "experiments/runs/read", "experiments/runs/write"
 LOG_FOLDERS = ("user_logs/", "system_logs/", "azureml-logs/")

@@ -18,8 +18,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from azureml_local.arm.online_endpoints import DEPLOYMENT_TYPE, TYPE
-from azureml_local.arm.store import Store
+from azureml_local.arm.online.online_endpoints import DEPLOYMENT_TYPE, TYPE
 from azureml_local.dataplane.scoring_access import Access, AccessDeniedError, access_to, bearer_credential
 from azureml_local.dataplane.scoring_exchange import Exchange, Listener
 from azureml_local.engines.replicas import NotReadyError, ReplicaSet, TooManyRequestsError
@@ -27,6 +26,7 @@ from azureml_local.engines.serving import Serving
 from azureml_local.http.upstream import HOP_BY_HOP, BodyTooLargeError, Headers, UpstreamError
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.tokens import TokenService
+from azureml_local.store import Store
 
 logger = logging.getLogger(__name__)
 

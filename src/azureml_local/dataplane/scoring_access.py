@@ -9,10 +9,10 @@ import hmac
 from dataclasses import dataclass
 from typing import Protocol
 
-from azureml_local.arm.store import Resource, Store
 from azureml_local.identity import audiences
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.tokens import InvalidTokenError, Principal, TokenService
+from azureml_local.store import Resource, Store
 
 SCORE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/score/action"
 # The words of a router of Azure: https://github.com/MicrosoftLearning/mslearn-azure-ml/issues/115

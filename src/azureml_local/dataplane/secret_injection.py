@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 
-from azureml_local.arm.store import Store
 from azureml_local.dataplane.vault_secrets import VaultSecrets
 from azureml_local.engines.secret_references import SecretReferenceError
 from azureml_local.http.errors import AzureError
 from azureml_local.identity.directory import managed
 from azureml_local.identity.endpoint_identity import EndpointIdentity, NoIdentityError
+from azureml_local.store import Store
 
 IN_VAULT = re.compile(r"keyvault:https://([A-Za-z0-9.-]+)/secrets/([^/]+)(?:/([^/]+))?/?")
 FORM = "keyvault:https://<vault>.vault.azure.net/secrets/<name>/<version>"

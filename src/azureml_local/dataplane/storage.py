@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from azureml_local.arm.stored_accounts import Account, StorageAccounts
+from azureml_local.arm.storage.stored_accounts import Account, StorageAccounts
 from azureml_local.dataplane import blob_permissions
 from azureml_local.http.errors import NO_SPACE
 from azureml_local.http.upstream import HOP_BY_HOP, Headers, UpstreamError

@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from azureml_local.arm import ids, resource_logs
-from azureml_local.arm.endpoint_log_events import TrafficEvent
-from azureml_local.arm.resource_logs import ResourceLogs
-from azureml_local.arm.store import LogEvent, Resource, Store
+from azureml_local.arm import ids
+from azureml_local.arm.monitor import resource_logs
+from azureml_local.arm.monitor.resource_logs import ResourceLogs
+from azureml_local.arm.online.endpoint_log_events import TrafficEvent
 from azureml_local.dataplane.scoring_exchange import Exchange
 from azureml_local.engines.log_store.stream import MOST_WAITING, EventStream
+from azureml_local.store import LogEvent, Resource, Store
 
 AT_ONCE = 20  # rows that are made before other work has its turn: less than a millisecond
 LONGEST_USER_AGENT = 70

@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azureml_local.arm import ids, key_vaults
-from azureml_local.arm.key_vaults import SECRET_TYPE
-from azureml_local.arm.store import Resource, Store
+from azureml_local.arm import ids
+from azureml_local.arm.access import key_vaults
+from azureml_local.arm.access.key_vaults import SECRET_TYPE
 from azureml_local.home import Settings
 from azureml_local.http.errors import AzureError
 from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.roles import VAULTS
 from azureml_local.identity.tokens import Principal, TokenService
+from azureml_local.store import Resource, Store
 
 VERSION_TYPE = f"{SECRET_TYPE}/versions"
 # https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers

@@ -19,12 +19,12 @@ from starlette.routing import Route
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import missing_workspace
-from azureml_local.arm.store import Resource
 from azureml_local.http.errors import AzureError, inner_error, insufficient_storage, is_out_of_space
 from azureml_local.http.json_body import json_object
 from azureml_local.http.upstream import UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
+from azureml_local.store import Resource
 
 logger = logging.getLogger(__name__)
 

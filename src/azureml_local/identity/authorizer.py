@@ -5,9 +5,9 @@ https://learn.microsoft.com/azure/role-based-access-control/overview#how-azure-r
 
 from __future__ import annotations
 
-from azureml_local.arm.store import Store
 from azureml_local.identity.roles import BY_GUID, Role
 from azureml_local.identity.tokens import Principal
+from azureml_local.store import Store
 
 TYPE = "Microsoft.Authorization/roleAssignments"
 MOST_ANSWERS = 4096  # that are remembered

@@ -13,9 +13,9 @@ import secrets
 import uuid
 from collections.abc import Iterator
 
-from azureml_local.arm.store import Condition, Resource, Store
 from azureml_local.home import Settings
 from azureml_local.identity.tokens import Principal
+from azureml_local.store import Condition, Resource, Store
 
 TYPE = "servicePrincipals"
 ID = "/servicePrincipals/{name}"

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azureml_local.arm.store import Resource, Store
 from azureml_local.identity import audiences
 from azureml_local.identity.directory import SYSTEM_ASSIGNED, managed
 from azureml_local.identity.managed_identity import granted, refusal
 from azureml_local.identity.tokens import TokenService
+from azureml_local.store import Resource, Store
 
 PATH = "/msi/endpoint/token"
 # Seconds. https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/managed-identity-best-practice-recommendations#limitation-of-using-managed-identities-for-authorization

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from azureml_local.arm.store import LogEvent, Store
 from azureml_local.engines.log_store import READY
 from azureml_local.engines.process import GuardedProcess, own_environment
 from azureml_local.home import Home
 from azureml_local.http.upstream import Address, BodyTooLargeError, Upstream, UpstreamError
+from azureml_local.store import LogEvent, Store
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterable
 
-from azureml_local.arm.store import LogEvent
 from azureml_local.engines.log_store.client import BATCH, RETRY_AFTER, LogStore, LogStoreError
+from azureml_local.store import LogEvent
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Who may do what: role assignments, managed identities, key vaults."""

@@ -1,0 +1,1 @@
+"""Assets: models, environments, data, components, and the code of jobs and deployments."""

@@ -1,0 +1,1 @@
+"""Computes: clusters, instances and their nodes; VM sizes, and the quotas that limit them."""

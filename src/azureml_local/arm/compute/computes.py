@@ -1,0 +1,273 @@
+"""Computes of a workspace, whatever their kind: clusters and compute instances.
+
+How the service answers is from recordings of it in azure-sdk-for-python (sdk/ml/azure-ai-ml/tests/recordings/compute)
+and from the examples of its OpenAPI (specification/machinelearningservices, Compute).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_local.arm import ids, listing
+from azureml_local.arm.access import managed_identities
+from azureml_local.arm.context import Context
+from azureml_local.arm.operations import POLL_AFTER_MS
+from azureml_local.arm.request import ARM_HOST, ArmRequest, ArmRoutes
+from azureml_local.engines.compute.pool import Pool
+from azureml_local.http.errors import AzureError
+from azureml_local.store import Resource, timestamp
+
+COMPUTES = ids.WORKSPACE + "/computes"
+COMPUTE = COMPUTES + "/{compute}"
+TYPE = "workspaces/computes"
+# Kinds of computes that Azure attaches or makes, and azureml-local does not.
+LACKING = frozenset(
+    (
+        "AKS",
+        "DataFactory",
+        "DataLakeAnalytics",
+        "Databricks",
+        "HDInsight",
+        "Kubernetes",
+        "SynapseSpark",
+        "VirtualMachine",
+    )
+)
+
+routes = ArmRoutes()
+
+
+class MissingComputeError(AzureError):
+    """There is no such compute. Azure's answer is empty."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", "There is no such compute.")
+
+    def response(self) -> Response:
+        """Return the answer."""
+        return Response(status_code=404)
+
+
+class ProvisioningError(AzureError):
+    """A compute could not be made: what the operation's state and the compute's ``provisioningErrors`` show."""
+
+    def __init__(self, code: str, message: str, details: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(400, code, message)
+        self.details = details
+
+    def body(self) -> dict[str, Any]:
+        """Return the error as JSON."""
+        details = [{"code": code, "message": message} for code, message in self.details]
+        return {**super().body(), **({"details": details} if details else {})}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What one kind of compute does by itself.
+
+    Args:
+        name_rule: what its names look like, and the sentence that refuses others; ``{name}`` stands for the name.
+        settings: checks a request and returns the inner ``properties`` to store, given the stored compute or None.
+        provision: makes a compute what its stored properties say, or raises ProvisioningError.
+        shown: returns the inner ``properties`` as they stand now.
+        open_pool: returns the pool of a compute's nodes, made where there is none.
+        remove: called before the nodes of a compute that is deleted end.
+    """
+
+    name_rule: tuple[re.Pattern[str], str]
+    settings: Callable[[ArmRequest, Resource | None], dict[str, Any]]
+    provision: Callable[[Context, Resource], None]
+    shown: Callable[[Context, Resource], dict[str, Any]]
+    open_pool: Callable[[Context, Resource], Pool]
+    remove: Callable[[Context, Resource], None] = lambda _context, _compute: None
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def register_operations(context: Context) -> None:
+    """Say what this module's long-running operations do."""
+
+    async def put(begun: Resource) -> None:
+        compute = context.store.get(begun.id) or begun
+        errors = None
+        try:
+            KINDS[compute.properties["computeType"]].provision(context, compute)
+        except ProvisioningError as error:
+            errors = [{"error": error.body()}]
+            raise
+        finally:
+            changed = context.store.get(begun.id) or compute
+            context.store.save(changed.with_properties(provisioningErrors=errors, modifiedOn=timestamp()))
+
+    async def delete(compute: Resource) -> None:
+        KINDS[compute.properties["computeType"]].remove(context, compute)
+        await context.pools.remove(compute.id)
+        context.store.delete(compute.id)
+        context.timers.cancel(f"{compute.key}/")  # as the last: the end of a node may have set one
+
+    context.operations.register("computes/put", put)
+    context.operations.register("computes/delete", delete)
+
+
+def open_pool(context: Context, compute: Resource) -> Pool:
+    """Return the pool of a stored compute's nodes, made where there is none."""
+    return KINDS[compute.properties["computeType"]].open_pool(context, compute)
+
+
+def open_all(context: Context) -> None:
+    """Bring the nodes back of all computes that were made before the service was started."""
+    for compute in context.store.all_of(TYPE):
+        if compute.properties["provisioningState"] == "Succeeded":
+            open_pool(context, compute)
+
+
+@routes.route("GET", COMPUTES)
+async def list_computes(request: ArmRequest) -> Response:
+    """List a workspace's computes."""
+    return listing.page(request, TYPE, request.workspace_id, shown=lambda compute: in_full(request.context, compute))
+
+
+@routes.route("GET", COMPUTE)
+async def get(request: ArmRequest) -> Response:
+    """Return a compute; an empty 404 where there is none."""
+    return JSONResponse(in_full(request.context, require(request)).to_json())
+
+
+@routes.route("PUT", COMPUTE)
+async def create_or_update(request: ArmRequest) -> Response:
+    """Begin to create a compute, or to change it; what does not show in the request itself fails in the operation."""
+    request.read("ComputeResource")
+    if not request.body.get("properties"):
+        raise bad_request("properties is missing; it says what the compute is.", "properties")
+    compute_type = request.properties["computeType"]
+    if compute_type in LACKING:
+        raise AzureError(501, "NotImplemented", f"azureml-local lacks computes of the type {compute_type}.")
+    compute_id = COMPUTE.format(**request.params)
+    request.context.operations.require_idle(compute_id)
+    known = request.context.store.get(compute_id)
+    kind = KINDS[compute_type]
+    _require_name(request, kind)
+    if known and known.properties["computeType"] != compute_type:
+        raise bad_request(
+            f"The compute '{known.name}' is of the type {known.properties['computeType']}; it cannot be changed to "
+            f"{compute_type}. Delete it first, or use another name.",
+            "properties.computeType",
+        )
+    body = {"location": request.workspace().body["location"], "tags": request.body.get("tags")}
+    body["properties"] = {
+        "computeType": compute_type,
+        "description": request.properties.get("description"),
+        "disableLocalAuth": bool(request.properties.get("disableLocalAuth")),
+        "provisioningState": "Creating",
+        "provisioningErrors": None,
+        "modifiedOn": timestamp(),
+        "properties": kind.settings(request, known),
+    }
+    if known and "preemption" in known.body:
+        body["preemption"] = known.body["preemption"]
+    with request.context.store.transaction():
+        if request.body.get("identity"):
+            body["identity"] = managed_identities.of_resource(request, compute_id, request.body["identity"], known)
+        compute = request.put(compute_id, TYPE, request.workspace_id, body)
+        return begun(request, 201, "computes/put", compute)
+
+
+@routes.route("DELETE", COMPUTE)
+async def delete(request: ArmRequest) -> Response:
+    """Begin to delete a compute with its nodes, and what runs on them; 204 where there is none."""
+    listing.choice(request, "underlyingResourceAction", {"Delete": None, "Detach": None}, None)
+    compute = request.context.store.get(COMPUTE.format(**request.params))
+    if compute is None:
+        return Response(status_code=204)
+    request.context.operations.require_idle(compute.id)
+    with request.context.store.transaction():
+        deleting = compute.with_properties(provisioningState="Deleting")
+        request.context.store.save(deleting)
+        return begun(request, 202, "computes/delete", deleting)
+
+
+def begun(request: ArmRequest, status: int, kind: str, compute: Resource) -> Response:
+    """Begin an operation on a compute and answer that it has begun: with the compute, or (202) with nothing."""
+    operation_id = str(uuid.uuid4())
+    request.context.operations.begin(kind, compute, operation_id)
+    location = ids.LOCATION.format(
+        subscription=request.params["subscription"], location=request.workspace().body["location"]
+    )
+    url = f"{ARM_HOST}{location}/computeOperationsStatus/{operation_id}?api-version={request.query['api-version']}"
+    headers = {"Azure-AsyncOperation": f"{url}&service=new", "x-ms-retry-after-ms": str(POLL_AFTER_MS)}
+    if status == 202:
+        return Response(status_code=status, headers=headers)
+    return JSONResponse(in_full(request.context, compute).to_json(), status, headers=headers)
+
+
+def require(request: ArmRequest, compute_type: str | None = None) -> Resource:
+    """Return the compute in the path, or raise Azure's empty 404; 400 where it is none of ``compute_type``."""
+    compute = request.context.store.get(COMPUTE.format(**request.params))
+    if compute is None:
+        raise MissingComputeError
+    actual = compute.properties["computeType"]
+    if compute_type not in (None, actual):
+        operation = request.template.rpartition("/")[2]
+        raise bad_request(f"Compute{operation[0].upper()}{operation[1:]} with computeType {actual} is not supported.")
+    return compute
+
+
+def bad_request(message: str, target: str | None = None) -> AzureError:
+    """Return the answer to a request for a compute that cannot be right."""
+    return AzureError(400, "BadRequest", message, target=target)
+
+
+def in_full(context: Context, compute: Resource) -> Resource:
+    """Return a compute as Azure shows it, with how its nodes stand now."""
+    properties = compute.properties
+    is_made = properties["provisioningState"] != "Creating"
+    body: dict[str, Any] = {
+        name: compute.body[name] for name in ("location", "tags", "identity") if name in compute.body
+    }
+    if is_made:
+        body["tags"] = body["tags"] or {}
+    body["properties"] = {
+        "createdOn": with_offset(compute.created_at),
+        "modifiedOn": with_offset(properties["modifiedOn"]),
+        "disableLocalAuth": properties["disableLocalAuth"],
+        "description": properties["description"],
+        "resourceId": None,
+        "computeType": properties["computeType"],
+        **({"computeLocation": compute.body["location"]} if is_made else {}),
+        "provisioningState": properties["provisioningState"],
+        "provisioningErrors": properties["provisioningErrors"],
+        "isAttachedCompute": False,
+        "properties": KINDS[properties["computeType"]].shown(context, compute),
+    }
+    return replace(compute, body=body)
+
+
+def with_offset(time: str) -> str:
+    """Return a time stamp as computes have it: with +00:00 for Z."""
+    return time.replace("Z", "+00:00")
+
+
+def _require_name(request: ArmRequest, kind: Kind) -> None:
+    pattern, refusal = kind.name_rule
+    name = request.params["compute"]
+    if not pattern.fullmatch(name):
+        raise bad_request(refusal.format(name=name), "name")
+
+
+def unchanged(known: Resource | None, settings: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Raise 400 where a setting that is for ever differs from that of the stored compute."""
+    stored = known.properties["properties"] if known and known.properties["provisioningErrors"] is None else settings
+    for name in names:
+        if stored[name] != settings[name]:
+            raise bad_request(
+                f"properties.properties.{name} of a compute cannot be changed: it is {stored[name]}, not "
+                f"{settings[name]}. Delete the compute, then create it anew.",
+                f"properties.properties.{name}",
+            )

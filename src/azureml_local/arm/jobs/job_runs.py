@@ -1,0 +1,145 @@
+"""Drives stored jobs to their ends, each by a task; the store says how each stands.
+
+A job outlives the service's process: what its end cut off is run again at the next start, as a further attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+
+from azureml_local.arm.context import Context
+from azureml_local.arm.jobs import job_outputs, job_specs, job_status
+from azureml_local.arm.jobs.job_computes import pool_for
+from azureml_local.engines.compute.pool import AllocationError
+from azureml_local.engines.jobs.execution import SERVICE_FAILED
+from azureml_local.engines.jobs.runner import JobError
+from azureml_local.http.errors import AzureError
+from azureml_local.store import Resource, once_written
+
+logger = logging.getLogger(__name__)
+
+
+class JobRuns:
+    """The jobs that have not ended, each driven by a task."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._abandoned: set[str] = set()  # jobs without a task that are being ended
+
+        async def cancel(job: Resource) -> None:
+            await self.end(job.id)
+
+        async def delete(job: Resource) -> None:
+            await self.end(job.id)
+            with context.store.transaction():
+                context.store.delete(job.id)
+                context.mlflow.delete_run(job.id.rpartition("/jobs/")[0], job.name)
+
+        context.operations.register("jobs/cancel", cancel, keeps_state=True)
+        context.operations.register("jobs/delete", delete, keeps_state=True)
+
+    def start(self, job: Resource) -> None:
+        """Begin to run a job, or go on after a restart of the service."""
+        task = asyncio.get_running_loop().create_task(self._drive(job))
+        self._tasks[job.key] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.key, None))
+
+    async def resume(self) -> None:
+        """Run the jobs again that the end of the service cut off, and forget what is left of others.
+
+        Those to be cancelled are ended by that operation, as are those that are deleted, or whose workspace is: such
+        operations, cut off as well, go on while this waits.
+        """
+        store = self._context.store
+        await self._context.runner.forget_all_but([job.id for job in job_status.unfinished(store)])
+        for job in job_status.unfinished(store):
+            if job.properties["status"] != job_status.CANCEL_REQUESTED and job.key not in self._abandoned:
+                self.start(job)
+
+    async def end(self, job_id: str) -> None:
+        """Cancel a job, and return once it has ended and nothing of it runs."""
+        task = self._tasks.get(job_id.lower())
+        job = self._context.store.get(job_id)
+        if task:
+            task.cancel("the job was cancelled")
+            await asyncio.wait([task])
+        elif job and job.properties["status"] not in job_status.ENDED:  # the service ended meanwhile
+            await self._abandon(job)
+        await self._end(lambda: job_status.change(self._context, job_id, "Canceled"), job_id)
+
+    async def _abandon(self, job: Resource) -> None:
+        """End what is left of a job that no task drives, and keep what it has written where that has a place."""
+        self._abandoned.add(job.key)
+        try:
+            outputs = job_specs.outputs(self._context, job)
+        except AzureError as failure:
+            logger.warning("outputs of the cancelled job %s are not in storage: %s", job.id, failure.message)
+            outputs = {}
+        try:
+            await self._context.runner.abandon(job.id, outputs)
+        finally:
+            self._abandoned.discard(job.key)
+
+    async def end_below(self, workspace_id: str) -> None:
+        """Cancel the jobs of a workspace, and return once nothing of them runs."""
+        jobs = job_status.unfinished(self._context.store, workspace_id)
+        await asyncio.gather(*(self.end(job.id) for job in jobs))
+
+    async def close(self) -> None:
+        """Stop the jobs; they are run again at the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel("the service ends")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _drive(self, job: Resource) -> None:
+        """Run a job and write how it ended. Who cancels this task writes the end, or leaves the job to be resumed."""
+        error: JobError
+        try:
+            await self._run(job)
+            await self._end(lambda: self._complete(job.id), job.id)
+            return
+        except JobError as failure:
+            error = failure
+        except (
+            AllocationError,
+            AzureError,
+        ) as failure:  # it can never have its nodes, or something that it names is gone
+            await self._context.runner.abandon(job.id, {})  # of a former life of the service
+            error = JobError("UserError", str(failure))
+        except Exception:
+            logger.exception("job %s failed in the service", job.id)
+            error = JobError("ServiceError", SERVICE_FAILED)
+        details = {"code": error.code, "message": str(error)}
+        await self._end(lambda: job_status.change(self._context, job.id, error.status, details), job.id)
+
+    async def _run(self, job: Resource) -> None:
+        """Run a job to its end. Raises JobError or AzureError where it fails."""
+        pool = pool_for(self._context, job)
+        spec = job_specs.command_spec(self._context, job)
+        await self._context.runner.run(spec, pool, lambda status: self._observe(job.id, status))
+
+    def _complete(self, job_id: str) -> None:
+        """Write that a job has completed, and register its outputs: both or neither."""
+        job_status.change(
+            self._context,
+            job_id,
+            "Completed",
+            also=lambda job: job_outputs.register(self._context, job),
+        )
+
+    def _observe(self, job_id: str, status: str) -> None:
+        """Write a status on the way. Where the disk is full it is left out: the job goes on, and its end is written."""
+        try:
+            job_status.change(self._context, job_id, status)
+        except sqlite3.OperationalError as failure:
+            logger.error("that job %s is %s cannot be written: %s", job_id, status, failure)
+
+    async def _end(self, write: Callable[[], object], job_id: str) -> None:
+        """Write a job's end as soon as it can be written, and forget what it has left."""
+        await once_written(write, f"the end of job {job_id}")
+        await self._context.runner.forget(job_id)

@@ -1,0 +1,122 @@
+"""Jobs: submitted, listed, changed, cancelled and deleted. What runs them is in :mod:`azureml_local.arm.jobs.job_runs`.
+
+https://learn.microsoft.com/rest/api/azureml/jobs
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+from starlette.responses import JSONResponse, Response
+
+from azureml_local.arm import ids, listing
+from azureml_local.arm.jobs import job_requests, job_status
+from azureml_local.arm.jobs.job_places import JOB_TYPE
+from azureml_local.arm.operations import POLL_AFTER_MS
+from azureml_local.arm.request import ARM_HOST, ArmRequest, ArmRoutes
+from azureml_local.arm.storage.storage_locations import job_not_found
+from azureml_local.http.errors import FrontendError
+from azureml_local.store import Condition, Resource
+
+JOBS = ids.WORKSPACE + "/jobs"
+JOB = JOBS + "/{job}"
+HAS_OUTPUT = (
+    "EXISTS (SELECT 1 FROM json_each(body, '$.properties.outputs') AS output "
+    "WHERE json_extract(output.value, '$.assetName') = ?)"
+)
+
+routes = ArmRoutes()
+
+
+@routes.route("GET", JOBS)
+async def list_jobs(request: ArmRequest) -> Response:
+    """List a workspace's jobs, newest first: by view, type, tag, properties, or the asset of an output."""
+    conditions = [
+        *listing.in_view(request),
+        *listing.with_value(request, "jobType", "$.properties.jobType"),
+        *listing.with_pairs(request, "tag", "$.properties.tags"),
+        *listing.with_pairs(request, "properties", "$.properties.properties"),
+    ]
+    if "assetname" in request.query:
+        conditions.append(Condition(HAS_OUTPUT, (request.query["assetname"],)))
+    if listing.flag(request, "scheduled") or "scheduleid" in request.query:
+        conditions.append(listing.NONE)  # no schedule has made any
+    return listing.page(request, JOB_TYPE, request.workspace_id, conditions, listing.NEWEST_FIRST, shown=_shown)
+
+
+@routes.route("GET", JOB)
+async def get(request: ArmRequest) -> Response:
+    """Return a job."""
+    return JSONResponse(_shown(_require(request)).to_json())
+
+
+@routes.route("PUT", JOB)
+async def create_or_update(request: ArmRequest) -> Response:
+    """Submit a job (201), or change what can be changed of one that exists (200)."""
+    properties = job_requests.read(request)
+    job_id = JOB.format(**request.params)
+    store = request.context.store
+    known = store.get(job_id)
+    if known:
+        properties = job_requests.updated(known, request, properties)
+        body = {"properties": properties, "run": known.body["run"]}
+        with store.transaction():
+            job = request.put(job_id, JOB_TYPE, request.workspace_id, body)
+            request.context.mlflow.update_run(request.workspace_id, known, job)
+        return JSONResponse(_shown(job).to_json())
+    job_requests.require_existing(request, properties)
+    with store.transaction():
+        job = request.put(
+            job_id, JOB_TYPE, request.workspace_id, {"properties": properties, "run": {"statusRevision": 0}}
+        )
+        job_status.begin(request.context, job)
+        store.after_commit(lambda: request.context.job_runs.start(job))
+    return JSONResponse(_shown(job).to_json(), 201, headers={"Location": request.url({})})
+
+
+@routes.route("POST", JOB + "/cancel")
+async def cancel(request: ArmRequest) -> Response:
+    """Begin to cancel a job."""
+    job = _require(request)
+    status = job.properties["status"]
+    if status in job_status.NOT_CANCELED:
+        raise FrontendError(400, "UserError", f"Job {job.name} cannot be canceled: its status is {status}.")
+    with request.context.store.transaction():
+        job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        return _begun(request, "jobs/cancel", job)
+
+
+@routes.route("DELETE", JOB)
+async def delete(request: ArmRequest) -> Response:
+    """Begin to delete a job, which is cancelled where it has not ended. Its files stay; 204 where there is none."""
+    job = request.context.store.get(JOB.format(**request.params))
+    if job is None:
+        return Response(status_code=204)
+    with request.context.store.transaction():
+        if job.properties["status"] not in job_status.NOT_CANCELED:
+            job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        return _begun(request, "jobs/delete", job)
+
+
+def _require(request: ArmRequest) -> Resource:
+    """Return the job in the path, or raise Azure's 404."""
+    job = request.context.store.get(JOB.format(**request.params))
+    if job is None:
+        raise job_not_found(request.params["job"])
+    return job
+
+
+def _shown(job: Resource) -> Resource:
+    """Return a job as it is seen: without what run history alone shows of it."""
+    return replace(job, body={"properties": job.properties})
+
+
+def _begun(request: ArmRequest, kind: str, job: Resource) -> Response:
+    """Begin an operation on a job, and answer as Azure does: where its result will be, and nothing else."""
+    workspace = request.workspace()
+    operation_id = f"{job.name}:{workspace.properties['workspaceId']}:{uuid.uuid4()}"
+    request.context.operations.begin(kind, job, operation_id)
+    locations = ids.LOCATION.format(subscription=request.params["subscription"], location=workspace.body["location"])
+    location = f"{ARM_HOST}{locations}/mfeOperationResults/{operation_id}?api-version={request.query['api-version']}"
+    return JSONResponse(None, 202, headers={"Location": location, "x-ms-retry-after-ms": str(POLL_AFTER_MS)})

@@ -1,0 +1,1 @@
+"""Online endpoints: their deployments, credentials, logs and what they collect."""

@@ -1,0 +1,1 @@
+"""Where files lie: storage accounts, datastores, container registries."""
