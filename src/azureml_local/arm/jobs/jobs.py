@@ -11,16 +11,15 @@ from dataclasses import replace
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, listing
-from azureml_local.arm.jobs import job_requests, job_status
+from azureml_local.arm.jobs import job_requests, job_status, submission
 from azureml_local.arm.jobs.job_places import JOB_TYPE
+from azureml_local.arm.jobs.submission import JOB, JOBS
 from azureml_local.arm.operations import POLL_AFTER_MS
 from azureml_local.arm.request import ARM_HOST, ArmRequest, ArmRoutes
 from azureml_local.arm.storage.storage_locations import job_not_found
 from azureml_local.http.errors import FrontendError
 from azureml_local.store import Condition, Resource
 
-JOBS = ids.WORKSPACE + "/jobs"
-JOB = JOBS + "/{job}"
 HAS_OUTPUT = (
     "EXISTS (SELECT 1 FROM json_each(body, '$.properties.outputs') AS output "
     "WHERE json_extract(output.value, '$.assetName') = ?)"
@@ -54,25 +53,16 @@ async def get(request: ArmRequest) -> Response:
 @routes.route("PUT", JOB)
 async def create_or_update(request: ArmRequest) -> Response:
     """Submit a job (201), or change what can be changed of one that exists (200)."""
-    properties = job_requests.read(request)
-    job_id = JOB.format(**request.params)
     store = request.context.store
-    known = store.get(job_id)
-    if known:
-        properties = job_requests.updated(known, request, properties)
-        body = {"properties": properties, "run": known.body["run"]}
-        with store.transaction():
-            job = request.put(job_id, JOB_TYPE, request.workspace_id, body)
-            request.context.mlflow.update_run(request.workspace_id, known, job)
-        return JSONResponse(_shown(job).to_json())
-    job_requests.require_existing(request, properties)
+    known = store.get(JOB.format(**request.params))
+    if known is None:
+        return JSONResponse(_shown(submission.submit(request)).to_json(), 201, headers={"Location": request.url({})})
+    properties = job_requests.updated(known, request, job_requests.read(request))
+    body = {"properties": properties, "run": known.body["run"]}
     with store.transaction():
-        job = request.put(
-            job_id, JOB_TYPE, request.workspace_id, {"properties": properties, "run": {"statusRevision": 0}}
-        )
-        job_status.begin(request.context, job)
-        store.after_commit(lambda: request.context.job_runs.start(job))
-    return JSONResponse(_shown(job).to_json(), 201, headers={"Location": request.url({})})
+        job = request.put(known.id, JOB_TYPE, request.workspace_id, body)
+        request.context.mlflow.update_run(request.workspace_id, known, job)
+    return JSONResponse(_shown(job).to_json())
 
 
 @routes.route("POST", JOB + "/cancel")
