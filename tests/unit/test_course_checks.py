@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import access_answers
+import batch_run_answers
 import deployment_answers
 import numpy as np
 import pandas as pd
@@ -808,8 +809,8 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT
-WRONG |= deployment_answers.WRONG | access_answers.WRONG
+RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT | batch_run_answers.RIGHT
+WRONG |= deployment_answers.WRONG | access_answers.WRONG | batch_run_answers.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 
