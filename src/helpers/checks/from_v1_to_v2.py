@@ -55,7 +55,7 @@ def twins(answer: Any) -> CheckResult:
 
 NIGHT = {"ExperimentName": "night", "ParameterAssignments": {"days": 3, "threshold": 0.3}}
 PLAN = {"DataStoreName": "workspaceblobstore", "RelativePath": "plans/july.csv"}
-BODIES = [
+BODIES: list[dict[str, Any]] = [
     {"ExperimentName": "night"},
     NIGHT,
     {"ParameterAssignments": {"first_day": "2013-07-01"}, "RunSource": "API"},
