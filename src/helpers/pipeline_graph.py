@@ -231,15 +231,15 @@ class _Layout:
         for row in self._rows:
             row.sort(key=self._wish)
             self._place_in_row(row)
-            height = max(node.height for node in row)
+            height = max((node.height for node in row), default=0.0)
             for node in row:
                 node.y = y + (height - node.height) / 2
             y += height + LAYER_GAP
         everything = [node for row in self._rows for node in row]
-        leftmost = min(node.left for node in everything)
+        leftmost = min((node.left for node in everything), default=0.0)
         for node in everything:
             node.x += MARGIN - leftmost
-        self.width = max(node.x + node.width / 2 for node in everything) + 4 * MARGIN
+        self.width = max((node.x + node.width / 2 for node in everything), default=0.0) + 4 * MARGIN
         self.height = y - LAYER_GAP + MARGIN
 
 
