@@ -65,17 +65,19 @@ def test_the_graph_of_a_job_and_of_a_component_say_the_same(job: Any, component:
     assert Edge("step collected", "report", "output report") in sent.edges
     assert sent.labels["input days"] == published.labels["input days"] == "days = 14"
     assert sent.labels["input plan"] == "plan"
+    # Data that a step itself names is an input in the picture, too.
+    assert sent.labels["input model"] == published.labels["input score.model"] == "model"
 
 
 def test_a_nested_pipeline_is_one_step(component: Any) -> None:
     @dsl.pipeline
-    def outer(plan, model):  # type: ignore[no-untyped-def]
-        inner = component(plan=plan, model=model, first_day="2013-07-01")
+    def outer(plan):  # type: ignore[no-untyped-def]
+        inner = component(plan=plan, first_day="2013-07-01")
         return {"report": inner.outputs.report}
 
-    graph = graph_of(outer(plan=PLAN, model=MODEL))
+    graph = graph_of(outer(plan=PLAN))
     assert graph.kinds == {"inner": "pipeline"}
-    assert len(graph.edges) == 3
+    assert graph.edges == (Edge("input plan", "", "step inner"), Edge("step inner", "report", "output report"))
 
 
 def test_the_picture_says_in_words_what_it_shows(job: Any) -> None:
