@@ -24,7 +24,7 @@ def leftovers(
 ) -> list[str]:
     """Return what still exists of the things named; an empty list is as it should be, and gives their names back.
 
-    Models, data and components cannot be deleted in version 2 of the SDK, only archived: an archived one does not count.
+    Models, data and components cannot be deleted in version 2 of the SDK, only archived: those do not count.
     """
     named = {
         "endpoint": ("online_endpoints", endpoints),

@@ -78,6 +78,7 @@ def graph_of(pipeline: PipelineJob | PipelineComponent) -> Graph:
     body = yaml.safe_load(dumped.getvalue())
     jobs = body.get("jobs") or {}
     labels = {f"input {name}": _input_label(name, value) for name, value in (body.get("inputs") or {}).items()}
+    labels |= {f"input {step}.{name}": name for step, job in jobs.items() for name in _own_data(job)}
     labels |= {f"step {name}": name for name in jobs}
     labels |= {f"output {name}": name for name in body.get("outputs") or {}}
     edges = tuple(dict.fromkeys(edge for name, job in jobs.items() for edge in _edges(name, job)))
@@ -94,6 +95,13 @@ def _input_label(name: str, value: Any) -> str:
     return name if value is None else f"{name} = {value}"
 
 
+def _own_data(job: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the inputs of a step that are data which the step itself names."""
+    for name, value in (job.get("inputs") or {}).items():
+        if isinstance(value, dict) and value.get("path") and not BINDING.search(str(value["path"])):
+            yield name
+
+
 def _edges(name: str, job: Mapping[str, Any]) -> Iterator[Edge]:
     for value in (job.get("inputs") or {}).values():
         for bound in BINDING.finditer(str(value.get("path", "") if isinstance(value, dict) else value)):
@@ -101,6 +109,7 @@ def _edges(name: str, job: Mapping[str, Any]) -> Iterator[Edge]:
                 yield Edge(f"input {bound['input']}", "", f"step {name}")
             else:
                 yield Edge(f"step {bound['step']}", bound["output"], f"step {name}")
+    yield from (Edge(f"input {name}.{data}", "", f"step {name}") for data in _own_data(job))
     for output, value in (job.get("outputs") or {}).items():
         for bound in PARENT_OUTPUT.finditer(str(value.get("path", "") if isinstance(value, dict) else value)):
             yield Edge(f"step {name}", output, f"output {bound[1]}")
@@ -231,15 +240,15 @@ class _Layout:
         for row in self._rows:
             row.sort(key=self._wish)
             self._place_in_row(row)
-            height = max(node.height for node in row)
+            height = max((node.height for node in row), default=0.0)
             for node in row:
                 node.y = y + (height - node.height) / 2
             y += height + LAYER_GAP
         everything = [node for row in self._rows for node in row]
-        leftmost = min(node.left for node in everything)
+        leftmost = min((node.left for node in everything), default=0.0)
         for node in everything:
             node.x += MARGIN - leftmost
-        self.width = max(node.x + node.width / 2 for node in everything) + 4 * MARGIN
+        self.width = max((node.x + node.width / 2 for node in everything), default=0.0) + 4 * MARGIN
         self.height = y - LAYER_GAP + MARGIN
 
 

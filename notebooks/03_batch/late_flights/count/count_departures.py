@@ -13,7 +13,6 @@ ENVIRONMENT = {
 @command_component(
     name="count_departures",
     display_name="Count the departures",
-    version="1",
     environment=ENVIRONMENT,
 )
 def count_departures(
