@@ -9,6 +9,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_requests, job_status
 from azureml_local.arm.jobs.job_places import JOB_TYPE
 from azureml_local.arm.request import ArmRequest
+from azureml_local.http.errors import AzureError
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
 
@@ -23,13 +24,44 @@ def submit(request: ArmRequest) -> Resource:
         AzureError: 400 where it is no job or names what does not exist, 501 where azureml-local lacks what it asks for.
     """
     context = request.context
+    properties = judge(request)
+    with context.store.transaction():
+        job = _store(request, properties)
+        context.store.after_commit(lambda: context.job_runs.start(job))
+    return job
+
+
+def judge(request: ArmRequest) -> dict[str, Any]:
+    """Return the ``properties`` of the job that a request's body describes, as they would be stored.
+
+    Raises:
+        AzureError: as :func:`submit` does.
+    """
     properties = job_requests.read(request)
     job_requests.require_existing(request, properties)
+    return properties
+
+
+def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
+    """Store the job that a request's body describes as one that has failed before it ran.
+
+    So who is not there to be answered finds what happened among the jobs.
+
+    Args:
+        request: would have been submitted; its body is that of a job.
+        error: what it was refused with.
+    """
+    with request.context.store.transaction():
+        job = _store(request, job_requests.read(request))
+        details = {"code": error.code, "message": error.message}
+        failed = job_status.change(request.context, job.id, "Failed", details)
+    return failed or job
+
+
+def _store(request: ArmRequest, properties: dict[str, Any]) -> Resource:
     body = {"properties": properties, "run": {"statusRevision": 0}}
-    with context.store.transaction():
-        job = request.put(JOB.format(**request.params), JOB_TYPE, request.workspace_id, body)
-        job_status.begin(context, job)
-        context.store.after_commit(lambda: context.job_runs.start(job))
+    job = request.put(JOB.format(**request.params), JOB_TYPE, request.workspace_id, body)
+    job_status.begin(request.context, job)
     return job
 
 
