@@ -6,8 +6,9 @@ from typing import Any
 
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
-from azureml_local.arm.jobs import job_requests, job_status
-from azureml_local.arm.jobs.job_places import JOB_TYPE
+from azureml_local.arm.jobs import job_creation, job_requests
+from azureml_local.arm.pipelines import judging
+from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
 from azureml_local.http.errors import AzureError
 from azureml_local.identity.tokens import Principal
@@ -17,29 +18,37 @@ JOBS = ids.WORKSPACE + "/jobs"
 JOB = JOBS + "/{job}"
 
 
+def read(request: ArmRequest) -> dict[str, Any]:
+    """Return the ``properties`` of the job that a request's body describes, as they are stored.
+
+    Raises:
+        AzureError: 400 where it is no job, 501 where azureml-local lacks what it asks for.
+    """
+    kind = job_requests.read(request)
+    return pipeline_requests.read(request) if kind == "Pipeline" else job_requests.read_command(request)
+
+
 def submit(request: ArmRequest) -> Resource:
     """Store the new job that a request's body describes, and begin to run it.
 
     Raises:
         AzureError: 400 where it is no job or names what does not exist, 501 where azureml-local lacks what it asks for.
     """
-    context = request.context
-    properties = judge(request)
-    with context.store.transaction():
-        job = _store(request, properties)
-        context.store.after_commit(lambda: context.job_runs.start(job))
-    return job
+    return job_creation.create(*_place(request), judge(request), request.principal.object_id)
 
 
 def judge(request: ArmRequest) -> dict[str, Any]:
-    """Return the ``properties`` of the job that a request's body describes, as they would be stored.
+    """Return what is stored of the job that a request's body describes.
 
     Raises:
         AzureError: as :func:`submit` does.
     """
-    properties = job_requests.read(request)
-    job_requests.require_existing(request, properties)
-    return properties
+    body = _begun(request)
+    if body["properties"]["jobType"] == "Pipeline":
+        body["plan"] = judging.plan(request, body["properties"])
+    else:
+        job_requests.require_existing(request, body["properties"])
+    return body
 
 
 def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
@@ -51,18 +60,20 @@ def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
         request: would have been submitted; its body is that of a job.
         error: what it was refused with.
     """
-    with request.context.store.transaction():
-        job = _store(request, job_requests.read(request))
-        details = {"code": error.code, "message": error.message}
-        failed = job_status.change(request.context, job.id, "Failed", details)
-    return failed or job
+    return job_creation.create_failed(
+        *_place(request),
+        _begun(request),
+        request.principal.object_id,
+        {"code": error.code, "message": error.message},
+    )
 
 
-def _store(request: ArmRequest, properties: dict[str, Any]) -> Resource:
-    body = {"properties": properties, "run": {"statusRevision": 0}}
-    job = request.put(JOB.format(**request.params), JOB_TYPE, request.workspace_id, body)
-    job_status.begin(request.context, job)
-    return job
+def _begun(request: ArmRequest) -> dict[str, Any]:
+    return {"properties": read(request), "run": {"statusRevision": 0}}
+
+
+def _place(request: ArmRequest) -> tuple[Context, str, str]:
+    return request.context, JOB.format(**request.params), request.workspace_id
 
 
 def request_for(
