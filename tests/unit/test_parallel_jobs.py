@@ -6,15 +6,9 @@ reference-yaml-job-parallel, how-to-debug-parallel-run-step, how-to-batch-scorin
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import os
-import signal
 from pathlib import Path
 
-import psutil
-import pytest
-from parallel_runs import INPUT, OUTPUT, job
+from parallel_runs import job
 
 NAMES = """
     import os
