@@ -82,8 +82,9 @@ def graph_of(pipeline: PipelineJob | PipelineComponent) -> Graph:
     labels |= {f"step {name}": name for name in jobs}
     labels |= {f"output {name}": name for name in body.get("outputs") or {}}
     edges = tuple(dict.fromkeys(edge for name, job in jobs.items() for edge in _edges(name, job)))
-    used = {edge.source for edge in edges}
-    labels = {key: label for key, label in labels.items() if key in used or not key.startswith("input ")}
+    bound = {key for edge in edges for key in (edge.source, edge.target)}
+    # Left out: an input that no step uses, and the output "default" of every job that was sent, which holds its logs.
+    labels = {key: label for key, label in labels.items() if key in bound or key.startswith("step ")}
     kinds = {name: str(job.get("type", "command")) for name, job in jobs.items()}
     return Graph(str(body.get("display_name") or body.get("name") or "pipeline"), labels, kinds, edges)
 
@@ -138,7 +139,7 @@ class PipelinePicture:
         for key in self.graph.labels:
             if key.startswith("output "):
                 came = [_said(self.graph, edge) for edge in self.graph.edges if edge.target == key]
-                lines.append(f"The output {self.graph.labels[key]} is {_listed(came) or 'not bound'}.")
+                lines.append(f"The output {self.graph.labels[key]} is {_listed(came)}.")
         return "\n".join(lines)
 
     @property
