@@ -134,8 +134,8 @@ def _retries(config: dict[str, Any]) -> RetrySettings:
 
 RIGHT: dict[str, list[object]] = {
     "run_and_obtain_outputs/by_hand": [
-        _posted(days=3, threshold=0.3),
-        _posted(200, days="3", threshold="0.3"),
+        _posted(days=3, threshold=0.2),
+        _posted(200, days="3", threshold="0.2"),
         _sent(
             json.loads(
                 json.dumps(
@@ -144,7 +144,7 @@ RIGHT: dict[str, list[object]] = {
                             "inputData": {
                                 "plan": PLAN,
                                 "days": {"jobInputType": "Literal", "value": 3},
-                                "threshold": {"jobInputType": "Literal", "value": 0.3},
+                                "threshold": {"jobInputType": "Literal", "value": 0.2},
                             }
                         }
                     }
@@ -179,13 +179,13 @@ RIGHT: dict[str, list[object]] = {
 
 WRONG: dict[str, list[tuple[object, str]]] = {
     "run_and_obtain_outputs/by_hand": [
-        (_posted(401, days=3, threshold=0.3), "one for https://ml.azure.com"),
+        (_posted(401, days=3, threshold=0.2), "one for https://ml.azure.com"),
         (_posted(days=3), "`threshold` was not given"),
-        (_posted(days=14, threshold=0.3), "`days` was 14"),
+        (_posted(days=14, threshold=0.2), "`days` was 14"),
         (_posted(days=3, threshold=30), "`threshold` was 30"),
-        (_posted(400, days=3, threshold=0.3), "answered 400"),
-        (_posted(uri=JOBS.replace("/jobs", "/score"), days=3, threshold=0.3), "another address"),
-        (_posted(repeatable=False, days=3, threshold=0.3), "would start a second job"),
+        (_posted(400, days=3, threshold=0.2), "answered 400"),
+        (_posted(uri=JOBS.replace("/jobs", "/score"), days=3, threshold=0.2), "another address"),
+        (_posted(repeatable=False, days=3, threshold=0.2), "would start a second job"),
         (_sent({"properties": {"InputData": {}}}), "without a `plan`"),
         (SimpleNamespace(name="batchjob-1"), "the response itself"),
     ],

@@ -9,7 +9,7 @@ rest into the lesson.
 inputs = {
     "plan": {"JobInputType": "UriFile", "Uri": plan_data.path},
     "days": {"JobInputType": "Literal", "Value": 3},
-    "threshold": {"JobInputType": "Literal", "Value": 0.3},
+    "threshold": {"JobInputType": "Literal", "Value": 0.2},
 }
 by_hand = requests.post(
     flights_endpoint.scoring_uri,

@@ -13,7 +13,7 @@ import requests
 
 from helpers.verdicts import CheckResult, exercise, right, wrong
 
-LITERALS = {"days": 3, "threshold": 0.3}
+LITERALS = {"days": 3, "threshold": 0.2}
 ALL_PAGES = 25
 # Mini-batches (pages, rows that run() returned, or None where it raised an error), the threshold, whether the job
 # completes: failed items are counted over the whole job, and -1 ignores all.
@@ -31,7 +31,7 @@ JOBS: list[tuple[list[tuple[int, int | None]], int, bool, str]] = [
 
 @exercise("run_and_obtain_outputs/by_hand", "Begin with the cell that posts `request`; change the literal inputs.")
 def by_hand(answer: Any) -> CheckResult:
-    """Accept the response to a POST that started a job for three days, with 0.3 as the threshold."""
+    """Accept the response to a POST that started a job for three days, with 0.2 as the threshold."""
     if not isinstance(answer, requests.Response):
         return wrong(f"the response itself is wanted; this is of type {type(answer).__name__}.")
     if answer.status_code == 401:
