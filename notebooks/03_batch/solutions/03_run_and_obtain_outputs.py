@@ -37,6 +37,9 @@ helpers.check("run_and_obtain_outputs/survives", survives)
 
 # %% run_and_obtain_outputs/read_pages
 ### BEGIN SOLUTION
+import numpy as np
+
+
 def read_pages(mini_batch):
     rows = []
     for page in mini_batch:
