@@ -202,16 +202,17 @@ class Client:
         body = {"location": "eastus", "properties": {"computeType": "AmlCompute", "properties": properties}}
         self.ended(self.put(f"/computes/{name}", body))
 
-    def run_job(self, cluster: str, command: str) -> str:
-        """Run a command job until it has completed, and return its name."""
+    def run_job(self, cluster: str, command: str, **properties: Any) -> str:
+        """Run a command job, with further properties, until it has completed, and return its name."""
         name = f"job-{uuid.uuid4().hex[:12]}"
-        properties = {
+        body = {
             "jobType": "Command",
             "command": command,
             "environmentId": self.environment,
             "computeId": f"{self.workspace}/computes/{cluster}",
+            **properties,
         }
-        self.put(f"/jobs/{name}", {"properties": properties})
+        self.put(f"/jobs/{name}", {"properties": body})
         self.job_completed(name)
         return name
 
@@ -228,9 +229,13 @@ class Client:
 
     def job_log(self, name: str) -> str:
         """Return what a job said."""
+        return self.blob(f"ExperimentRun/dcid.{name}/user_logs/std_log.txt", "azureml").decode()
+
+    def blob(self, path: str, container: str | None = None) -> bytes:
+        """Return what a container holds at a path; the default datastore's container unless one is named."""
         headers = {"x-ms-version": BLOB_HEADERS["x-ms-version"], "Authorization": f"Bearer {self._storage_token}"}
-        url = f"https://{self._account}.blob.core.windows.net/azureml/ExperimentRun/dcid.{name}/user_logs/std_log.txt"
-        return _checked(self.session.get(url, headers=headers)).text
+        url = f"https://{self._account}.blob.core.windows.net/{container or self._container}/{path}"
+        return _checked(self.session.get(url, headers=headers)).content
 
     def key(self, endpoint: str) -> str:
         """Return an endpoint's primary key."""
@@ -267,9 +272,9 @@ class Client:
         """Upload files, by their path in a folder, and return the folder's address in the default datastore."""
         store = self.session.get(self._url("/datastores/workspaceblobstore"), params=API, headers=self._headers)
         datastore = _checked(store).json()["properties"]
-        self._account = datastore["accountName"]
+        self._account, self._container = datastore["accountName"], datastore["containerName"]
         folder = f"LocalUpload/{uuid.uuid4().hex}/files"
-        container = f"https://{self._account}.blob.core.windows.net/{datastore['containerName']}"
+        container = f"https://{self._account}.blob.core.windows.net/{self._container}"
         headers = {**BLOB_HEADERS, "Authorization": f"Bearer {self._storage_token}"}
         with ThreadPoolExecutor(UPLOADS) as threads:
             for _ in threads.map(
@@ -310,6 +315,14 @@ class Client:
     def put(self, path: str, body: dict[str, Any]) -> requests.Response:
         """Create or update what is at a path below the workspace."""
         return _checked(self.session.put(self._url(path), params=API, headers=self._headers, json=body))
+
+    def get_json(self, url: str) -> Any:
+        """Return what is at an address, in JSON."""
+        return _checked(self.session.get(url, headers=self._headers)).json()
+
+    def post_json(self, url: str, body: Any, token: str) -> Any:
+        """Send JSON to an address, and return its answer."""
+        return _checked(self.session.post(url, json=body, headers={"Authorization": f"Bearer {token}"})).json()
 
     def _url(self, path: str) -> str:
         return f"{ARM}{self.workspace}{path}"

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 FOLDER = os.environ.get("NOTES")
-FILE = Path(FOLDER, str(os.getpid())).open("a", buffering=1) if FOLDER else None
 
 
 def begun():
     """Write down that a mini-batch begins now, in seconds since 1970."""
-    if FILE:
-        print(time.time(), file=FILE)
+    if FOLDER:
+        with Path(FOLDER, str(os.getpid())).open("a") as file:
+            print(time.time(), file=file)
