@@ -7,9 +7,9 @@ makes no difference to it. It is plain data, as it is stored:
 
 * ``type``: command, parallel or pipeline
 * ``needs``: the steps that it waits for
+* ``spares``: those of them from which only optional inputs come
 * ``properties``: those of the job that it will be, in REST's form; the values of inputs may be references
 * ``promised``: which of its outputs are which of the pipeline's
-* ``optional``: the inputs that may be left out
 * ``isDeterministic``: whether what an earlier run of it has left can be used again
 * ``parallel``: of a parallel step, its settings as azure-ai-ml writes them
 * ``plan``: of a pipeline, its own
@@ -24,7 +24,8 @@ from typing import Any
 
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs.job_specs import LITERAL
-from azureml_local.arm.pipelines import components, graph, interfaces, references, settings
+from azureml_local.arm.pipelines import components, interfaces, references, settings
+from azureml_local.arm.pipelines.graph import Graph, GraphError
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.http.errors import AzureError, FrontendError
 
@@ -114,10 +115,11 @@ class Planner:
         parts = {name: self._part(name, node) for name, node in nodes.items()}
         pipeline = _Pipeline(given, frozenset(outputs), parts)
         steps = {name: self._step(name, part, pipeline) for name, part in parts.items()}
+        needs = {name: step["needs"] for name, step in steps.items()}
         try:
-            graph.order({name: step["needs"] for name, step in steps.items()})
-        except graph.GraphError as error:
-            raise user_error(f"{self._where()}: {error}") from error
+            Graph(needs, {name: step["spares"] for name, step in steps.items()}).require_order()
+        except GraphError as error:
+            raise user_error(f"{self._where()}: {error}.") from error
         return {"steps": steps}
 
     def _part(self, name: str, node: Any) -> _Part:
@@ -139,12 +141,10 @@ class Planner:
             node = references.replaced(_settings_of(part.node), pipeline.literal)
             step = {
                 "type": part.kind,
-                "needs": sorted(
-                    {ref.step for ref in references.within(_inputs(part)) if isinstance(ref, references.StepOutput)}
-                ),
+                "needs": sorted(_needs(part)),
+                "spares": sorted(_needs(part) - _needs(part, optional=False)),
                 "properties": self._properties(name, part, node),
                 "promised": _promised(part, pipeline),
-                "optional": [one for one, declared in part.inputs.items() if declared.optional],
                 "isDeterministic": interfaces.truth(part.spec.get("is_deterministic", True)),
             }
             if part.kind == PARALLEL:
@@ -286,6 +286,12 @@ def judged(declared: interfaces.Input, given: Given | None) -> Given | None:
     if given.value is not None:
         interfaces.require_literal(declared, given.value)
     return given
+
+
+def _needs(part: _Part, *, optional: bool = True) -> set[str]:
+    """Return the steps whose outputs a step is given, with or without those for its optional inputs."""
+    given = {name: one for name, one in _inputs(part).items() if optional or not part.inputs[name].optional}
+    return {one.step for one in references.within(given) if isinstance(one, references.StepOutput)}
 
 
 def _inputs(part: _Part) -> dict[str, Any]:
