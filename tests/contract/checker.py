@@ -52,6 +52,8 @@ STATUS = ObjectType(
 COMPUTE_STATUS = ObjectType(
     {"status": Member("str", required=True), "percentComplete": Member("float"), "error": Member("ErrorDetail")}
 )
+# As azure-ai-ml reads it (ScheduleTriggerResult); the models of the installed clients have it no more.
+TRIGGERED = ObjectType({name: Member("str", required=True) for name in ("submissionId", "scheduleActionType")})
 # https://learn.microsoft.com/rest/api/containerregistry/registries/get
 REGISTRY_PROPERTIES = ObjectType(
     {
@@ -94,6 +96,7 @@ SCOPES = (
     "{group}",
     "{ws}",
     "{ws}/onlineEndpoints/{endpoint}",
+    "{ws}/batchEndpoints/{endpoint}",
     "{account}",
     "{account}/blobServices/default/containers/{container}",
     "{registry}",
@@ -163,6 +166,11 @@ ANSWERS = {
     ("PUT", "{ws}/jobs/{job}"): "JobBase",
     ("DELETE", "{ws}/jobs/{job}"): NOTHING,
     ("POST", "{ws}/jobs/{job}/cancel"): NOTHING,
+    ("GET", "{ws}/schedules"): "[Schedule]",
+    ("GET", "{ws}/schedules/{schedule}"): "Schedule",
+    ("PUT", "{ws}/schedules/{schedule}"): "Schedule",
+    ("DELETE", "{ws}/schedules/{schedule}"): NOTHING,
+    ("POST", "{ws}/schedules/{schedule}/trigger"): "TriggerRunSubmissionDto",
     ("PATCH", "{ws}/computes/{compute}"): "ComputeResource",
     ("DELETE", "{ws}/computes/{compute}"): NOTHING,
     ("POST", "{ws}/computes/{compute}/listNodes"): "AmlComputeNodesInformation",
@@ -184,6 +192,17 @@ ANSWERS = {
     ("PATCH", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
     ("DELETE", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     ("POST", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs"): "DeploymentLogs",
+    ("GET", "{ws}/batchEndpoints"): "[BatchEndpoint]",
+    ("GET", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("PUT", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("PATCH", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("DELETE", "{ws}/batchEndpoints/{endpoint}"): NOTHING,
+    ("POST", "{ws}/batchEndpoints/{endpoint}/listKeys"): "EndpointAuthKeys",
+    ("GET", "{ws}/batchEndpoints/{endpoint}/deployments"): "[BatchDeployment]",
+    ("GET", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("PUT", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("PATCH", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("DELETE", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     **{
         (method, short_scope + path): answer
         for short_scope in SCOPES
@@ -338,6 +357,7 @@ class Contract:
         }
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
+        self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
         self._azure_ml.known.objects["TenantIdDescription"] = TENANT

@@ -11,7 +11,7 @@ from azureml_local.arm import ids
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
-from azureml_local.arm.jobs import job_places, parallel_specs
+from azureml_local.arm.jobs import job_places, lineage, parallel_specs
 from azureml_local.arm.jobs.job_computes import DEFAULT_SIZE
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.edge import hosts
@@ -126,7 +126,7 @@ def _variables(workspace_id: str, job: Resource) -> Mapping[str, str]:
         "AZUREML_EXPERIMENT_SCOPE": f"{workspace_id}/experiments/{experiment}",
         "AZUREML_WORKSPACE_SCOPE": workspace_id,
         "AZUREML_RUN_ID": job.name,
-        "AZUREML_ROOT_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": lineage.root(job),
     }
 
 

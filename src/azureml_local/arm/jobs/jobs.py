@@ -11,7 +11,7 @@ from dataclasses import replace
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, listing
-from azureml_local.arm.jobs import job_requests, job_status, submission
+from azureml_local.arm.jobs import job_requests, job_status, lineage, submission
 from azureml_local.arm.jobs.job_places import JOB_TYPE
 from azureml_local.arm.jobs.submission import JOB, JOBS
 from azureml_local.arm.operations import POLL_AFTER_MS
@@ -24,13 +24,14 @@ HAS_OUTPUT = (
     "EXISTS (SELECT 1 FROM json_each(body, '$.properties.outputs') AS output "
     "WHERE json_extract(output.value, '$.assetName') = ?)"
 )
+SCHEDULE = "json_extract(body, '$.schedule')"  # the name of the one that made a job
 
 routes = ArmRoutes()
 
 
 @routes.route("GET", JOBS)
 async def list_jobs(request: ArmRequest) -> Response:
-    """List a workspace's jobs, newest first: by view, type, tag, properties, or the asset of an output."""
+    """List a workspace's jobs, newest first: by view, type, tag, properties, the asset of an output, or a schedule."""
     conditions = [
         *listing.in_view(request),
         *listing.with_value(request, "jobType", "$.properties.jobType"),
@@ -39,8 +40,12 @@ async def list_jobs(request: ArmRequest) -> Response:
     ]
     if "assetname" in request.query:
         conditions.append(Condition(HAS_OUTPUT, (request.query["assetname"],)))
-    if listing.flag(request, "scheduled") or "scheduleid" in request.query:
-        conditions.append(listing.NONE)  # no schedule has made any
+    scheduled = listing.flag(request, "scheduled")
+    if scheduled is not None:
+        conditions.append(Condition(f"{SCHEDULE} IS {'NOT' if scheduled else ''} NULL"))
+    if "scheduleid" in request.query:
+        schedule = request.query["scheduleid"].rpartition("/")[2].lower()
+        conditions.append(Condition(f"lower({SCHEDULE}) = ?", (schedule,)))
     return listing.page(request, JOB_TYPE, request.workspace_id, conditions, listing.NEWEST_FIRST, shown=_shown)
 
 
@@ -57,8 +62,8 @@ async def create_or_update(request: ArmRequest) -> Response:
     known = store.get(JOB.format(**request.params))
     if known is None:
         return JSONResponse(_shown(submission.submit(request)).to_json(), 201, headers={"Location": request.url({})})
-    properties = job_requests.updated(known, request, job_requests.read(request))
-    body = {"properties": properties, "run": known.body["run"]}
+    properties = job_requests.updated(known, request, submission.read(request))
+    body = {**known.body, "properties": properties}
     with store.transaction():
         job = request.put(known.id, JOB_TYPE, request.workspace_id, body)
         request.context.mlflow.update_run(request.workspace_id, known, job)
@@ -73,7 +78,7 @@ async def cancel(request: ArmRequest) -> Response:
     if status in job_status.NOT_CANCELED:
         raise FrontendError(400, "UserError", f"Job {job.name} cannot be canceled: its status is {status}.")
     with request.context.store.transaction():
-        job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        _request_cancel(request, job)
         return _begun(request, "jobs/cancel", job)
 
 
@@ -84,9 +89,16 @@ async def delete(request: ArmRequest) -> Response:
     if job is None:
         return Response(status_code=204)
     with request.context.store.transaction():
-        if job.properties["status"] not in job_status.NOT_CANCELED:
-            job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        _request_cancel(request, job)
         return _begun(request, "jobs/delete", job)
+
+
+def _request_cancel(request: ArmRequest, job: Resource) -> None:
+    """Write that a job is to be cancelled, and what a pipeline has begun, where that can be."""
+    if job.properties["status"] not in job_status.NOT_CANCELED:
+        job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+    for child in request.context.store.children(JOB_TYPE, job.id):
+        _request_cancel(request, child)
 
 
 def _require(request: ArmRequest) -> Resource:
@@ -98,8 +110,11 @@ def _require(request: ArmRequest) -> Resource:
 
 
 def _shown(job: Resource) -> Resource:
-    """Return a job as it is seen: without what run history alone shows of it."""
-    return replace(job, body={"properties": job.properties})
+    """Return a job as it is seen: without what run history alone shows of it, a pipeline's step without anything.
+
+    azure-ai-ml knows the step of a pipeline by that, and asks run history for it (entities/_job/job.py).
+    """
+    return replace(job, body={} if lineage.parent(job) else {"properties": job.properties})
 
 
 def _begun(request: ArmRequest, kind: str, job: Resource) -> Response:

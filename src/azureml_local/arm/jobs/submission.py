@@ -6,14 +6,26 @@ from typing import Any
 
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
-from azureml_local.arm.jobs import job_requests, job_status
-from azureml_local.arm.jobs.job_places import JOB_TYPE
+from azureml_local.arm.jobs import job_creation, job_requests
+from azureml_local.arm.pipelines import judging
+from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
+from azureml_local.http.errors import AzureError
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
 
 JOBS = ids.WORKSPACE + "/jobs"
 JOB = JOBS + "/{job}"
+
+
+def read(request: ArmRequest) -> dict[str, Any]:
+    """Return the ``properties`` of the job that a request's body describes, as they are stored.
+
+    Raises:
+        AzureError: 400 where it is no job, 501 where azureml-local lacks what it asks for.
+    """
+    kind = job_requests.read(request)
+    return pipeline_requests.read(request) if kind == "Pipeline" else job_requests.read_command(request)
 
 
 def submit(request: ArmRequest) -> Resource:
@@ -22,15 +34,46 @@ def submit(request: ArmRequest) -> Resource:
     Raises:
         AzureError: 400 where it is no job or names what does not exist, 501 where azureml-local lacks what it asks for.
     """
-    context = request.context
-    properties = job_requests.read(request)
-    job_requests.require_existing(request, properties)
-    body = {"properties": properties, "run": {"statusRevision": 0}}
-    with context.store.transaction():
-        job = request.put(JOB.format(**request.params), JOB_TYPE, request.workspace_id, body)
-        job_status.begin(context, job)
-        context.store.after_commit(lambda: context.job_runs.start(job))
-    return job
+    return job_creation.create(*_place(request), judge(request), request.principal.object_id)
+
+
+def judge(request: ArmRequest) -> dict[str, Any]:
+    """Return what is stored of the job that a request's body describes.
+
+    Raises:
+        AzureError: as :func:`submit` does.
+    """
+    body = _begun(request)
+    if body["properties"]["jobType"] == "Pipeline":
+        body["plan"] = judging.plan(request, body["properties"])
+    else:
+        job_requests.require_existing(request, body["properties"])
+    return body
+
+
+def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
+    """Store the job that a request's body describes as one that has failed before it ran.
+
+    So who is not there to be answered finds what happened among the jobs.
+
+    Args:
+        request: would have been submitted; its body is that of a job.
+        error: what it was refused with.
+    """
+    return job_creation.create_failed(
+        *_place(request),
+        _begun(request),
+        request.principal.object_id,
+        {"code": error.code, "message": error.message},
+    )
+
+
+def _begun(request: ArmRequest) -> dict[str, Any]:
+    return {"properties": read(request), "run": {"statusRevision": 0}}
+
+
+def _place(request: ArmRequest) -> tuple[Context, str, str]:
+    return request.context, JOB.format(**request.params), request.workspace_id
 
 
 def request_for(
