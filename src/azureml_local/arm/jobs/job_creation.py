@@ -26,6 +26,14 @@ def create(context: Context, job_id: str, parent_id: str, body: dict[str, Any], 
     return job
 
 
+def create_ended(context: Context, job_id: str, parent_id: str, body: dict[str, Any], principal: str) -> Resource:
+    """Store a new job that has completed already: what it would write is there. Its arguments are :func:`create`'s."""
+    with context.store.transaction():
+        job = _store(context, job_id, parent_id, body, principal)
+        ended = job_status.change(context, job_id, "Completed", also=lambda job: job_outputs.register(context, job))
+    return ended or job
+
+
 def create_failed(
     context: Context, job_id: str, parent_id: str, body: dict[str, Any], principal: str, error: dict[str, str]
 ) -> Resource:
@@ -42,14 +50,6 @@ def create_failed(
     with context.store.transaction():
         job = _store(context, job_id, parent_id, body, principal)
         return job_status.change(context, job.id, "Failed", error) or job
-
-
-def create_ended(context: Context, job_id: str, parent_id: str, body: dict[str, Any], principal: str) -> Resource:
-    """Store a new job that has completed already: what it would write is there. Its arguments are :func:`create`'s."""
-    with context.store.transaction():
-        job = _store(context, job_id, parent_id, body, principal)
-        ended = job_status.change(context, job_id, "Completed", also=lambda job: job_outputs.register(context, job))
-        return ended or job
 
 
 def _store(context: Context, job_id: str, parent_id: str, body: dict[str, Any], principal: str) -> Resource:
