@@ -15,8 +15,8 @@ from azureml_local.arm.jobs import job_places, lineage, parallel_specs
 from azureml_local.arm.jobs.job_computes import DEFAULT_SIZE
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.edge import hosts
-from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, InputMode, Output, OutputMode, TableMode
-from azureml_local.http.errors import AzureError, FrontendError
+from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, InputMode, Output, OutputMode
+from azureml_local.http.errors import FrontendError
 from azureml_local.store import Resource
 
 LITERAL = "literal"
@@ -152,9 +152,6 @@ def _distribution(properties: Mapping[str, Any]) -> Distribution:
 def _input(context: Context, workspace_id: str, given: Mapping[str, Any]) -> Input:
     if given["jobInputType"] == LITERAL:
         return Input(literal=given["value"])
-    if given["mode"] in list(TableMode):
-        message = f"azureml-local lacks inputs of the mode {given['mode']}, but the one that a parallel job splits."
-        raise AzureError(501, "NotImplemented", message)
     uri, mode = resolve_input(context, workspace_id, given), InputMode(given["mode"])
     if is_public(uri):
         return Input(uri=uri, mode=mode)

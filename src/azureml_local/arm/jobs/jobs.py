@@ -62,6 +62,9 @@ async def create_or_update(request: ArmRequest) -> Response:
     known = store.get(JOB.format(**request.params))
     if known is None:
         return JSONResponse(_shown(submission.submit(request)).to_json(), 201, headers={"Location": request.url({})})
+    if lineage.parent(known):
+        message = f"Job {known.name} is a step of the pipeline job {lineage.parent(known)}, and cannot be changed."
+        raise FrontendError(400, "UserError", message)
     properties = job_requests.updated(known, request, submission.read(request))
     body = {**known.body, "properties": properties}
     with store.transaction():

@@ -174,7 +174,7 @@ class _Orchestration:
             body["parallel"] = step["parallel"]
         request = request_for(self._context, self._workspace_id, child, sent, Principal("", job.created_by))
         job_requests.read(request)
-        body["properties"] = requests.read(request) if "plan" in step else job_requests.read_step(request)
+        body["properties"] = requests.read(request) if "plan" in step else job_requests.read_command(request)
         return body
 
     def _note_outputs(self, children: _Children) -> None:
