@@ -7,7 +7,7 @@ from typing import Any
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_creation, job_requests
-from azureml_local.arm.pipelines import judging
+from azureml_local.arm.pipelines import component_jobs, judging, source_jobs
 from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
 from azureml_local.identity.tokens import Principal
@@ -23,6 +23,8 @@ def read(request: ArmRequest) -> dict[str, Any]:
     Raises:
         AzureError: 400 where it is no job, 501 where azureml-local lacks what it asks for.
     """
+    component_jobs.complete(request)
+    source_jobs.complete(request)
     kind = job_requests.read(request)
     return pipeline_requests.read(request) if kind == "Pipeline" else job_requests.read_command(request)
 
