@@ -180,6 +180,7 @@ RIGHT: dict[str, list[object]] = {
 WRONG: dict[str, list[tuple[object, str]]] = {
     "run_and_obtain_outputs/by_hand": [
         (_posted(401, days=3, threshold=0.2), "one for https://ml.azure.com"),
+        (_posted(403, days=3, threshold=0.2), "For which service"),
         (_posted(days=3), "`threshold` was not given"),
         (_posted(days=14, threshold=0.2), "`days` was 14"),
         (_posted(days=3, threshold=30), "`threshold` was 30"),

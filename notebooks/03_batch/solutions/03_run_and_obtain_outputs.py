@@ -12,7 +12,7 @@ inputs = {
     "threshold": {"JobInputType": "Literal", "Value": 0.2},
 }
 by_hand = requests.post(
-    flights_endpoint.scoring_uri,
+    address,
     headers={**headers, "repeatability_request-id": str(uuid.uuid4())},
     json={"properties": {"InputData": inputs}},
     timeout=60,

@@ -34,8 +34,9 @@ def by_hand(answer: Any) -> CheckResult:
     """Accept the response to a POST that started a job for three days, with 0.2 as the threshold."""
     if not isinstance(answer, requests.Response):
         return wrong(f"the response itself is wanted; this is of type {type(answer).__name__}.")
-    if answer.status_code == 401:
-        return wrong("401: the endpoint wants a token, and one for https://ml.azure.com. For which service is yours?")
+    if answer.status_code in (401, 403):
+        refused = f"{answer.status_code}: the endpoint wants a token, and one for https://ml.azure.com."
+        return wrong(f"{refused} For which service is yours?")
     if not str(answer.request.url).partition("?")[0].rstrip("/").endswith("/jobs"):
         return wrong("that went to another address. Batch jobs are posted to the endpoint's `scoring_uri`.")
     if answer.status_code not in (200, 201):
