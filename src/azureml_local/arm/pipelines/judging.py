@@ -48,5 +48,9 @@ def _as_far_as_known(properties: Mapping[str, Any], datastore: str | None) -> di
         for name, given in properties["inputs"].items()
         if not any(references.within(given.get("uri") or given.get("value")))
     }
+    # How many nodes a cluster has may change until the step begins; a step that asks for more fails then.
+    resources = dict(properties.get("resources") or {})
+    if isinstance(resources.get("instanceCount"), int):
+        resources["instanceCount"] = min(resources["instanceCount"], 1)
     outputs = places.all_filled(properties["outputs"], "step", datastore)
-    return {**properties, "inputs": inputs, "outputs": outputs}
+    return {**properties, "inputs": inputs, "outputs": outputs, "resources": resources or None}
