@@ -33,7 +33,15 @@ from azureml_local.arm.access import assigned_roles
 ARM = "https://management.azure.com"
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)")  # RFC 3339, at most 7 digits
 DURATION = re.compile(r"P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")  # ISO 8601
-PYTHON = {"str": str, "datetime": str, "duration": str, "int": int, "float": (int, float), "bool": bool}
+PYTHON = {
+    "str": str,
+    "datetime": str,
+    "duration": str,
+    "int": int,
+    "intOrText": (int, str),
+    "float": (int, float),
+    "bool": bool,
+}
 
 # What no client has a model for, from Resource Manager's own rules:
 # https://github.com/Azure/azure-resource-manager-rpc/blob/master/v1.0/async-api-reference.md

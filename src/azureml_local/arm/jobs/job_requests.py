@@ -23,7 +23,7 @@ from azureml_local.arm.process_texts import TextError, environment_variables, re
 from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.storage import storage_locations
 from azureml_local.engines.jobs.distribution import PLANS
-from azureml_local.engines.jobs.spec import InputMode, OutputMode
+from azureml_local.engines.jobs.spec import InputMode, OutputMode, TableMode
 from azureml_local.http.errors import AzureError, FrontendError
 from azureml_local.store import Resource
 
@@ -34,6 +34,7 @@ IO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 EXPERIMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 SHM_SIZE = re.compile(r"\d+[bBkKmMgG]")  # the OpenAPI's pattern of shmSize
 COMMAND = "command"
+TABLE = "mltable"
 # Those that Azure has, in any of its API versions, and azureml-local lacks.
 LACKING_TYPES = ("AutoML", "Distillation", "FineTuning", "Labeling", "Spark", "Sweep")
 LACKING = {
@@ -273,8 +274,9 @@ def job_input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"description": given.get("description"), "value": value, "jobInputType": kind}
     _refuse(given, "pathOnCompute", where)
     mode = given.get("mode") or InputMode.MOUNT
-    if mode not in list(InputMode):
-        raise AzureError(501, "NotImplemented", f"azureml-local lacks {where}.mode = {mode}.", target=f"{where}.mode")
+    # Steps of pipelines may have an MLTable so: a parallel one splits it.
+    if mode not in list(InputMode) and not (kind == TABLE and mode in list(TableMode)):
+        raise _lacks_mode(mode, where)
     return {
         "description": given.get("description"),
         "uri": require_text(given["uri"], f"{where}.uri"),
@@ -323,6 +325,10 @@ def job_output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse(given: Mapping[str, Any], member: str, where: str) -> None:
     if given.get(member):
         raise lacking(f"{where}.{member}")
+
+
+def _lacks_mode(mode: str, where: str) -> AzureError:
+    return AzureError(501, "NotImplemented", f"azureml-local lacks {where}.mode = {mode}.", target=f"{where}.mode")
 
 
 def _require_io_name(what: str, name: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
-from azureml_local.arm.jobs import job_creation, job_requests
+from azureml_local.arm.jobs import job_creation, job_requests, parallel_specs
 from azureml_local.arm.pipelines import component_jobs, judging, source_jobs
 from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
@@ -49,6 +49,7 @@ def judge(request: ArmRequest) -> dict[str, Any]:
     if body["properties"]["jobType"] == "Pipeline":
         body["plan"] = judging.plan(request, body["properties"])
     else:
+        parallel_specs.refuse_evaluated(body["properties"]["inputs"])
         job_requests.require_existing(request, body["properties"])
     return body
 
