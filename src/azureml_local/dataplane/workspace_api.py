@@ -60,13 +60,15 @@ class Service:
         context: what they work with.
         prefix: of its paths, e.g. ``/history/v1.0``.
         component: its name in errors, e.g. ``run-history``.
+        is_for_jobs: it takes the tokens that jobs are given, those of its workspace.
     """
 
-    def __init__(self, context: Context, prefix: str, component: str) -> None:
+    def __init__(self, context: Context, prefix: str, component: str, *, is_for_jobs: bool = False) -> None:
         self.context = context
         self.routes: list[Route] = []
         self._prefix = prefix + ids.WORKSPACE
         self._component = component
+        self._is_for_jobs = is_for_jobs
 
     def add(self, method: str, template: str, action: str, handler: Handler) -> None:
         """Declare a route.
@@ -112,9 +114,14 @@ class Service:
             message = "Authentication failed. The 'Authorization' header is missing."
             raise AzureError(401, "UserError", message, headers=challenge)
         try:
-            return self.context.tokens.verify(token.strip(), AUDIENCES)
+            return self.context.tokens.verify(token.strip(), (*AUDIENCES, *self._of_jobs(request)))
         except InvalidTokenError as error:
             raise AzureError(401, "UserError", str(error), headers=challenge) from error
+
+    def _of_jobs(self, request: Request) -> tuple[str, ...]:
+        """Return the audience of the tokens of the workspace's jobs, where they are taken."""
+        workspace = self.context.store.get(ids.WORKSPACE.format(**request.path_params)) if self._is_for_jobs else None
+        return (audiences.of_jobs(workspace.properties["workspaceId"]),) if workspace else ()
 
 
 def guarded(
