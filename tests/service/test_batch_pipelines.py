@@ -129,7 +129,7 @@ def pipelines(
         outputs={"said": Output(type=AssetTypes.URI_FOLDER)},
     )
 
-    @dsl.pipeline(name=name)
+    @dsl.pipeline(name=name.replace("-", "_"))
     def counting(data: Input(type=AssetTypes.URI_FOLDER), word: str = "hello", times: int = 2) -> dict[str, Any]:
         counted = count(data=data)
         said = say(counted=counted.outputs.counted, word=word, times=times)
@@ -209,27 +209,27 @@ def test_rest_takes_literals_as_documented(pipelines: Pipelines, tmp_path: Path)
 
 DATA = {"data": {"jobInputType": "UriFolder", "uri": "azureml://datastores/workspaceblobstore/paths/x"}}
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "missing": ({}, "Input 'data' of the pipeline"),
+    "missing": ({}, "Input 'data': it is required"),
     "unknown": (
         {"inputData": {**DATA, "colour": {"jobInputType": "Literal", "value": "red"}}},
-        "The pipeline has no input 'colour'; its inputs are: data, word, times.",
+        "There is no input 'colour'; the component's inputs are: data, word, times.",
     ),
     "literal for data": (
         {"inputData": {"data": {"jobInputType": "Literal", "value": "x"}}},
-        "Input 'data' of the pipeline: its type is uri_folder",
+        "Input 'data': its type is uri_folder",
     ),
     "data for literal": (
         {"inputData": {**DATA, "word": DATA["data"]}},
-        "Input 'word' of the pipeline: its type is string",
+        "Input 'word': its type is string",
     ),
     "no number": (
         {"inputData": {**DATA, "times": {"jobInputType": "Literal", "value": "many"}}},
-        "Input 'times' of the pipeline: 'many' is no integer",
+        "Input 'times': 'many' is no integer",
     ),
     "list": ({"inputData": {**DATA, "times": {"jobInputType": "Literal", "value": [1]}}}, "The input 'times' is a lit"),
     "output": (
         {"inputData": DATA, "outputData": {"scores": {"jobOutputType": "UriFolder"}}},
-        "The pipeline has no output 'scores'; its outputs are: ",
+        "There is no output 'scores'; the component's outputs are: ",
     ),
     "setting": ({"inputData": DATA, "miniBatchSize": 5}, "properties.miniBatchSize is a setting of model deployments"),
 }
@@ -273,7 +273,7 @@ def test_second_version_takes_over_and_the_first_one_goes(pipelines: Pipelines, 
     """As training-with-components and batch-scoring-with-preprocessing switch, and what is listed then."""
     ml, name = pipelines.ml, "sw-" + uuid.uuid4().hex[:8]
     finish(ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name=name)))
-    for deployment in ("v1", "v2"):
+    for deployment in ("first", "second"):
         finish(
             ml.batch_deployments.begin_create_or_update(
                 PipelineComponentBatchDeployment(
@@ -292,9 +292,9 @@ def test_second_version_takes_over_and_the_first_one_goes(pipelines: Pipelines, 
         assert job.name in [one.name for one in ml.batch_deployments.list_jobs(endpoint_name=name, name=deployment)]
         pipelines.completed(job.name)
     with pytest.raises(HttpResponseError, match="is the default deployment"):
-        finish(ml.batch_deployments.begin_delete(name="v2", endpoint_name=name))
-    finish(ml.batch_deployments.begin_delete(name="v1", endpoint_name=name))
-    assert [one.name for one in ml.batch_deployments.list(name)] == ["v2"]
+        finish(ml.batch_deployments.begin_delete(name="second", endpoint_name=name))
+    finish(ml.batch_deployments.begin_delete(name="first", endpoint_name=name))
+    assert [one.name for one in ml.batch_deployments.list(name)] == ["second"]
     assert len(ml.batch_endpoints.list_jobs(name)) == 2
     finish(ml.batch_endpoints.begin_delete(name))
     assert ml.jobs.get(job.name).status == "Completed"
