@@ -92,6 +92,7 @@ def component_spec(input_type: str, model_type: str) -> dict[str, Any]:
     interface = {
         "name": STEP,
         "type": "parallel",
+        "is_deterministic": False,  # each invocation scores anew
         "inputs": {DATA: {"type": input_type}, MODEL: {"type": model_type}},
         "outputs": {OUTPUT: {"type": "uri_folder"}},
     }
