@@ -29,7 +29,7 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import discovery, resolved_uris, run_history
+from azureml_local.dataplane import discovery, registries, resolved_uris, run_history
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
@@ -235,6 +235,7 @@ class Service:
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
+                *registries.routes(self.context),
             ),
             "scoring": self.router,
             "key_vault": KeyVault(self.vault_secrets, self.tokens).app,

@@ -88,7 +88,7 @@ class Service:
         self.routes.append(Route(self._prefix + template, endpoint, methods=[method]))
 
     async def _admit(self, request: Request, action: str) -> WorkspaceRequest:
-        principal = self._authenticate(request)
+        principal = authenticate(self.context, request)
         params = request.path_params
         if params["subscription"].lower() != self.context.settings.subscription_id:
             raise missing_workspace(params)
@@ -107,22 +107,24 @@ class Service:
             raise missing_workspace(params)
         return WorkspaceRequest(self.context, workspace, params, body, principal)
 
-    def _authenticate(self, request: Request) -> Principal:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        challenge = {"WWW-Authenticate": "Bearer"}
-        if scheme.lower() != "bearer" or not token:
-            message = "Authentication failed. The 'Authorization' header is missing."
-            raise AzureError(401, "UserError", message, headers=challenge)
-        try:
-            return self.context.tokens.verify(token.strip(), AUDIENCES)
-        except InvalidTokenError as error:
-            raise AzureError(401, "UserError", str(error), headers=challenge) from error
-
     def _refusal(self, error: AzureError) -> Response:
         root = root_error(error.code, error.message, getattr(error, "inner", ()), error.target)
         now = datetime.datetime.now(datetime.UTC).isoformat()
         body = error_response(root, self.context.settings.location, uuid.uuid4(), now, self._component)
         return JSONResponse(body, error.status, headers={**error.headers, "x-ms-response-type": "error"})
+
+
+def authenticate(context: Context, request: Request) -> Principal:
+    """Return who is calling. Raises 401 without a valid token for Azure ML or Resource Manager."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    challenge = {"WWW-Authenticate": "Bearer"}
+    if scheme.lower() != "bearer" or not token:
+        message = "Authentication failed. The 'Authorization' header is missing."
+        raise AzureError(401, "UserError", message, headers=challenge)
+    try:
+        return context.tokens.verify(token.strip(), AUDIENCES)
+    except InvalidTokenError as error:
+        raise AzureError(401, "UserError", str(error), headers=challenge) from error
 
 
 def root_error(code: str, message: str, inner: tuple[str, ...] = (), target: str | None = None) -> dict[str, Any]:

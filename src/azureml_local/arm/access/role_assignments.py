@@ -17,6 +17,7 @@ from azureml_local.arm.access.assigned_roles import ASSIGNMENTS, DEFINITIONS, SE
 from azureml_local.arm.context import Context
 from azureml_local.arm.monitor import log_analytics
 from azureml_local.arm.online import online_endpoints
+from azureml_local.arm.registries import registries
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.storage import container_registries
@@ -36,6 +37,7 @@ SCOPES = (
     ids.STORAGE_ACCOUNT,
     ids.CONTAINER,
     ids.REGISTRY,
+    ids.ML_REGISTRY,
     ids.USER_ASSIGNED_IDENTITY,
     ids.VAULT,
     ids.VAULT_SECRET,
@@ -46,6 +48,7 @@ HOLD_ROLES = (
     workspaces.TYPE,
     online_endpoints.TYPE,
     container_registries.TYPE,
+    registries.TYPE,
     USER_ASSIGNED,
     key_vaults.TYPE,
     log_analytics.TYPE,
