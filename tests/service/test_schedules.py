@@ -161,14 +161,14 @@ def test_pipeline(ml: MLClient, hello: Any, cluster: str, name: str) -> None:
 
     # The same pipeline from a job that there is, with other settings and another input.
     like_it = ml.jobs.get(pipeline.name)
-    like_it.inputs["greeting"] = "good morning"
+    like_it.inputs.greeting = "good morning"
     like_it.settings.continue_on_step_failure = False
     made = JobSchedule(name=name + "2", trigger=CronTrigger(expression=FAR), create_job=like_it)
     finish(ml.schedules.begin_create_or_update(made))
     pipeline = ml.jobs.get(ml.schedules.trigger(name + "2").job_name)
     assert pipeline._to_dict()["inputs"] == {"at": "2026-03-01T00:00:00Z", "greeting": "good morning"}
     assert pipeline.settings.continue_on_step_failure is False
-    assert list(pipeline.jobs) == ["hello"]
+    assert len(pipeline.jobs) == 1
 
 
 def test_name_of_the_job_in_outputs(arm: Arm, job: dict[str, Any], name: str) -> None:

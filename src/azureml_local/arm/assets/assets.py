@@ -252,8 +252,8 @@ def seen(resource: Resource) -> Resource:
     if not is_registry(resource.id):
         return resource
     *_, registry, path = resource.id.split("/", 9)
-    shown = resource.with_properties(provisioningState="Succeeded")
-    return replace(shown, id=f"azureml://registries/{registry}/{path}")
+    state = {} if path.startswith("data/") else {"provisioningState": "Succeeded"}  # Azure's models of data have none
+    return replace(resource.with_properties(**state), id=f"azureml://registries/{registry}/{path}")
 
 
 def environment(context: Context, environment_id: str) -> Mapping[str, Any]:
@@ -366,7 +366,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
         require_asset_name(request.params["name"], kind.singular.capitalize())
         is_new = request.context.store.get(container_path.format(**request.params)) is None
         container = _merge_container(request, request.properties)
-        headers = {"Location": request.url({})} if is_new else None
+        headers = _of_new(request) if is_new else None
         return JSONResponse(seen(container).to_json(), 201 if is_new else 200, headers=headers)
 
     @routes.route("GET", versions)
@@ -410,7 +410,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
                 version = known
             else:
                 version = request.put(version_id, version_type, container.id, {"properties": properties})
-        headers = None if known else {"Location": request.url({})}
+        headers = None if known else _of_new(request)
         status = kind.repeated_status if known else 201
         return JSONResponse(_in(container, version).to_json(), status, headers=headers)
 
@@ -444,6 +444,11 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
             return known
         properties = _container_properties(known, sent, latest)
         return request.put(container_id, container_type, request.root_id, {"properties": properties})
+
+
+def _of_new(request: ArmRequest) -> dict[str, str]:
+    """Return the headers of an answer with 201. For an asset of a registry, clients then poll: it is there already."""
+    return {"Location": request.url({}), **({"x-ms-retry-after-ms": "1"} if is_registry(request.root_id) else {})}
 
 
 def _in(container: Resource, version: Resource) -> Resource:
