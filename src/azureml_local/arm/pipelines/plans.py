@@ -398,9 +398,9 @@ def _parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any
 
 
 def _plain_id(asset_id: str | None) -> str | None:
-    """Return an asset's id without the ``azureml:`` that YAML has before it; ``azureml://registries/…`` is whole."""
-    prefixed = ("azureml:/subscriptions/", "azureml:azureml:")
-    return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith(prefixed) else asset_id
+    """Return an asset's id without the ``azureml:`` that YAML has before it; ``azureml://`` begins an id itself."""
+    is_id = asset_id and asset_id.startswith(("azureml:/subscriptions/", "azureml:azureml://"))
+    return asset_id.removeprefix("azureml:") if asset_id and is_id else asset_id
 
 
 def _lacking(kind: str) -> AzureError:
