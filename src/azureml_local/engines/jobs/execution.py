@@ -262,8 +262,11 @@ class Part:
             )
         places = data.Data(self._blobs, self._attempt, self._folder)
         await places.fill_mounts()
+        if self._supervisor is None:
+            self._report(STAGED)
+            return await places.values()
         values = await places.values()
-        if self._supervisor and self._attempt.rank == 0:
+        if self._attempt.rank == 0:
             await self._supervisor.plan(values)
         self._report(STAGED)
         return values
