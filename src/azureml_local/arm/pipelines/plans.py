@@ -382,9 +382,11 @@ def of_command(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``."""
+    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``.
+
+    Where there is no script, it runs the model.
+    """
     task = _parallel(node, spec).get("task") or {}
-    # An MLflow model is scored without a script: it is all that there is to run.
     script, arguments = task.get("entry_script") or task.get("model"), task.get("program_arguments")
     return {
         "command": " ".join(part for part in (script, arguments) if part) or None,
