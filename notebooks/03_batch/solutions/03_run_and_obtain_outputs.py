@@ -13,7 +13,7 @@ inputs = {
 }
 by_hand = requests.post(
     address,
-    headers={**headers, "repeatability_request-id": str(uuid.uuid4())},
+    headers={**signed(), "repeatability_request-id": str(uuid.uuid4())},
     json={"properties": {"InputData": inputs}},
     timeout=60,
 )
