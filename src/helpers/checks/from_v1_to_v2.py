@@ -35,7 +35,7 @@ WHY = {
 }
 
 
-@exercise("from_v1_to_v2/twins", "Write one of the eleven words of the list for each part of version 1.")
+@exercise("from_v1_to_v2/twins", "Write one of the ten words of the list for each part of version 1.")
 def twins(answer: Any) -> CheckResult:
     """Accept a dictionary that names the twin of each part of version 1."""
     if not isinstance(answer, dict):
