@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from azureml_local.arm.compute import vm_sizes
 from azureml_local.engines.jobs.spec import InputMode, ParallelTask, TableMode
-from azureml_local.http.errors import AzureError, FrontendError
+from azureml_local.http.errors import FrontendError
 from azureml_local.store import Resource
 
 SETTINGS = "parallel"  # the member of a stored job
@@ -112,24 +112,10 @@ def read(
     )
 
 
-def refuse_evaluated(inputs: Mapping[str, Any]) -> None:
-    """Raise 501 where a job that is no parallel one wants an MLTable evaluated: one that splits it has that anyway."""
-    for name, given in inputs.items():
-        if given.get("mode") in list(TableMode):
-            raise AzureError(
-                501,
-                "NotImplemented",
-                f"azureml-local lacks properties.inputs.{name}.mode = {given['mode']}, but in parallel jobs.",
-                target=f"properties.inputs.{name}.mode",
-            )
-
-
 def inputs(job: Resource) -> dict[str, Any]:
     """Return a job's inputs. The MLTable that a parallel one splits comes with its files, whatever its mode."""
     found: dict[str, Any] = dict(job.properties["inputs"])
-    if not is_parallel(job):
-        refuse_evaluated(found)
-    else:
+    if is_parallel(job):
         split = _split(job.body[SETTINGS], found)
         if found[split]["jobInputType"] == TABLES and found[split]["mode"] in (InputMode.DIRECT, *TableMode):
             found[split] = {**found[split], "mode": InputMode.MOUNT}

@@ -32,16 +32,15 @@ def _judge(request: ArmRequest, made: Plan, settings: Mapping[str, Any], within:
         with plans.about(".".join(where)):
             if "parallel" in step:
                 parallel_specs.read(step["parallel"], step["properties"]["inputs"], step["properties"]["outputs"], 1)
-            else:
-                parallel_specs.refuse_evaluated(step["properties"]["inputs"])
-            _judge_job(request, _as_far_as_known(step["properties"], places.datastore_of(settings)))
+            properties = _as_far_as_known(step["properties"], places.datastore_of(settings))
+            _judge_job(request, properties, is_parallel="parallel" in step)
 
 
-def _judge_job(request: ArmRequest, properties: dict[str, Any]) -> None:
+def _judge_job(request: ArmRequest, properties: dict[str, Any], *, is_parallel: bool) -> None:
     """Raise what a job with these properties would be refused with."""
     asked = replace(request, params={**request.params, "job": "step"}, body={"properties": properties})
     job_requests.read(asked)
-    job_requests.require_existing(asked, job_requests.read_command(asked))
+    job_requests.require_existing(asked, job_requests.read_command(asked, is_parallel=is_parallel))
 
 
 def _as_far_as_known(properties: Mapping[str, Any], datastore: str | None) -> dict[str, Any]:

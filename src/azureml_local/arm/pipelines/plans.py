@@ -24,7 +24,7 @@ from typing import Any
 
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs.job_specs import LITERAL
-from azureml_local.arm.pipelines import components, interfaces, references, settings, shapes
+from azureml_local.arm.pipelines import components, control_outputs, interfaces, references, settings, shapes
 from azureml_local.arm.pipelines.graph import Graph, GraphError
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.http.errors import AzureError, FrontendError
@@ -65,10 +65,12 @@ class Given:
     Args:
         kind: of data, or ``literal``.
         value: the literal, or where the data lies.
+        literal: the type of a literal that another step is to say.
     """
 
     kind: str
     value: str | None = None
+    literal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,8 @@ class _Pipeline:
                 if name not in outputs:
                     known = ", ".join(outputs) or "none"
                     raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {known}")
-                return Given(outputs[name]["type"])
+                kind = outputs[name]["type"]
+                return Given(LITERAL, literal=kind) if kind in control_outputs.KINDS else Given(kind)
             case references.StepOutput(step, _):
                 raise InterfaceError(f"there is no step '{step}' in this pipeline")
         raise InterfaceError(f"{reference} is nothing that an input can refer to")
@@ -291,6 +294,8 @@ def judged(declared: interfaces.Input, given: Given | None) -> Given | None:
     interfaces.require_kind(declared, given.kind)
     if given.kind == LITERAL and given.value is not None:
         interfaces.require_literal(declared, given.value)
+    if given.literal:
+        control_outputs.require_fitting(declared.kind, given.literal)
     return given
 
 
@@ -345,7 +350,7 @@ def _job_outputs(part: _Part) -> dict[str, Any]:
 
 def _job_output(declared: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "jobOutputType": sent.get("job_output_type") or declared["type"],
+        "jobOutputType": control_outputs.job_output_type(sent.get("job_output_type") or declared["type"]),
         "uri": sent.get("uri"),
         "mode": settings.output_mode(sent.get("mode")) or settings.output_mode(declared["mode"]),
         "assetName": sent.get("name"),
@@ -377,9 +382,12 @@ def of_command(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``."""
+    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``.
+
+    Where there is no script, it runs the model.
+    """
     task = _parallel(node, spec).get("task") or {}
-    script, arguments = task.get("entry_script"), task.get("program_arguments")
+    script, arguments = task.get("entry_script") or task.get("model"), task.get("program_arguments")
     return {
         "command": " ".join(part for part in (script, arguments) if part) or None,
         "codeId": _plain_id(task.get("code")),
