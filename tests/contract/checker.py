@@ -33,7 +33,15 @@ from azureml_local.arm.access import assigned_roles
 ARM = "https://management.azure.com"
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)")  # RFC 3339, at most 7 digits
 DURATION = re.compile(r"P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")  # ISO 8601
-PYTHON = {"str": str, "datetime": str, "duration": str, "int": int, "float": (int, float), "bool": bool}
+PYTHON = {
+    "str": str,
+    "datetime": str,
+    "duration": str,
+    "int": int,
+    "intOrText": (int, str),
+    "float": (int, float),
+    "bool": bool,
+}
 
 # What no client has a model for, from Resource Manager's own rules:
 # https://github.com/Azure/azure-resource-manager-rpc/blob/master/v1.0/async-api-reference.md
@@ -97,6 +105,7 @@ SCOPES = (
     "{group}",
     "{ws}",
     "{ws}/onlineEndpoints/{endpoint}",
+    "{ws}/batchEndpoints/{endpoint}",
     "{account}",
     "{account}/blobServices/default/containers/{container}",
     "{registry}",
@@ -207,6 +216,17 @@ ANSWERS = {
     ("PATCH", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
     ("DELETE", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     ("POST", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs"): "DeploymentLogs",
+    ("GET", "{ws}/batchEndpoints"): "[BatchEndpoint]",
+    ("GET", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("PUT", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("PATCH", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("DELETE", "{ws}/batchEndpoints/{endpoint}"): NOTHING,
+    ("POST", "{ws}/batchEndpoints/{endpoint}/listKeys"): "EndpointAuthKeys",
+    ("GET", "{ws}/batchEndpoints/{endpoint}/deployments"): "[BatchDeployment]",
+    ("GET", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("PUT", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("PATCH", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("DELETE", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     **{
         (method, short_scope + path): answer
         for short_scope in SCOPES

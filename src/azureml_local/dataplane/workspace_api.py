@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.datastructures import URL
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -36,7 +38,8 @@ AUDIENCES = (*audiences.MACHINE_LEARNING, *audiences.ARM)
 class WorkspaceRequest:
     """A request that was authenticated and is allowed, for a workspace that exists.
 
-    ``params`` are the path's parameters, ``body`` is the parsed JSON (an empty object where there is none).
+    ``params`` are the path's parameters, ``body`` is the parsed JSON (an empty object where there is none), ``url`` is
+    the request's.
     """
 
     context: Context
@@ -44,6 +47,7 @@ class WorkspaceRequest:
     params: Mapping[str, str]
     body: dict[str, Any]
     principal: Principal
+    url: URL
 
 
 Handler = Callable[[WorkspaceRequest], Awaitable[Response]]
@@ -74,18 +78,12 @@ class Service:
             handler: answers; an AzureError that it raises is answered in the service's format.
         """
 
-        async def endpoint(request: Request) -> Response:
-            try:
-                return await handler(await self._admit(request, action))
-            except AzureError as error:
-                return self._refusal(error)
-            except ClientDisconnect:
-                raise
-            except Exception as error:
-                logger.exception("%s %s failed", request.method, request.url.path)
-                return self._refusal(_unforeseen(error))
+        async def answer(request: Request) -> Response:
+            return await handler(await self._admit(request, action))
 
-        self.routes.append(Route(self._prefix + template, endpoint, methods=[method]))
+        self.routes.append(
+            Route(self._prefix + template, guarded(answer, self.context, self._component), methods=[method])
+        )
 
     async def _admit(self, request: Request, action: str) -> WorkspaceRequest:
         principal = authenticate(self.context, request)
@@ -105,13 +103,39 @@ class Service:
         workspace = self.context.store.get(workspace_id)
         if workspace is None:
             raise missing_workspace(params)
-        return WorkspaceRequest(self.context, workspace, params, body, principal)
+        return WorkspaceRequest(self.context, workspace, params, body, principal, request.url)
 
-    def _refusal(self, error: AzureError) -> Response:
-        root = root_error(error.code, error.message, getattr(error, "inner", ()), error.target)
-        now = datetime.datetime.now(datetime.UTC).isoformat()
-        body = error_response(root, self.context.settings.location, uuid.uuid4(), now, self._component)
-        return JSONResponse(body, error.status, headers={**error.headers, "x-ms-response-type": "error"})
+
+def guarded(
+    answer: Callable[[Request], Awaitable[Response]], context: Context, component: str
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a request as ``answer`` does, and each of its errors as an ``ErrorResponse``.
+
+    Args:
+        answer: answers; it may raise AzureError.
+        context: the service's.
+        component: the name, in errors, of the service that answers.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except AzureError as error:
+            return _refusal(error, context, component)
+        except (ClientDisconnect, HTTPException):
+            raise
+        except Exception as error:
+            logger.exception("%s %s failed", request.method, request.url.path)
+            return _refusal(_unforeseen(error), context, component)
+
+    return endpoint
+
+
+def _refusal(error: AzureError, context: Context, component: str) -> Response:
+    root = root_error(error.code, error.message, getattr(error, "inner", ()), error.target)
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    body = error_response(root, context.settings.location, uuid.uuid4(), now, component)
+    return JSONResponse(body, error.status, headers={**error.headers, "x-ms-response-type": "error"})
 
 
 def authenticate(context: Context, request: Request) -> Principal:

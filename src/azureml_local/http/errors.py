@@ -141,6 +141,12 @@ def is_out_of_space(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def said(error: AzureError) -> str:
+    """Return what an error says: the frontend says what is not found in the error's only detail."""
+    detail = getattr(error, "detail", None)
+    return str(detail[1]) if detail else error.message
+
+
 def insufficient_storage() -> AzureError:
     """Return what a change is answered while the disk is full (RFC 4918, 11.5).
 
@@ -154,6 +160,28 @@ def invalid_inference_request(message: str, status: int = 400) -> FrontendError:
     problem = {"errors": {"": [message]}, "title": "One or more validation errors occurred."}
     return FrontendError(
         status, "BadRequest", "The request is invalid.", detail=("InferencingClientCallFailed", json.dumps(problem))
+    )
+
+
+def invalid_batch_request(kind: str, member: str, message: str, value: Any) -> FrontendError:
+    """Return the frontend's error about one member of a batch endpoint or deployment.
+
+    Its frame is that in https://github.com/Azure/azure-sdk-for-python/issues/41586.
+
+    Args:
+        kind: ``Endpoint`` or ``Deployment``.
+        member: e.g. ``Defaults.DeploymentName``.
+        message: what is wrong, and what would be right.
+        value: that was sent.
+    """
+    error = {"PropertyName": member, "ErrorMessage": message, "AttemptedValue": value}
+    errors = json.dumps([{**error, "ErrorCode": "PredicateValidator"}], indent=1)
+    return FrontendError(
+        400,
+        "UserError",
+        f"The {kind} request provided has the following validation errors. Please resolve them and try again. Errors: "
+        f"{errors}",
+        target=member,
     )
 
 

@@ -102,7 +102,8 @@ def _tell(context: Context, job: Resource) -> None:
     context.events.emit(
         workspace_id, RunStatusEvent(run_id=job.name, status=status, user=job.created_by, message=message)
     )
-    if status in EVENTS and properties["jobType"] != "Pipeline":  # which runs on no compute itself
+    has_compute = properties["jobType"] != "Pipeline" and not lineage.is_reused(job)
+    if status in EVENTS and has_compute:
         event = JobEvent(
             EVENTS[status],
             job_id=job.name,

@@ -62,6 +62,9 @@ async def create_or_update(request: ArmRequest) -> Response:
     known = store.get(JOB.format(**request.params))
     if known is None:
         return JSONResponse(_shown(submission.submit(request)).to_json(), 201, headers={"Location": request.url({})})
+    if lineage.parent(known):
+        message = f"Job {known.name} is a step of the pipeline job {lineage.parent(known)}, and cannot be changed."
+        raise FrontendError(400, "UserError", message)
     properties = job_requests.updated(known, request, submission.read(request))
     body = {**known.body, "properties": properties}
     with store.transaction():
@@ -78,7 +81,7 @@ async def cancel(request: ArmRequest) -> Response:
     if status in job_status.NOT_CANCELED:
         raise FrontendError(400, "UserError", f"Job {job.name} cannot be canceled: its status is {status}.")
     with request.context.store.transaction():
-        job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        _request_cancel(request, job)
         return _begun(request, "jobs/cancel", job)
 
 
@@ -89,9 +92,16 @@ async def delete(request: ArmRequest) -> Response:
     if job is None:
         return Response(status_code=204)
     with request.context.store.transaction():
-        if job.properties["status"] not in job_status.NOT_CANCELED:
-            job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        _request_cancel(request, job)
         return _begun(request, "jobs/delete", job)
+
+
+def _request_cancel(request: ArmRequest, job: Resource) -> None:
+    """Write that a job is to be cancelled, and what a pipeline has begun, where that can be."""
+    if job.properties["status"] not in job_status.NOT_CANCELED:
+        job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+    for child in request.context.store.children(JOB_TYPE, job.id):
+        _request_cancel(request, child)
 
 
 def _require(request: ArmRequest) -> Resource:

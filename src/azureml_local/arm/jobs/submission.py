@@ -8,10 +8,10 @@ from azureml_local.arm import ids
 from azureml_local.arm.assets import assets
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_creation, job_requests
-from azureml_local.arm.pipelines import judging
+from azureml_local.arm.pipelines import component_jobs, judging, source_jobs
 from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
-from azureml_local.http.errors import AzureError
+from azureml_local.http.errors import AzureError, said
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
 
@@ -25,6 +25,8 @@ def read(request: ArmRequest) -> dict[str, Any]:
     Raises:
         AzureError: 400 where it is no job, 501 where azureml-local lacks what it asks for.
     """
+    component_jobs.complete(request)
+    source_jobs.complete(request)
     kind = job_requests.read(request)
     return pipeline_requests.read(request) if kind == "Pipeline" else job_requests.read_command(request)
 
@@ -73,7 +75,7 @@ def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
         *_place(request),
         _begun(request),
         request.principal.object_id,
-        {"code": error.code, "message": error.message},
+        {"code": error.code, "message": said(error)},
     )
 
 

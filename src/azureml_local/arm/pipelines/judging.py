@@ -37,7 +37,7 @@ def _judge_job(request: ArmRequest, properties: dict[str, Any]) -> None:
     """Raise what a job with these properties would be refused with."""
     asked = replace(request, params={**request.params, "job": "step"}, body={"properties": properties})
     job_requests.read(asked)
-    job_requests.require_existing(asked, job_requests.read_step(asked))
+    job_requests.require_existing(asked, job_requests.read_command(asked))
 
 
 def _as_far_as_known(properties: Mapping[str, Any], datastore: str | None) -> dict[str, Any]:
@@ -47,5 +47,9 @@ def _as_far_as_known(properties: Mapping[str, Any], datastore: str | None) -> di
         for name, given in properties["inputs"].items()
         if not any(references.within(given.get("uri") or given.get("value")))
     }
+    # How many nodes a cluster has may change until the step begins; a step that asks for more fails then.
+    resources = dict(properties.get("resources") or {})
+    if isinstance(resources.get("instanceCount"), int):
+        resources["instanceCount"] = min(resources["instanceCount"], 1)
     outputs = places.all_filled(properties["outputs"], "step", datastore)
-    return {**properties, "inputs": inputs, "outputs": outputs}
+    return {**properties, "inputs": inputs, "outputs": outputs, "resources": resources or None}
