@@ -18,7 +18,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_places, lineage
 from azureml_local.arm.jobs.job_specs import LITERAL, resolve_input
 from azureml_local.arm.pipelines import control_outputs
-from azureml_local.store import Resource
+from azureml_local.store import Resource, timestamp
 
 TYPE = "workspaces/reusableSteps"  # by their keys: which job has run such a step
 # What a run is made of, of a job's properties; inputs, outputs and the environment are looked at more closely.
@@ -82,7 +82,11 @@ def find(context: Context, workspace_id: str, reusable: str) -> Resource | None:
 def taken_over(original: Resource) -> dict[str, Any]:
     """Return what the run of a job says that takes over the outputs of another."""
     outputs = [name for name in original.properties["outputs"] if name != job_places.DEFAULT]
-    return {"places": {name: job_places.output_uri(original, name) for name in outputs}, "reused": original.name}
+    return {
+        "startTime": timestamp(),
+        "places": {name: job_places.output_uri(original, name) for name in outputs},
+        "reused": original.name,
+    }
 
 
 def shown(original: Resource) -> dict[str, str]:
