@@ -188,11 +188,11 @@ def test_job_over_its_threshold_fails_and_keeps_rows(jobs: Jobs, folder: Path) -
     ],
 )
 def test_wrong_settings_are_refused_as_they_are_submitted(
-    ml: MLClient, folder: Path, options: dict[str, Any], why: str
+    jobs: Jobs, folder: Path, options: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(HttpResponseError) as refused:
         made = pipeline(folder, step(folder, "uri_folder", **options), "uri_folder", "files")
-        ml.jobs.create_or_update(made, experiment_name="parallel")
+        jobs.ml.jobs.create_or_update(made, experiment_name="parallel")
     assert refused.value.status_code == 400
     assert why in str(refused.value)
     assert "Step 'score'" in str(refused.value)
