@@ -17,7 +17,7 @@ makes no difference to it. It is plain data, as it is stored:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -102,12 +102,12 @@ class Planner:
     defaults: Defaults
     within: tuple[str, ...] = ()
 
-    def plan(self, nodes: Mapping[str, Any], given: Mapping[str, Given], outputs: Mapping[str, Any]) -> Plan:
+    def plan(self, nodes: Mapping[str, Any], given: Mapping[str, Given | None], outputs: Mapping[str, Any]) -> Plan:
         """Return the plan of a pipeline.
 
         Args:
             nodes: its steps as azure-ai-ml sends them, by their names.
-            given: what its inputs are given; optional ones without a value are missing.
+            given: what each of its inputs is given; None for optional ones without a value.
             outputs: its outputs by their names.
 
         Raises:
@@ -220,7 +220,7 @@ class _Part:
 class _Pipeline:
     """What the steps of a pipeline can refer to."""
 
-    given: Mapping[str, Given]
+    given: Mapping[str, Given | None]
     outputs: frozenset[str]
     parts: Mapping[str, _Part]
 
@@ -234,13 +234,14 @@ class _Pipeline:
     def given_by(self, reference: references.Reference) -> Given | None:
         """Return what a reference stands for; None where it is an optional input that is not given."""
         match reference:
+            case references.Input(name) if name in self.given:
+                return self.given[name]
             case references.Input(name):
-                return self.given.get(name)
+                raise InterfaceError(f"the pipeline has no input '{name}'; its inputs are: {_listed(self.given)}")
             case references.StepOutput(step, name) if step in self.parts:
                 outputs = self.parts[step].outputs
                 if name not in outputs:
-                    known = ", ".join(outputs) or "none"
-                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {known}")
+                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {_listed(outputs)}")
                 return Given(outputs[name]["type"])
             case references.StepOutput(step, _):
                 raise InterfaceError(f"there is no step '{step}' in this pipeline")
@@ -254,15 +255,14 @@ class _Wiring:
     part: _Part
     pipeline: _Pipeline
 
-    def given(self) -> dict[str, Given]:
-        """Return what a step's inputs are given. Raises InterfaceError where that does not fit."""
+    def given(self) -> dict[str, Given | None]:
+        """Return what each of a step's inputs is given. Raises InterfaceError where that does not fit."""
         sent = _inputs(self.part)
         unknown = [name for name in sent if name not in self.part.inputs]
         if unknown:
-            known = ", ".join(self.part.inputs) or "none"
+            known = _listed(self.part.inputs)
             raise InterfaceError(f"there is no input '{unknown[0]}'; the component's inputs are: {known}")
-        found = {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
-        return {name: one for name, one in found.items() if one}
+        return {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
 
     def _of(self, name: str, declared: interfaces.Input, sent: Mapping[str, Any] | None) -> Given | None:
         try:
@@ -338,7 +338,7 @@ def _job_outputs(part: _Part) -> dict[str, Any]:
     sent = part.node.get("outputs") or {}
     unknown = [name for name in sent if name not in part.outputs]
     if unknown:
-        known = ", ".join(part.outputs) or "none"
+        known = _listed(part.outputs)
         raise InterfaceError(f"there is no output '{unknown[0]}'; the component's outputs are: {known}")
     return {name: _job_output(declared, sent.get(name) or {}) for name, declared in part.outputs.items()}
 
@@ -361,7 +361,7 @@ def _promised(part: _Part, pipeline: _Pipeline) -> dict[str, str]:
         if reference is None:
             continue
         if not isinstance(reference, references.Output) or reference.name not in pipeline.outputs:
-            known = ", ".join(sorted(pipeline.outputs)) or "none"
+            known = _listed(sorted(pipeline.outputs))
             raise InterfaceError(f"output '{name}': {sent['value']} is no output of the pipeline, which has: {known}")
         promised[name] = reference.name
     return promised
@@ -395,6 +395,10 @@ def _parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any
 def _plain_id(asset_id: str | None) -> str | None:
     """Return an asset's id without the ``azureml:`` that YAML has before it."""
     return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith("azureml:/") else asset_id
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _lacking(kind: str) -> AzureError:
