@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from azureml_local import admin_routes, client_environment
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.access import assigned_roles, role_assignments
+from azureml_local.arm.batch import batch_deployments, batch_endpoints
 from azureml_local.arm.compute import compute_instances, computes
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
@@ -26,9 +27,11 @@ from azureml_local.arm.monitor.resource_logs import ResourceLogs
 from azureml_local.arm.online import online_deployments, online_endpoints
 from azureml_local.arm.online.container_logs import ContainerLogs
 from azureml_local.arm.operations import Operations
+from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import discovery, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, resolved_uris, run_history
+from azureml_local.dataplane.batch_invocation import EndpointHosts
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
@@ -145,6 +148,9 @@ class Service:
         compute_instances.register_operations(self.context)
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
+        batch_endpoints.register_operations(self.context)
+        batch_deployments.register_operations(self.context)
+        schedules.register_operations(self.context)
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults, self.context)
@@ -182,6 +188,7 @@ class Service:
         self.operations.resume()
         computes.open_all(self.context)
         await self.job_runs.resume()
+        firing.arm_all(self.context)
         self._admin = await self._listen_for_commands()
         await self._server.start_serving()
 
@@ -231,9 +238,10 @@ class Service:
             "workspace_api": discovery.application(
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
+                *batch_jobs.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
             ),
-            "scoring": self.router,
+            "scoring": EndpointHosts(self.context, self.router),
             "key_vault": KeyVault(self.vault_secrets, self.tokens).app,
             "storage": StorageApp(self.accounts, self.tokens, self.authorizer, self.home.storage),
             "log_queries": LogQueries(self.context).app,

@@ -33,7 +33,15 @@ from azureml_local.arm.access import assigned_roles
 ARM = "https://management.azure.com"
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)")  # RFC 3339, at most 7 digits
 DURATION = re.compile(r"P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")  # ISO 8601
-PYTHON = {"str": str, "datetime": str, "duration": str, "int": int, "float": (int, float), "bool": bool}
+PYTHON = {
+    "str": str,
+    "datetime": str,
+    "duration": str,
+    "int": int,
+    "intOrText": (int, str),
+    "float": (int, float),
+    "bool": bool,
+}
 
 # What no client has a model for, from Resource Manager's own rules:
 # https://github.com/Azure/azure-resource-manager-rpc/blob/master/v1.0/async-api-reference.md
@@ -60,6 +68,8 @@ STEP = ObjectType(
         "systemData": Member("SystemData", required=True),
     }
 )
+# As azure-ai-ml reads it (ScheduleTriggerResult); the models of the installed clients have it no more.
+TRIGGERED = ObjectType({name: Member("str", required=True) for name in ("submissionId", "scheduleActionType")})
 # https://learn.microsoft.com/rest/api/containerregistry/registries/get
 REGISTRY_PROPERTIES = ObjectType(
     {
@@ -102,6 +112,7 @@ SCOPES = (
     "{group}",
     "{ws}",
     "{ws}/onlineEndpoints/{endpoint}",
+    "{ws}/batchEndpoints/{endpoint}",
     "{account}",
     "{account}/blobServices/default/containers/{container}",
     "{registry}",
@@ -171,6 +182,11 @@ ANSWERS = {
     ("PUT", "{ws}/jobs/{job}"): "JobBase",
     ("DELETE", "{ws}/jobs/{job}"): NOTHING,
     ("POST", "{ws}/jobs/{job}/cancel"): NOTHING,
+    ("GET", "{ws}/schedules"): "[Schedule]",
+    ("GET", "{ws}/schedules/{schedule}"): "Schedule",
+    ("PUT", "{ws}/schedules/{schedule}"): "Schedule",
+    ("DELETE", "{ws}/schedules/{schedule}"): NOTHING,
+    ("POST", "{ws}/schedules/{schedule}/trigger"): "TriggerRunSubmissionDto",
     ("PATCH", "{ws}/computes/{compute}"): "ComputeResource",
     ("DELETE", "{ws}/computes/{compute}"): NOTHING,
     ("POST", "{ws}/computes/{compute}/listNodes"): "AmlComputeNodesInformation",
@@ -192,6 +208,17 @@ ANSWERS = {
     ("PATCH", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
     ("DELETE", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     ("POST", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs"): "DeploymentLogs",
+    ("GET", "{ws}/batchEndpoints"): "[BatchEndpoint]",
+    ("GET", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("PUT", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("PATCH", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("DELETE", "{ws}/batchEndpoints/{endpoint}"): NOTHING,
+    ("POST", "{ws}/batchEndpoints/{endpoint}/listKeys"): "EndpointAuthKeys",
+    ("GET", "{ws}/batchEndpoints/{endpoint}/deployments"): "[BatchDeployment]",
+    ("GET", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("PUT", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("PATCH", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("DELETE", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     **{
         (method, short_scope + path): answer
         for short_scope in SCOPES
@@ -347,6 +374,7 @@ class Contract:
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
         self._azure_ml.known.objects["Step"] = STEP
+        self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
         self._azure_ml.known.objects["TenantIdDescription"] = TENANT

@@ -168,7 +168,6 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     "another type than its component": ({"jobs": {"read": {"type": "parallel"}}}, 400, "its type is parallel"),
     "unknown default compute": ({"settings": {"default_compute": "nothing"}}, 400, "Unknown compute target 'nothing'"),
     "unknown compute of a step": ({"jobs": {"read": {"computeId": "nothing"}}}, 400, "'read': Unknown compute target"),
-    "more nodes than there are": ({"jobs": {"read": {"resources": {"instance_count": 3}}}}, 400, "Requested 3 nodes"),
     "unknown datastore": ({"settings": {"default_datastore": "nothing"}}, 400, "Could not find datastore: nothing"),
     "unknown datastore of an output": (
         {"jobs": {"write": {"outputs": {"out": {"uri": "azureml://datastores/nothing/paths/x"}}}}},

@@ -26,9 +26,6 @@ from azureml_local.store import Resource, Store
 class Router(Protocol):
     """The scoring router as the control plane sees it."""
 
-    def serves(self, name: str) -> bool:
-        """Say whether an endpoint answers at this host."""
-
     def refresh(self, endpoint_id: str) -> None:
         """Learn an endpoint anew, or forget it where it was deleted."""
 

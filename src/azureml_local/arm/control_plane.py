@@ -14,14 +14,16 @@ from starlette.types import Receive, Scope, Send
 from azureml_local.arm import actions, ids, operation_routes, resource_groups, subscriptions, workspaces
 from azureml_local.arm.access import key_vaults, managed_identities, role_assignments
 from azureml_local.arm.assets import assets, codes
+from azureml_local.arm.batch import batch_deployments, batch_endpoints
 from azureml_local.arm.compute import compute_clusters, compute_instances, computes, quotas, vm_sizes
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import jobs
 from azureml_local.arm.monitor import diagnostic_settings, log_analytics
 from azureml_local.arm.online import online_deployments, online_endpoint_credentials, online_endpoints
 from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_parent, missing_workspace
+from azureml_local.arm.schedules import schedules
 from azureml_local.arm.storage import container_registries, datastores, storage_accounts
-from azureml_local.http.errors import AzureError, insufficient_storage, is_out_of_space
+from azureml_local.http.errors import AzureError, authorization_failed, insufficient_storage, is_out_of_space
 from azureml_local.http.json_body import json_object
 from azureml_local.http.routing import Match
 from azureml_local.http.upstream import UpstreamError
@@ -37,7 +39,6 @@ API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.ASCII | re.IGNORECAS
 # know either 404. From the operations of Microsoft.MachineLearningServices, API 2025-12-01.
 LACKING = frozenset(
     (
-        "batchendpoints",
         "capabilityhosts",
         "connections",
         "endpoints",
@@ -55,7 +56,6 @@ LACKING = frozenset(
         "privatelinkresources",
         "raipolicies",
         "registries",
-        "schedules",
         "serverlessendpoints",
         "skus",
     )
@@ -78,9 +78,12 @@ def routes() -> ArmRoutes:
         compute_clusters,
         compute_instances,
         jobs,
+        schedules,
         online_endpoints,
         online_endpoint_credentials,
         online_deployments,
+        batch_endpoints,
+        batch_deployments,
         role_assignments,
         log_analytics,
         diagnostic_settings,
@@ -199,14 +202,7 @@ class ControlPlane:
             return
         if match.template in actions.FILTERED and authorizer.has_role_in(principal, scope.partition("/providers/")[0]):
             return
-        raise AzureError(
-            403,
-            "AuthorizationFailed",
-            f"The client '{principal.object_id}' with object id '{principal.object_id}' does not have authorization "
-            f"to perform action '{operation.action}' over scope '{scope}' or the scope is invalid. If access was "
-            "recently granted, please refresh your credentials.",
-            headers={"x-ms-failure-cause": "gateway"},
-        )
+        raise authorization_failed(principal.object_id, operation.action, scope)
 
     def require_scope(self, method: str, params: dict[str, str], path: str) -> None:
         """Raise 404 where the resource group, or the workspace that a resource belongs to, does not exist."""

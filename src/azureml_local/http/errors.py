@@ -116,6 +116,18 @@ class FrontendError(AzureError):
         }
 
 
+def authorization_failed(object_id: str, action: str, scope: str) -> AzureError:
+    """Return Resource Manager's 403: whoever has the object id may not do ``action`` over ``scope``."""
+    return AzureError(
+        403,
+        "AuthorizationFailed",
+        f"The client '{object_id}' with object id '{object_id}' does not have authorization to perform action "
+        f"'{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your "
+        "credentials.",
+        headers={"x-ms-failure-cause": "gateway"},
+    )
+
+
 def inner_error(codes: tuple[str, ...]) -> dict[str, Any] | None:
     """Return codes as Azure ML nests them, the first outermost."""
     return {"code": codes[0], "innerError": inner_error(codes[1:])} if codes else None
@@ -127,6 +139,12 @@ def is_out_of_space(error: BaseException) -> bool:
         # An extended code's lowest byte is its kind; where there is no room for its shared memory, SQLite says IOERR.
         return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def said(error: AzureError) -> str:
+    """Return what an error says: the frontend says what is not found in the error's only detail."""
+    detail = getattr(error, "detail", None)
+    return str(detail[1]) if detail else error.message
 
 
 def insufficient_storage() -> AzureError:
@@ -142,6 +160,28 @@ def invalid_inference_request(message: str, status: int = 400) -> FrontendError:
     problem = {"errors": {"": [message]}, "title": "One or more validation errors occurred."}
     return FrontendError(
         status, "BadRequest", "The request is invalid.", detail=("InferencingClientCallFailed", json.dumps(problem))
+    )
+
+
+def invalid_batch_request(kind: str, member: str, message: str, value: Any) -> FrontendError:
+    """Return the frontend's error about one member of a batch endpoint or deployment.
+
+    Its frame is that in https://github.com/Azure/azure-sdk-for-python/issues/41586.
+
+    Args:
+        kind: ``Endpoint`` or ``Deployment``.
+        member: e.g. ``Defaults.DeploymentName``.
+        message: what is wrong, and what would be right.
+        value: that was sent.
+    """
+    error = {"PropertyName": member, "ErrorMessage": message, "AttemptedValue": value}
+    errors = json.dumps([{**error, "ErrorCode": "PredicateValidator"}], indent=1)
+    return FrontendError(
+        400,
+        "UserError",
+        f"The {kind} request provided has the following validation errors. Please resolve them and try again. Errors: "
+        f"{errors}",
+        target=member,
     )
 
 

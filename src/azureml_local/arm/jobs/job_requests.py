@@ -18,12 +18,13 @@ from azureml_local.arm.jobs import job_places
 from azureml_local.arm.jobs.job_computes import SERVERLESS
 from azureml_local.arm.jobs.job_specs import LITERAL, plural_of, resolve_input
 from azureml_local.arm.jobs.job_status import FIRST
+from azureml_local.arm.jobs.parallel_specs import TABLES
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.process_texts import TextError, environment_variables, require_text
 from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.storage import storage_locations
 from azureml_local.engines.jobs.distribution import PLANS
-from azureml_local.engines.jobs.spec import InputMode, OutputMode
+from azureml_local.engines.jobs.spec import InputMode, OutputMode, TableMode
 from azureml_local.http.errors import AzureError, FrontendError
 from azureml_local.store import Resource
 
@@ -84,8 +85,12 @@ def read(request: ArmRequest) -> str:
     return str(request.properties["jobType"])
 
 
-def read_command(request: ArmRequest) -> dict[str, Any]:
+def read_command(request: ArmRequest, *, is_parallel: bool = False) -> dict[str, Any]:
     """Return the ``properties`` of a command job as they are stored, from a body that was read.
+
+    Args:
+        request: has the body.
+        is_parallel: it is a step that splits its input, which may then be a table.
 
     Raises:
         AzureError: 400 where it is no command job, 501 where azureml-local lacks what it asks for.
@@ -93,7 +98,7 @@ def read_command(request: ArmRequest) -> dict[str, Any]:
     request.refuse_lacking(LACKING)
     _require_served_distribution(request.properties.get("distribution") or {})
     with _texts_for_processes():
-        properties = _stored(request)
+        properties = _stored(request, is_parallel)
     _require_plain_values(properties)
     return properties
 
@@ -190,7 +195,7 @@ def common(request: ArmRequest) -> dict[str, Any]:
     }
 
 
-def _stored(request: ArmRequest) -> dict[str, Any]:
+def _stored(request: ArmRequest, is_parallel: bool) -> dict[str, Any]:
     """Return a command job's ``properties`` in Azure's order, with what Azure fills in."""
     sent, shared = request.properties, common(request)
     compute = shared["computeId"]
@@ -215,7 +220,7 @@ def _stored(request: ArmRequest) -> dict[str, Any]:
         "codeId": sent.get("codeId"),
         "command": require_text(sent["command"], "properties.command"),
         "environmentId": sent["environmentId"],
-        "inputs": {name: job_input(name, given) for name, given in (sent.get("inputs") or {}).items()},
+        "inputs": {name: job_input(name, given, is_parallel) for name, given in (sent.get("inputs") or {}).items()},
         "outputs": outputs(sent.get("outputs") or {}, request.params["job"]),
         "distribution": sent.get("distribution"),
         "autologgerSettings": None,
@@ -265,8 +270,14 @@ def _services(request: ArmRequest) -> dict[str, Any]:
     }
 
 
-def job_input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an input as it is stored. Raises AzureError where it is none, or none that is served."""
+def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -> dict[str, Any]:
+    """Return an input as it is stored. Raises AzureError where it is none, or none that is served.
+
+    Args:
+        name: the input's.
+        given: as it was sent.
+        may_be_table: it may be an MLTable in a mode that only parallel jobs know.
+    """
     _require_io_name("input", name)
     kind, where = given["jobInputType"], f"properties.inputs.{name}"
     if kind == LITERAL:
@@ -274,7 +285,7 @@ def job_input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"description": given.get("description"), "value": value, "jobInputType": kind}
     _refuse(given, "pathOnCompute", where)
     mode = given.get("mode") or InputMode.MOUNT
-    if mode not in list(InputMode):
+    if mode not in (*InputMode, *(TableMode if may_be_table and kind == TABLES else ())):
         raise AzureError(501, "NotImplemented", f"azureml-local lacks {where}.mode = {mode}.", target=f"{where}.mode")
     return {
         "description": given.get("description"),

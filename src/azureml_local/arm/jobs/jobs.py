@@ -24,13 +24,14 @@ HAS_OUTPUT = (
     "EXISTS (SELECT 1 FROM json_each(body, '$.properties.outputs') AS output "
     "WHERE json_extract(output.value, '$.assetName') = ?)"
 )
+SCHEDULE = "json_extract(body, '$.schedule')"  # the name of the one that made a job
 
 routes = ArmRoutes()
 
 
 @routes.route("GET", JOBS)
 async def list_jobs(request: ArmRequest) -> Response:
-    """List a workspace's jobs, newest first: by view, type, tag, properties, or the asset of an output."""
+    """List a workspace's jobs, newest first: by view, type, tag, properties, the asset of an output, or a schedule."""
     conditions = [
         *listing.in_view(request),
         *listing.with_value(request, "jobType", "$.properties.jobType"),
@@ -39,8 +40,12 @@ async def list_jobs(request: ArmRequest) -> Response:
     ]
     if "assetname" in request.query:
         conditions.append(Condition(HAS_OUTPUT, (request.query["assetname"],)))
-    if listing.flag(request, "scheduled") or "scheduleid" in request.query:
-        conditions.append(listing.NONE)  # no schedule has made any
+    scheduled = listing.flag(request, "scheduled")
+    if scheduled is not None:
+        conditions.append(Condition(f"{SCHEDULE} IS {'NOT' if scheduled else ''} NULL"))
+    if "scheduleid" in request.query:
+        schedule = request.query["scheduleid"].rpartition("/")[2].lower()
+        conditions.append(Condition(f"lower({SCHEDULE}) = ?", (schedule,)))
     return listing.page(request, JOB_TYPE, request.workspace_id, conditions, listing.NEWEST_FIRST, shown=_shown)
 
 

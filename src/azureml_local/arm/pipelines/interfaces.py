@@ -12,8 +12,8 @@ from typing import Any
 
 from azureml_local.arm.jobs.job_specs import LITERAL, MODELS
 
-FOLDER = "uri_folder"
-DATA = ("uri_file", FOLDER, "mltable", *MODELS)
+FILE, FOLDER = "uri_file", "uri_folder"
+DATA = (FILE, FOLDER, "mltable", *MODELS)
 TRUE, FALSE = ("true", "1"), ("false", "0")
 
 

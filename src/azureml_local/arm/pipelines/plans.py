@@ -24,7 +24,7 @@ from typing import Any
 
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs.job_specs import LITERAL
-from azureml_local.arm.pipelines import components, interfaces, references, settings, shapes
+from azureml_local.arm.pipelines import components, control_outputs, interfaces, references, settings, shapes
 from azureml_local.arm.pipelines.graph import Graph, GraphError
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.http.errors import AzureError, FrontendError
@@ -65,10 +65,12 @@ class Given:
     Args:
         kind: of data, or ``literal``.
         value: the literal, or where the data lies.
+        literal: the type of a literal that another step is to say.
     """
 
     kind: str
     value: str | None = None
+    literal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,8 @@ class _Pipeline:
                 outputs = self.parts[step].outputs
                 if name not in outputs:
                     raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {_listed(outputs)}")
-                return Given(outputs[name]["type"])
+                kind = outputs[name]["type"]
+                return Given(LITERAL, literal=kind) if kind in control_outputs.KINDS else Given(kind)
             case references.StepOutput(step, _):
                 raise InterfaceError(f"there is no step '{step}' in this pipeline")
         raise InterfaceError(f"{reference} is nothing that an input can refer to")
@@ -318,6 +321,8 @@ def judged(declared: interfaces.Input, given: Given | None) -> Given | None:
     interfaces.require_kind(declared, given.kind)
     if given.kind == LITERAL and given.value is not None:
         interfaces.require_literal(declared, given.value)
+    if given.literal:
+        control_outputs.require_fitting(declared.kind, given.literal)
     return given
 
 
@@ -372,7 +377,7 @@ def _job_outputs(part: _Part) -> dict[str, Any]:
 
 def _job_output(declared: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "jobOutputType": sent.get("job_output_type") or declared["type"],
+        "jobOutputType": control_outputs.job_output_type(sent.get("job_output_type") or declared["type"]),
         "uri": sent.get("uri"),
         "mode": settings.output_mode(sent.get("mode")) or settings.output_mode(declared["mode"]),
         "assetName": sent.get("name"),
@@ -420,8 +425,9 @@ def _parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any
 
 
 def _plain_id(asset_id: str | None) -> str | None:
-    """Return an asset's id without the ``azureml:`` that YAML has before it."""
-    return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith("azureml:/") else asset_id
+    """Return an asset's id without the ``azureml:`` that YAML has before it; ``azureml://registries/…`` is whole."""
+    prefixed = ("azureml:/subscriptions/", "azureml:azureml:")
+    return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith(prefixed) else asset_id
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -118,7 +118,7 @@ def _shown_settings(request: ArmRequest, settings: Mapping[str, Any], compute: s
 
 def _input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return an input as it is stored; how its data reaches a step is for the step to say, where it says nothing."""
-    stored = job_requests.job_input(name, given)
+    stored = job_requests.job_input(name, given, may_be_table=True)
     return stored if stored["jobInputType"] == LITERAL else {**stored, "mode": given.get("mode")}
 
 

@@ -17,6 +17,7 @@ from azureml_local.arm.assets import assets
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_places, lineage
 from azureml_local.arm.jobs.job_specs import LITERAL, resolve_input
+from azureml_local.arm.pipelines import control_outputs
 from azureml_local.store import Resource, timestamp
 
 TYPE = "workspaces/reusableSteps"  # by their keys: which job has run such a step
@@ -91,7 +92,9 @@ def taken_over(original: Resource) -> dict[str, Any]:
 def shown(original: Resource) -> dict[str, str]:
     """Return the properties by which Azure ML shows that a job has taken over the outputs of another."""
     pipeline = lineage.parent(original) or ""
+    said = original.properties["properties"].get(control_outputs.PROPERTY)
     return {
+        **({control_outputs.PROPERTY: said} if said else {}),
         "azureml.isreused": "true",
         "azureml.reusedrunid": original.name,
         "azureml.reusednodeid": lineage.node_id(original),
