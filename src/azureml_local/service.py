@@ -30,7 +30,7 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import batch_jobs, discovery, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
@@ -240,6 +240,7 @@ class Service:
                 *resolved_uris.routes(self.context),
                 *batch_jobs.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
+                *registries.routes(self.context),
             ),
             "scoring": EndpointHosts(self.context, self.router),
             "key_vault": KeyVault(self.vault_secrets, self.tokens).app,

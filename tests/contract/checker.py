@@ -108,6 +108,7 @@ EMPTY = (b"", b"null", b"{}")
 
 # Where roles can be assigned.
 SCOPES = (
+    "{ml registry}",
     "{subscription}",
     "{group}",
     "{ws}",
@@ -121,6 +122,8 @@ SCOPES = (
     "{vault}/secrets/{secret}",
     "{logs}",
 )
+
+ROOTS = ("{ws}", "{ml registry}")  # what assets lie in
 
 # Each route's answer of success: a model, [a model] for a page of a list, or nothing.
 ANSWERS = {
@@ -150,13 +153,26 @@ ANSWERS = {
     ("PUT", "{ws}/datastores/{datastore}"): "Datastore",
     ("DELETE", "{ws}/datastores/{datastore}"): NOTHING,
     ("POST", "{ws}/datastores/{datastore}/listSecrets"): "DatastoreSecrets",
-    ("GET", "{ws}/codes/{name}/versions"): "[CodeVersion]",
-    ("GET", "{ws}/codes/{name}/versions/{version}"): "CodeVersion",
-    ("PUT", "{ws}/codes/{name}/versions/{version}"): "CodeVersion",
-    ("DELETE", "{ws}/codes/{name}/versions/{version}"): NOTHING,
-    ("POST", "{ws}/codes/{name}/versions/{version}/startPendingUpload"): "PendingUploadResponseDto",
+    ("GET", "{subscription}/providers/Microsoft.MachineLearningServices/registries"): "[Registry]",
+    ("GET", "{group}/providers/Microsoft.MachineLearningServices/registries"): "[Registry]",
+    ("GET", "{ml registry}"): "Registry",
+    ("PUT", "{ml registry}"): "Registry",
+    ("PATCH", "{ml registry}"): "Registry",
+    ("DELETE", "{ml registry}"): NOTHING,
     **{
-        (method, f"{{ws}}/{kind}{path}"): answer.format(kind=model, version=version)
+        (method, f"{root}/codes/{{name}}/versions{path}"): answer
+        for root in ROOTS
+        for method, path, answer in (
+            ("GET", "", "[CodeVersion]"),
+            ("GET", "/{version}", "CodeVersion"),
+            ("PUT", "/{version}", "CodeVersion"),
+            ("DELETE", "/{version}", NOTHING),
+            ("POST", "/{version}/startPendingUpload", "PendingUploadResponseDto"),
+        )
+    },
+    **{
+        (method, f"{root}/{kind}{path}"): answer.format(kind=model, version=version)
+        for root in ROOTS
         for kind, model, version in (
             ("models", "Model", "ModelVersion"),
             ("environments", "Environment", "EnvironmentVersion"),
@@ -314,6 +330,7 @@ def _short(template: str) -> str:
         (ids.LOG_WORKSPACE, "{logs}"),
         (ids.REGISTRY, "{registry}"),
         (ids.VAULT, "{vault}"),
+        (ids.ML_REGISTRY, "{ml registry}"),
         (ids.USER_ASSIGNED_IDENTITY, "{user identity}"),
         (ids.WORKSPACE, "{ws}"),
         (ids.LOCATION, "{location}"),

@@ -106,7 +106,8 @@ EARLIER: dict[str, dict[str, str]] = {
     "UriFileDataVersion": DATA,
     "UriFolderDataVersion": DATA,
     "EnvironmentVersionProperties": ASSET,
-    "ModelVersionProperties": ASSET,
+    # In a registry, under this name: azure-ai-ml, _restclient/model_dataplane/operations/_patch.py.
+    "ModelVersionProperties": {**ASSET, "system_metadata": "any"},
     "DatastoreProperties": DATASTORE,
     "AzureBlobDatastore": DATASTORE,
     "AzureDataLakeGen1Datastore": DATASTORE,
@@ -124,6 +125,8 @@ EARLIER: dict[str, dict[str, str]] = {
     },
     "JobResourceConfiguration": {"locations": "[str]", "maxInstanceCount": "int"},
     "QueueSettings": {"priority": "int"},
+    # azure-ai-ml says of itself that it belongs to the contract of 2022-10-01-preview (entities/_registry/registry.py).
+    "RegistryProperties": {"managedResourceGroupTags": "{str}"},
     "TriggerOnceRequest": {"scheduleTime": "str!"},
     "SecretConfiguration": {"uri": "str", "workspaceSecretName": "str"},
     **{f"{kind}JobInput": JOB_INPUT for kind in FILES},

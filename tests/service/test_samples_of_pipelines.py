@@ -25,9 +25,9 @@ IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
 ENDED = ("Completed", "Failed", "Canceled")
 
 
-def ended(ml: MLClient, job: Job) -> str:
+def ended(ml: MLClient, job: Job) -> Any:
     """Return how a job ended."""
-    return str(wait_for(lambda: (found := ml.jobs.get(job.name).status) in ENDED and found, timeout=SECONDS_TO_BUILD))
+    return wait_for(lambda: (found := ml.jobs.get(job.name).status) in ENDED and found, timeout=SECONDS_TO_BUILD)
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ class Service:
         )
 
     async def _admit(self, request: Request, action: str) -> WorkspaceRequest:
-        principal = self._authenticate(request)
+        principal = authenticate(self.context, request, self._of_jobs(request))
         params = request.path_params
         if params["subscription"].lower() != self.context.settings.subscription_id:
             raise missing_workspace(params)
@@ -106,17 +106,6 @@ class Service:
         if workspace is None:
             raise missing_workspace(params)
         return WorkspaceRequest(self.context, workspace, params, body, principal, request.url)
-
-    def _authenticate(self, request: Request) -> Principal:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        challenge = {"WWW-Authenticate": "Bearer"}
-        if scheme.lower() != "bearer" or not token:
-            message = "Authentication failed. The 'Authorization' header is missing."
-            raise AzureError(401, "UserError", message, headers=challenge)
-        try:
-            return self.context.tokens.verify(token.strip(), (*AUDIENCES, *self._of_jobs(request)))
-        except InvalidTokenError as error:
-            raise AzureError(401, "UserError", str(error), headers=challenge) from error
 
     def _of_jobs(self, request: Request) -> tuple[str, ...]:
         """Return the audience of the tokens of the workspace's jobs, where they are taken."""
@@ -154,6 +143,19 @@ def _refusal(error: AzureError, context: Context, component: str) -> Response:
     now = datetime.datetime.now(datetime.UTC).isoformat()
     body = error_response(root, context.settings.location, uuid.uuid4(), now, component)
     return JSONResponse(body, error.status, headers={**error.headers, "x-ms-response-type": "error"})
+
+
+def authenticate(context: Context, request: Request, more_audiences: tuple[str, ...] = ()) -> Principal:
+    """Return who is calling. Raises 401 without a valid token for Azure ML, Resource Manager or ``more_audiences``."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    challenge = {"WWW-Authenticate": "Bearer"}
+    if scheme.lower() != "bearer" or not token:
+        message = "Authentication failed. The 'Authorization' header is missing."
+        raise AzureError(401, "UserError", message, headers=challenge)
+    try:
+        return context.tokens.verify(token.strip(), (*AUDIENCES, *more_audiences))
+    except InvalidTokenError as error:
+        raise AzureError(401, "UserError", str(error), headers=challenge) from error
 
 
 def root_error(code: str, message: str, inner: tuple[str, ...] = (), target: str | None = None) -> dict[str, Any]:

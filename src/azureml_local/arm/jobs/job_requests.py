@@ -106,6 +106,9 @@ def read_command(request: ArmRequest, *, is_parallel: bool = False) -> dict[str,
 def require_existing(request: ArmRequest, properties: Mapping[str, Any]) -> None:
     """Raise 400 where what a new job names does not exist."""
     context, workspace_id = request.context, request.workspace_id
+    files = [given["uri"] for given in properties["inputs"].values() if given["jobInputType"] != LITERAL]
+    for named in (properties.get("environmentId"), properties.get("codeId"), *files):
+        assets.require_readable(request, named)
     with _named_in_request():
         if properties.get("environmentId"):
             assets.environment(context, properties["environmentId"])

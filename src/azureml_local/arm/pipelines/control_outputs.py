@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from azureml_local.arm.pipelines.interfaces import FILE, InterfaceError
+from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.store import Resource
 
 PROPERTY = "azureml.pipeline.control"
@@ -21,7 +21,7 @@ FITTING = {"integer": ("integer",), "number": ("integer", "number"), "boolean": 
 
 def job_output_type(kind: str) -> str:
     """Return of what type a job's output is whose component says ``kind``: a value lies in a file."""
-    return FILE if kind in KINDS else kind
+    return "uri_file" if kind in KINDS else kind
 
 
 def require_fitting(declared: str, kind: str) -> None:

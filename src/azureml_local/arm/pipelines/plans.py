@@ -409,9 +409,12 @@ def of_command(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``."""
+    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``.
+
+    Where there is no script, it runs the model.
+    """
     task = _parallel(node, spec).get("task") or {}
-    script, arguments = task.get("entry_script"), task.get("program_arguments")
+    script, arguments = task.get("entry_script") or task.get("model"), task.get("program_arguments")
     return {
         "command": " ".join(part for part in (script, arguments) if part) or None,
         "codeId": _plain_id(task.get("code")),
