@@ -17,6 +17,7 @@ import batch_run_answers
 import deployment_answers
 import numpy as np
 import pandas as pd
+import pipeline_answers
 import pytest
 import requests
 from azure.ai.ml import Input, Output, command
@@ -809,8 +810,9 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT | batch_run_answers.RIGHT
-WRONG |= deployment_answers.WRONG | access_answers.WRONG | batch_run_answers.WRONG
+for more in (deployment_answers, access_answers, pipeline_answers, batch_run_answers):
+    RIGHT |= more.RIGHT
+    WRONG |= more.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 
