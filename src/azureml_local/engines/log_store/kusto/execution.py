@@ -12,6 +12,7 @@ import duckdb
 
 from azureml_local.engines.log_store.kusto import errors
 from azureml_local.engines.log_store.kusto.answers import Answer
+from azureml_local.engines.log_store.kusto.functions import MACROS
 from azureml_local.engines.log_store.kusto.translation import Translated, translate
 from azureml_local.engines.log_store.tables import TABLES
 
@@ -45,6 +46,8 @@ def run(db: duckdb.DuckDBPyConnection, request: Request) -> str:
     began = time.monotonic()
     translated = translate(request.text)
     _make_views(db, request)
+    for macro in MACROS:
+        db.execute(f"CREATE TEMP MACRO {macro}")
     db.execute("BEGIN TRANSACTION READ ONLY")
     with _interrupted_after(db, request.seconds):
         try:
