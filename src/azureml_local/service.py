@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from azureml_local import admin_routes, client_environment
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.access import assigned_roles, role_assignments
+from azureml_local.arm.batch import batch_deployments, batch_endpoints
 from azureml_local.arm.compute import compute_instances, computes
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
@@ -145,6 +146,8 @@ class Service:
         compute_instances.register_operations(self.context)
         online_endpoints.register_operations(self.context)
         online_deployments.register_operations(self.context)
+        batch_endpoints.register_operations(self.context)
+        batch_deployments.register_operations(self.context)
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults, self.context)

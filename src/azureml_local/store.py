@@ -64,7 +64,9 @@ CREATE TABLE operations (
 {OUTBOX}
 """
 # Kinds whose systemData has three members on Azure, not six.
-SHORT_SYSTEM_DATA = frozenset(("workspaces/onlineEndpoints", "workspaces/onlineEndpoints/deployments"))
+SHORT_SYSTEM_DATA = frozenset(
+    f"workspaces/{kind}{part}" for kind in ("onlineEndpoints", "batchEndpoints") for part in ("", "/deployments")
+)
 # The same, with another three.
 CREATION_ONLY = frozenset(("workspaces/jobs",))
 NO_SYSTEM_DATA = frozenset(("workspaces/computes",))

@@ -94,6 +94,7 @@ SCOPES = (
     "{group}",
     "{ws}",
     "{ws}/onlineEndpoints/{endpoint}",
+    "{ws}/batchEndpoints/{endpoint}",
     "{account}",
     "{account}/blobServices/default/containers/{container}",
     "{registry}",
@@ -184,6 +185,17 @@ ANSWERS = {
     ("PATCH", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): "OnlineDeployment",
     ("DELETE", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     ("POST", "{ws}/onlineEndpoints/{endpoint}/deployments/{deployment}/getLogs"): "DeploymentLogs",
+    ("GET", "{ws}/batchEndpoints"): "[BatchEndpoint]",
+    ("GET", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("PUT", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("PATCH", "{ws}/batchEndpoints/{endpoint}"): "BatchEndpoint",
+    ("DELETE", "{ws}/batchEndpoints/{endpoint}"): NOTHING,
+    ("POST", "{ws}/batchEndpoints/{endpoint}/listKeys"): "EndpointAuthKeys",
+    ("GET", "{ws}/batchEndpoints/{endpoint}/deployments"): "[BatchDeployment]",
+    ("GET", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("PUT", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("PATCH", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): "BatchDeployment",
+    ("DELETE", "{ws}/batchEndpoints/{endpoint}/deployments/{deployment}"): NOTHING,
     **{
         (method, short_scope + path): answer
         for short_scope in SCOPES

@@ -6,7 +6,7 @@ The data are the union of azure-ai-ml's and azure-mgmt-machinelearningservices' 
 template deployments, azure-mgmt-authorization's for role assignments, azure-mgmt-monitor's for diagnostic settings,
 azure-mgmt-loganalytics' for Log Analytics workspaces (each name after :data:`LOG_ANALYTICS`), azure-mgmt-msi's for
 managed identities (after :data:`MSI`), azure-mgmt-keyvault's for vaults (after :data:`KEY_VAULT`),
-azure-mgmt-storage's for storage accounts (after :data:`STORAGE`), and of :data:`EARLIER`.
+azure-mgmt-storage's for storage accounts (after :data:`STORAGE`), of :data:`EARLIER` and of :data:`BATCH_JOBS`.
 Run it after an update of one of these packages; a test compares.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ VAULT_PARAMETERS = tuple(
 ROOTS = (
     "BatchDeployment",
     "BatchEndpoint",
+    "BatchJobResource",
     "ClusterUpdateParameters",
     "CodeVersion",
     "ComponentContainer",
@@ -167,6 +169,82 @@ OBJECTS = {
     "ComponentVersionProperties": {"componentSpec": "{any}"},
     "DeploymentProperties": {"template": "{any}", "parameters": "{{any}}"},
 }
+# What batch endpoints are invoked with: API 2020-09-01-dataplanepreview, of which azure-ai-ml has the OpenAPI (mfe.json
+# in the folder "swagger" of its repository) and no models any more. Literals, and models as inputs, it sends besides
+# (_schema/_deployment/batch/batch_job.py).
+BATCH_JOBS: dict[str, dict[str, str]] = {
+    "BatchJobResource": {"id": "-", "name": "-", "properties": "BatchJob!", "systemData": "-", "type": "-"},
+    "BatchJob": {
+        "compute": "BatchJobCompute",
+        "dataset": "BatchJobDataset",
+        "description": "str",
+        "errorThreshold": "int",
+        "inputData": "{BatchJobInput}",
+        "interactionEndpoints": "-",
+        "loggingLevel": "BatchLoggingLevel",
+        "maxConcurrencyPerInstance": "int",
+        "miniBatchSize": "int",
+        "name": "str",
+        "output": "-",
+        "outputData": "{BatchJobOutput}",
+        "outputDataset": "BatchJobOutputDataset",
+        "outputFileName": "str",
+        "partitionKeys": "[str]",
+        "properties": "{str}",
+        "provisioningState": "-",
+        "retrySettings": "BatchRetrySettings",
+        "status": "-",
+        "tags": "{str}",
+    },
+    "BatchJobCompute": {
+        "instanceCount": "int",
+        "instanceType": "str",
+        "isLocal": "bool",
+        "location": "str",
+        "properties": "{str}",
+        "target": "str",
+    },
+    "BatchJobDataset": {"dataInputType": "str!"},
+    "BatchJobDatasetId": {"dataInputType": "str!", "datasetId": "str"},
+    "BatchJobDatasetVersion": {"dataInputType": "str!", "datasetName": "str", "datasetVersion": "str"},
+    "BatchJobDataUrl": {"dataInputType": "str!", "path": "str!"},
+    "BatchJobInput": {"jobInputType": "str!"},
+    "BatchJobAssetInput": {
+        "description": "str",
+        "jobInputType": "str!",
+        "mode": "InputDeliveryMode",
+        "uri": "str!",
+    },
+    "BatchJobLiteralInput": {"description": "str", "jobInputType": "str!", "value": "any!"},
+    "BatchJobOutput": {"jobOutputType": "str!"},
+    "BatchJobAssetOutput": {
+        "description": "str",
+        "jobOutputType": "str!",
+        "mode": "OutputDeliveryMode",
+        "uri": "str",
+    },
+    "BatchJobOutputDataset": {
+        "datasetType": "str",
+        "datastoreId": "str",
+        "description": "str",
+        "isAnonymous": "bool",
+        "path": "str!",
+        "properties": "{str}",
+        "tags": "{str}",
+    },
+}
+# For each object of theirs that a member decides on: the member, and the types by its values.
+BATCH_JOB_TYPES: dict[str, tuple[str, dict[str, str]]] = {
+    "BatchJobDataset": (
+        "dataInputType",
+        {"DataUrl": "BatchJobDataUrl", "DatasetId": "BatchJobDatasetId", "DatasetVersion": "BatchJobDatasetVersion"},
+    ),
+    "BatchJobInput": (
+        "jobInputType",
+        {"Literal": "BatchJobLiteralInput", **dict.fromkeys(FILES, "BatchJobAssetInput")},
+    ),
+    "BatchJobOutput": ("jobOutputType", dict.fromkeys(FILES, "BatchJobAssetOutput")),
+}
 EARLIER_ENUMS = {
     "AutoDeleteCondition": ("CreatedGreaterThan", "LastAccessedGreaterThan"),
     "DefaultActionType": ("Allow", "Deny"),
@@ -182,6 +260,9 @@ def known_to_azure() -> Models:
     managed_identity, key_vault = of_attribute_maps(azure_mgmt_msi), of_rest_fields(azure_mgmt_keyvault)
     earlier = Models(_read(EARLIER), EARLIER_ENUMS)
     objects = Models(_read(OBJECTS), {})
+    batch_jobs = Models(_read(BATCH_JOBS), {})
+    for name, (discriminator, subtypes) in BATCH_JOB_TYPES.items():
+        batch_jobs.objects[name] = replace(batch_jobs.objects[name], discriminator=discriminator, subtypes=subtypes)
     for other in (
         of_attribute_maps(azure_mgmt_machinelearningservices),
         only("Deployment", of_attribute_maps(azure_mgmt_resource)),
@@ -195,6 +276,7 @@ def known_to_azure() -> Models:
         *(only(name, of_rest_fields(azure_mgmt_storage), STORAGE) for name in STORAGE_PARAMETERS),
         earlier,
         objects,
+        batch_jobs,
     ):
         for name, kind in other.objects.items():
             _unite(models.objects.setdefault(name, ObjectType({})), kind)

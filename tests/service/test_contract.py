@@ -22,6 +22,8 @@ VERSIONS = {
     "data": {"dataUri": URI, "dataType": "uri_folder"},
     "components": {"componentSpec": {"name": "c", "type": "command", "command": "true", "environment": "e"}},
 }
+# Routes that Azure has, and that only ever refuse.
+REFUSED = {("POST", "{ws}/batchEndpoints/{endpoint}/listKeys")}
 
 
 def test_every_route_has_a_contract_and_no_other() -> None:
@@ -43,7 +45,7 @@ def answered(arm: Arm, ml: MLClient, deployed: Deployed, contract: Contract) -> 
     return contract.answered
 
 
-@pytest.mark.parametrize("route", sorted(route_names()), ids=" ".join)
+@pytest.mark.parametrize("route", sorted(set(route_names()) - REFUSED), ids=" ".join)
 def test_route_answers_what_the_clients_models_say(route: tuple[str, str], answered: set[tuple[str, str]]) -> None:
     assert route in answered
 
@@ -81,12 +83,34 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
         yield "DELETE", f"/{kind}/{name}", None
     yield from compute_requests(name)
     yield from endpoint_requests(name, arm, deployed)
+    yield from batch_requests(name, arm, deployed)
     yield from job_requests(name, deployed)
     yield from storage_requests(name, arm)
     yield from vault_requests(name, arm)
     yield from identity_requests(name, arm, deployed)
     yield from role_requests(arm, deployed)
     yield from monitor_requests(name, arm, deployed)
+
+
+def batch_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
+    endpoint, model = f"/batchEndpoints/b{name}", f"/models/{name}/versions/1"
+    deployment = f"{endpoint}/deployments/blue"
+    cluster = {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}}
+    compute = {"computeType": "AmlCompute", "properties": cluster}
+    yield "PUT", f"/computes/{name}", {"location": "eastus", "properties": compute}
+    yield "PUT", model, {"properties": {"modelUri": URI, "modelType": "mlflow_model"}}
+    yield "PUT", endpoint, {"location": "eastus", "properties": {"authMode": "AADToken"}}
+    yield "GET", "/batchEndpoints", None
+    yield "GET", endpoint, None
+    yield "PATCH", endpoint, {"tags": {"a": "b"}}
+    of_model = {"referenceType": "Id", "assetId": arm.workspace + model}
+    yield "PUT", deployment, {"location": "eastus", "properties": {"model": of_model, "compute": name}}
+    yield "GET", f"{endpoint}/deployments", None
+    yield "GET", deployment, None
+    yield "PATCH", deployment, {"tags": {"a": "b"}, "properties": {"description": "d"}}
+    yield "DELETE", deployment, None
+    yield "DELETE", endpoint, None
+    yield "DELETE", f"/computes/{name}", None
 
 
 def job_requests(name: str, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
@@ -199,12 +223,15 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
     identity = f"{arm.group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/t{uuid.uuid4().hex[:10]}"
     secret = f"{workspace['keyVault']}/secrets/{uuid.uuid4().hex}"
     yield "PUT", identity, {"location": "eastus"}
+    batch = "t" + uuid.uuid4().hex[:10]
+    yield "PUT", f"/batchEndpoints/{batch}", {"location": "eastus", "properties": {"authMode": "AADToken"}}
     reader = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
     for scope in (
         arm.subscription,
         arm.group,
         arm.workspace,
         f"{arm.workspace}/onlineEndpoints/{deployed.endpoint}",
+        f"{arm.workspace}/batchEndpoints/{batch}",
         account,
         f"{account}/blobServices/default/containers/c",
         f"{arm.group}/providers/Microsoft.OperationalInsights/workspaces/{arm.settings.log_workspace}",

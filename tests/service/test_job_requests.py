@@ -142,7 +142,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     ),
     **{
         kind: ({"jobType": kind}, 501, f"lacks jobs of the type {kind}")
-        for kind in ("AutoML", "FineTuning", "Labeling", "Pipeline", "Spark", "Sweep")
+        for kind in ("AutoML", "FineTuning", "Labeling", "Spark", "Sweep")
     },
 }
 

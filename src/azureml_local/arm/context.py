@@ -26,9 +26,6 @@ from azureml_local.store import Resource, Store
 class Router(Protocol):
     """The scoring router as the control plane sees it."""
 
-    def serves(self, name: str) -> bool:
-        """Say whether an endpoint answers at this host."""
-
     def refresh(self, endpoint_id: str) -> None:
         """Learn an endpoint anew, or forget it where it was deleted."""
 
@@ -39,8 +36,14 @@ class JobRuns(Protocol):
     def start(self, job: Resource) -> None:
         """Begin to run a job."""
 
-    async def end_below(self, workspace_id: str) -> None:
-        """Cancel the jobs of a workspace, and return once nothing of them runs."""
+    async def ended(self, job_id: str) -> None:
+        """Return once a job has ended, and its end is written."""
+
+    async def end(self, job_id: str) -> None:
+        """Cancel a job, and return once it has ended and nothing of it runs."""
+
+    async def end_below(self, parent_id: str) -> None:
+        """Cancel the jobs of a workspace, or of a pipeline's steps, and return once nothing of them runs."""
 
 
 @dataclass

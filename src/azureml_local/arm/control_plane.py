@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from azureml_local.arm import actions, ids, operation_routes, resource_groups, subscriptions, workspaces
 from azureml_local.arm.access import key_vaults, managed_identities, role_assignments
 from azureml_local.arm.assets import assets, codes
+from azureml_local.arm.batch import batch_deployments, batch_endpoints
 from azureml_local.arm.compute import compute_clusters, compute_instances, computes, quotas, vm_sizes
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import jobs
@@ -37,7 +38,6 @@ API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.ASCII | re.IGNORECAS
 # know either 404. From the operations of Microsoft.MachineLearningServices, API 2025-12-01.
 LACKING = frozenset(
     (
-        "batchendpoints",
         "capabilityhosts",
         "connections",
         "endpoints",
@@ -81,6 +81,8 @@ def routes() -> ArmRoutes:
         online_endpoints,
         online_endpoint_credentials,
         online_deployments,
+        batch_endpoints,
+        batch_deployments,
         role_assignments,
         log_analytics,
         diagnostic_settings,

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from azureml_local.arm import ids, request_models
 from azureml_local.arm.context import Context
-from azureml_local.arm.jobs import job_places
+from azureml_local.arm.jobs import job_places, lineage
 from azureml_local.arm.jobs.job_requests import require_unchanged
 from azureml_local.arm.jobs.job_specs import MODELS
 from azureml_local.arm.request_models import MisfitError
@@ -26,7 +26,7 @@ from azureml_local.http.errors import AzureError, FrontendError
 from azureml_local.store import Resource
 
 READ, WRITE = "experiments/runs/read", "experiments/runs/write"
-LOG_FOLDERS = ("user_logs/", "system_logs/", "azureml-logs/")
+LOG_FOLDERS = ("user_logs/", "system_logs/", "azureml-logs/", "logs/azureml/")
 LOG_HOURS = 8
 NOT_IN_DETAILS = ("createdUtc", "displayName", "description", "hidden", "runType")
 # What can be changed of a run that is a job: the member of the run, of the job's properties, and the type of both.
@@ -77,9 +77,10 @@ async def _details(request: WorkspaceRequest) -> Response:
 
 
 async def _children(request: WorkspaceRequest) -> Response:
-    """Return the runs that a run has begun: a command has none."""
-    _require(request, request.params["run"])
-    return JSONResponse({"value": [], "continuationToken": None, "nextLink": None})
+    """Return the runs of a pipeline's steps, as far as they have begun."""
+    job = _require(request, request.params["run"])
+    children = [_run(request, child) for child in request.context.store.children(job.type, job.id)]
+    return JSONResponse({"value": children, "continuationToken": None, "nextLink": None})
 
 
 async def _service_instances(request: WorkspaceRequest) -> Response:
@@ -150,7 +151,7 @@ def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
     error = run.get("error")
     return {
         "runNumber": int(created.timestamp()),
-        "rootRunId": job.name,
+        "rootRunId": lineage.root(job),
         "createdUtc": job.created_at,
         "createdBy": user,
         "userId": job.created_by,
@@ -174,7 +175,7 @@ def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
         "lastModifiedUtc": job.modified_at,
         "duration": duration,
         "runId": job.name,
-        "parentRunId": None,
+        "parentRunId": lineage.parent(job),
         "experimentId": str(experiment_id(properties["experimentName"])),
         "status": properties["status"],
         "startTimeUtc": run.get("startTime"),
@@ -193,7 +194,7 @@ def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
         "services": {},
         "inputDatasets": [],
         "outputDatasets": [],
-        "computeRequest": {"nodeCount": properties["resources"]["instanceCount"]},
+        "computeRequest": {"nodeCount": (properties.get("resources") or {}).get("instanceCount", 0)},
         "compute": {"target": compute, "targetType": "amlcompute", "region": settings.location},
         "inputs": {},
         "outputs": _outputs(request, job),

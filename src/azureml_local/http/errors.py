@@ -145,6 +145,28 @@ def invalid_inference_request(message: str, status: int = 400) -> FrontendError:
     )
 
 
+def invalid_batch_request(kind: str, member: str, message: str, value: Any) -> FrontendError:
+    """Return the frontend's error about one member of a batch endpoint or deployment.
+
+    Its frame is that in https://github.com/Azure/azure-sdk-for-python/issues/41586.
+
+    Args:
+        kind: ``Endpoint`` or ``Deployment``.
+        member: e.g. ``Defaults.DeploymentName``.
+        message: what is wrong, and what would be right.
+        value: that was sent.
+    """
+    error = {"PropertyName": member, "ErrorMessage": message, "AttemptedValue": value}
+    errors = json.dumps([{**error, "ErrorCode": "PredicateValidator"}], indent=1)
+    return FrontendError(
+        400,
+        "UserError",
+        f"The {kind} request provided has the following validation errors. Please resolve them and try again. Errors: "
+        f"{errors}",
+        target=member,
+    )
+
+
 def invalid_deployment(member: str, message: str) -> FrontendError:
     """Return that service's error about one member of a deployment that is to be created.
 

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.access import key_vaults
 from azureml_local.arm.access.assigned_roles import ASSIGNMENTS, DEFINITIONS, SERVICE_PRINCIPAL, role_of, write
+from azureml_local.arm.batch import batch_endpoints
 from azureml_local.arm.context import Context
 from azureml_local.arm.monitor import log_analytics
 from azureml_local.arm.online import online_endpoints
@@ -33,6 +34,7 @@ SCOPES = (
     ids.RESOURCE_GROUP,
     ids.WORKSPACE,
     online_endpoints.ENDPOINT,
+    batch_endpoints.ENDPOINT,
     ids.STORAGE_ACCOUNT,
     ids.CONTAINER,
     ids.REGISTRY,
@@ -45,6 +47,7 @@ SCOPES = (
 HOLD_ROLES = (
     workspaces.TYPE,
     online_endpoints.TYPE,
+    batch_endpoints.TYPE,
     container_registries.TYPE,
     USER_ASSIGNED,
     key_vaults.TYPE,

@@ -32,7 +32,15 @@ def artifacts_uri(job_name: str) -> str:
 
 def output_uri(job: Resource, output: str) -> str | None:
     """Return the URI of one of a job's outputs, None where it has no such output."""
+    place: str | None = job.body["run"].get("places", {}).get(output)
+    if place:  # that another job has filled: a pipeline's step, or an earlier run of the same
+        return place
     own = job.properties["outputs"].get(output)
     if own and output != DEFAULT:
-        return own.get("uri") or f"azureml://datastores/workspaceblobstore/paths/azureml/{job.name}/{output}/"
+        return own.get("uri") or _default_uri(job, output, is_file=own["jobOutputType"] == "uri_file")
     return artifacts_uri(job.name) if output in (DEFAULT, ARTIFACTS) else None
+
+
+def _default_uri(job: Resource, output: str, *, is_file: bool) -> str:
+    uri = f"azureml://datastores/workspaceblobstore/paths/azureml/{job.name}/{output}"
+    return uri if is_file else f"{uri}/"

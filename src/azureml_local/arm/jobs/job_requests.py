@@ -35,10 +35,9 @@ EXPERIMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 SHM_SIZE = re.compile(r"\d+[bBkKmMgG]")  # the OpenAPI's pattern of shmSize
 COMMAND = "command"
 # Those that Azure has, in any of its API versions, and azureml-local lacks.
-LACKING_TYPES = ("AutoML", "Distillation", "FineTuning", "Labeling", "Pipeline", "Spark", "Sweep")
+LACKING_TYPES = ("AutoML", "Distillation", "FineTuning", "Labeling", "Spark", "Sweep")
 LACKING = {
     "autologgerSettings": lambda _: True,
-    "componentId": lambda _: True,
     "notificationSetting": lambda _: True,
     "parentJobName": lambda _: True,
     "secretsConfiguration": bool,
@@ -64,11 +63,11 @@ FIXED = (
 )
 
 
-def read(request: ArmRequest) -> dict[str, Any]:
-    """Read a job's body, and return its ``properties`` as they are stored.
+def read(request: ArmRequest) -> str:
+    """Read a job's body as a ``JobBase``, and return the job's type.
 
     Raises:
-        AzureError: 400 where it is no job, 501 where azureml-local lacks what it asks for.
+        AzureError: 400 where it is no job, 501 where jobs of its type are lacking.
     """
     _require_served_type(request.body)
     request.read("JobBase")
@@ -77,6 +76,25 @@ def read(request: ArmRequest) -> dict[str, Any]:
             f"The job name '{request.params['job']}' is invalid. It must have 1 to 255 characters, start with a letter "
             "or digit and hold only letters, digits, '-' and '_'."
         )
+    return str(request.properties["jobType"])
+
+
+def read_command(request: ArmRequest) -> dict[str, Any]:
+    """Return the ``properties`` of a command job as they are stored, from a body that was read.
+
+    Raises:
+        AzureError: 400 where it is no command job, 501 where azureml-local lacks what it asks for.
+    """
+    request.refuse_lacking({**LACKING, "componentId": lambda _: True})
+    return read_step(request)
+
+
+def read_step(request: ArmRequest) -> dict[str, Any]:
+    """Return the ``properties`` of a pipeline's step, which is of a component, as those of a command job.
+
+    Raises:
+        AzureError: as :func:`read_command` does.
+    """
     request.refuse_lacking(LACKING)
     _require_served_distribution(request.properties.get("distribution") or {})
     with _texts_for_processes():
@@ -89,8 +107,9 @@ def require_existing(request: ArmRequest, properties: Mapping[str, Any]) -> None
     """Raise 400 where what a new job names does not exist."""
     context, workspace_id = request.context, request.workspace_id
     with _named_in_request():
-        assets.environment(context, properties["environmentId"])
-        if properties["codeId"]:
+        if properties.get("environmentId"):
+            assets.environment(context, properties["environmentId"])
+        if properties.get("codeId"):
             codes.resolve(context, properties["codeId"])
         for given in properties["inputs"].values():
             if given["jobInputType"] != LITERAL:
@@ -134,7 +153,7 @@ def _require_served_type(body: Mapping[str, Any]) -> None:
     asked = properties.get("jobType") if isinstance(properties, dict) else None
     for name in LACKING_TYPES:
         if isinstance(asked, str) and asked.lower() == name.lower():
-            message = f"azureml-local lacks jobs of the type {name}: it runs those of the type Command."
+            message = f"azureml-local lacks jobs of the type {name}: it runs those of the types Command and Pipeline."
             raise AzureError(501, "NotImplemented", message, target="properties.jobType")
 
 
@@ -145,26 +164,45 @@ def _require_served_distribution(distribution: Mapping[str, Any]) -> None:
         raise AzureError(501, "NotImplemented", message, target="properties.distribution")
 
 
-def _stored(request: ArmRequest) -> dict[str, Any]:
-    """Return a command job's ``properties`` in Azure's order, with what Azure fills in."""
+def common(request: ArmRequest) -> dict[str, Any]:
+    """Return the ``properties`` that jobs of every type have, with what Azure fills in.
+
+    Raises:
+        AzureError: a service is asked for that azureml-local lacks, or the experiment's name is none.
+    """
     sent, job = request.properties, request.params["job"]
-    compute_id = _compute_id(request, sent.get("computeId"))
+    experiment = sent.get("experimentName") or "Default"
+    if not EXPERIMENT.fullmatch(experiment):
+        raise _user_error(
+            f"The experiment name '{experiment[:255]}' is invalid. It must have 1 to 255 characters, "
+            "start with a letter or digit and hold only letters, digits, '-' and '_'."
+        )
     return {
         "description": sent.get("description"),
         "tags": sent.get("tags") or {},
-        "properties": {
-            **(sent.get("properties") or {}),
-            "_azureml.ComputeTargetType": "amlctrain",
-            "_azureml.ClusterName": compute_id.rpartition("/")[2] if compute_id else "Serverless",
-        },
+        "properties": sent.get("properties") or {},
         "displayName": sent.get("displayName") or job,
         "status": FIRST,
-        "experimentName": sent.get("experimentName") or "Default",
+        "experimentName": experiment,
         "services": _services(request),
-        "computeId": compute_id,
+        "computeId": compute_id(request, sent.get("computeId")),
         "isArchived": bool(sent.get("isArchived")),
         "identity": sent.get("identity"),
-        "componentId": None,
+    }
+
+
+def _stored(request: ArmRequest) -> dict[str, Any]:
+    """Return a command job's ``properties`` in Azure's order, with what Azure fills in."""
+    sent, shared = request.properties, common(request)
+    compute = shared["computeId"]
+    return {
+        **shared,
+        "properties": {
+            **shared["properties"],
+            "_azureml.ComputeTargetType": "amlctrain",
+            "_azureml.ClusterName": compute.rpartition("/")[2] if compute else "Serverless",
+        },
+        "componentId": sent.get("componentId"),
         "jobType": "Command",
         "resources": {
             "instanceCount": 1,
@@ -178,8 +216,8 @@ def _stored(request: ArmRequest) -> dict[str, Any]:
         "codeId": sent.get("codeId"),
         "command": require_text(sent["command"], "properties.command"),
         "environmentId": sent["environmentId"],
-        "inputs": {name: _input(name, given) for name, given in (sent.get("inputs") or {}).items()},
-        "outputs": _outputs(sent.get("outputs") or {}, job),
+        "inputs": {name: job_input(name, given) for name, given in (sent.get("inputs") or {}).items()},
+        "outputs": outputs(sent.get("outputs") or {}, request.params["job"]),
         "distribution": sent.get("distribution"),
         "autologgerSettings": None,
         "limits": sent.get("limits"),
@@ -193,7 +231,7 @@ def _given(members: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (members or {}).items() if value is not None}
 
 
-def _compute_id(request: ArmRequest, sent: str | None) -> str | None:
+def compute_id(request: ArmRequest, sent: str | None) -> str | None:
     """Return the id of a compute that was given by its id or its name; None for serverless compute."""
     if not sent or sent.lower() == SERVERLESS:
         return None
@@ -228,7 +266,8 @@ def _services(request: ArmRequest) -> dict[str, Any]:
     }
 
 
-def _input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def job_input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an input as it is stored. Raises AzureError where it is none, or none that is served."""
     _require_io_name("input", name)
     kind, where = given["jobInputType"], f"properties.inputs.{name}"
     if kind == LITERAL:
@@ -246,11 +285,12 @@ def _input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _outputs(sent: Mapping[str, Any], job: str) -> dict[str, Any]:
-    outputs = {name: _output(name, given) for name, given in sent.items() if name != job_places.DEFAULT}
+def outputs(sent: Mapping[str, Any], job: str) -> dict[str, Any]:
+    """Return a job's outputs as they are stored, with the one that stands for its artifacts. Raises AzureError."""
+    found = {name: job_output(name, given) for name, given in sent.items() if name != job_places.DEFAULT}
     # azure-ai-ml reads where the logs are from this address, and wants it without "paths" (_job_ops_helper.py).
     uri = job_places.artifacts_uri(job).replace("/paths/", "/", 1)
-    outputs[job_places.DEFAULT] = {
+    found[job_places.DEFAULT] = {
         "description": None,
         "uri": uri,
         "assetName": None,
@@ -258,10 +298,11 @@ def _outputs(sent: Mapping[str, Any], job: str) -> dict[str, Any]:
         "mode": "ReadWriteMount",
         "jobOutputType": "uri_folder",
     }
-    return outputs
+    return found
 
 
-def _output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def job_output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an output as it is stored. Raises AzureError where it is none, or none that is served."""
     _require_io_name("output", name)
     where = f"properties.outputs.{name}"
     _refuse(given, "pathOnCompute", where)
@@ -283,7 +324,7 @@ def _output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse(given: Mapping[str, Any], member: str, where: str) -> None:
     if given.get(member):
-        raise AzureError(501, "NotImplemented", f"azureml-local lacks {where}.{member}.", target=f"{where}.{member}")
+        raise lacking(f"{where}.{member}")
 
 
 def _require_io_name(what: str, name: str) -> None:
@@ -296,11 +337,6 @@ def _require_io_name(what: str, name: str) -> None:
 
 def _require_plain_values(properties: Mapping[str, Any]) -> None:
     """Raise 400 where a number, a duration or a text is none that a job can have."""
-    if not EXPERIMENT.fullmatch(properties["experimentName"]):
-        raise _user_error(
-            f"The experiment name '{properties['experimentName'][:255]}' is invalid. It must have 1 to 255 characters, "
-            "start with a letter or digit and hold only letters, digits, '-' and '_'."
-        )
     resources = properties["resources"]
     if resources["instanceCount"] < 1:
         raise _user_error(f"resources.instanceCount is {resources['instanceCount']}; it must be at least 1.")
@@ -345,7 +381,7 @@ def _require_compute(request: ArmRequest, properties: Mapping[str, Any]) -> None
     is_own = compute_id.lower().startswith(f"{request.workspace_id}/computes/".lower())
     if compute is None or not is_own:
         raise _user_error(f"Unknown compute target '{compute_id.rpartition('/')[2]}'.")
-    wanted, most = properties["resources"]["instanceCount"], _most_nodes(compute)
+    wanted, most = (properties.get("resources") or {}).get("instanceCount", 1), _most_nodes(compute)
     if wanted > most:
         raise _user_error(f"Requested {wanted} nodes but AzureMLCompute cluster only has {most} maximum nodes")
 
@@ -376,6 +412,11 @@ def _named_in_request() -> Iterator[None]:
 
 def _user_error(message: str) -> FrontendError:
     return FrontendError(400, "UserError", message)
+
+
+def lacking(where: str) -> AzureError:
+    """Return the 501 of a member that asks for what azureml-local does not do."""
+    return AzureError(501, "NotImplemented", f"azureml-local lacks {where}.", target=where)
 
 
 def _immutable(changed: list[str]) -> FrontendError:

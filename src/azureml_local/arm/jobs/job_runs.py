@@ -10,9 +10,12 @@ import logging
 import sqlite3
 from collections.abc import Callable
 
+from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_outputs, job_specs, job_status
 from azureml_local.arm.jobs.job_computes import pool_for
+from azureml_local.arm.jobs.job_places import JOB_TYPE
+from azureml_local.arm.pipelines import orchestration
 from azureml_local.engines.compute.pool import AllocationError
 from azureml_local.engines.jobs.execution import SERVICE_FAILED
 from azureml_local.engines.jobs.runner import JobError
@@ -29,6 +32,7 @@ class JobRuns:
         self._context = context
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._abandoned: set[str] = set()  # jobs without a task that are being ended
+        self._ends: dict[str, asyncio.Future[None]] = {}  # of jobs whose end is waited for
 
         async def cancel(job: Resource) -> None:
             await self.end(job.id)
@@ -36,11 +40,17 @@ class JobRuns:
         async def delete(job: Resource) -> None:
             await self.end(job.id)
             with context.store.transaction():
-                context.store.delete(job.id)
-                context.mlflow.delete_run(job.id.rpartition("/jobs/")[0], job.name)
+                self._delete(job)
 
         context.operations.register("jobs/cancel", cancel, keeps_state=True)
         context.operations.register("jobs/delete", delete, keeps_state=True)
+
+    def _delete(self, job: Resource) -> None:
+        """Delete a job that has ended, with the jobs of its steps; part of the store's present transaction."""
+        for child in self._context.store.children(JOB_TYPE, job.id):
+            self._delete(child)
+        self._context.store.delete(job.id)
+        self._context.mlflow.delete_run(ids.workspace_of(job.id), job.name)
 
     def start(self, job: Resource) -> None:
         """Begin to run a job, or go on after a restart of the service."""
@@ -60,8 +70,15 @@ class JobRuns:
             if job.properties["status"] != job_status.CANCEL_REQUESTED and job.key not in self._abandoned:
                 self.start(job)
 
+    async def ended(self, job_id: str) -> None:
+        """Return once a job has ended, and its end is written."""
+        job = self._context.store.get(job_id)
+        if job and job.properties["status"] not in job_status.ENDED:
+            end = self._ends.setdefault(job.key, asyncio.get_running_loop().create_future())
+            await asyncio.shield(end)
+
     async def end(self, job_id: str) -> None:
-        """Cancel a job, and return once it has ended and nothing of it runs."""
+        """Cancel a job and the steps that it has, and return once all have ended and nothing of them runs."""
         task = self._tasks.get(job_id.lower())
         job = self._context.store.get(job_id)
         if task:
@@ -69,10 +86,14 @@ class JobRuns:
             await asyncio.wait([task])
         elif job and job.properties["status"] not in job_status.ENDED:  # the service ended meanwhile
             await self._abandon(job)
+        if job:  # what drives a pipeline has ended: it begins no further step
+            await self.end_below(job.id)
         await self._end(lambda: job_status.change(self._context, job_id, "Canceled"), job_id)
 
     async def _abandon(self, job: Resource) -> None:
         """End what is left of a job that no task drives, and keep what it has written where that has a place."""
+        if job.properties["jobType"] == "Pipeline":  # whose steps are jobs of their own
+            return
         self._abandoned.add(job.key)
         try:
             outputs = job_specs.outputs(self._context, job)
@@ -84,9 +105,9 @@ class JobRuns:
         finally:
             self._abandoned.discard(job.key)
 
-    async def end_below(self, workspace_id: str) -> None:
-        """Cancel the jobs of a workspace, and return once nothing of them runs."""
-        jobs = job_status.unfinished(self._context.store, workspace_id)
+    async def end_below(self, parent_id: str) -> None:
+        """Cancel the jobs of a workspace, or of a pipeline's steps, and return once nothing of them runs."""
+        jobs = job_status.unfinished(self._context.store, parent_id)
         await asyncio.gather(*(self.end(job.id) for job in jobs))
 
     async def close(self) -> None:
@@ -119,6 +140,9 @@ class JobRuns:
 
     async def _run(self, job: Resource) -> None:
         """Run a job to its end. Raises JobError or AzureError where it fails."""
+        if job.properties["jobType"] == "Pipeline":
+            await orchestration.run(self._context, job)
+            return
         pool = pool_for(self._context, job)
         spec = job_specs.command_spec(self._context, job)
         await self._context.runner.run(spec, pool, lambda status: self._observe(job.id, status))
@@ -143,3 +167,6 @@ class JobRuns:
         """Write a job's end as soon as it can be written, and forget what it has left."""
         await once_written(write, f"the end of job {job_id}")
         await self._context.runner.forget(job_id)
+        waited_for = self._ends.pop(job_id.lower(), None)
+        if waited_for:
+            waited_for.set_result(None)

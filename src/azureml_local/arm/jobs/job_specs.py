@@ -10,7 +10,7 @@ from azureml_local.arm import ids
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
-from azureml_local.arm.jobs import job_places
+from azureml_local.arm.jobs import job_places, lineage, parallel_specs
 from azureml_local.arm.jobs.job_computes import DEFAULT_SIZE
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.edge import hosts
@@ -24,28 +24,30 @@ URI_OF = {"models": "modelUri", "data": "dataUri"}  # the member of an asset tha
 
 
 def command_spec(context: Context, job: Resource) -> CommandSpec:
-    """Return what a command job is to run.
+    """Return what a command job, or a parallel one, is to run.
 
     Raises:
-        AzureError: what it names does not exist.
+        AzureError: what it names does not exist, or the settings of a parallel job are wrong.
     """
     properties = job.properties
     workspace_id = ids.workspace_of(job.id)
+    parallel = parallel_specs.task(job)
     limits = properties["limits"] or {}
     return CommandSpec(
         id=job.id,
         job=job.name,
-        command=properties["command"],
+        command="" if parallel else properties["command"],
         code=_code(context, workspace_id, properties["codeId"]),
         environment=assets.environment(context, properties["environmentId"]),
         environment_variables=properties["environmentVariables"],
-        inputs={name: _input(context, workspace_id, given) for name, given in properties["inputs"].items()},
+        inputs={name: _input(context, workspace_id, given) for name, given in parallel_specs.inputs(job).items()},
         outputs=outputs(context, job),
         artifacts=job_places.artifacts(job.name),
         variables=_variables(workspace_id, job),
         vm_size=_vm_size(context, job),
         distribution=_distribution(properties),
         timeout=seconds(limits["timeout"]) if limits.get("timeout") else None,
+        parallel=parallel,
     )
 
 
@@ -118,7 +120,7 @@ def _variables(workspace_id: str, job: Resource) -> Mapping[str, str]:
         "AZUREML_EXPERIMENT_SCOPE": f"{workspace_id}/experiments/{experiment}",
         "AZUREML_WORKSPACE_SCOPE": workspace_id,
         "AZUREML_RUN_ID": job.name,
-        "AZUREML_ROOT_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": lineage.root(job),
     }
 
 

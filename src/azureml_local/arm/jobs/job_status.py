@@ -13,6 +13,7 @@ from typing import Any
 
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
+from azureml_local.arm.jobs import lineage
 from azureml_local.arm.jobs.job_places import JOB_TYPE
 from azureml_local.arm.monitor.log_events import JobEvent, JobEventType, RunStatusEvent
 from azureml_local.engines.mlflow_server.experiments import experiment_id
@@ -42,7 +43,7 @@ def begin(context: Context, job: Resource) -> None:
         experiment=properties["experimentName"],
         display_name=properties["displayName"],
         user=job.created_by,
-        tags=properties["tags"],
+        tags={**properties["tags"], **lineage.tags(job)},
     )
     _tell(context, job)
 
@@ -101,7 +102,7 @@ def _tell(context: Context, job: Resource) -> None:
     context.events.emit(
         workspace_id, RunStatusEvent(run_id=job.name, status=status, user=job.created_by, message=message)
     )
-    if status in EVENTS:
+    if status in EVENTS and properties["jobType"] != "Pipeline":  # which runs on no compute itself
         event = JobEvent(
             EVENTS[status],
             job_id=job.name,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, listing
-from azureml_local.arm.jobs import job_requests, job_status, submission
+from azureml_local.arm.jobs import job_requests, job_status, lineage, submission
 from azureml_local.arm.jobs.job_places import JOB_TYPE
 from azureml_local.arm.jobs.submission import JOB, JOBS
 from azureml_local.arm.operations import POLL_AFTER_MS
@@ -57,8 +57,8 @@ async def create_or_update(request: ArmRequest) -> Response:
     known = store.get(JOB.format(**request.params))
     if known is None:
         return JSONResponse(_shown(submission.submit(request)).to_json(), 201, headers={"Location": request.url({})})
-    properties = job_requests.updated(known, request, job_requests.read(request))
-    body = {"properties": properties, "run": known.body["run"]}
+    properties = job_requests.updated(known, request, submission.read(request))
+    body = {**known.body, "properties": properties}
     with store.transaction():
         job = request.put(known.id, JOB_TYPE, request.workspace_id, body)
         request.context.mlflow.update_run(request.workspace_id, known, job)
@@ -98,8 +98,11 @@ def _require(request: ArmRequest) -> Resource:
 
 
 def _shown(job: Resource) -> Resource:
-    """Return a job as it is seen: without what run history alone shows of it."""
-    return replace(job, body={"properties": job.properties})
+    """Return a job as it is seen: without what run history alone shows of it, a pipeline's step without anything.
+
+    azure-ai-ml knows the step of a pipeline by that, and asks run history for it (entities/_job/job.py).
+    """
+    return replace(job, body={} if lineage.parent(job) else {"properties": job.properties})
 
 
 def _begun(request: ArmRequest, kind: str, job: Resource) -> Response:

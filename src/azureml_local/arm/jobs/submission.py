@@ -6,8 +6,9 @@ from typing import Any
 
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
-from azureml_local.arm.jobs import job_requests, job_status
-from azureml_local.arm.jobs.job_places import JOB_TYPE
+from azureml_local.arm.jobs import job_creation, job_requests
+from azureml_local.arm.pipelines import judging
+from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
@@ -16,21 +17,31 @@ JOBS = ids.WORKSPACE + "/jobs"
 JOB = JOBS + "/{job}"
 
 
+def read(request: ArmRequest) -> dict[str, Any]:
+    """Return the ``properties`` of the job that a request's body describes, as they are stored.
+
+    Raises:
+        AzureError: 400 where it is no job, 501 where azureml-local lacks what it asks for.
+    """
+    kind = job_requests.read(request)
+    return pipeline_requests.read(request) if kind == "Pipeline" else job_requests.read_command(request)
+
+
 def submit(request: ArmRequest) -> Resource:
     """Store the new job that a request's body describes, and begin to run it.
 
     Raises:
         AzureError: 400 where it is no job or names what does not exist, 501 where azureml-local lacks what it asks for.
     """
-    context = request.context
-    properties = job_requests.read(request)
-    job_requests.require_existing(request, properties)
-    body = {"properties": properties, "run": {"statusRevision": 0}}
-    with context.store.transaction():
-        job = request.put(JOB.format(**request.params), JOB_TYPE, request.workspace_id, body)
-        job_status.begin(context, job)
-        context.store.after_commit(lambda: context.job_runs.start(job))
-    return job
+    properties = read(request)
+    body: dict[str, Any] = {"properties": properties, "run": {"statusRevision": 0}}
+    if properties["jobType"] == "Pipeline":
+        body["plan"] = judging.plan(request, properties)
+    else:
+        job_requests.require_existing(request, properties)
+    return job_creation.create(
+        request.context, JOB.format(**request.params), request.workspace_id, body, request.principal.object_id
+    )
 
 
 def request_for(

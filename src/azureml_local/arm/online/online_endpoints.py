@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, listing
+from azureml_local.arm import ids, inference_hosts, listing
 from azureml_local.arm.access import managed_identities
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
@@ -19,7 +19,7 @@ from azureml_local.store import Condition, Order, Resource
 
 ENDPOINTS = ids.WORKSPACE + "/onlineEndpoints"
 ENDPOINT = ENDPOINTS + "/{endpoint}"
-TYPE = "workspaces/onlineEndpoints"
+TYPE = inference_hosts.ONLINE
 DEPLOYMENT_TYPE = TYPE + "/deployments"
 PREFIX = "oe"
 COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")
@@ -39,7 +39,7 @@ def register_operations(context: Context) -> None:
 
     async def put(begun: Resource) -> None:
         endpoint = context.store.get(begun.id) or begun  # a PATCH may have changed it since
-        address = _address(context, endpoint)
+        address = inference_hosts.host(endpoint.name, inference_hosts.location_of(context, endpoint.id))
         context.store.save(
             endpoint.with_properties(
                 scoringUri=f"https://{address}/score", swaggerUri=f"https://{address}/swagger.json"
@@ -119,7 +119,7 @@ async def create_or_update(request: ArmRequest) -> Response:
     context.operations.require_idle(endpoint_id)
     known = context.store.get(endpoint_id)
     if known is None:
-        _require_free_name(request, name)
+        inference_hosts.require_free(context, name, request.workspace().body["location"])
     properties = _properties(request, known)
     keys = _keys(request)
     body = {
@@ -241,26 +241,6 @@ def _require_shares(shares: Mapping[str, int | None], deployments: set[str], wha
             )
         if share is None or not 0 <= share <= 100:
             raise invalid_inference_request(f"{what} of '{name}' is {share}; it must be a whole number from 0 to 100.")
-
-
-def _require_free_name(request: ArmRequest, name: str) -> None:
-    location = request.workspace().body["location"]
-    if request.context.router.serves(host(name, location)):
-        raise invalid_inference_request(
-            "There is already an endpoint with this name, Endpoint name needs to be unique within a region. Try some "
-            "other name."
-        )
-
-
-def host(name: str, location: str) -> str:
-    """Return the host at which an endpoint answers."""
-    return f"{name}.{location}.inference.ml.azure.com".lower()
-
-
-def _address(context: Context, endpoint: Resource) -> str:
-    workspace = context.store.get(endpoint.id.partition("/onlineEndpoints/")[0])
-    location = workspace.body["location"] if workspace else context.settings.location
-    return host(endpoint.name, location)
 
 
 def _identity(request: ArmRequest, endpoint_id: str, known: Resource | None) -> dict[str, Any]:

@@ -22,6 +22,13 @@ class InputMode(enum.StrEnum):
     DIRECT = "Direct"
 
 
+class TableMode(enum.StrEnum):
+    """How a parallel job may have the MLTable that it splits, besides."""
+
+    EVAL_MOUNT = "EvalMount"
+    EVAL_DOWNLOAD = "EvalDownload"
+
+
 class OutputMode(enum.StrEnum):
     """How an output leaves a job: Azure's ``OutputDeliveryMode``."""
 
@@ -89,13 +96,59 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class ParallelTask:
+    """What a parallel job does with each mini-batch of its input, and how much of it may fail.
+
+    https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel
+
+    Args:
+        entry_script: the Python file with ``init`` and ``run``, in the job's code.
+        arguments: what the script finds in ``sys.argv``, with placeholders in it.
+        input: the name of the input that is split.
+        is_table: whether that is an MLTable, which may describe files or rows.
+        mini_batch_size: how many files, or how large a part of a table (``10kb``); empty for Azure's default.
+        partition_keys: the columns whose values all items of a mini-batch share; empty to split by size.
+        rows_output: the output that what ``run`` returns is appended to; None where only its count matters.
+        rows_file: the file in that output, where that is a folder.
+        workers: processes on each node.
+        error_threshold: how many items may fail. Where it is -1, what ``run`` returns is not counted: as many as there
+            are may fail, and no mini-batch fails for it. None where it was not given: any number may fail.
+        mini_batch_error_threshold: how many mini-batches may; -1 for all.
+        allowed_failed_percent: how many of a hundred mini-batches may.
+        max_retries: how often a mini-batch that failed is tried again.
+        timeout: seconds for one call of ``run``.
+        overhead_timeout: seconds to load a mini-batch for it.
+        progress_timeout: seconds in which some mini-batch must end; None for no limit.
+        logging_level: of the logs that scripts write.
+    """
+
+    entry_script: str
+    arguments: str
+    input: str
+    is_table: bool = False
+    mini_batch_size: str = ""
+    partition_keys: tuple[str, ...] = ()
+    rows_output: str | None = None
+    rows_file: str = ""
+    workers: int = 1
+    error_threshold: int | None = None
+    mini_batch_error_threshold: int = -1
+    allowed_failed_percent: int = 100
+    max_retries: int = 2
+    timeout: float = 60.0
+    overhead_timeout: float = 600.0
+    progress_timeout: float | None = None
+    logging_level: str = "INFO"
+
+
+@dataclass(frozen=True)
 class CommandSpec:
-    """A command job.
+    """A command job, or a parallel one.
 
     Args:
         id: of the job, as the control plane knows it.
         job: its name, which is its run's id.
-        command: as submitted, with ``${{inputs.…}}`` and ``${{outputs.…}}`` in it.
+        command: as submitted, with ``${{inputs.…}}`` and ``${{outputs.…}}`` in it; empty for a parallel job.
         code: the folder or file that it starts beside; None for an empty folder.
         environment: an environment version's properties.
         environment_variables: the user's.
@@ -106,6 +159,7 @@ class CommandSpec:
         vm_size: of the nodes.
         distribution: its processes.
         timeout: seconds that it may run; None for no limit.
+        parallel: what a parallel job does; None for a command job.
     """
 
     id: str
@@ -121,6 +175,7 @@ class CommandSpec:
     vm_size: str = ""
     distribution: Distribution = field(default_factory=Distribution)
     timeout: float | None = None
+    parallel: ParallelTask | None = None
 
     @property
     def key(self) -> str:

@@ -1,0 +1,27 @@
+"""Stores new jobs, and has them run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azureml_local.arm.context import Context
+from azureml_local.arm.jobs import job_status
+from azureml_local.arm.jobs.job_places import JOB_TYPE
+from azureml_local.store import Resource
+
+
+def create(context: Context, job_id: str, parent_id: str, body: dict[str, Any], principal: str) -> Resource:
+    """Store a new job and begin to run it: both or neither.
+
+    Args:
+        context: the service's.
+        job_id: the job's id.
+        parent_id: of the workspace, or of the pipeline job whose step this is: a workspace's list leaves those out.
+        body: the job's.
+        principal: who submitted it.
+    """
+    with context.store.transaction():
+        job = context.store.put(job_id, JOB_TYPE, parent_id, body, principal)
+        job_status.begin(context, job)
+        context.store.after_commit(lambda: context.job_runs.start(job))
+    return job

@@ -1,0 +1,202 @@
+"""Reads the settings of a parallel job: those of its node or component in a pipeline, in azure-ai-ml's REST form.
+
+A stored job that is a parallel one has them under ``parallel``, beside the ``properties`` of a command job.
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel
+https://learn.microsoft.com/azure/machine-learning/how-to-use-parallel-job-in-pipeline#consider-automation-settings
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from azureml_local.arm.compute import vm_sizes
+from azureml_local.engines.jobs.spec import InputMode, ParallelTask, TableMode
+from azureml_local.http.errors import FrontendError
+from azureml_local.store import Resource
+
+SETTINGS = "parallel"  # the member of a stored job
+INPUT = re.compile(r"\s*\$\{\{\s*(?:parent\.)?inputs\.([A-Za-z_]\w*)\s*\}\}\s*")
+OUTPUT = re.compile(r"\s*\$\{\{\s*outputs\.([A-Za-z_]\w*)\s*\}\}(?:/(.+?))?\s*")
+SIZE = re.compile(r"\s*\d+\s*([kmg]?b)?\s*", re.IGNORECASE)
+LEVELS = ("DEBUG", "INFO", "WARNING")
+RUN_FUNCTION = "run_function"
+# Of an append_row_to that names a folder: the default of ParallelRunConfig's append_row_file_name.
+ROWS_FILE = "parallel_run_step.txt"
+TABLES = "mltable"
+LONGEST = 259_200  # seconds, of each time limit
+# Azure reads them from program_arguments. What only says where logs go has no effect here.
+ARGUMENTS = (
+    "error_threshold",
+    "allowed_failed_percent",
+    "task_overhead_timeout",
+    "progress_update_timeout",
+)
+
+
+def is_parallel(job: Resource) -> bool:
+    """Say whether a stored job is a parallel one."""
+    return bool(job.body.get(SETTINGS))
+
+
+def task(job: Resource) -> ParallelTask | None:
+    """Return what a stored parallel job does; None for any other.
+
+    Raises:
+        FrontendError: 400, a setting is wrong.
+    """
+    settings = job.body.get(SETTINGS)
+    return read(settings, job.properties["inputs"], job.properties["outputs"], _cores(job)) if settings else None
+
+
+def read(
+    settings: Mapping[str, Any], inputs: Mapping[str, Any], outputs: Mapping[str, Any], cores: int
+) -> ParallelTask:
+    """Judge the settings of a parallel job. A pipeline does so with each of its parallel nodes as it is submitted.
+
+    Args:
+        settings: in azure-ai-ml's REST form of a node; what a component's says may be text.
+        inputs: the job's, in the form in which jobs are stored.
+        outputs: the job's.
+        cores: of a node; so many workers it has where the settings do not say.
+
+    Raises:
+        FrontendError: 400, a setting is wrong.
+    """
+    given = settings.get("task") or {}
+    if (given.get("type") or RUN_FUNCTION) != RUN_FUNCTION:
+        _refuse("task.type", given["type"], f"It must be {RUN_FUNCTION}.")
+    retries = settings.get("retry_settings") or {}
+    arguments = given.get("program_arguments") or ""
+    advanced = _advanced(arguments)
+    split = _split(settings, inputs)
+    is_table = inputs[split]["jobInputType"] == TABLES
+    rows_output, rows_file = _rows(given.get("append_row_to"), outputs)
+    return ParallelTask(
+        entry_script=given.get("entry_script") or _refuse("task.entry_script", None, "Name the script to run."),
+        arguments=arguments,
+        input=split,
+        is_table=is_table,
+        mini_batch_size=_size(settings.get("mini_batch_size")),
+        partition_keys=_partition_keys(settings.get("partition_keys")),
+        rows_output=rows_output,
+        rows_file=rows_file,
+        workers=_integer("max_concurrency_per_instance", settings.get("max_concurrency_per_instance"), cores, least=1),
+        error_threshold=_integer(
+            "error_threshold", advanced.get("error_threshold", settings.get("error_threshold")), None, least=-1
+        ),
+        mini_batch_error_threshold=_integer(
+            "mini_batch_error_threshold", settings.get("mini_batch_error_threshold"), -1, least=-1
+        ),
+        allowed_failed_percent=_integer(
+            "allowed_failed_percent", advanced.get("allowed_failed_percent"), 100, most=100
+        ),
+        max_retries=_integer("retry_settings.max_retries", retries.get("max_retries"), 2),
+        timeout=_integer("retry_settings.timeout", retries.get("timeout"), 60, least=1, most=LONGEST),
+        overhead_timeout=_integer(
+            "task_overhead_timeout", advanced.get("task_overhead_timeout"), 600, least=1, most=LONGEST
+        ),
+        progress_timeout=_integer(
+            "progress_update_timeout", advanced.get("progress_update_timeout"), None, least=1, most=LONGEST
+        ),
+        logging_level=_level(settings.get("logging_level")),
+    )
+
+
+def inputs(job: Resource) -> dict[str, Any]:
+    """Return a job's inputs. The MLTable that a parallel one splits comes with its files, whatever its mode."""
+    found: dict[str, Any] = dict(job.properties["inputs"])
+    if is_parallel(job):
+        split = _split(job.body[SETTINGS], found)
+        if found[split]["jobInputType"] == TABLES and found[split]["mode"] in (InputMode.DIRECT, *TableMode):
+            found[split] = {**found[split], "mode": InputMode.MOUNT}
+    return found
+
+
+def _split(settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+    """Return the name of the input that is split."""
+    given = settings.get("input_data")
+    named = INPUT.fullmatch(given) if isinstance(given, str) else None
+    if named is None or named[1] not in inputs:
+        _refuse("input_data", given, f"It must be ${{{{inputs.<name>}}}} of one of the inputs: {', '.join(inputs)}.")
+    if inputs[named[1]]["jobInputType"] == "literal":
+        _refuse("input_data", given, "That input is a literal; it must be a file, a folder or an MLTable.")
+    return named[1]
+
+
+def _rows(given: Any, outputs: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Return which output rows are appended to, and the file in it."""
+    if not given:
+        return None, ""
+    named = OUTPUT.fullmatch(given) if isinstance(given, str) else None
+    if named is None or named[1] not in outputs:
+        _refuse("task.append_row_to", given, "It must be ${{outputs.<name>}} of one of the outputs.")
+    file = named[2] or ROWS_FILE
+    if ".." in file.split("/") or file.startswith("/"):
+        _refuse("task.append_row_to", given, "The file must lie in the output.")
+    return named[1], file
+
+
+def _advanced(arguments: str) -> dict[str, str]:
+    """Return the settings among the arguments of the script."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in ARGUMENTS:
+        parser.add_argument(f"--{name}")
+    try:
+        found, _ = parser.parse_known_args(shlex.split(arguments))
+    except (argparse.ArgumentError, ValueError) as error:
+        _refuse("task.program_arguments", arguments, f"{error}.")
+    return {name: value for name, value in vars(found).items() if value is not None}
+
+
+def _size(given: Any) -> str:
+    text = "" if given is None else str(given)
+    if text and (not SIZE.fullmatch(text) or not int(re.sub(r"\D", "", text))):
+        _refuse("mini_batch_size", given, "It must be a count of files such as 10, or a size of a table such as 100kb.")
+    return text.strip()
+
+
+def _partition_keys(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):
+        try:
+            given = json.loads(given) if given else []
+        except ValueError:
+            _refuse("partition_keys", given, "It must be a list of names of columns.")
+    if not isinstance(given or [], list) or not all(isinstance(name, str) for name in given or []):
+        _refuse("partition_keys", given, "It must be a list of names of columns.")
+    return tuple(given or ())
+
+
+def _integer(name: str, given: Any, default: Any, *, least: int = 0, most: float = math.inf) -> Any:
+    """Return a setting that must be an integer, or be missing."""
+    if given is None or given == "":
+        return default
+    try:
+        value = int(str(given))
+    except ValueError:
+        _refuse(name, given, "It must be an integer.")
+    if not least <= value <= most:
+        _refuse(name, given, f"It must be at least {least}{'' if most == math.inf else f' and at most {most}'}.")
+    return value
+
+
+def _level(given: Any) -> str:
+    level = str(given or "INFO").upper()
+    return level if level in LEVELS else _refuse("logging_level", given, f"It must be one of {', '.join(LEVELS)}.")
+
+
+def _cores(job: Resource) -> int:
+    """Return how many workers a node has where the job does not say: one for each core that it has, here as there."""
+    size = vm_sizes.find((job.properties["resources"] or {}).get("instanceType") or "")
+    here = os.cpu_count() or 1
+    return min(size.vcpus, here) if size else here
+
+
+def _refuse(name: str, given: Any, right: str) -> NoReturn:
+    raise FrontendError(400, "UserError", f"{name} of the parallel job is {given!r}. {right}")

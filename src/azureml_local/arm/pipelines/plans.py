@@ -1,0 +1,392 @@
+"""Plans of pipelines: each step with its component looked up, its wiring judged, and what it waits for.
+
+A plan is made when a pipeline is submitted, and stored with it: what is changed or deleted of its components later
+makes no difference to it. It is plain data, as it is stored:
+
+``steps``: for each step
+
+* ``type``: command, parallel or pipeline
+* ``needs``: the steps that it waits for
+* ``properties``: those of the job that it will be, in REST's form; the values of inputs may be references
+* ``promised``: which of its outputs are which of the pipeline's
+* ``optional``: the inputs that may be left out
+* ``isDeterministic``: whether what an earlier run of it has left can be used again
+* ``parallel``: of a parallel step, its settings as azure-ai-ml writes them
+* ``plan``: of a pipeline, its own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from azureml_local.arm.context import Context
+from azureml_local.arm.jobs.job_specs import LITERAL
+from azureml_local.arm.pipelines import components, graph, interfaces, references, settings
+from azureml_local.arm.pipelines.interfaces import InterfaceError
+from azureml_local.http.errors import AzureError, FrontendError
+
+Plan = dict[str, Any]
+# The types of nodes that azure-ai-ml knows (constants/_component.py), and azureml-local lacks.
+LACKING = (
+    "automl",
+    "data_transfer",
+    "do_while",
+    "if_else",
+    "import",
+    "parallel_for",
+    "promptflow_parallel",
+    "spark",
+    "sweep",
+)
+COMMAND, PARALLEL, PIPELINE = "command", "parallel", "pipeline"
+# What a parallel node or component says beside its inputs and outputs.
+PARALLEL_SETTINGS = (
+    "task",
+    "input_data",
+    "mini_batch_size",
+    "partition_keys",
+    "error_threshold",
+    "mini_batch_error_threshold",
+    "max_concurrency_per_instance",
+    "retry_settings",
+    "logging_level",
+)
+DEEPEST = 32  # pipelines within each other
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an input is given, as far as it is known at submission: a kind of data, or a literal and its value."""
+
+    kind: str
+    value: str | None = None
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What holds for every step that says nothing else.
+
+    Args:
+        compute: where steps run; None for serverless compute.
+        experiment: its name.
+        identity: the pipeline's.
+    """
+
+    compute: str | None
+    experiment: str
+    identity: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Makes plans.
+
+    Args:
+        context: the service's.
+        workspace_id: where the pipeline is submitted.
+        defaults: for its steps.
+        within: the names of the steps that this pipeline lies in.
+    """
+
+    context: Context
+    workspace_id: str
+    defaults: Defaults
+    within: tuple[str, ...] = ()
+
+    def plan(self, nodes: Mapping[str, Any], given: Mapping[str, Given], outputs: Mapping[str, Any]) -> Plan:
+        """Return the plan of a pipeline.
+
+        Args:
+            nodes: its steps as azure-ai-ml sends them, by their names.
+            given: what its inputs are given; optional ones without a value are missing.
+            outputs: its outputs by their names.
+
+        Raises:
+            AzureError: 400 where it cannot be run, 501 where azureml-local lacks what it asks for.
+        """
+        if not nodes:
+            raise user_error(f"{self._where()} has no steps. It needs at least one job.")
+        if len(self.within) > DEEPEST:
+            raise user_error(f"Pipelines lie within each other more than {DEEPEST} deep.")
+        parts = {name: self._part(name, node) for name, node in nodes.items()}
+        pipeline = _Pipeline(given, frozenset(outputs), parts)
+        steps = {name: self._step(name, part, pipeline) for name, part in parts.items()}
+        try:
+            graph.order({name: step["needs"] for name, step in steps.items()})
+        except graph.GraphError as error:
+            raise user_error(f"{self._where()}: {error}") from error
+        return {"steps": steps}
+
+    def _part(self, name: str, node: Any) -> _Part:
+        """Return a node with its component. Raises AzureError where it is of a type that is not served."""
+        with about(self._path(name)):
+            if not isinstance(node, dict):
+                raise user_error("a step is an object with a 'type'")
+            kind = str(node.get("type") or COMMAND).lower()
+            if kind not in (COMMAND, PARALLEL, PIPELINE):
+                raise _lacking(kind)
+            spec = components.resolve(self.context, self.workspace_id, node)
+            if str(spec.get("type") or COMMAND).lower() != kind:
+                raise user_error(f"its type is {kind}, and that of its component {spec.get('type')}")
+            return _Part(kind, node, spec, interfaces.inputs_of(spec), interfaces.outputs_of(spec))
+
+    def _step(self, name: str, part: _Part, pipeline: _Pipeline) -> dict[str, Any]:
+        with about(self._path(name)):
+            given = _Wiring(part, pipeline).given()
+            node = references.replaced(_settings_of(part.node), pipeline.literal)
+            step = {
+                "type": part.kind,
+                "needs": sorted(
+                    {ref.step for ref in references.within(_inputs(part)) if isinstance(ref, references.StepOutput)}
+                ),
+                "properties": self._properties(name, part, node),
+                "promised": _promised(part, pipeline),
+                "optional": [one for one, declared in part.inputs.items() if declared.optional],
+                "isDeterministic": interfaces.truth(part.spec.get("is_deterministic", True)),
+            }
+            if part.kind == PARALLEL:
+                step["parallel"] = _parallel(node, part.spec)
+        if part.kind == PIPELINE:
+            inner = replace(self, within=(*self.within, name))
+            step["plan"] = inner.plan(part.spec.get("jobs") or {}, given, part.outputs)
+        return step
+
+    def _properties(self, name: str, part: _Part, node: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the properties of the job that a step will be."""
+        spec = part.spec
+        common = {
+            "displayName": node.get("display_name") or name,
+            "description": spec.get("description"),
+            "experimentName": self.defaults.experiment,
+            "tags": node.get("tags") or {},
+            "properties": {key: str(value) for key, value in (node.get("properties") or {}).items()},
+            "componentId": spec["id"],
+            "inputs": _job_inputs(part),
+            "outputs": _job_outputs(part),
+        }
+        if part.kind == PIPELINE:
+            return {"jobType": "Pipeline", **common, "jobs": spec.get("jobs")}
+        found = settings.of_step(node, spec)
+        return {
+            "jobType": "Command",
+            **common,
+            "computeId": node.get("computeId") or self.defaults.compute,
+            **({"identity": self.defaults.identity} if self.defaults.identity else {}),
+            **found,
+            **(_of_parallel(node, spec) if part.kind == PARALLEL else _of_command(node, spec)),
+        }
+
+    def _path(self, name: str) -> str:
+        return ".".join((*self.within, name))
+
+    def _where(self) -> str:
+        return f"The pipeline {'.'.join(self.within)}" if self.within else "The pipeline"
+
+
+@contextmanager
+def about(step: str) -> Iterator[None]:
+    """Say of an error which step it is of, given by its name and those of the steps that it lies in."""
+    try:
+        yield
+    except InterfaceError as error:
+        raise user_error(f"Step '{step}': {error}.") from error
+    except FrontendError as error:
+        said = error.detail[1] if error.detail else error.message
+        raise user_error(f"Step '{step}': {said}") from error
+    except AzureError as error:
+        raise AzureError(error.status, error.code, f"Step '{step}': {error.message}", target=error.target) from error
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A node with its component: type, as sent, the component's specification, and what it takes and gives."""
+
+    kind: str
+    node: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    inputs: Mapping[str, interfaces.Input]
+    outputs: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Pipeline:
+    """What the steps of a pipeline can refer to."""
+
+    given: Mapping[str, Given]
+    outputs: frozenset[str]
+    parts: Mapping[str, _Part]
+
+    def literal(self, reference: references.Reference) -> str:
+        """Return the literal that stands for a reference in a setting."""
+        given = self.given.get(reference.name) if isinstance(reference, references.Input) else None
+        if given is None or given.value is None:
+            raise InterfaceError("a setting can refer to inputs of the pipeline that are literals, and to nothing else")
+        return given.value
+
+    def given_by(self, reference: references.Reference) -> Given | None:
+        """Return what a reference stands for; None where it is an optional input that is not given."""
+        match reference:
+            case references.Input(name):
+                return self.given.get(name)
+            case references.StepOutput(step, name) if step in self.parts:
+                outputs = self.parts[step].outputs
+                if name not in outputs:
+                    known = ", ".join(outputs) or "none"
+                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {known}")
+                return Given(outputs[name]["type"])
+            case references.StepOutput(step, _):
+                raise InterfaceError(f"there is no step '{step}' in this pipeline")
+        raise InterfaceError(f"{reference} is nothing that an input can refer to")
+
+
+@dataclass(frozen=True)
+class _Wiring:
+    """The inputs of one step, judged."""
+
+    part: _Part
+    pipeline: _Pipeline
+
+    def given(self) -> dict[str, Given]:
+        """Return what a step's inputs are given. Raises InterfaceError where that does not fit."""
+        sent = _inputs(self.part)
+        unknown = [name for name in sent if name not in self.part.inputs]
+        if unknown:
+            known = ", ".join(self.part.inputs) or "none"
+            raise InterfaceError(f"there is no input '{unknown[0]}'; the component's inputs are: {known}")
+        found = {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
+        return {name: one for name, one in found.items() if one}
+
+    def _of(self, name: str, declared: interfaces.Input, sent: Mapping[str, Any] | None) -> Given | None:
+        try:
+            given = self._given(sent) if sent else None
+            return judged(declared, given)
+        except InterfaceError as error:
+            raise InterfaceError(f"input '{name}': {error}") from error
+
+    def _given(self, sent: Mapping[str, Any]) -> Given | None:
+        kind = str(sent.get("job_input_type") or LITERAL)
+        if kind != LITERAL:
+            return Given(kind)
+        reference = references.parse(sent.get("value"))
+        if reference is None:
+            return Given(LITERAL, references.replaced(str(sent.get("value")), self.pipeline.literal))
+        return self.pipeline.given_by(reference)
+
+
+def judged(declared: interfaces.Input, given: Given | None) -> Given | None:
+    """Return what an input has, its default where it is given nothing. Raises InterfaceError where it does not fit."""
+    if given is None:
+        if declared.is_required:
+            raise InterfaceError("it is required, and nothing is given for it")
+        return None if declared.default is None else Given(LITERAL, declared.default)
+    interfaces.require_kind(declared, given.kind)
+    if given.value is not None:
+        interfaces.require_literal(declared, given.value)
+    return given
+
+
+def _inputs(part: _Part) -> dict[str, Any]:
+    """Return the inputs that a node is given, those of groups by their names with dots."""
+    return {name: one for name, one in (part.node.get("inputs") or {}).items() if one is not None and _has_value(one)}
+
+
+def _has_value(given: Mapping[str, Any]) -> bool:
+    return given.get("value") is not None or given.get("uri") is not None
+
+
+def _settings_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node without its inputs and outputs, which are wired by themselves."""
+    return {name: value for name, value in node.items() if name not in ("inputs", "outputs")}
+
+
+def _job_inputs(part: _Part) -> dict[str, Any]:
+    """Return a step's inputs in the form of a job's; what refers to something else is in ``value`` or ``uri``."""
+    inputs: dict[str, Any] = {}
+    for name, declared in part.inputs.items():
+        sent = _inputs(part).get(name)
+        if sent is None:
+            if declared.default is not None:
+                inputs[name] = {"jobInputType": LITERAL, "value": declared.default}
+        elif declared.is_data:
+            mode = settings.input_mode(sent.get("mode")) or settings.input_mode(declared.mode)
+            uri = sent.get("uri") or sent.get("value")
+            kind = sent["job_input_type"] if sent.get("uri") else declared.kind
+            inputs[name] = {"jobInputType": kind, "uri": uri, "mode": mode}
+        else:
+            inputs[name] = {"jobInputType": LITERAL, "value": str(sent["value"])}
+    return inputs
+
+
+def _job_outputs(part: _Part) -> dict[str, Any]:
+    sent = part.node.get("outputs") or {}
+    unknown = [name for name in sent if name not in part.outputs]
+    if unknown:
+        known = ", ".join(part.outputs) or "none"
+        raise InterfaceError(f"there is no output '{unknown[0]}'; the component's outputs are: {known}")
+    return {name: _job_output(declared, sent.get(name) or {}) for name, declared in part.outputs.items()}
+
+
+def _job_output(declared: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "jobOutputType": sent.get("job_output_type") or declared["type"],
+        "uri": sent.get("uri"),
+        "mode": settings.output_mode(sent.get("mode")) or settings.output_mode(declared["mode"]),
+        "assetName": sent.get("name"),
+        "assetVersion": sent.get("version"),
+    }
+
+
+def _promised(part: _Part, pipeline: _Pipeline) -> dict[str, str]:
+    """Return which outputs of a step are which of the pipeline's."""
+    promised = {}
+    for name, sent in (part.node.get("outputs") or {}).items():
+        reference = references.parse((sent or {}).get("value"))
+        if reference is None:
+            continue
+        if not isinstance(reference, references.Output) or reference.name not in pipeline.outputs:
+            known = ", ".join(sorted(pipeline.outputs)) or "none"
+            raise InterfaceError(f"output '{name}': {sent['value']} is no output of the pipeline, which has: {known}")
+        promised[name] = reference.name
+    return promised
+
+
+def _of_command(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "command": spec.get("command"),
+        "codeId": _plain_id(spec.get("code")),
+        "environmentId": _plain_id(spec.get("environment")),
+    }
+
+
+def _of_parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``."""
+    task = _parallel(node, spec).get("task") or {}
+    script, arguments = task.get("entry_script"), task.get("program_arguments")
+    return {
+        "command": " ".join(part for part in (script, arguments) if part) or None,
+        "codeId": _plain_id(task.get("code")),
+        "environmentId": _plain_id(task.get("environment")),
+    }
+
+
+def _parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: node.get(name, spec.get(name)) for name in PARALLEL_SETTINGS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _plain_id(asset_id: str | None) -> str | None:
+    """Return an asset's id without the ``azureml:`` that YAML has before it."""
+    return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith("azureml:/") else asset_id
+
+
+def _lacking(kind: str) -> AzureError:
+    known = f"steps of the type {kind}" if kind in LACKING else f"steps of the type '{kind[:60]}'"
+    return AzureError(501, "NotImplemented", f"azureml-local lacks {known} in pipelines.", target="properties.jobs")
+
+
+def user_error(message: str) -> FrontendError:
+    """Return the frontend's 400."""
+    return FrontendError(400, "UserError", message)

@@ -1,0 +1,172 @@
+"""What may be asked for as a pipeline job: brings a request's body into the form in which one is stored, with its plan.
+
+https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-pipeline
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from azureml_local.arm.jobs import job_requests
+from azureml_local.arm.jobs.job_specs import LITERAL
+from azureml_local.arm.pipelines import components, interfaces, places, plans
+from azureml_local.arm.pipelines.interfaces import InterfaceError
+from azureml_local.arm.pipelines.plans import Defaults, Given, Plan, Planner, user_error
+from azureml_local.arm.request import ArmRequest
+
+FIRST = "Preparing"  # what Azure answers to the submission of a pipeline
+LACKING = {"notificationSetting": lambda _: True, "sourceJobId": lambda _: True}
+# "By default, the pipeline will continue to run even if one step fails" (reference-yaml-job-pipeline).
+SETTINGS: Mapping[str, Any] = {
+    "continue_on_step_failure": True,
+    "continue_run_on_failed_optional_input": True,
+    "force_rerun": False,
+}
+LACKING_SETTINGS = ("on_init", "on_finalize")
+
+
+def read(request: ArmRequest) -> dict[str, Any]:
+    """Return the ``properties`` of a pipeline job as they are stored, from a body that was read as a ``JobBase``.
+
+    Raises:
+        AzureError: 400 where it is no pipeline job, 501 where azureml-local lacks what it asks for.
+    """
+    request.refuse_lacking(LACKING)
+    sent, name = request.properties, request.params["job"]
+    settings = _settings(sent.get("settings") or {})
+    common = job_requests.common(request)
+    inputs = {key: _input(key, given) for key, given in (sent.get("inputs") or {}).items()}
+    return {
+        **common,
+        "status": FIRST,
+        "properties": {**_shown_settings(request, settings, common["computeId"]), **common["properties"]},
+        "jobType": "Pipeline",
+        "componentId": sent.get("componentId"),
+        "settings": settings,
+        "sourceJobId": None,
+        "jobs": sent.get("jobs") or {},
+        "inputs": inputs,
+        "outputs": _outputs(sent.get("outputs") or {}, name),
+    }
+
+
+def plan(request: ArmRequest, properties: dict[str, Any]) -> Plan:
+    """Return the plan of a pipeline whose properties were read; its inputs and outputs may be its component's.
+
+    Raises:
+        AzureError: 400 where it cannot be run, 501 where azureml-local lacks what it asks for.
+    """
+    _require_existing(request, properties)
+    spec = _spec(request, properties)
+    given = _given(spec, properties["inputs"]) if spec else _as_sent(properties["inputs"])
+    if spec:
+        properties["inputs"] |= _defaults(given, properties["inputs"])
+        properties["outputs"] = _declared_outputs(spec) | properties["outputs"]
+    default = job_requests.compute_id(request, properties["settings"].get("default_compute"))
+    defaults = Defaults(default or properties["computeId"], properties["experimentName"], properties["identity"])
+    planner = Planner(request.context, request.workspace_id, defaults)
+    nodes = properties["jobs"] or (spec or {}).get("jobs") or {}
+    return planner.plan(nodes, given, properties["outputs"])
+
+
+def _require_existing(request: ArmRequest, properties: Mapping[str, Any]) -> None:
+    """Raise 400 where what a pipeline itself names does not exist: data, datastores, a compute."""
+    datastore, default = places.datastore_of(properties["settings"]), properties["settings"].get("default_compute")
+    named = {
+        **properties,
+        "computeId": job_requests.compute_id(request, default) or properties["computeId"],
+        "outputs": places.all_filled(properties["outputs"], request.params["job"], datastore),
+    }
+    job_requests.require_existing(request, named)
+
+
+def _settings(sent: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(sent, Mapping):
+        raise user_error("properties.settings must be an object.")
+    for name in LACKING_SETTINGS:
+        if sent.get(name):
+            raise job_requests.lacking(f"properties.settings.{name}")
+    given = {name: value for name, value in sent.items() if value is not None}
+    return {**SETTINGS, **given, **{name: interfaces.truth(given.get(name, SETTINGS[name])) for name in SETTINGS}}
+
+
+def _shown_settings(request: ArmRequest, settings: Mapping[str, Any], compute: str | None) -> dict[str, str]:
+    """Return what Azure notes of a pipeline among its properties.
+
+    As public reports of such runs show them, e.g. those of a batch endpoint's jobs.
+    """
+    compute = job_requests.compute_id(request, settings.get("default_compute")) or compute
+    return {
+        "azureml.DevPlatv2": "true",
+        "azureml.DatasetAccessMode": "Asset",
+        "azureml.runsource": "azureml.PipelineRun",
+        "runSource": "MFE",
+        "runType": "HTTP",
+        "azureml.parameters": "{}",
+        "azureml.continue_on_step_failure": str(settings["continue_on_step_failure"]),
+        "azureml.continue_on_failed_optional_input": str(settings["continue_run_on_failed_optional_input"]),
+        "azureml.enforceRerun": str(settings["force_rerun"]),
+        "azureml.defaultComputeName": compute.rpartition("/")[2] if compute else "serverless",
+        "azureml.defaultDataStoreName": places.datastore_of(settings) or places.DEFAULT_DATASTORE,
+        "azureml.pipelineComponent": "pipelinerun",
+    }
+
+
+def _input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an input as it is stored; how its data reaches a step is for the step to say, where it says nothing."""
+    stored = job_requests.job_input(name, given)
+    return stored if stored["jobInputType"] == LITERAL else {**stored, "mode": given.get("mode")}
+
+
+def _outputs(sent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return outputs as they are stored; how a step writes one is for the step to say, where nothing is said here."""
+    outputs = job_requests.outputs(sent, name)
+    return {key: {**one, "mode": sent[key].get("mode")} if key in sent else one for key, one in outputs.items()}
+
+
+def _spec(request: ArmRequest, properties: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the specification of the component that a pipeline job is of; None where it is of none."""
+    if not properties["componentId"]:
+        return None
+    spec = components.resolve(request.context, request.workspace_id, {"componentId": properties["componentId"]})
+    if spec.get("type") != plans.PIPELINE:
+        raise user_error(f"componentId: the component's type is {spec.get('type')}; a pipeline job is of a pipeline.")
+    return spec
+
+
+def _as_sent(inputs: Mapping[str, Any]) -> dict[str, Given]:
+    return {name: Given(given["jobInputType"], given.get("value")) for name, given in inputs.items()}
+
+
+def _given(spec: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Given]:
+    """Return what the inputs of a component are given. Raises where that does not fit."""
+    declared, sent = interfaces.inputs_of(spec), _as_sent(inputs)
+    unknown = [name for name in sent if name not in declared]
+    if unknown:
+        raise user_error(f"The pipeline has no input '{unknown[0]}'; its inputs are: {', '.join(declared) or 'none'}.")
+    found = {}
+    for name, one in declared.items():
+        try:
+            given = plans.judged(one, sent.get(name))
+        except InterfaceError as error:
+            raise user_error(f"Input '{name}' of the pipeline: {error}.") from error
+        if given:
+            found[name] = given
+    return found
+
+
+def _defaults(given: Mapping[str, Given], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs that have their defaults."""
+    return {
+        name: {"description": None, "value": one.value, "jobInputType": LITERAL}
+        for name, one in given.items()
+        if name not in inputs
+    }
+
+
+def _declared_outputs(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: job_requests.job_output(name, {"jobOutputType": declared["type"]})
+        for name, declared in interfaces.outputs_of(spec).items()
+    }
