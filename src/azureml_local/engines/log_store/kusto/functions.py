@@ -13,6 +13,8 @@ from duckdb_kql import ir
 from duckdb_kql.translate import _SPECIAL_FORMS, _is_timespan_expr, render_expr
 from duckdb_kql.translate.functions import AGGREGATE_FUNCTIONS, SCALAR_FUNCTIONS, AggregateSpec, FunctionSpec
 
+from azureml_local.engines.log_store.kusto.faster import MAKE_SET
+
 Form = Callable[[ir.FunctionCall], str | None]
 
 MACROS: Sequence[str] = (
@@ -39,7 +41,6 @@ MACROS: Sequence[str] = (
 WHERE = "CASE WHEN {1} THEN {0} END"  # nothing where the condition does not hold, and aggregates leave that out
 LISTS = ("CAST({0} AS JSON[])", "CAST({1} AS JSON[])")
 LIST = "coalesce(list({0}) FILTER (WHERE {0} IS NOT NULL), [])"
-MAKE_SET = AGGREGATE_FUNCTIONS["make_set"].template
 # One bag after the other is laid over those before it.
 BAG = (
     "list_reduce(coalesce(list_distinct(list(CAST({0} AS JSON)) FILTER (WHERE {0} IS NOT NULL)), []), "
@@ -61,6 +62,7 @@ AGGREGATES = (
     AggregateSpec("take_anyif", f"any_value({WHERE})", (2,), name_is_argument=True),
     AggregateSpec("make_list_if", LIST.replace("{0}", f"({WHERE})"), (2, 3), name_prefix="list"),
     AggregateSpec("make_list_with_nulls", "coalesce(list({0}), [])", (1,), name_prefix="list"),
+    AggregateSpec("make_set", MAKE_SET, (1, 2), name_prefix="set"),
     AggregateSpec("make_set_if", MAKE_SET.replace("{0}", f"({WHERE})"), (2, 3), name_prefix="set"),
     AggregateSpec("make_bag", BAG, (1, 2), name_prefix="bag"),
     AggregateSpec("make_bag_if", BAG.replace("{0}", f"({WHERE})"), (2, 3), name_prefix="bag"),

@@ -9,8 +9,9 @@ of its own.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 from typing import Any, ClassVar, Literal
 
 from duckdb_kql import ir
@@ -30,10 +31,12 @@ from duckdb_kql.translate import (
 )
 
 from azureml_local.engines.log_store.kusto import errors
+from azureml_local.engines.log_store.tables import TABLES
 
 # The grammar of `duckdb-kql` has no `serialize` without columns: this is put into its place, and is as long.
 BARE_SERIALIZE, ORDERED = "serialize", "_order"
 STAND_IN = f"as {ORDERED}"
+NEVER: ir.Expr = ir.Literal(False, "bool")
 TABLE = "$table"  # the column in which `search` says where a row is from
 
 
@@ -122,9 +125,7 @@ class Search(Operator):
 
     def sql(self, table: str, before: list[str]) -> str:
         """Return the rows that fulfil the predicate."""
-        texts = ", ".join(f"CAST({quote_ident(one)} AS VARCHAR)" for one in before if one != TABLE)
-        anywhere = ir.RenderedAggregate(f"concat_ws(chr(10), {texts})")
-        predicate = render_expr(_searched(self.expressions[0].expr, anywhere))
+        predicate = render_expr(_searched(self.expressions[0].expr, [ir.ColumnRef(one) for one in _texts(before)]))
         label = "" if TABLE in before else f"{quote_string(self.table)} AS {quote_ident(TABLE)}, "
         return f"SELECT {label}* FROM {table} WHERE {predicate}"
 
@@ -136,27 +137,37 @@ def _matching(pattern: str, columns: Sequence[str]) -> list[str]:
     return found
 
 
-def _searched(predicate: ir.Expr, anywhere: ir.Expr) -> ir.Expr:
-    """Return a predicate in which a text stands for a word in any column, and ``*`` for all columns."""
+def _texts(columns: Sequence[str]) -> Iterator[str]:
+    """Yield the columns that may hold text: `search` looks at no others."""
+    kinds = {name: kind for table in TABLES.values() for name, kind in table.items()}
+    yield from (one for one in columns if one != TABLE and kinds.get(one, "string") == "string")
+
+
+def _searched(predicate: ir.Expr, columns: Sequence[ir.Expr]) -> ir.Expr:
+    """Return a predicate in which a text stands for a word in any column, and ``*`` for any column."""
     if isinstance(predicate, ir.Literal) and isinstance(predicate.value, str):
-        return _word(predicate.value, anywhere)
+        operator, plain = _word(predicate.value)
+        return _any(ir.BinaryOp(operator, one, plain) for one in columns)
     if isinstance(predicate, ir.BinaryOp) and predicate.op in ("and", "or"):
-        return replace(predicate, left=_searched(predicate.left, anywhere), right=_searched(predicate.right, anywhere))
+        return replace(predicate, left=_searched(predicate.left, columns), right=_searched(predicate.right, columns))
     if isinstance(predicate, ir.BinaryOp) and isinstance(predicate.left, ir.Wildcard):
-        return replace(predicate, left=anywhere)
+        return _any(replace(predicate, left=one) for one in columns)
     if isinstance(predicate, ir.UnaryOp):
-        return replace(predicate, operand=_searched(predicate.operand, anywhere))
+        return replace(predicate, operand=_searched(predicate.operand, columns))
     return predicate
 
 
-def _word(text: str, anywhere: ir.Expr) -> ir.Expr:
-    """Return the condition that a text is somewhere: a whole word, or less of it where ``*`` says so."""
+def _any(conditions: Iterable[ir.Expr]) -> ir.Expr:
+    either: Callable[[ir.Expr, ir.Expr], ir.Expr] = partial(ir.BinaryOp, "or")
+    return reduce(either, conditions, NEVER)
+
+
+def _word(text: str) -> tuple[str, ir.Expr]:
+    """Return how a text is looked for, and without the ``*`` that says so: as a word, or as less of one."""
     plain = ir.Literal(text.strip("*"), "string")
-    if text.startswith("*") and text.endswith("*"):
-        return ir.BinaryOp("contains", anywhere, plain)
-    if text.endswith("*"):
-        return ir.BinaryOp("hasprefix", anywhere, plain)
-    return ir.BinaryOp("hassuffix" if text.startswith("*") else "has", anywhere, plain)
+    return {(True, True): "contains", (False, True): "hasprefix", (True, False): "hassuffix"}.get(
+        (text.startswith("*"), text.endswith("*")), "has"
+    ), plain
 
 
 def _serialize(node: Any) -> list[ir.Operator]:
