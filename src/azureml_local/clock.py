@@ -12,6 +12,15 @@ VARIABLE = "AZUREML_LOCAL_CLOCK_FACTOR"
 
 def real_seconds(seconds: float) -> float:
     """Return how long ``seconds`` take here. Raises ValueError where the variable is no number above 0."""
+    return seconds / _factor()
+
+
+def passed(real: float) -> float:
+    """Return how many seconds pass here in so many ``real`` ones. Raises ValueError as :func:`real_seconds` does."""
+    return real * _factor()
+
+
+def _factor() -> float:
     text = os.environ.get(VARIABLE, "1")
     try:
         factor = float(text)
@@ -19,4 +28,4 @@ def real_seconds(seconds: float) -> float:
         factor = 0.0
     if not 0 < factor < float("inf"):
         raise ValueError(f"{VARIABLE} is '{text}'; it must be a number above 0.")
-    return seconds / factor
+    return factor

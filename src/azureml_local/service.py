@@ -27,6 +27,7 @@ from azureml_local.arm.monitor.resource_logs import ResourceLogs
 from azureml_local.arm.online import online_deployments, online_endpoints
 from azureml_local.arm.online.container_logs import ContainerLogs
 from azureml_local.arm.operations import Operations
+from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
 from azureml_local.dataplane import discovery, resolved_uris, run_history
@@ -148,6 +149,7 @@ class Service:
         online_deployments.register_operations(self.context)
         batch_endpoints.register_operations(self.context)
         batch_deployments.register_operations(self.context)
+        schedules.register_operations(self.context)
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults, self.context)
@@ -185,6 +187,7 @@ class Service:
         self.operations.resume()
         computes.open_all(self.context)
         await self.job_runs.resume()
+        firing.arm_all(self.context)
         self._admin = await self._listen_for_commands()
         await self._server.start_serving()
 

@@ -52,6 +52,8 @@ STATUS = ObjectType(
 COMPUTE_STATUS = ObjectType(
     {"status": Member("str", required=True), "percentComplete": Member("float"), "error": Member("ErrorDetail")}
 )
+# As azure-ai-ml reads it (ScheduleTriggerResult); the models of the installed clients have it no more.
+TRIGGERED = ObjectType({name: Member("str", required=True) for name in ("submissionId", "scheduleActionType")})
 # https://learn.microsoft.com/rest/api/containerregistry/registries/get
 REGISTRY_PROPERTIES = ObjectType(
     {
@@ -164,6 +166,11 @@ ANSWERS = {
     ("PUT", "{ws}/jobs/{job}"): "JobBase",
     ("DELETE", "{ws}/jobs/{job}"): NOTHING,
     ("POST", "{ws}/jobs/{job}/cancel"): NOTHING,
+    ("GET", "{ws}/schedules"): "[Schedule]",
+    ("GET", "{ws}/schedules/{schedule}"): "Schedule",
+    ("PUT", "{ws}/schedules/{schedule}"): "Schedule",
+    ("DELETE", "{ws}/schedules/{schedule}"): NOTHING,
+    ("POST", "{ws}/schedules/{schedule}/trigger"): "TriggerRunSubmissionDto",
     ("PATCH", "{ws}/computes/{compute}"): "ComputeResource",
     ("DELETE", "{ws}/computes/{compute}"): NOTHING,
     ("POST", "{ws}/computes/{compute}/listNodes"): "AmlComputeNodesInformation",
@@ -350,6 +357,7 @@ class Contract:
         }
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
+        self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
         self._azure_ml.known.objects["TenantIdDescription"] = TENANT

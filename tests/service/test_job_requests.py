@@ -132,7 +132,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     "member": ({"comand": "true"}, 400, "Could not find member 'comand'"),
     "kind of input": ({"inputs": {"x": {"jobInputType": "stream", "uri": "x"}}}, 400, "stream"),
     "kind of job": ({"jobType": "Batch"}, 400, "Batch"),
-    "component": ({"componentId": "{ws}/components/c/versions/1"}, 501, "componentId"),
+    "component": ({"componentId": "{ws}/components/c/versions/1"}, 400, "componentId"),
     "interactive service": ({"services": {"s": {"jobServiceType": "JupyterLab"}}}, 501, "JupyterLab"),
     "notification": ({"notificationSetting": {"emails": ["a@b.example"]}}, 501, "notificationSetting"),
     "mode": (

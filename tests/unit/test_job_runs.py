@@ -92,6 +92,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def put(store: Store, status: str = "Starting", name: str = "j", **outputs: dict[str, Any]) -> Resource:
     properties = {
+        "jobType": "Command",
         "status": status,
         "properties": {},
         "outputs": outputs,

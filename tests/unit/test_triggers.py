@@ -17,6 +17,11 @@ from azureml_local.arm.triggers import next_time
 NOW = datetime.datetime(2026, 11, 22, 20, 0, 30, tzinfo=datetime.UTC)  # a Sunday
 
 
+@pytest.mark.parametrize("end", ["2026-11-23T06:59:59", "2026-11-23T07:30:00+01:00", "2001-01-01"])
+def test_nothing_is_due_after_the_end(end: str) -> None:
+    assert next_time({"expression": "0 7 * * *", "endTime": end}, NOW) is None
+
+
 @pytest.mark.parametrize(
     ("trigger", "due"),
     [
@@ -26,6 +31,9 @@ NOW = datetime.datetime(2026, 11, 22, 20, 0, 30, tzinfo=datetime.UTC)  # a Sunda
         ({"expression": "30 8 * * 1-5", "timeZone": "W. Europe Standard Time"}, "2026-11-23T07:30"),
         ({"expression": "0,30 20 * * 0"}, "2026-11-22T20:30"),
         ({"expression": "0 9 * * 7"}, "2026-11-29T09:00"),
+        ({"expression": "0 9 * * mon-FRI"}, "2026-11-23T09:00"),
+        ({"expression": "0 7 * * *", "startTime": "2027-05-01T08:00:00-04:00"}, "2027-05-02T07:00"),
+        ({"expression": "0 7 * * *", "endTime": "2026-11-23T07:00:00"}, "2026-11-23T07:00"),
         ({"expression": "0 12 1,15 */3 *"}, "2027-01-01T12:00"),
         ({"expression": "0 0 29 2 *"}, "2028-02-29T00:00"),
         ({"expression": "0 7 * * *", "startTime": "2027-05-01T00:00:00"}, "2027-05-01T07:00"),
@@ -81,7 +89,7 @@ def test_what_never_comes_is_never_due() -> None:
         ({"expression": "* 24 * * *"}, "hour of expression is '24'"),
         ({"expression": "* * 0 * *"}, "day of expression is '0'"),
         ({"expression": "* * * 13 *"}, "month of expression is '13'"),
-        ({"expression": "* * * * MON"}, "day of the week of expression is 'MON'"),
+        ({"expression": "* * * * MOON"}, "day of the week of expression is 'MOON'"),
         ({"expression": "5-1 * * * *"}, "minute of expression is '5-1'"),
         ({"expression": "*/0 * * * *"}, "minute of expression is '*/0'"),
         ({"expression": "* * * * *", "timeZone": "Nowhere"}, "timeZone is 'Nowhere'"),

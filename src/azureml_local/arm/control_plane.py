@@ -21,8 +21,9 @@ from azureml_local.arm.jobs import jobs
 from azureml_local.arm.monitor import diagnostic_settings, log_analytics
 from azureml_local.arm.online import online_deployments, online_endpoint_credentials, online_endpoints
 from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_parent, missing_workspace
+from azureml_local.arm.schedules import schedules
 from azureml_local.arm.storage import container_registries, datastores, storage_accounts
-from azureml_local.http.errors import AzureError, insufficient_storage, is_out_of_space
+from azureml_local.http.errors import AzureError, authorization_failed, insufficient_storage, is_out_of_space
 from azureml_local.http.json_body import json_object
 from azureml_local.http.routing import Match
 from azureml_local.http.upstream import UpstreamError
@@ -55,7 +56,6 @@ LACKING = frozenset(
         "privatelinkresources",
         "raipolicies",
         "registries",
-        "schedules",
         "serverlessendpoints",
         "skus",
     )
@@ -78,6 +78,7 @@ def routes() -> ArmRoutes:
         compute_clusters,
         compute_instances,
         jobs,
+        schedules,
         online_endpoints,
         online_endpoint_credentials,
         online_deployments,
@@ -201,14 +202,7 @@ class ControlPlane:
             return
         if match.template in actions.FILTERED and authorizer.has_role_in(principal, scope.partition("/providers/")[0]):
             return
-        raise AzureError(
-            403,
-            "AuthorizationFailed",
-            f"The client '{principal.object_id}' with object id '{principal.object_id}' does not have authorization "
-            f"to perform action '{operation.action}' over scope '{scope}' or the scope is invalid. If access was "
-            "recently granted, please refresh your credentials.",
-            headers={"x-ms-failure-cause": "gateway"},
-        )
+        raise authorization_failed(principal.object_id, operation.action, scope)
 
     def require_scope(self, method: str, params: dict[str, str], path: str) -> None:
         """Raise 404 where the resource group, or the workspace that a resource belongs to, does not exist."""

@@ -16,6 +16,7 @@ from azureml_local.store import StoredOperation
 routes = ArmRoutes(ids.LOCATION)
 
 POLL = {"x-ms-retry-after-ms": str(POLL_AFTER_MS)}
+MEANWHILE = {"schedules/provision": "Creating"}  # the word of an operation that has not ended, where it is not Updating
 # The body of the result that is not there yet, and the status of the one that is; where they are not the usual ones.
 RESULTS: Mapping[str, tuple[Any, int]] = {"jobs/cancel": ({}, 200)}
 
@@ -30,7 +31,8 @@ async def status(request: ArmRequest) -> Response:
         "startTime": operation.started_at,
     }
     if operation.status == "InProgress":
-        return JSONResponse({**answer, "percentComplete": 0.0, "status": "Updating"}, headers=POLL)
+        word = MEANWHILE.get(operation.kind, "Updating")
+        return JSONResponse({**answer, "percentComplete": 0.0, "status": word}, headers=POLL)
     answer |= {"endTime": operation.ended_at, "percentComplete": 100.0, "status": operation.status}
     if operation.error:
         answer["error"] = operation.error

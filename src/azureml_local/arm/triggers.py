@@ -27,6 +27,8 @@ FREQUENCIES = {
 }
 PERIODS = {"Minute": datetime.timedelta(minutes=1), "Hour": datetime.timedelta(hours=1)}
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+# A cron expression may name its days as https://github.com/atifaziz/NCrontab/wiki/Crontab-Expression says.
+DAY_NAME = re.compile(rf"\b({'|'.join(day[:3] for day in WEEK)})\b", re.IGNORECASE)
 # Names that azure-ai-ml offers, and Windows no more.
 OBSOLETE = {"Kamchatka Standard Time": "Asia/Kamchatka", "Mid-Atlantic Standard Time": "Etc/GMT+2"}
 # A rule that never comes true, such as 30 February, is given up. 29 February pauses for eight years at most.
@@ -38,21 +40,30 @@ def next_time(trigger: Mapping[str, Any], after: datetime.datetime) -> datetime.
 
     Args:
         trigger: Azure's ``Cron`` (``expression``) or ``Recurrence`` (``frequency``, ``interval``, ``schedule``), each
-            with ``startTime`` and ``timeZone``; by default those of ``after``, and UTC.
+            with ``startTime`` and ``timeZone``, by default those of ``after``, and UTC, and ``endTime``. Times that say
+            no offset are in that zone.
         after: with a time zone; it is due later than that.
 
     Returns:
-        A time in UTC; None where it is never due.
+        A time in UTC; None where it is not due any more.
 
     Raises:
         ValueError: the trigger is not valid; the message names the member, its value and what would be right.
     """
     zone = _zone(trigger.get("timeZone") or "UTC")
     local = after.astimezone(zone).replace(tzinfo=None)
-    start = _start(trigger.get("startTime"), local)
+    start = _time(trigger, "startTime", zone) or local.replace(microsecond=0)
+    end = _time(trigger, "endTime", zone)
     rule = _cron(trigger["expression"], max(start, local)) if "expression" in trigger else _rule(trigger, start, local)
-    found = rule.after(max(local, start - datetime.timedelta(microseconds=1)))
-    return found.replace(tzinfo=zone).astimezone(datetime.UTC) if found else None
+    found: datetime.datetime | None = rule.after(max(local, start - datetime.timedelta(microseconds=1)))
+    if found is None or (end and found > end):
+        return None
+    return found.replace(tzinfo=zone).astimezone(datetime.UTC)
+
+
+def local_time(zone: str, time: datetime.datetime) -> str:
+    """Return a time as a trigger's ``startTime`` in a zone has it. Raises ValueError where there is no such zone."""
+    return time.astimezone(_zone(zone)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _cron(expression: str | None, start: datetime.datetime) -> rrule.rrule:
@@ -61,6 +72,7 @@ def _cron(expression: str | None, start: datetime.datetime) -> rrule.rrule:
         raise ValueError(
             f"expression is '{expression}'; it must have five fields: MINUTES HOURS DAYS MONTHS DAYS-OF-WEEK"
         )
+    fields[4] = DAY_NAME.sub(_day_number, fields[4])
     minutes, hours, days, months, weekdays = (_field(text, *field) for text, field in zip(fields, FIELDS, strict=True))
     return rrule.rrule(
         rrule.DAILY if fields[2] == fields[3] == "*" else rrule.YEARLY,  # the same times, found in longer strides
@@ -73,6 +85,11 @@ def _cron(expression: str | None, start: datetime.datetime) -> rrule.rrule:
         byminute=minutes,
         bysecond=0,
     )
+
+
+def _day_number(name: re.Match[str]) -> str:
+    """Return the number that cron has for a day of the week."""
+    return str([day[:3].lower() for day in WEEK].index(name[0].lower()) + 1)
 
 
 def _field(text: str, name: str, least: int, greatest: int) -> list[int]:
@@ -123,13 +140,16 @@ def _rule(trigger: Mapping[str, Any], start: datetime.datetime, local: datetime.
     )
 
 
-def _start(text: str | None, default: datetime.datetime) -> datetime.datetime:
+def _time(trigger: Mapping[str, Any], member: str, zone: ZoneInfo) -> datetime.datetime | None:
+    """Return a time of a trigger as the clocks of its zone show it."""
+    text = trigger.get(member)
     if not text:
-        return default.replace(microsecond=0)
+        return None
     try:
-        return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
+        time = datetime.datetime.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"startTime is '{text}'; it must look like 2026-01-31T18:00:00") from error
+        raise ValueError(f"{member} is '{text}'; it must look like 2026-01-31T18:00:00") from error
+    return (time.astimezone(zone) if time.tzinfo else time).replace(tzinfo=None)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -184,9 +184,8 @@ def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
         "dataContainerId": f"dcid.{job.name}",
         "description": properties["description"],
         "hidden": properties["isArchived"],
-        "runType": "azureml.scriptrun",
-        "runTypeV2": {"orchestrator": "Execution", "traits": ["scriptRun", "remote", "CommonRuntime"]},
-        "properties": properties["properties"],
+        **_kind(job),
+        "properties": {**properties["properties"], **_of_step(job)},
         "parameters": {},
         "target": compute,
         "tags": properties["tags"],
@@ -198,6 +197,33 @@ def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
         "compute": {"target": compute, "targetType": "amlcompute", "region": settings.location},
         "inputs": {},
         "outputs": _outputs(request, job),
+    }
+
+
+def _kind(job: Resource) -> dict[str, Any]:
+    """Return what kind of run a job is."""
+    if job.properties["jobType"] == "Pipeline":
+        return {"runType": "azureml.PipelineRun", "runTypeV2": {"orchestrator": "Pipelines", "traits": ["remote"]}}
+    kind = "azureml.StepRun" if lineage.parent(job) else "azureml.scriptrun"
+    return {
+        "runType": kind,
+        "runTypeV2": {"orchestrator": "Execution", "traits": ["scriptRun", "remote", "CommonRuntime"]},
+    }
+
+
+def _of_step(job: Resource) -> dict[str, str]:
+    """Return the properties by which Azure ML shows which step of which pipeline a run is."""
+    parent = lineage.parent(job)
+    if parent is None:
+        return {}
+    source = {} if job.properties["jobType"] == "Pipeline" else {"azureml.runsource": "azureml.StepRun"}
+    return {
+        **source,
+        "azureml.nodeid": lineage.node_id(job),
+        "azureml.moduleName": lineage.step(job) or "",
+        "azureml.pipelinerunid": parent,
+        "azureml.pipeline": parent,
+        "azureml.rootpipelinerunid": lineage.root(job),
     }
 
 

@@ -69,7 +69,7 @@ class GuardedProcess:
         log.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
             said = opened.enter_context(log.open("ab"))
-            captured = await _pipe(opened) if capture else None
+            captured = await open_pipe(opened) if capture else None
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
@@ -120,12 +120,14 @@ class GuardedProcess:
 
 
 @dataclass(frozen=True)
-class _Pipe:
+class Pipe:
+    """A pipe, whose end to write to a child inherits."""
+
     reader: asyncio.StreamReader
     write_end: IO[bytes]
 
 
-async def _pipe(opened: contextlib.ExitStack) -> _Pipe:
+async def open_pipe(opened: contextlib.ExitStack) -> Pipe:
     """Return a pipe, whose end to write to is closed with ``opened``.
 
     asyncio's own takes a process for running until nobody can write there any more: also for as long as what the
@@ -137,7 +139,7 @@ async def _pipe(opened: contextlib.ExitStack) -> _Pipe:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
     )
-    return _Pipe(reader, file)
+    return Pipe(reader, file)
 
 
 def _of_session(leader: int) -> list[int]:

@@ -116,6 +116,18 @@ class FrontendError(AzureError):
         }
 
 
+def authorization_failed(object_id: str, action: str, scope: str) -> AzureError:
+    """Return Resource Manager's 403: whoever has the object id may not do ``action`` over ``scope``."""
+    return AzureError(
+        403,
+        "AuthorizationFailed",
+        f"The client '{object_id}' with object id '{object_id}' does not have authorization to perform action "
+        f"'{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your "
+        "credentials.",
+        headers={"x-ms-failure-cause": "gateway"},
+    )
+
+
 def inner_error(codes: tuple[str, ...]) -> dict[str, Any] | None:
     """Return codes as Azure ML nests them, the first outermost."""
     return {"code": codes[0], "innerError": inner_error(codes[1:])} if codes else None

@@ -6,7 +6,7 @@ from mldesigner import Input, Output, command_component
 
 ENVIRONMENT = {
     "image": "mcr.microsoft.com/azureml/openmpi5.0-ubuntu24.04",
-    "conda_file": Path(__file__).parents[1] / "conda.yml",
+    "conda_file": Path(__file__).parent / "conda.yml",
 }
 
 

@@ -15,7 +15,7 @@ import yaml
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, listing
-from azureml_local.arm.assets import curated_environments
+from azureml_local.arm.assets import curated_environments, job_components
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
@@ -58,6 +58,7 @@ class AssetType:
         uri: the one of them that says where its files are.
         required: the members that must be there, though Azure's models do not say so.
         defaults: what Azure fills in.
+        completed: adds what a version has from elsewhere; is given the request, too.
         normalise: brings ``properties`` into the form that Azure returns; is given the path's parameters, too.
         repeated_status: the status of a PUT of a version that exists.
         repeated_keeps_dates: a PUT that changes nothing leaves ``systemData`` as it was.
@@ -72,6 +73,7 @@ class AssetType:
     uri: str | None = None
     required: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    completed: Callable[[ArmRequest, dict[str, Any]], dict[str, Any]] = lambda _, properties: properties
     normalise: Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]] = lambda properties, _: properties
     repeated_status: int = 200
     repeated_keeps_dates: bool = False
@@ -177,6 +179,7 @@ ASSET_TYPES = (
         ("ComponentContainer", "ComponentVersion"),
         immutable=("componentSpec",),
         required=("componentSpec",),
+        completed=job_components.completed,
         normalise=_normalise_component,
         filters=(STAGE,),
     ),
@@ -407,7 +410,7 @@ def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:
     properties = {**VERSION_DEFAULTS, **kind.defaults, **{k: v for k, v in sent.items() if v is not None}}
     if kind.uri:
         properties |= _of_job(request, properties.get(kind.uri) or "", kind)
-    return kind.normalise(properties, request.params)
+    return kind.normalise(kind.completed(request, properties), request.params)
 
 
 def _of_job(request: ArmRequest, uri: str, kind: AssetType) -> dict[str, Any]:

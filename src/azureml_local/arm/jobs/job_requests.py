@@ -47,6 +47,8 @@ COUNTS = ("processCountPerInstance", "workerCount")
 # What may be changed of a job that exists; the rest is fixed, or the service's.
 CHANGEABLE = ("description", "tags", "displayName", "properties", "isArchived")
 FIXED = (
+    "jobType",
+    "componentId",
     "experimentName",
     "computeId",
     "identity",
@@ -60,6 +62,8 @@ FIXED = (
     "distribution",
     "limits",
     "environmentVariables",
+    "jobs",
+    "settings",
 )
 
 
@@ -84,16 +88,6 @@ def read_command(request: ArmRequest) -> dict[str, Any]:
 
     Raises:
         AzureError: 400 where it is no command job, 501 where azureml-local lacks what it asks for.
-    """
-    request.refuse_lacking({**LACKING, "componentId": lambda _: True})
-    return read_step(request)
-
-
-def read_step(request: ArmRequest) -> dict[str, Any]:
-    """Return the ``properties`` of a pipeline's step, which is of a component, as those of a command job.
-
-    Raises:
-        AzureError: as :func:`read_command` does.
     """
     request.refuse_lacking(LACKING)
     _require_served_distribution(request.properties.get("distribution") or {})
@@ -131,7 +125,11 @@ def updated(known: Resource, request: ArmRequest, properties: Mapping[str, Any])
         FrontendError: 400, the request would change what cannot be changed.
     """
     sent = {name for name, value in request.properties.items() if value is not None}
-    changed = [name for name in FIXED if name in sent and properties[name] != known.properties[name]]
+    asked = dict(properties)
+    if known.properties["componentId"]:  # which has given what the request may leave out
+        for name in ("inputs", "outputs"):
+            asked[name] = {**known.properties[name], **asked[name]}
+    changed = [name for name in FIXED if name in sent and asked.get(name) != known.properties.get(name)]
     require_unchanged(known, changed, request.properties.get("properties") or {})
     changes = {name: request.properties[name] for name in CHANGEABLE if name in sent}
     for name in ("tags", "properties"):

@@ -15,7 +15,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_outputs, job_specs, job_status
 from azureml_local.arm.jobs.job_computes import pool_for
 from azureml_local.arm.jobs.job_places import JOB_TYPE
-from azureml_local.arm.pipelines import orchestration
+from azureml_local.arm.pipelines import orchestration, reuse
 from azureml_local.engines.compute.pool import AllocationError
 from azureml_local.engines.jobs.execution import SERVICE_FAILED
 from azureml_local.engines.jobs.runner import JobError
@@ -149,12 +149,11 @@ class JobRuns:
 
     def _complete(self, job_id: str) -> None:
         """Write that a job has completed, and register its outputs: both or neither."""
-        job_status.change(
-            self._context,
-            job_id,
-            "Completed",
-            also=lambda job: job_outputs.register(self._context, job),
-        )
+        job_status.change(self._context, job_id, "Completed", also=self._keep)
+
+    def _keep(self, job: Resource) -> None:
+        job_outputs.register(self._context, job)
+        reuse.remember(self._context, job)
 
     def _observe(self, job_id: str, status: str) -> None:
         """Write a status on the way. Where the disk is full it is left out: the job goes on, and its end is written."""

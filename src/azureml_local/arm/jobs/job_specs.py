@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,7 +41,12 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
         code=_code(context, workspace_id, properties["codeId"]),
         environment=assets.environment(context, properties["environmentId"]),
         environment_variables=properties["environmentVariables"],
-        inputs={name: _input(context, workspace_id, given) for name, given in parallel_specs.inputs(job).items()},
+        inputs={
+            name: replace(
+                _input(context, workspace_id, given), keeps_name=parallel is not None and name == parallel.model
+            )
+            for name, given in parallel_specs.inputs(job).items()
+        },
         outputs=outputs(context, job),
         artifacts=job_places.artifacts(job.name),
         variables=_variables(workspace_id, job),

@@ -103,7 +103,8 @@ def _tell(context: Context, job: Resource) -> None:
         job.name, lineage.root(job), status, parent=lineage.parent(job), user=job.created_by, message=message
     )
     context.events.emit(workspace_id, run)
-    if status in EVENTS and properties["jobType"] != "Pipeline":  # which runs on no compute itself
+    has_compute = properties["jobType"] != "Pipeline" and not lineage.is_reused(job)
+    if status in EVENTS and has_compute:
         event = JobEvent(
             EVENTS[status],
             job_id=job.name,

@@ -24,13 +24,14 @@ HAS_OUTPUT = (
     "EXISTS (SELECT 1 FROM json_each(body, '$.properties.outputs') AS output "
     "WHERE json_extract(output.value, '$.assetName') = ?)"
 )
+SCHEDULE = "json_extract(body, '$.schedule')"  # the name of the one that made a job
 
 routes = ArmRoutes()
 
 
 @routes.route("GET", JOBS)
 async def list_jobs(request: ArmRequest) -> Response:
-    """List a workspace's jobs, newest first: by view, type, tag, properties, or the asset of an output."""
+    """List a workspace's jobs, newest first: by view, type, tag, properties, the asset of an output, or a schedule."""
     conditions = [
         *listing.in_view(request),
         *listing.with_value(request, "jobType", "$.properties.jobType"),
@@ -39,8 +40,12 @@ async def list_jobs(request: ArmRequest) -> Response:
     ]
     if "assetname" in request.query:
         conditions.append(Condition(HAS_OUTPUT, (request.query["assetname"],)))
-    if listing.flag(request, "scheduled") or "scheduleid" in request.query:
-        conditions.append(listing.NONE)  # no schedule has made any
+    scheduled = listing.flag(request, "scheduled")
+    if scheduled is not None:
+        conditions.append(Condition(f"{SCHEDULE} IS {'NOT' if scheduled else ''} NULL"))
+    if "scheduleid" in request.query:
+        schedule = request.query["scheduleid"].rpartition("/")[2].lower()
+        conditions.append(Condition(f"lower({SCHEDULE}) = ?", (schedule,)))
     return listing.page(request, JOB_TYPE, request.workspace_id, conditions, listing.NEWEST_FIRST, shown=_shown)
 
 
@@ -57,6 +62,9 @@ async def create_or_update(request: ArmRequest) -> Response:
     known = store.get(JOB.format(**request.params))
     if known is None:
         return JSONResponse(_shown(submission.submit(request)).to_json(), 201, headers={"Location": request.url({})})
+    if lineage.parent(known):
+        message = f"Job {known.name} is a step of the pipeline job {lineage.parent(known)}, and cannot be changed."
+        raise FrontendError(400, "UserError", message)
     properties = job_requests.updated(known, request, submission.read(request))
     body = {**known.body, "properties": properties}
     with store.transaction():
@@ -73,7 +81,7 @@ async def cancel(request: ArmRequest) -> Response:
     if status in job_status.NOT_CANCELED:
         raise FrontendError(400, "UserError", f"Job {job.name} cannot be canceled: its status is {status}.")
     with request.context.store.transaction():
-        job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        _request_cancel(request, job)
         return _begun(request, "jobs/cancel", job)
 
 
@@ -84,9 +92,16 @@ async def delete(request: ArmRequest) -> Response:
     if job is None:
         return Response(status_code=204)
     with request.context.store.transaction():
-        if job.properties["status"] not in job_status.NOT_CANCELED:
-            job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+        _request_cancel(request, job)
         return _begun(request, "jobs/delete", job)
+
+
+def _request_cancel(request: ArmRequest, job: Resource) -> None:
+    """Write that a job is to be cancelled, and what a pipeline has begun, where that can be."""
+    if job.properties["status"] not in job_status.NOT_CANCELED:
+        job_status.change(request.context, job.id, job_status.CANCEL_REQUESTED)
+    for child in request.context.store.children(JOB_TYPE, job.id):
+        _request_cancel(request, child)
 
 
 def _require(request: ArmRequest) -> Resource:

@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlfl
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from azureml_local.store import Resource
@@ -32,6 +33,16 @@ def step(job: Resource) -> str | None:
     """Return the name of the step that a job is."""
     name: str | None = job.body["run"].get("step")
     return name
+
+
+def node_id(job: Resource) -> str:
+    """Return the id of the node of a pipeline's graph that a step's job is."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{job.body['run'].get('parent')}/{step(job)}").hex[:8]
+
+
+def is_reused(job: Resource) -> bool:
+    """Say whether a step has taken over what an earlier run of it had left, and never ran itself."""
+    return "reused" in job.body["run"]
 
 
 def tags(job: Resource) -> dict[str, str]:

@@ -26,7 +26,8 @@ INPUT = re.compile(r"\s*\$\{\{\s*(?:parent\.)?inputs\.([A-Za-z_]\w*)\s*\}\}\s*")
 OUTPUT = re.compile(r"\s*\$\{\{\s*outputs\.([A-Za-z_]\w*)\s*\}\}(?:/(.+?))?\s*")
 SIZE = re.compile(r"\s*\d+\s*([kmg]?b)?\s*", re.IGNORECASE)
 LEVELS = ("DEBUG", "INFO", "WARNING")
-RUN_FUNCTION = "run_function"
+# Azure's kinds of a task: that of a script, and that of a model of MLflow's, which is scored without.
+RUN_FUNCTION, MODEL = "run_function", "model"
 # Of an append_row_to that names a folder: the default of ParallelRunConfig's append_row_file_name.
 ROWS_FILE = "parallel_run_step.txt"
 TABLES = "mltable"
@@ -70,8 +71,9 @@ def read(
         FrontendError: 400, a setting is wrong.
     """
     given = settings.get("task") or {}
-    if (given.get("type") or RUN_FUNCTION) != RUN_FUNCTION:
-        _refuse("task.type", given["type"], f"It must be {RUN_FUNCTION}.")
+    kind = given.get("type") or RUN_FUNCTION
+    if kind not in (RUN_FUNCTION, MODEL):
+        _refuse("task.type", kind, f"It must be {RUN_FUNCTION} or {MODEL}.")
     retries = settings.get("retry_settings") or {}
     arguments = given.get("program_arguments") or ""
     advanced = _advanced(arguments)
@@ -79,9 +81,10 @@ def read(
     is_table = inputs[split]["jobInputType"] == TABLES
     rows_output, rows_file = _rows(given.get("append_row_to"), outputs)
     return ParallelTask(
-        entry_script=given.get("entry_script") or _refuse("task.entry_script", None, "Name the script to run."),
+        entry_script=_entry_script(given.get("entry_script")) if kind == RUN_FUNCTION else "",
         arguments=arguments,
         input=split,
+        model=_model(given.get("model"), inputs, is_needed=kind == MODEL),
         is_table=is_table,
         mini_batch_size=_size(settings.get("mini_batch_size")),
         partition_keys=_partition_keys(settings.get("partition_keys")),
@@ -117,6 +120,36 @@ def inputs(job: Resource) -> dict[str, Any]:
         if found[split]["jobInputType"] == TABLES and found[split]["mode"] in (InputMode.DIRECT, *TableMode):
             found[split] = {**found[split], "mode": InputMode.MOUNT}
     return found
+
+
+def mlflow_task(model: str, append_row_to: str | None) -> dict[str, Any]:
+    """Return the ``task`` that scores files with a model of MLflow's, without a script.
+
+    Its rows are ``row,prediction,file`` of each row of a table, ``prediction,file`` of each image:
+    https://learn.microsoft.com/azure/machine-learning/how-to-mlflow-batch#analyze-outputs
+
+    Args:
+        model: the name of the input that is the model, of type ``mlflow_model``.
+        append_row_to: the file that rows go to, such as ``${{outputs.score}}/predictions.csv``; None for none.
+    """
+    return {"type": MODEL, "model": f"${{{{inputs.{model}}}}}", "append_row_to": append_row_to}
+
+
+def _entry_script(given: Any) -> str:
+    parts = given.split("/") if isinstance(given, str) else []
+    if not given or not given.endswith(".py") or given.startswith("/") or ".." in parts:
+        _refuse("task.entry_script", given, "It must be a Python file in the code of the task, such as score.py.")
+    return str(given)
+
+
+def _model(given: Any, inputs: Mapping[str, Any], *, is_needed: bool) -> str | None:
+    """Return the name of the input that is the model."""
+    if not given and not is_needed:
+        return None
+    named = INPUT.fullmatch(given) if isinstance(given, str) else None
+    if named is None or named[1] not in inputs:
+        _refuse("task.model", given, "It must be ${{inputs.<name>}} of one of the inputs.")
+    return named[1]
 
 
 def _split(settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_creation, job_requests
-from azureml_local.arm.pipelines import judging
+from azureml_local.arm.pipelines import component_jobs, judging, source_jobs
 from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
+from azureml_local.http.errors import AzureError
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
 
@@ -23,6 +24,8 @@ def read(request: ArmRequest) -> dict[str, Any]:
     Raises:
         AzureError: 400 where it is no job, 501 where azureml-local lacks what it asks for.
     """
+    component_jobs.complete(request)
+    source_jobs.complete(request)
     kind = job_requests.read(request)
     return pipeline_requests.read(request) if kind == "Pipeline" else job_requests.read_command(request)
 
@@ -33,15 +36,46 @@ def submit(request: ArmRequest) -> Resource:
     Raises:
         AzureError: 400 where it is no job or names what does not exist, 501 where azureml-local lacks what it asks for.
     """
-    properties = read(request)
-    body: dict[str, Any] = {"properties": properties, "run": {"statusRevision": 0}}
-    if properties["jobType"] == "Pipeline":
-        body["plan"] = judging.plan(request, properties)
+    return job_creation.create(*_place(request), judge(request), request.principal.object_id)
+
+
+def judge(request: ArmRequest) -> dict[str, Any]:
+    """Return what is stored of the job that a request's body describes.
+
+    Raises:
+        AzureError: as :func:`submit` does.
+    """
+    body = _begun(request)
+    if body["properties"]["jobType"] == "Pipeline":
+        body["plan"] = judging.plan(request, body["properties"])
     else:
-        job_requests.require_existing(request, properties)
-    return job_creation.create(
-        request.context, JOB.format(**request.params), request.workspace_id, body, request.principal.object_id
+        job_requests.require_existing(request, body["properties"])
+    return body
+
+
+def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
+    """Store the job that a request's body describes as one that has failed before it ran.
+
+    So who is not there to be answered finds what happened among the jobs.
+
+    Args:
+        request: would have been submitted; its body is that of a job.
+        error: what it was refused with.
+    """
+    return job_creation.create_failed(
+        *_place(request),
+        _begun(request),
+        request.principal.object_id,
+        {"code": error.code, "message": error.message},
     )
+
+
+def _begun(request: ArmRequest) -> dict[str, Any]:
+    return {"properties": read(request), "run": {"statusRevision": 0}}
+
+
+def _place(request: ArmRequest) -> tuple[Context, str, str]:
+    return request.context, JOB.format(**request.params), request.workspace_id
 
 
 def request_for(

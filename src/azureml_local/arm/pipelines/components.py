@@ -20,7 +20,11 @@ def resolve(context: Context, workspace_id: str, node: Mapping[str, Any]) -> dic
     named = node.get("componentId") or node.get("component")
     if not isinstance(named, str) or not named:
         raise FrontendError(400, "UserError", "componentId is missing; a step is made of a component.")
-    component = assets.resolve(context, in_full(workspace_id, named), "components")
+    try:
+        component = assets.resolve(context, in_full(workspace_id, named), "components")
+    except FrontendError as error:  # a 404, of what the request names: its own resource is another
+        said = error.detail[1] if error.detail else error.message
+        raise FrontendError(400, "UserError", f"componentId: {said}") from error
     return {**component.properties["componentSpec"], "id": component.id}
 
 

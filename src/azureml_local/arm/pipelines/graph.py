@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-
-Needs = Mapping[str, Collection[str]]  # the steps that each step waits for
 
 
 class GraphError(ValueError):
     """The graph cannot be run; the message says why."""
 
 
-def order(needs: Needs) -> list[str]:
-    """Return the steps so that each comes after those that it needs.
-
-    Raises:
-        GraphError: steps wait for each other.
-    """
-    try:
-        return list(TopologicalSorter(needs).static_order())
-    except CycleError as error:
-        # What comes from a step is listed before it: the way that data goes, read backwards.
-        circle = " -> ".join(reversed(error.args[1]))
-        raise GraphError(f"The steps of the pipeline wait for each other in a circle: {circle}.") from error
-
-
-def ready(needs: Needs, begun: Collection[str], passed: Collection[str]) -> list[str]:
-    """Return the steps that can begin, in the order of ``needs``.
+@dataclass(frozen=True)
+class Graph:
+    """The steps of a pipeline.
 
     Args:
-        needs: of the steps.
-        begun: those that have been begun, whatever became of them.
-        passed: those whose end lets others go on.
+        needs: the steps that each step waits for.
+        spares: those of them that a step can do without, should they fail.
     """
-    return [step for step, needed in needs.items() if step not in begun and set(needed) <= set(passed)]
+
+    needs: Mapping[str, Collection[str]]
+    spares: Mapping[str, Collection[str]]
+
+    def require_order(self) -> None:
+        """Raise GraphError where steps wait for each other."""
+        try:
+            TopologicalSorter(self.needs).prepare()
+        except CycleError as error:
+            circle = " -> ".join(error.args[1])  # each comes before the one that waits for it
+            raise GraphError(f"steps wait for each other in a circle: {circle}") from error
+
+    def lost(self, failed: Collection[str]) -> set[str]:
+        """Return the steps that never pass: those that failed, and those that cannot do without one of them."""
+        lost = set(failed)
+        for step in TopologicalSorter(self.needs).static_order():
+            if any(needed in lost and needed not in self.spares[step] for needed in self.needs.get(step, ())):
+                lost.add(step)
+        return lost
+
+    def ready(self, begun: Collection[str], passed: Collection[str], failed: Collection[str]) -> list[str]:
+        """Return the steps that can begin, in the order in which the pipeline names them.
+
+        Args:
+            begun: those that have been begun, whatever became of them.
+            passed: those that have ended well.
+            failed: those that have ended otherwise.
+        """
+        lost = self.lost(failed)
+        settled = lost.union(passed)
+        return [
+            step for step, needed in self.needs.items() if step not in {*begun, *lost} and settled.issuperset(needed)
+        ]

@@ -94,13 +94,16 @@ def _input(given: Mapping[str, Any]) -> Input:
         default=None if default is None else str(default),
         mode=given.get("mode"),
         enum=tuple(str(one) for one in given.get("enum") or ()),
-        least=_bound(given.get("min")),
-        most=_bound(given.get("max")),
+        least=_bound("min", given.get("min")),
+        most=_bound("max", given.get("max")),
     )
 
 
-def _bound(value: Any) -> float | None:
-    return None if value is None else float(value)
+def _bound(name: str, value: Any) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError as error:
+        raise InterfaceError(f"its component's '{name}' is '{value}', which is no number") from error
 
 
 def require_kind(declared: Input, given: str) -> None:

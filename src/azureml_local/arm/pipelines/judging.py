@@ -37,7 +37,7 @@ def _judge_job(request: ArmRequest, properties: dict[str, Any]) -> None:
     """Raise what a job with these properties would be refused with."""
     asked = replace(request, params={**request.params, "job": "step"}, body={"properties": properties})
     job_requests.read(asked)
-    job_requests.require_existing(asked, job_requests.read_step(asked))
+    job_requests.require_existing(asked, job_requests.read_command(asked))
 
 
 def _as_far_as_known(properties: Mapping[str, Any], datastore: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Drives a pipeline job to its end: begins each step as soon as what it needs has passed.
+"""Drives a pipeline job to its end: begins each step as soon as what it needs is there.
 
 Nothing is remembered but what is stored: after a restart of the service a pipeline goes on with the children that it
 has. On Azure, too, a step has a job from when it begins, and one that never could begin has none
@@ -17,7 +17,9 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_creation, job_places, job_requests, job_status, lineage
 from azureml_local.arm.jobs.job_places import JOB_TYPE
 from azureml_local.arm.jobs.submission import request_for
-from azureml_local.arm.pipelines import graph, references, requests, steps
+from azureml_local.arm.pipelines import references, requests, reuse, steps
+from azureml_local.arm.pipelines.execution_log import ExecutionLog, text
+from azureml_local.arm.pipelines.graph import Graph
 from azureml_local.engines.jobs.runner import JobError
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
@@ -30,8 +32,37 @@ async def run(context: Context, job: Resource) -> None:
 
     Raises:
         JobError: a step did not complete.
+        AzureError: something that a step is made of is gone.
     """
-    await _Orchestration(context, job).run()
+    log = ExecutionLog(context.blobs, job.name)
+    try:
+        await _Orchestration(context, job, log).run()
+    finally:
+        await log.close()
+
+
+class _Children:
+    """The jobs that a pipeline's steps have at one moment, by the steps' names."""
+
+    def __init__(self, jobs: Mapping[str, Resource]) -> None:
+        self.jobs = jobs
+
+    @property
+    def unfinished(self) -> list[Resource]:
+        return [job for job in self.jobs.values() if _status(job) not in job_status.ENDED]
+
+    @property
+    def passed(self) -> list[str]:
+        return [step for step, job in self.jobs.items() if _status(job) == PASSED]
+
+    @property
+    def failed(self) -> list[str]:
+        return [step for step, job in self.jobs.items() if _status(job) in job_status.ENDED and _status(job) != PASSED]
+
+    def uri_of(self, reference: references.StepOutput) -> str | None:
+        """Return where a step's output lies; None where the step did not complete."""
+        job = self.jobs.get(reference.step)
+        return job_places.output_uri(job, reference.name) if job and _status(job) == PASSED else None
 
 
 class _Orchestration:
@@ -40,103 +71,137 @@ class _Orchestration:
     Args:
         context: the service's.
         job: the pipeline job.
+        log: its log.
     """
 
-    def __init__(self, context: Context, job: Resource) -> None:
+    def __init__(self, context: Context, job: Resource, log: ExecutionLog) -> None:
         self._context = context
         self._job = job
+        self._log = log
+        self._workspace_id = ids.workspace_of(job.id)
+        self._settings: Mapping[str, Any] = job.properties["settings"]
         self._steps: Mapping[str, Any] = job.body["plan"]["steps"]
-        self._waiting: dict[asyncio.Task[None], str] = {}
+        spares = self._settings["continue_run_on_failed_optional_input"]
+        self._graph = Graph(
+            {name: step["needs"] for name, step in self._steps.items()},
+            {name: step["spares"] if spares else () for name, step in self._steps.items()},
+        )
 
     async def run(self) -> None:
         job_status.change(self._context, self._job.id, "Running")
-        for step, child in self._children().items():
-            if child.properties["status"] not in job_status.ENDED:
-                self._wait_for(step, child)
-        while True:
-            for step in self._ready():
-                self._wait_for(step, self._begin(step))
-            if not self._waiting:
-                break
-            done, _ = await asyncio.wait(self._waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                del self._waiting[task]
-            if self._failed() and not self._settings["continue_on_step_failure"]:
-                await self._cancel_steps()
-                break
-        self._note_outputs()
-        self._require_passed()
-
-    @property
-    def _settings(self) -> Mapping[str, Any]:
-        settings: Mapping[str, Any] = self._job.properties["settings"]
-        return settings
-
-    def _children(self) -> dict[str, Resource]:
-        """Return the jobs that there are of steps."""
-        children = self._context.store.children(JOB_TYPE, self._job.id)
-        return {lineage.step(child) or "": child for child in children}
-
-    def _ready(self) -> list[str]:
+        try:
+            await self._run_steps()
+        except Exception:
+            await self._context.job_runs.end_below(self._job.id)
+            raise
         children = self._children()
-        needs = {name: step["needs"] for name, step in self._steps.items()}
-        passed = [name for name, child in children.items() if child.properties["status"] == PASSED]
-        return graph.ready(needs, children, passed)
+        self._log.write(text(children.jobs.values()))
+        self._note_outputs(children)
+        self._require_passed(children)
 
-    def _failed(self) -> list[str]:
-        """Return the steps that have ended otherwise than well."""
-        return [
-            name
-            for name, child in self._children().items()
-            if child.properties["status"] in job_status.ENDED and child.properties["status"] != PASSED
-        ]
+    async def _run_steps(self) -> None:
+        waiting: dict[str, asyncio.Task[None]] = {}
+        try:
+            while await self._go_on(waiting):
+                await asyncio.wait(waiting.values(), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting.values():
+                task.cancel()
 
-    def _begin(self, name: str) -> Resource:
-        """Store the job of a step, and begin to run it."""
-        job, step, child = self._job, self._steps[name], str(uuid.uuid4())
-        workspace_id = ids.workspace_of(job.id)
-        sent = steps.properties(step, job.properties, (job.name, child), self._uri_of)
+    async def _go_on(self, waiting: dict[str, asyncio.Task[None]]) -> bool:
+        """Begin what can begin, and say whether there is something to wait for.
+
+        Args:
+            waiting: the tasks that wait for the jobs of steps, by the jobs' keys; is changed.
+        """
+        children = self._children()
+        if children.failed and not self._settings["continue_on_step_failure"]:
+            await self._context.job_runs.end_below(self._job.id)
+            return False
+        if self._begin_ready(children):
+            children = self._children()
+        self._log.write(text(children.jobs.values()))
+        unfinished = {job.key: job for job in children.unfinished}
+        for key in waiting.keys() - unfinished.keys():
+            del waiting[key]
+        for key in unfinished.keys() - waiting.keys():
+            waiting[key] = asyncio.ensure_future(self._context.job_runs.ended(unfinished[key].id))
+        return bool(waiting)
+
+    def _children(self) -> _Children:
+        children = self._context.store.children(JOB_TYPE, self._job.id)
+        return _Children({lineage.step(child) or "": child for child in children})
+
+    def _begin_ready(self, children: _Children) -> bool:
+        """Begin every step that can begin; say whether there was one.
+
+        One that takes over what an earlier run has left has ended at once, so that others can begin then.
+        """
+        ready = self._graph.ready(children.jobs, children.passed, children.failed)
+        for step in ready:
+            self._begin(step, children)
+        if ready:
+            self._begin_ready(self._children())
+        return bool(ready)
+
+    def _begin(self, name: str, children: _Children) -> None:
+        """Store the job of a step, and begin to run it, or take over what an earlier run of it has left."""
+        child, step = str(uuid.uuid4()), self._steps[name]
+        body = self._body(name, child, children)
+        original = None
+        if step["isDeterministic"] and "plan" not in step and not self._settings["force_rerun"]:
+            reusable = reuse.key(self._context, self._workspace_id, step, body["properties"])
+            body["run"]["reuseKey"] = reusable
+            original = reuse.find(self._context, self._workspace_id, reusable)
+        job_id = f"{self._workspace_id}/jobs/{child}"
+        if original:
+            del body["run"]["reuseKey"]
+            body["run"] |= reuse.taken_over(original)
+            body["properties"]["properties"] |= reuse.shown(original)
+            job_creation.create_ended(self._context, job_id, self._job.id, body, self._job.created_by)
+        else:
+            job_creation.create(self._context, job_id, self._job.id, body, self._job.created_by)
+
+    def _body(self, name: str, child: str, children: _Children) -> dict[str, Any]:
+        """Return the job of a step as it is stored."""
+        job, step = self._job, self._steps[name]
+        sent = steps.properties(step, job.properties, (job.name, child), children.uri_of)
         body: dict[str, Any] = {"run": {"statusRevision": 0, **lineage.of_step(job, name)}}
         if "plan" in step:
             body["plan"] = step["plan"]
-            sent["settings"] = self._settings
-        request = request_for(self._context, workspace_id, child, sent, Principal("", job.created_by))
-        job_requests.read(request)
-        body["properties"] = requests.read(request) if "plan" in step else job_requests.read_step(request)
+            sent |= {"settings": self._settings, "computeId": job.properties["computeId"]}
         if "parallel" in step:
             body["parallel"] = step["parallel"]
-        return job_creation.create(self._context, f"{workspace_id}/jobs/{child}", job.id, body, job.created_by)
+        request = request_for(self._context, self._workspace_id, child, sent, Principal("", job.created_by))
+        job_requests.read(request)
+        body["properties"] = requests.read(request) if "plan" in step else job_requests.read_command(request)
+        return body
 
-    def _uri_of(self, reference: references.StepOutput) -> str | None:
-        child = self._children().get(reference.step)
-        return job_places.output_uri(child, reference.name) if child else None
-
-    def _wait_for(self, step: str, child: Resource) -> None:
-        self._waiting[asyncio.ensure_future(self._context.job_runs.ended(child.id))] = step
-
-    async def _cancel_steps(self) -> None:
-        await asyncio.gather(*(self._context.job_runs.end(child.id) for child in self._children().values()))
-
-    def _note_outputs(self) -> None:
+    def _note_outputs(self, children: _Children) -> None:
         """Write where the pipeline's outputs lie: where the steps that promised them have put them."""
-        store, places = self._context.store, {}
-        for name, child in self._children().items():
-            if child.properties["status"] == PASSED:
-                for output, promised in self._steps[name]["promised"].items():
-                    places[promised] = job_places.output_uri(child, output)
+        places = {
+            promised: job_places.output_uri(children.jobs[step], output)
+            for step in children.passed
+            for output, promised in self._steps[step]["promised"].items()
+        }
+        store = self._context.store
         with store.transaction():
             job = store.get(self._job.id)
             if job:
                 job.body["run"]["places"] = places
                 store.save(job)
 
-    def _require_passed(self) -> None:
+    def _require_passed(self, children: _Children) -> None:
         """Raise where a step did not complete, in the words that Azure has for it."""
-        failed = self._failed()
-        if failed:
-            nodes = ", ".join(f"/{name}" for name in failed)
+        if children.failed:
+            nodes = ", ".join(f"/{name}" for name in children.failed)
             raise JobError(
                 "UserError",
                 f"Pipeline has failed child jobs. Failed nodes: {nodes}. For more details and logs, please go to the "
                 "job detail page and check the child jobs.",
             )
+
+
+def _status(job: Resource) -> str:
+    status: str = job.properties["status"]
+    return status

@@ -7,9 +7,9 @@ makes no difference to it. It is plain data, as it is stored:
 
 * ``type``: command, parallel or pipeline
 * ``needs``: the steps that it waits for
+* ``spares``: those of them from which only optional inputs come
 * ``properties``: those of the job that it will be, in REST's form; the values of inputs may be references
 * ``promised``: which of its outputs are which of the pipeline's
-* ``optional``: the inputs that may be left out
 * ``isDeterministic``: whether what an earlier run of it has left can be used again
 * ``parallel``: of a parallel step, its settings as azure-ai-ml writes them
 * ``plan``: of a pipeline, its own
@@ -24,7 +24,8 @@ from typing import Any
 
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs.job_specs import LITERAL
-from azureml_local.arm.pipelines import components, graph, interfaces, references, settings
+from azureml_local.arm.pipelines import components, interfaces, references, settings, shapes
+from azureml_local.arm.pipelines.graph import Graph, GraphError
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.http.errors import AzureError, FrontendError
 
@@ -59,7 +60,12 @@ DEEPEST = 32  # pipelines within each other
 
 @dataclass(frozen=True)
 class Given:
-    """What an input is given, as far as it is known at submission: a kind of data, or a literal and its value."""
+    """What an input is given, as far as it is known at submission.
+
+    Args:
+        kind: of data, or ``literal``.
+        value: the literal, or where the data lies.
+    """
 
     kind: str
     value: str | None = None
@@ -114,21 +120,22 @@ class Planner:
         parts = {name: self._part(name, node) for name, node in nodes.items()}
         pipeline = _Pipeline(given, frozenset(outputs), parts)
         steps = {name: self._step(name, part, pipeline) for name, part in parts.items()}
+        needs = {name: step["needs"] for name, step in steps.items()}
         try:
-            graph.order({name: step["needs"] for name, step in steps.items()})
-        except graph.GraphError as error:
-            raise user_error(f"{self._where()}: {error}") from error
+            Graph(needs, {name: step["spares"] for name, step in steps.items()}).require_order()
+        except GraphError as error:
+            raise user_error(f"{self._where()}: {error}.") from error
         return {"steps": steps}
 
     def _part(self, name: str, node: Any) -> _Part:
         """Return a node with its component. Raises AzureError where it is of a type that is not served."""
         with about(self._path(name)):
-            if not isinstance(node, dict):
-                raise user_error("a step is an object with a 'type'")
+            shapes.require(node or [], shapes.NODE, "the step")
             kind = str(node.get("type") or COMMAND).lower()
             if kind not in (COMMAND, PARALLEL, PIPELINE):
                 raise _lacking(kind)
             spec = components.resolve(self.context, self.workspace_id, node)
+            shapes.require(spec, shapes.SPECIFICATION, "its component")
             if str(spec.get("type") or COMMAND).lower() != kind:
                 raise user_error(f"its type is {kind}, and that of its component {spec.get('type')}")
             return _Part(kind, node, spec, interfaces.inputs_of(spec), interfaces.outputs_of(spec))
@@ -139,12 +146,10 @@ class Planner:
             node = references.replaced(_settings_of(part.node), pipeline.literal)
             step = {
                 "type": part.kind,
-                "needs": sorted(
-                    {ref.step for ref in references.within(_inputs(part)) if isinstance(ref, references.StepOutput)}
-                ),
+                "needs": sorted(_needs(part)),
+                "spares": sorted(_needs(part) - _needs(part, optional=False)),
                 "properties": self._properties(name, part, node),
                 "promised": _promised(part, pipeline),
-                "optional": [one for one, declared in part.inputs.items() if declared.optional],
                 "isDeterministic": interfaces.truth(part.spec.get("is_deterministic", True)),
             }
             if part.kind == PARALLEL:
@@ -176,7 +181,7 @@ class Planner:
             "computeId": node.get("computeId") or self.defaults.compute,
             **({"identity": self.defaults.identity} if self.defaults.identity else {}),
             **found,
-            **(_of_parallel(node, spec) if part.kind == PARALLEL else _of_command(node, spec)),
+            **(_of_parallel(node, spec) if part.kind == PARALLEL else of_command(spec)),
         }
 
     def _path(self, name: str) -> str:
@@ -281,11 +286,18 @@ def judged(declared: interfaces.Input, given: Given | None) -> Given | None:
     if given is None:
         if declared.is_required:
             raise InterfaceError("it is required, and nothing is given for it")
-        return None if declared.default is None else Given(LITERAL, declared.default)
+        kind = declared.kind if declared.is_data else LITERAL
+        return None if declared.default is None else Given(kind, declared.default)
     interfaces.require_kind(declared, given.kind)
-    if given.value is not None:
+    if given.kind == LITERAL and given.value is not None:
         interfaces.require_literal(declared, given.value)
     return given
+
+
+def _needs(part: _Part, *, optional: bool = True) -> set[str]:
+    """Return the steps whose outputs a step is given, with or without those for its optional inputs."""
+    given = {name: one for name, one in _inputs(part).items() if optional or not part.inputs[name].optional}
+    return {one.step for one in references.within(given) if isinstance(one, references.StepOutput)}
 
 
 def _inputs(part: _Part) -> dict[str, Any]:
@@ -304,20 +316,22 @@ def _settings_of(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _job_inputs(part: _Part) -> dict[str, Any]:
     """Return a step's inputs in the form of a job's; what refers to something else is in ``value`` or ``uri``."""
-    inputs: dict[str, Any] = {}
-    for name, declared in part.inputs.items():
-        sent = _inputs(part).get(name)
-        if sent is None:
-            if declared.default is not None:
-                inputs[name] = {"jobInputType": LITERAL, "value": declared.default}
-        elif declared.is_data:
-            mode = settings.input_mode(sent.get("mode")) or settings.input_mode(declared.mode)
-            uri = sent.get("uri") or sent.get("value")
-            kind = sent["job_input_type"] if sent.get("uri") else declared.kind
-            inputs[name] = {"jobInputType": kind, "uri": uri, "mode": mode}
-        else:
-            inputs[name] = {"jobInputType": LITERAL, "value": str(sent["value"])}
-    return inputs
+    sent = _inputs(part)
+    found = {name: _job_input(declared, sent.get(name)) for name, declared in part.inputs.items()}
+    return {name: given for name, given in found.items() if given}
+
+
+def _job_input(declared: interfaces.Input, sent: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    given = sent or {"value": declared.default}
+    if given.get("value", given.get("uri")) is None:
+        return None
+    if not declared.is_data:
+        return {"jobInputType": LITERAL, "value": str(given["value"])}
+    return {
+        "jobInputType": given["job_input_type"] if given.get("uri") else declared.kind,
+        "uri": given.get("uri") or given["value"],
+        "mode": settings.input_mode(given.get("mode")) or settings.input_mode(declared.mode),
+    }
 
 
 def _job_outputs(part: _Part) -> dict[str, Any]:
@@ -353,7 +367,8 @@ def _promised(part: _Part, pipeline: _Pipeline) -> dict[str, str]:
     return promised
 
 
-def _of_command(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+def of_command(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a command component says of the job that it will be, beside its settings."""
     return {
         "command": spec.get("command"),
         "codeId": _plain_id(spec.get("code")),
@@ -378,8 +393,9 @@ def _parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any
 
 
 def _plain_id(asset_id: str | None) -> str | None:
-    """Return an asset's id without the ``azureml:`` that YAML has before it."""
-    return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith("azureml:/") else asset_id
+    """Return an asset's id without the ``azureml:`` that YAML has before it; ``azureml://registries/…`` is whole."""
+    prefixed = ("azureml:/subscriptions/", "azureml:azureml:")
+    return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith(prefixed) else asset_id
 
 
 def _lacking(kind: str) -> AzureError:

@@ -10,19 +10,20 @@ from typing import Any
 
 from azureml_local.arm.jobs import job_requests
 from azureml_local.arm.jobs.job_specs import LITERAL
-from azureml_local.arm.pipelines import components, interfaces, places, plans
+from azureml_local.arm.pipelines import components, interfaces, places, plans, shapes
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.arm.pipelines.plans import Defaults, Given, Plan, Planner, user_error
 from azureml_local.arm.request import ArmRequest
 
 FIRST = "Preparing"  # what Azure answers to the submission of a pipeline
-LACKING = {"notificationSetting": lambda _: True, "sourceJobId": lambda _: True}
+LACKING = {"notificationSetting": lambda _: True}
 # "By default, the pipeline will continue to run even if one step fails" (reference-yaml-job-pipeline).
 SETTINGS: Mapping[str, Any] = {
     "continue_on_step_failure": True,
     "continue_run_on_failed_optional_input": True,
     "force_rerun": False,
 }
+SETTINGS_SHAPE = {**dict.fromkeys(SETTINGS, "scalar"), "default_compute": "text", "default_datastore": "text"}
 LACKING_SETTINGS = ("on_init", "on_finalize")
 
 
@@ -34,6 +35,10 @@ def read(request: ArmRequest) -> dict[str, Any]:
     """
     request.refuse_lacking(LACKING)
     sent, name = request.properties, request.params["job"]
+    try:
+        shapes.require(sent.get("settings"), SETTINGS_SHAPE, "properties.settings")
+    except InterfaceError as error:
+        raise user_error(f"{error}.") from error
     settings = _settings(sent.get("settings") or {})
     common = job_requests.common(request)
     inputs = {key: _input(key, given) for key, given in (sent.get("inputs") or {}).items()}
@@ -44,7 +49,7 @@ def read(request: ArmRequest) -> dict[str, Any]:
         "jobType": "Pipeline",
         "componentId": sent.get("componentId"),
         "settings": settings,
-        "sourceJobId": None,
+        "sourceJobId": sent.get("sourceJobId"),
         "jobs": sent.get("jobs") or {},
         "inputs": inputs,
         "outputs": _outputs(sent.get("outputs") or {}, name),
@@ -59,13 +64,13 @@ def plan(request: ArmRequest, properties: dict[str, Any]) -> Plan:
     """
     _require_existing(request, properties)
     spec = _spec(request, properties)
-    given = _given(spec, properties["inputs"]) if spec else _as_sent(properties["inputs"])
+    given = given_to(spec, properties["inputs"]) if spec else _as_sent(properties["inputs"])
     if spec:
-        properties["inputs"] |= _defaults(given, properties["inputs"])
-        properties["outputs"] = _declared_outputs(spec) | properties["outputs"]
-    default = job_requests.compute_id(request, properties["settings"].get("default_compute"))
-    defaults = Defaults(default or properties["computeId"], properties["experimentName"], properties["identity"])
-    planner = Planner(request.context, request.workspace_id, defaults)
+        properties["inputs"] |= defaults(given, properties["inputs"])
+        properties["outputs"] = declared_outputs(spec) | properties["outputs"]
+    compute = job_requests.compute_id(request, properties["settings"].get("default_compute"))
+    of_steps = Defaults(compute or properties["computeId"], properties["experimentName"], properties["identity"])
+    planner = Planner(request.context, request.workspace_id, of_steps)
     nodes = properties["jobs"] or (spec or {}).get("jobs") or {}
     return planner.plan(nodes, given, properties["outputs"])
 
@@ -82,8 +87,6 @@ def _require_existing(request: ArmRequest, properties: Mapping[str, Any]) -> Non
 
 
 def _settings(sent: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(sent, Mapping):
-        raise user_error("properties.settings must be an object.")
     for name in LACKING_SETTINGS:
         if sent.get(name):
             raise job_requests.lacking(f"properties.settings.{name}")
@@ -130,42 +133,54 @@ def _spec(request: ArmRequest, properties: Mapping[str, Any]) -> dict[str, Any] 
     if not properties["componentId"]:
         return None
     spec = components.resolve(request.context, request.workspace_id, {"componentId": properties["componentId"]})
-    if spec.get("type") != plans.PIPELINE:
-        raise user_error(f"componentId: the component's type is {spec.get('type')}; a pipeline job is of a pipeline.")
+    require_specification(spec, plans.PIPELINE)
     return spec
+
+
+def require_specification(spec: Mapping[str, Any], kind: str) -> None:
+    """Raise 400 where a component that a job names is of another type, or of no shape that can be read."""
+    try:
+        shapes.require(spec, shapes.SPECIFICATION, "The component")
+    except InterfaceError as error:
+        raise user_error(f"{error}.") from error
+    if str(spec.get("type")).lower() != kind:
+        raise user_error(f"componentId: the component's type is {spec.get('type')}; a {kind} job is of a {kind}.")
 
 
 def _as_sent(inputs: Mapping[str, Any]) -> dict[str, Given]:
     return {name: Given(given["jobInputType"], given.get("value")) for name, given in inputs.items()}
 
 
-def _given(spec: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Given]:
-    """Return what the inputs of a component are given. Raises where that does not fit."""
+def given_to(spec: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Given]:
+    """Return what a component's inputs are given by a job's. Raises FrontendError where that does not fit."""
     declared, sent = interfaces.inputs_of(spec), _as_sent(inputs)
     unknown = [name for name in sent if name not in declared]
     if unknown:
-        raise user_error(f"The pipeline has no input '{unknown[0]}'; its inputs are: {', '.join(declared) or 'none'}.")
+        raise user_error(
+            f"There is no input '{unknown[0]}'; the component's inputs are: {', '.join(declared) or 'none'}."
+        )
     found = {}
     for name, one in declared.items():
         try:
             given = plans.judged(one, sent.get(name))
         except InterfaceError as error:
-            raise user_error(f"Input '{name}' of the pipeline: {error}.") from error
+            raise user_error(f"Input '{name}': {error}.") from error
         if given:
             found[name] = given
     return found
 
 
-def _defaults(given: Mapping[str, Given], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the inputs that have their defaults."""
+def defaults(given: Mapping[str, Given], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs that have their defaults, as they are stored with a job."""
     return {
-        name: {"description": None, "value": one.value, "jobInputType": LITERAL}
+        name: _input(name, {"value": one.value, "uri": one.value, "jobInputType": one.kind})
         for name, one in given.items()
         if name not in inputs
     }
 
 
-def _declared_outputs(spec: Mapping[str, Any]) -> dict[str, Any]:
+def declared_outputs(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a component's outputs as they are stored with a job that says nothing of them."""
     return {
         name: job_requests.job_output(name, {"jobOutputType": declared["type"]})
         for name, declared in interfaces.outputs_of(spec).items()

@@ -112,6 +112,9 @@ class Data:
         try:
             if given.source is None:
                 return await from_web(given.uri, folder, self._attempt.proxies)
+            if given.keeps_name:
+                await staging.download(self._blobs, given.source, folder)
+                return folder
             return await staging.download_contents(self._blobs, given.source, folder)
         except MissingError as error:
             raise DataError(_azures_words(name, given, "NotFound", str(error))) from error

@@ -22,7 +22,9 @@ from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.compute import REPORTS
 from azureml_local.engines.jobs import data, distribution, fence
 from azureml_local.engines.jobs.command import fill_in
-from azureml_local.engines.jobs.spec import Attempt, OutputMode, Result
+from azureml_local.engines.jobs.parallel.splitting import SplitError
+from azureml_local.engines.jobs.parallel.supervisor import Place, Supervisor
+from azureml_local.engines.jobs.spec import Attempt, OutputMode, ParallelTask, Result
 from azureml_local.engines.log_blob import LogBlob
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.staging import BlobPath, StagingError
@@ -157,6 +159,7 @@ class Part:
         self._lock: IO[str] | None = None
         self._task: asyncio.Task[Result] | None = None
         self._is_lost = False
+        self._supervisor: Supervisor | None = None
 
     async def run(self) -> Result:
         """See :func:`run`."""
@@ -204,6 +207,8 @@ class Part:
         return None
 
     async def _bring_away(self, modes: Collection[OutputMode]) -> None:
+        if self._supervisor:
+            await self._supervisor.finish(is_first=bool(modes))
         for name in KEPT:
             target = BlobPath(self._spec.artifacts.container, f"{self._spec.artifacts.path}/{name}")
             await staging.upload(self._blobs, self._work / name, target)
@@ -218,8 +223,11 @@ class Part:
     async def _run(self) -> Result:
         error: str | None
         try:
-            error = await self._execute(await self._stage())
-        except data.DataError as missing:
+            if self._spec.parallel:
+                error = await self._supervise(self._spec.parallel)
+            else:
+                error = await self._execute(await self._stage())
+        except (data.DataError, SplitError) as missing:
             error = str(missing)
         except (StagingError, BlobError, UpstreamError, OSError) as failure:
             error = self._explain(failure)
@@ -254,8 +262,24 @@ class Part:
             )
         places = data.Data(self._blobs, self._attempt, self._folder)
         await places.fill_mounts()
+        values = await places.values()
+        if self._supervisor and self._attempt.rank == 0:
+            await self._supervisor.plan(values)
         self._report(STAGED)
-        return await places.values()
+        return values
+
+    async def _supervise(self, task: ParallelTask) -> str | None:
+        """Do this node's part of a parallel job; return why the job has failed, or None."""
+        environment = self._environment({}, distribution.Process("", {}))
+        place = Place(self._folder, self._work, environment, self._log)
+        self._supervisor = Supervisor(self._attempt, task, place)
+        self._supervisor.start()
+        try:
+            values = await self._stage()
+            self._report("Running")
+            return await self._supervisor.run(values)
+        finally:
+            await self._supervisor.end_processes()
 
     # --- processes ---
 

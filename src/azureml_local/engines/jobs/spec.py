@@ -56,12 +56,14 @@ class Input:
         uri: of the data; what stands for a direct input in the command. Where there is no ``source``, it is fetched
             from there: a public ``http`` or ``https`` address.
         mode: how the data reaches the job.
+        keeps_name: the job is given the folder in which the data lies under its own name, as models are.
     """
 
     literal: str | None = None
     source: BlobPath | None = None
     uri: str = ""
     mode: InputMode = InputMode.MOUNT
+    keeps_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,12 @@ class ParallelTask:
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel
 
     Args:
-        entry_script: the Python file with ``init`` and ``run``, in the job's code.
+        entry_script: the Python file with ``init`` and ``run``, in the job's code; empty where ``model`` is one of
+            MLflow's that is scored without.
         arguments: what the script finds in ``sys.argv``, with placeholders in it.
         input: the name of the input that is split.
-        is_table: whether that is an MLTable, which may describe files or rows.
+        model: the name of the input whose place the script finds in ``AZUREML_MODEL_DIR``; None for none.
+        is_table: whether the input is an MLTable, which may describe files or rows.
         mini_batch_size: how many files, or how large a part of a table (``10kb``); empty for Azure's default.
         partition_keys: the columns whose values all items of a mini-batch share; empty to split by size.
         rows_output: the output that what ``run`` returns is appended to; None where only its count matters.
@@ -125,6 +129,7 @@ class ParallelTask:
     entry_script: str
     arguments: str
     input: str
+    model: str | None = None
     is_table: bool = False
     mini_batch_size: str = ""
     partition_keys: tuple[str, ...] = ()

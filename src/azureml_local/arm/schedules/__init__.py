@@ -1,0 +1,1 @@
+"""Schedules: triggers that make jobs, each on behalf of whoever made the schedule."""

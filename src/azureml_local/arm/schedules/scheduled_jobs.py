@@ -1,0 +1,131 @@
+"""The jobs of a schedule: what each is, and its submission on behalf of whoever made the schedule.
+
+https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from azureml_local.arm import ids
+from azureml_local.arm.context import Context
+from azureml_local.arm.jobs import submission
+from azureml_local.arm.request import ArmRequest
+from azureml_local.http.errors import AzureError, FrontendError, authorization_failed
+from azureml_local.identity.tokens import Principal
+from azureml_local.store import Resource
+
+SUBMIT = f"{ids.PROVIDER}/workspaces/jobs/write"
+EXPRESSION = re.compile(r"\$\{\{\s*(name|creation_context\.trigger_time)\s*\}\}")
+EVALUATED = ("value", "uri")  # the members of an input or output in which expressions are evaluated
+LONGEST_NAME = 255  # of a job
+# What a job has of its own, and one that is made after its model has not.
+OF_ONE_JOB = ("status", "services", "properties", "displayName", "isArchived", "parameters", "sourceJobId")
+MERGED = ("inputs", "outputs", "settings", "tags")
+
+
+def definition(request: ArmRequest, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the ``properties`` of the jobs that a job definition stands for, whole.
+
+    A definition may name a job that there is (``sourceJobId``), and say what is to be different.
+
+    Raises:
+        AzureError: 400 where there is no such job, or where the definition is none of a job that can be submitted.
+    """
+    whole = _like(_source(request, given["sourceJobId"]), given) if given.get("sourceJobId") else given
+    now = datetime.datetime.now(datetime.UTC)
+    properties = _properties(whole, request.params["schedule"], "name", now)
+    job = submission.request_for(request.context, request.workspace_id, "name", properties, request.principal)
+    submission.judge(job)
+    return whole
+
+
+def submit(context: Context, schedule: Resource, time: datetime.datetime) -> Resource:
+    """Submit the job of a schedule for a time.
+
+    Raises:
+        AzureError: 403 where whoever made the schedule may not submit jobs any more; what submission raises.
+    """
+    return _mark(context, schedule, submission.submit(_permitted(_request(context, schedule, time))))
+
+
+def submit_unattended(context: Context, schedule: Resource, time: datetime.datetime) -> Resource:
+    """Submit the job of a schedule for a time; where it cannot be, store one that failed, which says why."""
+    request = _request(context, schedule, time)
+    try:
+        job = submission.submit(_permitted(request))
+    except AzureError as error:
+        job = submission.submit_failed(request, error)
+    return _mark(context, schedule, job)
+
+
+def _request(context: Context, schedule: Resource, time: datetime.datetime) -> ArmRequest:
+    workspace_id = ids.workspace_of(schedule.id)
+    shown = f"{schedule.name}-{time:%Y%m%dT%H%M%SZ}"
+    name = _free_name(context, workspace_id, shown[-LONGEST_NAME + 4 :].lstrip("-_"))
+    properties = _properties(schedule.body["definition"], shown, name, time)
+    author = context.directory.holder(schedule.created_by) or Principal("", schedule.created_by)
+    return submission.request_for(context, workspace_id, name, properties, author)
+
+
+def _permitted(request: ArmRequest) -> ArmRequest:
+    """Return a request; raise 403 where its principal may not submit jobs, or is no more."""
+    principal = request.principal
+    is_known = request.context.directory.holder(principal.object_id)
+    if not (is_known and request.permits(SUBMIT, request.workspace_id)):
+        raise authorization_failed(principal.object_id, SUBMIT, request.path)
+    return request
+
+
+def _mark(context: Context, schedule: Resource, job: Resource) -> Resource:
+    """Note which schedule has made a job."""
+    marked = replace(job, body={**job.body, "schedule": schedule.name})
+    context.store.save(marked)
+    return marked
+
+
+def _free_name(context: Context, workspace_id: str, wanted: str) -> str:
+    """Return a name that no job has: a schedule may be triggered at a time at which it is due, too."""
+    names = itertools.chain((wanted,), (f"{wanted}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if context.store.get(f"{workspace_id}/jobs/{name}") is None)
+
+
+def _properties(whole: Mapping[str, Any], shown: str, name: str, time: datetime.datetime) -> dict[str, Any]:
+    """Return the ``properties`` of one job: its display name, and inputs and outputs without expressions."""
+    values = {"name": name, "creation_context.trigger_time": f"{time:%Y-%m-%dT%H:%M:%SZ}"}
+    evaluated = {
+        kind: {key: _evaluated(given, values) for key, given in (whole.get(kind) or {}).items()}
+        for kind in ("inputs", "outputs")
+    }
+    return {**whole, **evaluated, "displayName": shown}
+
+
+def _evaluated(given: Any, values: Mapping[str, str]) -> Any:
+    if not isinstance(given, dict):
+        return given
+    texts = {member: given[member] for member in EVALUATED if isinstance(given.get(member), str)}
+    return {**given, **{key: EXPRESSION.sub(lambda found: values[found[1]], text) for key, text in texts.items()}}
+
+
+def _source(request: ArmRequest, source_id: str) -> Resource:
+    named = source_id.removeprefix("azureml:")
+    job = request.context.store.get(named if "/" in named else f"{request.workspace_id}/jobs/{named}")
+    if job is None or ids.workspace_of(job.id).lower() != request.workspace_id.lower():
+        message = f"properties.action.jobDefinition.sourceJobId is '{source_id}'; this workspace has no such job."
+        raise FrontendError(400, "UserError", message)
+    return job
+
+
+def _like(source: Resource, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``properties`` of jobs that are like another one, but for what is given."""
+    model = {name: value for name, value in source.properties.items() if name not in OF_ONE_JOB}
+    changes = {name: value for name, value in given.items() if value and name != "sourceJobId"}
+    merged = {
+        name: {**(model.get(name) or {}), **(given.get(name) or {})} for name in MERGED if name in {*model, *given}
+    }
+    return {**model, **changes, **merged, "jobType": source.properties["jobType"]}

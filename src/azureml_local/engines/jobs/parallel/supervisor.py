@@ -1,0 +1,344 @@
+"""A node's part of a parallel job: its worker processes, each of which is handed one mini-batch after another.
+
+The ledger says what there is to do, to every node alike. How often what fails is tried again:
+https://learn.microsoft.com/azure/machine-learning/how-to-debug-parallel-run-step#what-happens-if-init-function-in-entry-script-fails
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from azureml_local.engines.jobs import data, fence
+from azureml_local.engines.jobs.command import fill_in
+from azureml_local.engines.jobs.parallel import reports, splitting, verdict
+from azureml_local.engines.jobs.parallel.ledger import Ledger, MiniBatch, Tally, Try
+from azureml_local.engines.jobs.parallel.workers import Worker, WorkerError
+from azureml_local.engines.jobs.spec import Attempt, ParallelTask
+from azureml_local.engines.log_blob import LogBlob
+
+INIT_TRIES = 3  # for each worker process
+SECONDS_BETWEEN_LINES = 1.0  # of the log of the job's progress
+OUTPUT_VARIABLE = "AZUREML_BI_OUTPUT_PATH"  # how-to-deploy-model-custom-output
+MODEL_VARIABLE = "AZUREML_MODEL_DIR"  # how-to-batch-scoring-script
+MLFLOW_SCRIPT = Path(__file__).parents[2] / "mlflow_resources" / "mlflow_batch_script.py"
+
+
+class JobFailedError(Exception):
+    """The job has failed; the message says why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node's part of an attempt is done.
+
+    Args:
+        folder: the part's own.
+        work: the folder with the job's code, where processes start.
+        environment: of the processes, but for what the inputs add.
+        log: opens a log of the run by its name.
+    """
+
+    folder: Path
+    work: Path
+    environment: Mapping[str, str]
+    log: Callable[[str], LogBlob]
+
+
+class Supervisor:
+    """A node's part of an attempt at a parallel job.
+
+    Args:
+        attempt: what the node does of it.
+        task: the job's.
+        place: where.
+    """
+
+    def __init__(self, attempt: Attempt, task: ParallelTask, place: Place) -> None:
+        self._attempt = attempt
+        self._task = task
+        self._place = place
+        self._job_folder = Path(attempt.folder)
+        self._ledger = Ledger(self._job_folder)
+        self._starting: list[asyncio.Task[Worker]] = []
+        self._workers: set[Worker] = set()
+        self._message: Mapping[str, Any] = {}
+        self._init_failures = 0
+        self._begun = asyncio.get_running_loop().time()
+        self._last_line = self._last_progress = self._begun
+        self._overview_name = f"logs/job_progress_overview.{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M%S}.txt"
+
+    def start(self) -> None:
+        """Begin to start the worker processes, which takes a moment: inputs are brought meanwhile."""
+        self._place.work.mkdir(parents=True)
+        names = [self._new_name() for _ in range(self._task.workers)]
+        self._starting = [asyncio.ensure_future(self._start_worker(name)) for name in names]
+
+    async def plan(self, values: Mapping[str, str]) -> None:
+        """Split the input, where no former attempt has; for the first node, before another one begins.
+
+        Args:
+            values: what stands for each input and output.
+
+        Raises:
+            SplitError: it cannot be split as the job asks for.
+        """
+        root = self._root(values)
+        if self._ledger.is_planned:
+            self._ledger.begin_attempt()
+        else:
+            self._report("Start scheduling.")
+            table = splitting.describe(self._task, root)
+            await asyncio.to_thread(_plan, self._job_folder, splitting.split(self._task, root, table))
+        tally = self._ledger.tally()
+        self._report(f"Scheduled {tally.total} mini batches. {tally.finished} of them have been processed before.")
+
+    async def run(self, values: Mapping[str, str]) -> str | None:
+        """Process mini-batches until none is left for this node; return why the job has failed, or None.
+
+        Args:
+            values: what stands for each input and output.
+        """
+        self._message = self._load_message(values)
+        why: str | None = None
+        count = min(self._task.workers, self._ledger.tally().pending)
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch_progress())
+                await asyncio.gather(*[group.create_task(self._serve()) for _ in range(count)])
+                watch.cancel()
+        except* JobFailedError as failures:
+            why = str(failures.exceptions[0])
+        tally = self._ledger.tally()
+        if why is None and tally.finished == tally.total:
+            why = verdict.at_the_end(self._task, tally)
+        if why:
+            self._say(why)
+        return verdict.as_error(self._attempt.rank, why) if why else None
+
+    async def finish(self, *, is_first: bool) -> None:
+        """Write what the job leaves from the ledger, on its first node, once no node works on it any more."""
+        if is_first and self._ledger.is_planned:
+            target = self._rows_file()
+            if target:
+                await asyncio.to_thread(reports.write_rows, self._ledger, target)
+            tally = self._ledger.tally()
+            why = verdict.at_the_end(self._task, tally) if tally.finished == tally.total else self._why_not(tally)
+            for line in reports.result_lines(self._task, tally, why):
+                self._report(line)
+            await asyncio.to_thread(reports.write, self._ledger, self._task, why, self._place.work / "logs")
+        self._ledger.close()
+
+    def _why_not(self, tally: Tally) -> str:
+        reason = verdict.exceeded(self._task, tally) or "The job was ended."
+        return f"{reason} {tally.total - tally.finished} mini batches were not processed."
+
+    # --- workers ---
+
+    async def _serve(self) -> None:
+        """Have one worker at a time process mini-batches until there are none."""
+        worker = await self._loaded_worker()
+        picked = self._ledger.pick()
+        while picked:
+            picked = await self._process(worker, picked)
+            if picked and worker.has_ended:
+                self._workers.discard(worker)
+                worker = await self._loaded_worker()
+        if not worker.has_ended:
+            await worker.finish(self._task.timeout)
+
+    async def _process(self, worker: Worker, mini_batch: MiniBatch) -> MiniBatch | None:
+        """Process a mini-batch, and return the next one. Raises JobFailedError where too many have failed."""
+        tried, details = await worker.process(mini_batch, self._task.overhead_timeout, self._task.timeout)
+        tried = self._judged(tried)
+        again = tried.error is not None and tried.status != "RUN_DONE" and mini_batch.tries < self._task.max_retries
+        tally, following = self._ledger.settle(mini_batch, tried, again=again)
+        if tried.error:
+            self._say_failure(mini_batch, tried, details, again=again)
+        self._last_progress = asyncio.get_running_loop().time()
+        self._say_progress(tally)
+        why = verdict.exceeded(self._task, tally)
+        if why:
+            if following:
+                self._ledger.release(following)
+            raise JobFailedError(why)
+        return following
+
+    def _judged(self, tried: Try) -> Try:
+        items = tried.items or 0
+        if tried.error is None and verdict.counts_as_failed(self._task, tried.succeeded, items):
+            return replace(tried, error=f"run() returned {tried.succeeded} of {items} items.")
+        return tried
+
+    async def _loaded_worker(self) -> Worker:
+        """Return a worker that has called the script's ``init``.
+
+        Raises:
+            JobFailedError: that fails time and again.
+        """
+        while True:
+            worker = await (self._starting.pop(0) if self._starting else self._start_worker(self._new_name()))
+            try:
+                await worker.load(self._message, INIT_TRIES * self._task.timeout + 30)
+                return worker
+            except (WorkerError, ConnectionError) as error:
+                await worker.kill()
+                self._workers.discard(worker)
+                self._init_failures += 1
+                self._say_init_failure(worker, error)
+
+    def _say_init_failure(self, worker: Worker, error: Exception) -> None:
+        """Log that ``init`` has failed. Raises JobFailedError where it is not to be tried again."""
+        details = error.details if isinstance(error, WorkerError) else ""
+        self._error_log(worker.name).say(f"init() failed: {error}\n{details}")
+        self._say(f"{worker.name}: init() failed: {error}")
+        if isinstance(error, WorkerError) and error.is_final:
+            raise JobFailedError(str(error))
+        if self._init_failures >= INIT_TRIES * self._task.workers:
+            raise JobFailedError(
+                f"The init() function in the entry script had raised exception for {self._init_failures} times. "
+                f"{verdict.WHERE} The last one: {error}"
+            )
+
+    def _new_name(self) -> str:
+        return f"process{self._ledger.new_process(self._attempt.rank):03}"
+
+    async def _start_worker(self, name: str) -> Worker:
+        node = self._attempt.rank
+        worker = await Worker.start(
+            name,
+            node,
+            self._attempt.python,
+            environment=self._place.environment,
+            cwd=self._place.work,
+            guard_log=self._place.folder / "guard.log",
+            stdout=lambda piece: self._place.log(f"logs/user/stdout/{node}/{name}.stdout.txt").write(piece),
+            stderr=lambda piece: self._place.log(f"logs/user/stderr/{node}/{name}.stderr.txt").write(piece),
+        )
+        self._workers.add(worker)
+        return worker
+
+    async def end_processes(self) -> None:
+        """End the worker processes, and what scripts have started."""
+        started = await asyncio.gather(*self._starting, return_exceptions=True)
+        self._starting = []
+        workers = self._workers | {one for one in started if isinstance(one, Worker)}
+        await asyncio.gather(*(worker.kill() for worker in workers if not worker.has_ended))
+        await fence.end_processes(self._place.folder)
+
+    async def _watch_progress(self) -> None:
+        """Raise JobFailedError where no mini-batch ends for as long as the job allows."""
+        limit = self._task.progress_timeout
+        while limit:
+            left = self._last_progress + limit - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise JobFailedError(f"No progress update in {limit:g} seconds.")
+            await asyncio.sleep(left)
+
+    # --- what scripts are told ---
+
+    def _root(self, values: Mapping[str, str]) -> Path:
+        return Path(values[f"inputs.{self._task.input}"])
+
+    def _load_message(self, values: Mapping[str, str]) -> Mapping[str, Any]:
+        task, work = self._task, self._place.work
+        root = self._root(values)
+        table = splitting.describe(task, root)
+        node = self._attempt.rank
+        return {
+            "script": str(work / task.entry_script) if task.entry_script else str(MLFLOW_SCRIPT),
+            "arguments": [*shlex.split(fill_in(task.arguments, values)), *self._own_arguments()],
+            "environment": self._variables(values),
+            "root": str(root),
+            "table": {"format": table.format, "options": table.options, "steps": table.steps}
+            if table and table.format
+            else None,
+            "keeps_rows": task.rows_output is not None,
+            "place": {
+                "node": node,
+                "working_dir": str(work),
+                "log_dir": str(work / "logs" / "user" / "entry_script_log" / str(node)),
+                "logging_level": task.logging_level,
+            },
+        }
+
+    def _own_arguments(self) -> list[str]:
+        """Return the arguments that Azure adds; for their sake scripts must use ``parse_known_args``."""
+        task = self._task
+        own = {
+            "mini_batch_size": task.mini_batch_size,
+            "partition_keys": ",".join(task.partition_keys),
+            "output_action": "append_row" if task.rows_output else "summary_only",
+            "logging_level": task.logging_level,
+            "process_count_per_node": task.workers,
+            "run_invocation_timeout": f"{task.timeout:g}",
+            "run_max_try": task.max_retries + 1,
+        }
+        return [text for name, value in own.items() if value != "" for text in (f"--{name}", str(value))]
+
+    def _variables(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the variables that the inputs and outputs add to a process's environment."""
+        variables = {}
+        if self._task.model:
+            variables[MODEL_VARIABLE] = values[f"inputs.{self._task.model}"]
+        name = self._task.rows_output or next(iter(self._attempt.spec.outputs), None)
+        if name:
+            place = Path(values[f"outputs.{name}"])
+            is_file = self._attempt.spec.outputs[name].is_file
+            variables[OUTPUT_VARIABLE] = str(place.parent if is_file else place)
+        return {**variables, **self._attempt.spec.environment_variables}
+
+    def _rows_file(self) -> Path | None:
+        name = self._task.rows_output
+        if name is None:
+            return None
+        place = data.output_place(self._job_folder, name)
+        return place if self._attempt.spec.outputs[name].is_file else place / self._task.rows_file
+
+    # --- logs ---
+
+    def _say(self, text: str) -> None:
+        self._place.log(verdict.LOG.format(self._attempt.rank)).say(text)
+
+    def _report(self, text: str) -> None:
+        """Add to the log of the whole job's progress, which the first node writes."""
+        if self._attempt.rank == 0:
+            self._place.log(self._overview_name).say(text)
+
+    def _error_log(self, process: str) -> LogBlob:
+        return self._place.log(f"logs/user/error/{self._attempt.rank}/{process}.txt")
+
+    def _say_failure(self, mini_batch: MiniBatch, tried: Try, details: str, *, again: bool) -> None:
+        what = f"mini batch {mini_batch.id}, try {mini_batch.tries + 1}: {tried.error}"
+        self._error_log(tried.process).say(f"{what}\n{details}")
+        self._say(f"{tried.process}: {what}{' It is tried again.' if again else ''}")
+
+    def _say_progress(self, tally: Tally) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._last_line < SECONDS_BETWEEN_LINES and tally.finished < tally.total:
+            return
+        self._last_line = now
+        elapsed = now - self._begun
+        left = elapsed * (tally.total - tally.finished) / max(tally.finished, 1)
+        self._report(
+            f"Processed {tally.finished} of {tally.total} mini batches in {_time(elapsed)}. "
+            f"Estimate remaining {_time(left)}."
+        )
+
+
+def _plan(folder: Path, mini_batches: splitting.MiniBatches) -> None:
+    """Write down the mini-batches by a connection of this thread's own."""
+    ledger = Ledger(folder)
+    try:
+        ledger.plan(mini_batches)
+    finally:
+        ledger.close()
+
+
+def _time(seconds: float) -> str:
+    return str(datetime.timedelta(seconds=round(seconds)))
