@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import access_answers
 import deployment_answers
+import monitoring_answers
 import numpy as np
 import pandas as pd
 import pytest
@@ -808,8 +809,8 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT
-WRONG |= deployment_answers.WRONG | access_answers.WRONG
+RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT | monitoring_answers.RIGHT
+WRONG |= deployment_answers.WRONG | access_answers.WRONG | monitoring_answers.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 

@@ -16,4 +16,5 @@ flights = plan[plan["origin"] == arguments.airport]
 if flights.empty:
     raise ValueError(f"The plan has no flight from {arguments.airport}.")
 counts = flights[arguments.by].value_counts()
-print(f"{arguments.airport}: {len(flights)} flights, most of them: {arguments.by} {counts.index[0]}")
+most = f"most of them: {arguments.by} {counts.index[0]}"
+print(f"{arguments.airport}: {len(flights)} flights, {most}")

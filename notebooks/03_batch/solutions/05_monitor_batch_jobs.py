@@ -24,8 +24,8 @@ def failed_share(source):
     return ask_logs(
         f"{source} | summarize arg_max(TimeGenerated, *) by JobId"
         " | where ExecutionState in ('succeeded', 'failed')"
-        " | summarize Ended = count(), Failed = countif(ExecutionState == 'failed') by ClusterName"
-        " | project ClusterName, Share = 100.0 * Failed / Ended"
+        " | summarize Share = 100.0 * countif(ExecutionState == 'failed') / count()"
+        " by ClusterName"
     )
 
 

@@ -89,7 +89,9 @@ def waiting(answer: Any) -> CheckResult:
     return wrong(f"two jobs are waiting, {' and '.join(sorted(WAITING))}; this says {', '.join(sorted(names))}.")
 
 
-@exercise("monitor_batch_jobs/failed_share", "Begin with `def failed_share(source):`; first the latest row of each job.")
+@exercise(
+    "monitor_batch_jobs/failed_share", "Begin with `def failed_share(source):`; first the latest row of each job."
+)
 def failed_share(answer: Any) -> CheckResult:
     """Accept the percentages of the ended jobs of each cluster that have failed."""
     import pandas as pd
@@ -106,7 +108,9 @@ def failed_share(answer: Any) -> CheckResult:
         return right("a third, and two thirds.")
     if _same({name: 100 * share for name, share in shares.items()}, SHARES):
         return wrong("these are shares of one; percent are wanted.")
-    if _same(shares, {"small": 0.0, "wide": 0.0}) or _same(shares, {name: share // 1 for name, share in SHARES.items()}):
+    if _same(shares, {"small": 0.0, "wide": 0.0}) or _same(
+        shares, {name: share // 1 for name, share in SHARES.items()}
+    ):
         return wrong("whole numbers divided are a whole number in Kusto: multiply by 100.0, not by 100, first.")
     if _same(shares, OF_ALL_JOBS):
         return wrong("this counts jobs that still wait or run as if they had gone well. Keep those that have ended.")
@@ -150,4 +154,4 @@ def monthly_cost(answer: Any) -> CheckResult:
     ):
         if abs(answer - share * COST) <= 0.02 * share * COST:
             return wrong(advice)
-    return wrong(f"{answer:g} USD? Jobs × nights × rows × bytes, in gigabytes, times the price.")
+    return wrong(f"{answer:g} USD? Jobs * nights * rows * bytes, in gigabytes, times the price.")
