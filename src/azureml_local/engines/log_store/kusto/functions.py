@@ -1,13 +1,12 @@
-"""Kusto's functions that `duckdb-kql` lacks, as rows of its registries, and the macros that they need.
+"""Kusto's functions that `duckdb-kql` lacks, as rows of its registries.
 
-What each does is in https://learn.microsoft.com/kusto/query, on the page of its name. DuckDB sums and averages spans of
-time otherwise than numbers, and the type of a column is not known when a query is translated: so these aggregates are
-macros with two forms, of which DuckDB takes the one that fits.
+What each does is in https://learn.microsoft.com/kusto/query, on the page of its name. What begins with ``kusto_`` is a
+macro: :mod:`azureml_local.engines.log_store.macros`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from duckdb_kql import ir
 from duckdb_kql.translate import _SPECIAL_FORMS, _is_timespan_expr, render_expr
@@ -17,27 +16,6 @@ from azureml_local.engines.log_store.kusto.faster import MAKE_SET
 
 Form = Callable[[ir.FunctionCall], str | None]
 
-MACROS: Sequence[str] = (
-    "kusto_sum(x INTERVAL) AS to_microseconds(CAST(coalesce(sum(epoch_us(x)), 0) AS BIGINT)), "
-    "(x) AS coalesce(sum(x), 0)",
-    "kusto_avg(x INTERVAL) AS avg(x), (x) AS coalesce(avg(x), CAST('NaN' AS DOUBLE))",
-    "kusto_stdev(x INTERVAL) AS to_microseconds(CAST(coalesce(stddev_samp(epoch_us(x)), 0) AS BIGINT)), "
-    "(x) AS coalesce(stddev_samp(x), 0.0)",
-    "kusto_bin(x INTERVAL, step) AS "
-    "to_microseconds(CAST(floor(epoch_us(x) / epoch_us(step)) * epoch_us(step) AS BIGINT)), "
-    "(x, step) AS make_timestamp(CAST(floor(epoch_us(x) / epoch_us(step)) * epoch_us(step) AS BIGINT))",
-    "kusto_digits(number, piece) AS "
-    "lpad(CAST(number AS VARCHAR), CAST(greatest(length(CAST(number AS VARCHAR)), length(piece)) AS INTEGER), '0')",
-    # Each run of one letter becomes a number of as many digits, or more; what is no letter stays.
-    "kusto_format_timespan(span, format) AS list_aggregate(list_transform("
-    "regexp_extract_all(format, 'd+|h+|H+|m+|s+|f+|.'), lambda piece: CASE lower(piece[1]) "
-    "WHEN 'd' THEN kusto_digits(abs(epoch_us(span)) // 86400000000, piece) "
-    "WHEN 'h' THEN kusto_digits(abs(epoch_us(span)) // 3600000000 % 24, piece) "
-    "WHEN 'm' THEN kusto_digits(abs(epoch_us(span)) // 60000000 % 60, piece) "
-    "WHEN 's' THEN kusto_digits(abs(epoch_us(span)) // 1000000 % 60, piece) "
-    "WHEN 'f' THEN left(kusto_digits(abs(epoch_us(span)) % 1000000, 'ffffff') || '0', length(piece)) "
-    "ELSE piece END), 'string_agg', '')",
-)
 WHERE = "CASE WHEN {1} THEN {0} END"  # nothing where the condition does not hold, and aggregates leave that out
 LISTS = ("CAST({0} AS JSON[])", "CAST({1} AS JSON[])")
 LIST = "coalesce(list({0}) FILTER (WHERE {0} IS NOT NULL), [])"

@@ -53,6 +53,14 @@ class Translated:
     query: ir.Query
     render: dict[str, Any] | None
 
+    @property
+    def tables(self) -> set[str]:
+        """The tables that the query may read."""
+        sources = [part.source for part in parts(self.query) if isinstance(part, ir.Query)]
+        if any(isinstance(one, ir.WildcardTableRef) for one in sources):
+            return set(TABLES)
+        return {one.name for one in sources if isinstance(one, ir.TableRef)} & set(TABLES)
+
     def operator_of(self, column: str) -> str | None:
         """Return the name of the first operator that mentions a column."""
         for part in parts(self.query):
