@@ -30,7 +30,8 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import discovery, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, registries, resolved_uris, run_history
+from azureml_local.dataplane.batch_invocation import EndpointHosts
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
@@ -237,9 +238,11 @@ class Service:
             "workspace_api": discovery.application(
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
+                *batch_jobs.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
+                *registries.routes(self.context),
             ),
-            "scoring": self.router,
+            "scoring": EndpointHosts(self.context, self.router),
             "key_vault": KeyVault(self.vault_secrets, self.tokens).app,
             "storage": StorageApp(self.accounts, self.tokens, self.authorizer, self.home.storage),
             "log_queries": LogQueries(self.context).app,

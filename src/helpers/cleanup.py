@@ -21,6 +21,7 @@ def leftovers(
     components: Collection[str] = (),
     batch_endpoints: Collection[str] = (),
     schedules: Collection[str] = (),
+    registries: Collection[str] = (),
 ) -> list[str]:
     """Return what still exists of the things named; an empty list is as it should be, and gives their names back.
 
@@ -34,6 +35,7 @@ def leftovers(
         "component": ("components", components),
         "batch endpoint": ("batch_endpoints", batch_endpoints),
         "schedule": ("schedules", schedules),
+        "registry": ("registries", registries),
     }
     left = []
     for kind, (operations, names) in named.items():

@@ -150,7 +150,7 @@ def job_log(ml_client: MLClient, job: Job | str) -> str:
     logs = sorted(folder.rglob(LOG))
     if not logs:
         raise FileNotFoundError(f"The job {_name(job)} has no {LOG}.")
-    return logs[0].read_text(encoding="utf-8")
+    return logs[0].read_text(encoding="utf-8").rstrip()
 
 
 def download_output(ml_client: MLClient, job: Job | str, output: str, to: Path | None = None) -> Path:

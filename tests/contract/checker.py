@@ -33,7 +33,15 @@ from azureml_local.arm.access import assigned_roles
 ARM = "https://management.azure.com"
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?(Z|[+-]\d\d:\d\d)")  # RFC 3339, at most 7 digits
 DURATION = re.compile(r"P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?")  # ISO 8601
-PYTHON = {"str": str, "datetime": str, "duration": str, "int": int, "float": (int, float), "bool": bool}
+PYTHON = {
+    "str": str,
+    "datetime": str,
+    "duration": str,
+    "int": int,
+    "intOrText": (int, str),
+    "float": (int, float),
+    "bool": bool,
+}
 
 # What no client has a model for, from Resource Manager's own rules:
 # https://github.com/Azure/azure-resource-manager-rpc/blob/master/v1.0/async-api-reference.md
@@ -51,6 +59,14 @@ STATUS = ObjectType(
 # The word of a compute's operation, and how far it is: all that Azure says of one.
 COMPUTE_STATUS = ObjectType(
     {"status": Member("str", required=True), "percentComplete": Member("float"), "error": Member("ErrorDetail")}
+)
+# A job that is a step of a pipeline: azure-ai-ml knows it by its having no properties (entities/_job/job.py,
+# _is_pipeline_child_job), and asks run history for it.
+STEP = ObjectType(
+    {
+        **{name: Member("str", required=True) for name in ("id", "name", "type")},
+        "systemData": Member("SystemData", required=True),
+    }
 )
 # As azure-ai-ml reads it (ScheduleTriggerResult); the models of the installed clients have it no more.
 TRIGGERED = ObjectType({name: Member("str", required=True) for name in ("submissionId", "scheduleActionType")})
@@ -92,6 +108,7 @@ EMPTY = (b"", b"null", b"{}")
 
 # Where roles can be assigned.
 SCOPES = (
+    "{ml registry}",
     "{subscription}",
     "{group}",
     "{ws}",
@@ -105,6 +122,8 @@ SCOPES = (
     "{vault}/secrets/{secret}",
     "{logs}",
 )
+
+ROOTS = ("{ws}", "{ml registry}")  # what assets lie in
 
 # Each route's answer of success: a model, [a model] for a page of a list, or nothing.
 ANSWERS = {
@@ -134,13 +153,26 @@ ANSWERS = {
     ("PUT", "{ws}/datastores/{datastore}"): "Datastore",
     ("DELETE", "{ws}/datastores/{datastore}"): NOTHING,
     ("POST", "{ws}/datastores/{datastore}/listSecrets"): "DatastoreSecrets",
-    ("GET", "{ws}/codes/{name}/versions"): "[CodeVersion]",
-    ("GET", "{ws}/codes/{name}/versions/{version}"): "CodeVersion",
-    ("PUT", "{ws}/codes/{name}/versions/{version}"): "CodeVersion",
-    ("DELETE", "{ws}/codes/{name}/versions/{version}"): NOTHING,
-    ("POST", "{ws}/codes/{name}/versions/{version}/startPendingUpload"): "PendingUploadResponseDto",
+    ("GET", "{subscription}/providers/Microsoft.MachineLearningServices/registries"): "[Registry]",
+    ("GET", "{group}/providers/Microsoft.MachineLearningServices/registries"): "[Registry]",
+    ("GET", "{ml registry}"): "Registry",
+    ("PUT", "{ml registry}"): "Registry",
+    ("PATCH", "{ml registry}"): "Registry",
+    ("DELETE", "{ml registry}"): NOTHING,
     **{
-        (method, f"{{ws}}/{kind}{path}"): answer.format(kind=model, version=version)
+        (method, f"{root}/codes/{{name}}/versions{path}"): answer
+        for root in ROOTS
+        for method, path, answer in (
+            ("GET", "", "[CodeVersion]"),
+            ("GET", "/{version}", "CodeVersion"),
+            ("PUT", "/{version}", "CodeVersion"),
+            ("DELETE", "/{version}", NOTHING),
+            ("POST", "/{version}/startPendingUpload", "PendingUploadResponseDto"),
+        )
+    },
+    **{
+        (method, f"{root}/{kind}{path}"): answer.format(kind=model, version=version)
+        for root in ROOTS
         for kind, model, version in (
             ("models", "Model", "ModelVersion"),
             ("environments", "Environment", "EnvironmentVersion"),
@@ -298,6 +330,7 @@ def _short(template: str) -> str:
         (ids.LOG_WORKSPACE, "{logs}"),
         (ids.REGISTRY, "{registry}"),
         (ids.VAULT, "{vault}"),
+        (ids.ML_REGISTRY, "{ml registry}"),
         (ids.USER_ASSIGNED_IDENTITY, "{user identity}"),
         (ids.WORKSPACE, "{ws}"),
         (ids.LOCATION, "{location}"),
@@ -357,6 +390,7 @@ class Contract:
         }
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
+        self._azure_ml.known.objects["Step"] = STEP
         self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
@@ -391,6 +425,8 @@ class Contract:
                 yield f"a body where the OpenAPI has none: {response.text[:80]}"
             return
         answer = response.json()
+        if route == ("GET", "{ws}/jobs/{job}") and "properties" not in answer:
+            model = "Step"
         if not model.startswith("["):
             yield from self._object(answer, model)
             return

@@ -78,6 +78,17 @@ class Installation:
         wait_for(is_there, f"{name} is {statuses}")
         return found[0]
 
+    def error(self, name: str) -> str:
+        """Return the message of why a job failed; nothing where it did not."""
+        workspace = self.cluster.partition("/computes/")[0]
+        answer = self.clients.session.get(
+            f"https://eastus.api.azureml.ms/history/v1.0{workspace}/runs/{name}/details",
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=60,
+        )
+        error = answer.json()["error"]
+        return str(error["error"]["message"]) if error else ""
+
     def blobs(self, name: str) -> dict[str, str]:
         """Return the texts of everything in storage that has the job's name, by what follows it."""
         found = {}

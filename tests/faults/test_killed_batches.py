@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
+from batch_demonstration import VICTIMS as VICTIMS_OF_ONE_JOB
+from batch_demonstration import demonstrate
 from batch_jobs import Batches
 from job_installation import ENDED, installed, of
 
@@ -56,15 +58,11 @@ def test_killed_under_a_batch_job(victim: str, batches: Batches) -> None:
 
 
 def test_every_kill_in_one_job(batches: Batches) -> None:
-    """A worker, then a node, then the service."""
-    installation = batches.installation
-    job, place = batches.invoke("dedicated")
-    for number, victim in enumerate(("worker", "node", "service"), 1):
-        batches.reaches(number * MINI_BATCHES // 4)
-        VICTIMS[victim](batches).kill()
-    installation.start_again()
-    assert installation.reaches(job, *ENDED) == "Completed"
-    assert batches.rows(place) == batches.names
+    """A worker, then a node, then the service: what ``make demo`` shows."""
+    shown = demonstrate(batches)
+    assert shown.status == "Completed", shown.text()
+    assert shown.rows == batches.names, shown.text()
+    assert [event.what for event in shown.events[1:4]] == [f"{victim} is killed" for victim in VICTIMS_OF_ONE_JOB]
 
 
 def test_a_preempted_node(batches: Batches) -> None:

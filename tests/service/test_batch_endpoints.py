@@ -21,6 +21,7 @@ from azure.ai.ml.entities import (
     BatchRetrySettings,
     CodeConfiguration,
     Environment,
+    Model,
     ModelBatchDeployment,
     ModelBatchDeploymentSettings,
     PipelineComponentBatchDeployment,
@@ -95,12 +96,12 @@ class Parts:
 
 
 @pytest.fixture(scope="module")
-def parts(arm: Arm, ml: MLClient, cluster: str) -> Iterator[Parts]:
+def parts(arm: Arm, ml: MLClient, cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    tmp_path = tmp_path_factory.mktemp("mlflow")
     name = "t" + uuid.uuid4().hex[:10]
     ids = {}
     for kind, properties in {
         f"models/{name}": {"modelUri": URI, "modelType": "custom_model"},
-        f"models/{name}-mlflow": {"modelUri": URI, "modelType": "mlflow_model"},
         f"codes/{name}": {"codeUri": f"https://{arm.settings.storage_account}.blob.core.windows.net/c/code"},
         f"components/{name}": {"componentSpec": {"name": name, **PIPELINE}},
     }.items():
@@ -109,7 +110,10 @@ def parts(arm: Arm, ml: MLClient, cluster: str) -> Iterator[Parts]:
         ids[kind] = made.json()["id"]
     environment = ml.environments.create_or_update(Environment(name=name, image="example.azurecr.io/any:1")).id
     arm.ended(arm.put(f"/batchEndpoints/{name}", {"location": "eastus", "properties": {"authMode": "AADToken"}}))
-    model, mlflow_model, code, component = ids.values()
+    model, code, component = ids.values()
+    (tmp_path / "MLmodel").write_text("flavors:\n  python_function:\n    env: conda.yaml\n")
+    (tmp_path / "conda.yaml").write_text("dependencies: [python]")
+    mlflow_model = ml.models.create_or_update(Model(name=f"{name}-mlflow", path=str(tmp_path), type="mlflow_model")).id
     compute = f"{arm.workspace}/computes/{cluster}"
     yield Parts(arm, name, compute, model, mlflow_model, code, environment, component)
     arm.ended(arm.request("DELETE", f"/batchEndpoints/{name}"))
@@ -348,6 +352,10 @@ def test_an_mlflow_model_needs_neither_script_nor_environment(parts: Parts) -> N
         "mlflow", {"model": {"referenceType": "Id", "assetId": parts.mlflow_model}, "compute": parts.compute}
     )
     assert got["properties"]["provisioningState"] == "Succeeded"
+    # As for online deployments: an environment of the model's own files.
+    assert re.fullmatch(
+        parts.arm.workspace + "/environments/[0-9a-f]{64}/versions/[0-9a-f]{64}", got["properties"]["environmentId"]
+    )
     bare = parts.put("bare", {"model": {"referenceType": "Id", "assetId": parts.model}, "compute": parts.compute})
     assert bare.status_code == 400
     assert "Could not find driver program in the request." in bare.text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from azure.ai.ml import MLClient
@@ -16,7 +17,8 @@ from checker import ANSWERS, Contract, route_names
 from support import PROVIDER, Arm, Deployed, finish
 
 URI = "azureml://datastores/workspaceblobstore/paths/anywhere"
-VERSIONS = {
+READER = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+VERSIONS: dict[str, dict[str, Any]] = {
     "models": {"modelUri": URI},
     "environments": {"image": "mcr.microsoft.com/azureml/minimal-py311-inference"},
     "data": {"dataUri": URI, "dataType": "uri_folder"},
@@ -74,13 +76,8 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield "POST", f"{arm.region}/updateQuotas", {"value": [{"id": quota, "limit": 100, "unit": "Count"}]}
     yield from store_requests(name)
     for kind, properties in VERSIONS.items():
-        of_container = {"dataType": "uri_folder"} if kind == "data" else {}
-        yield "PUT", f"/{kind}/{name}", {"properties": {"description": "d", **of_container}}
-        yield "PUT", f"/{kind}/{name}/versions/1", {"properties": properties}
-        for path in ("", f"/{name}", f"/{name}/versions", f"/{name}/versions/1"):
-            yield "GET", f"/{kind}{path}", None
-        yield "DELETE", f"/{kind}/{name}/versions/1", None
-        yield "DELETE", f"/{kind}/{name}", None
+        yield from asset_requests(f"/{kind}", name, properties)
+    yield from registry_requests(name, arm)
     yield from compute_requests(name)
     yield from endpoint_requests(name, arm, deployed)
     yield from batch_requests(name, arm, deployed)
@@ -90,6 +87,40 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield from identity_requests(name, arm, deployed)
     yield from role_requests(arm, deployed)
     yield from monitor_requests(name, arm, deployed)
+
+
+def asset_requests(containers: str, name: str, properties: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
+    of_container = {"dataType": "uri_folder"} if "dataType" in properties else {}
+    yield "PUT", f"{containers}/{name}", {"properties": {"description": "d", **of_container}}
+    yield "PUT", f"{containers}/{name}/versions/1", {"properties": properties}
+    for path in ("", f"/{name}", f"/{name}/versions", f"/{name}/versions/1"):
+        yield "GET", containers + path, None
+    yield "DELETE", f"{containers}/{name}/versions/1", None
+    yield "DELETE", f"{containers}/{name}", None
+
+
+def registry_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
+    base = f"{arm.group}/providers/{PROVIDER}/registries"
+    registry = f"{base}/{name}"
+    yield "PUT", registry, {"location": "eastus", "properties": {}}
+    yield "GET", f"{arm.subscription}/providers/{PROVIDER}/registries", None
+    yield "GET", base, None
+    yield "GET", registry, None
+    yield "PATCH", registry, {"tags": {"a": "b"}}
+    code = f"{registry}/codes/{name}/versions"
+    upload = f"{code}/1/startPendingUpload"
+    yield "POST", upload, {"pendingUploadType": "TemporaryBlobReference"}
+    pending = arm.request("POST", upload, json={"pendingUploadType": "TemporaryBlobReference"}).json()
+    uri = pending["blobReferenceForConsumption"]["blobUri"]
+    yield "PUT", f"{code}/1", {"properties": {"codeUri": uri}}
+    yield "GET", code, None
+    yield "GET", f"{code}/1", None
+    yield "DELETE", f"{code}/1", None
+    for kind, properties in VERSIONS.items():
+        own = {member: uri for member, value in properties.items() if value == URI}
+        yield from asset_requests(f"{registry}/{kind}", name, {**properties, **own})
+    yield from role_requests_at(registry)
+    yield "DELETE", registry, None
 
 
 def batch_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
@@ -104,7 +135,8 @@ def batch_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[st
     yield "GET", endpoint, None
     yield "PATCH", endpoint, {"tags": {"a": "b"}}
     of_model = {"referenceType": "Id", "assetId": arm.workspace + model}
-    yield "PUT", deployment, {"location": "eastus", "properties": {"model": of_model, "compute": name}}
+    properties = {"model": of_model, "environmentId": deployed.environment.id, "compute": name}
+    yield "PUT", deployment, {"location": "eastus", "properties": properties}
     yield "GET", f"{endpoint}/deployments", None
     yield "GET", deployment, None
     yield "PATCH", deployment, {"tags": {"a": "b"}, "properties": {"description": "d"}}
@@ -134,6 +166,21 @@ def job_requests(name: str, deployed: Deployed) -> Iterator[tuple[str, str, obje
     yield "PUT", f"/jobs/{name}", {"properties": job}
     yield "GET", "/jobs", None
     yield "GET", f"/jobs/{name}", None
+    trigger = {
+        "triggerType": "Recurrence",
+        "frequency": "Month",
+        "interval": 1,
+        "schedule": {"hours": [], "minutes": []},
+    }
+    action = {"actionType": "CreateJob", "jobDefinition": job}
+    schedule = f"/schedules/{name}"
+    yield "PUT", schedule, {"properties": {"trigger": trigger, "action": action}}
+    yield "GET", "/schedules", None
+    yield "GET", schedule, None
+    yield "POST", f"{schedule}/trigger", {"scheduleTime": "2026-01-01T00:00:00Z"}
+    yield "PUT", schedule, {"properties": {"trigger": trigger, "action": action, "isEnabled": False}}
+    yield "DELETE", schedule, None
+    yield "POST", f"/jobs/{name}-20260101T000000Z/cancel", None
     yield "POST", f"/jobs/{name}/cancel", None
     yield "DELETE", f"/jobs/{name}", None
     yield "DELETE", f"/computes/{name}", None
@@ -225,7 +272,6 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
     yield "PUT", identity, {"location": "eastus"}
     batch = "t" + uuid.uuid4().hex[:10]
     yield "PUT", f"/batchEndpoints/{batch}", {"location": "eastus", "properties": {"authMode": "AADToken"}}
-    reader = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
     for scope in (
         arm.subscription,
         arm.group,
@@ -240,16 +286,20 @@ def role_requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, obje
         workspace["keyVault"],
         secret,
     ):
-        name, principal = str(uuid.uuid4()), str(uuid.uuid4())
-        properties = {"roleDefinitionId": reader, "principalId": principal, "principalType": "User"}
-        assignments = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
-        yield "GET", scope + reader.rpartition("/")[0], None
-        yield "GET", scope + reader, None
-        yield "PUT", f"{assignments}/{name}", {"properties": properties}
-        yield "GET", assignments, None
-        yield "GET", f"{assignments}/{name}", None
-        yield "DELETE", f"{assignments}/{name}", None
+        yield from role_requests_at(scope)
     yield "GET", workspace["containerRegistry"], None
+
+
+def role_requests_at(scope: str) -> Iterator[tuple[str, str, object]]:
+    name, principal = str(uuid.uuid4()), str(uuid.uuid4())
+    properties = {"roleDefinitionId": READER, "principalId": principal, "principalType": "User"}
+    assignments = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
+    yield "GET", scope + READER.rpartition("/")[0], None
+    yield "GET", scope + READER, None
+    yield "PUT", f"{assignments}/{name}", {"properties": properties}
+    yield "GET", assignments, None
+    yield "GET", f"{assignments}/{name}", None
+    yield "DELETE", f"{assignments}/{name}", None
 
 
 def monitor_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.ai.ml import MLClient, command
+from azure.ai.ml import MLClient, command, dsl
 from azure.ai.ml.entities import (
     CronTrigger,
     Environment,
@@ -140,6 +140,35 @@ def test_trigger_once(ml: MLClient, arm: Arm, hello: Any, name: str) -> None:
     finish(ml.schedules.begin_disable(name))
     with pytest.raises(HttpResponseError, match="is disabled"):
         ml.schedules.trigger(name)
+
+
+def test_pipeline(ml: MLClient, hello: Any, cluster: str, name: str) -> None:
+    @dsl.pipeline(experiment_name="nightly")
+    def nightly(at, greeting="good night"):  # type: ignore[no-untyped-def] # the SDK reads annotations as types
+        hello(at=at, greeting=greeting)
+
+    job = nightly(at="${{creation_context.trigger_time}}")
+    job.settings.default_compute = cluster
+    made = finish(
+        ml.schedules.begin_create_or_update(JobSchedule(name=name, trigger=CronTrigger(expression=FAR), create_job=job))
+    )
+    assert made.create_job.settings.default_compute.endswith(f"/computes/{cluster}")
+    assert finish(ml.schedules.begin_disable(name)).is_enabled is False  # its definition can be sent back
+    finish(ml.schedules.begin_enable(name))
+    pipeline = ml.jobs.get(ml.schedules.trigger(name, schedule_time="2026-03-01T00:00:00Z").job_name)
+    assert (pipeline.type, pipeline.display_name) == ("pipeline", f"{name}-20260301T000000Z")
+    assert pipeline._to_dict()["inputs"]["at"] == "2026-03-01T00:00:00Z"
+
+    # The same pipeline from a job that there is, with other settings and another input.
+    like_it = ml.jobs.get(pipeline.name)
+    like_it.inputs.greeting = "good morning"
+    like_it.settings.continue_on_step_failure = False
+    made = JobSchedule(name=name + "2", trigger=CronTrigger(expression=FAR), create_job=like_it)
+    finish(ml.schedules.begin_create_or_update(made))
+    pipeline = ml.jobs.get(ml.schedules.trigger(name + "2").job_name)
+    assert pipeline._to_dict()["inputs"] == {"at": "2026-03-01T00:00:00Z", "greeting": "good morning"}
+    assert pipeline.settings.continue_on_step_failure is False
+    assert len(pipeline.jobs) == 1
 
 
 def test_name_of_the_job_in_outputs(arm: Arm, job: dict[str, Any], name: str) -> None:

@@ -17,6 +17,7 @@ import deployment_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
+import pipeline_answers
 import pytest
 import requests
 from azure.ai.ml import Input, Output, command
@@ -809,8 +810,8 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT | monitoring_answers.RIGHT
-WRONG |= deployment_answers.WRONG | access_answers.WRONG | monitoring_answers.WRONG
+RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT | pipeline_answers.RIGHT | monitoring_answers.RIGHT
+WRONG |= deployment_answers.WRONG | access_answers.WRONG | pipeline_answers.WRONG | monitoring_answers.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 

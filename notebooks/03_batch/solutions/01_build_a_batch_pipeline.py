@@ -18,12 +18,8 @@ def two_models(plan, old, new, first_day):
     prepared = prepare(plan=plan, first_day=first_day, days=days)
     scored_old = score(flights=prepared.outputs.flights, model=old)
     scored_new = score(flights=prepared.outputs.flights, model=new)
-    collected_old = collect(
-        flights=prepared.outputs.flights, scores=scored_old.outputs.scores
-    )
-    collected_new = collect(
-        flights=prepared.outputs.flights, scores=scored_new.outputs.scores
-    )
+    collected_old = collect(flights=prepared.outputs.flights, scores=scored_old.outputs.scores)
+    collected_new = collect(flights=prepared.outputs.flights, scores=scored_new.outputs.scores)
     return {
         "old_report": collected_old.outputs.report,
         "new_report": collected_new.outputs.report,

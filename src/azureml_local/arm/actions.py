@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from azureml_local.arm import ids
 
 VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
+# What is done to assets of a registry is an action on its assets, of whatever kind:
+# https://learn.microsoft.com/azure/role-based-access-control/permissions/ai-machine-learning
+IN_REGISTRY = ids.ML_REGISTRY + "/"
+REGISTRY_VERBS = {**VERBS, "POST": "write"}
 QUESTIONS = frozenset(("checkNameAvailability",))  # asked by POST
 DEFAULT = "default"  # the name of an account's only blob service
 RESOURCES = "Microsoft.Resources"  # subscriptions, resource groups and template deployments
@@ -19,6 +23,8 @@ RESOURCES = "Microsoft.Resources"  # subscriptions, resource groups and template
 FILTERED = (
     f"{ids.SUBSCRIPTION}/providers/{ids.PROVIDER}/workspaces",
     ids.WORKSPACES,
+    f"{ids.SUBSCRIPTION}/providers/{ids.PROVIDER}/registries",
+    ids.ML_REGISTRIES,
     f"{ids.SUBSCRIPTION}/providers/{ids.OPERATIONAL_INSIGHTS}/workspaces",
     ids.LOG_WORKSPACES,
     f"{ids.SUBSCRIPTION}/providers/{ids.KEY_VAULT}/vaults",
@@ -52,6 +58,9 @@ def of(method: str, template: str) -> Operation | None:
     before, _, resource = template.rpartition("/providers/")
     namespace, *segments = resource.split("/") if before else (RESOURCES, *template.strip("/").split("/"))
     types = [segment for segment in segments if not segment.startswith("{") and segment != DEFAULT]
+    if template.startswith(IN_REGISTRY):
+        verb = "read" if "datarefs" in types else REGISTRY_VERBS[method]
+        return Operation(f"{namespace}/registries/assets/{verb}", ids.ML_REGISTRY)
     # What a list or an action is of: the last segment is no resource of its own.
     scope = template if template.endswith("}") else template.rpartition("/")[0]
     verb = "read" if types[-1] in QUESTIONS else VERBS[method]

@@ -20,7 +20,15 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import jobs
 from azureml_local.arm.monitor import diagnostic_settings, log_analytics
 from azureml_local.arm.online import online_deployments, online_endpoint_credentials, online_endpoints
-from azureml_local.arm.request import ArmRequest, ArmRoutes, Handler, missing_parent, missing_workspace
+from azureml_local.arm.registries import registries
+from azureml_local.arm.request import (
+    ArmRequest,
+    ArmRoutes,
+    Handler,
+    missing_parent,
+    missing_registry,
+    missing_workspace,
+)
 from azureml_local.arm.schedules import schedules
 from azureml_local.arm.storage import container_registries, datastores, storage_accounts
 from azureml_local.http.errors import AzureError, authorization_failed, insufficient_storage, is_out_of_space
@@ -55,11 +63,17 @@ LACKING = frozenset(
         "privateendpointconnections",
         "privatelinkresources",
         "raipolicies",
-        "registries",
         "serverlessendpoints",
         "skus",
     )
 )
+
+
+# What holds other resources, by its parameter in their paths, and what is answered where it does not exist.
+PARENTS = {
+    "workspace": (ids.WORKSPACE, missing_workspace),
+    "asset_registry": (ids.ML_REGISTRY, missing_registry),
+}
 
 
 def routes() -> ArmRoutes:
@@ -74,6 +88,7 @@ def routes() -> ArmRoutes:
         datastores,
         codes,
         assets,
+        registries,
         computes,
         compute_clusters,
         compute_instances,
@@ -98,11 +113,26 @@ def routes() -> ArmRoutes:
 
 
 class ControlPlane:
-    """Answers for ``management.azure.com``."""
+    """Answers for ``management.azure.com``, or for another host where a part of it is found, too.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        context: what it works with.
+        table: its routes; by default all.
+        prefix: of its paths on another host.
+        audience: for what a caller's token must be.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        table: ArmRoutes | None = None,
+        prefix: str = "",
+        audience: tuple[str, ...] = audiences.ARM,
+    ) -> None:
         self.context = context
-        self.routes = routes()
+        self.routes = table or routes()
+        self._prefix = prefix
+        self._audience = audience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an unforeseen failure is logged, and answered 500 without its details."""
@@ -126,13 +156,22 @@ class ControlPlane:
         """Authenticate, find the handler, authorize, read the body, require the workspace, handle."""
         principal = self.authenticate(request)
         query = {name.lower(): value for name, value in parse_qsl(request.url.query, keep_blank_values=True)}
-        path = request.scope["raw_path"].decode("ascii")
+        path = request.scope["raw_path"].decode("ascii").removeprefix(self._prefix)
         match = self.find(request.method, path, query)
         self.require_subscription(match.params)
         self.authorize(principal, request.method, match)
         body = await json_object(request)
         assert match.handler is not None  # noqa: S101 - find() raises otherwise
-        arm_request = ArmRequest(self.context, request.url.path, match.template, match.params, query, body, principal)
+        arm_request = ArmRequest(
+            self.context,
+            request.url.path.removeprefix(self._prefix),
+            match.template,
+            match.params,
+            query,
+            body,
+            principal,
+            f"https://{request.url.hostname}{self._prefix}",
+        )
         self.require_scope(request.method, match.params, path)
         return await match.handler(arm_request)
 
@@ -151,7 +190,7 @@ class ControlPlane:
                 },
             )
         try:
-            return self.context.tokens.verify(token.strip(), audiences.ARM)
+            return self.context.tokens.verify(token.strip(), self._audience)
         except InvalidTokenError as error:
             raise AzureError(
                 401, error.code, str(error), headers={"WWW-Authenticate": f'{challenge}, error="invalid_token"'}
@@ -205,14 +244,15 @@ class ControlPlane:
         raise authorization_failed(principal.object_id, operation.action, scope)
 
     def require_scope(self, method: str, params: dict[str, str], path: str) -> None:
-        """Raise 404 where the resource group, or the workspace that a resource belongs to, does not exist."""
+        """Raise 404 where the resource group does not exist, or the workspace or registry that a resource is in."""
         group = params.get("resource_group")
         if group and group.lower() != self.context.settings.resource_group:
             raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
-        workspace_id = ids.WORKSPACE.format(**params) if "workspace" in params else ""
-        is_below = unquote(path).strip("/").lower() != workspace_id.strip("/").lower()
-        if workspace_id and is_below and self.context.store.get(workspace_id) is None:
-            raise missing_parent(params) if method == "PUT" else missing_workspace(params)
+        for parameter, (template, missing) in PARENTS.items():
+            parent_id = template.format(**params) if parameter in params else ""
+            is_below = unquote(path).strip("/").lower() != parent_id.strip("/").lower()
+            if parent_id and is_below and self.context.store.get(parent_id) is None:
+                raise missing_parent(params) if method == "PUT" else missing(params)
 
 
 def _failure(error: Exception, request_id: str) -> AzureError:

@@ -20,6 +20,8 @@ SUBSCRIPTION = "/subscriptions/{subscription}"
 RESOURCE_GROUP = SUBSCRIPTION + "/resourceGroups/{resource_group}"
 WORKSPACES = RESOURCE_GROUP + f"/providers/{PROVIDER}/workspaces"
 WORKSPACE = WORKSPACES + "/{workspace}"
+ML_REGISTRIES = RESOURCE_GROUP + f"/providers/{PROVIDER}/registries"
+ML_REGISTRY = ML_REGISTRIES + "/{asset_registry}"  # of Azure ML's assets; REGISTRY is one of container images
 LOCATION = SUBSCRIPTION + f"/providers/{PROVIDER}/locations/{{location}}"
 STORAGE_ACCOUNTS = RESOURCE_GROUP + f"/providers/{STORAGE}/storageAccounts"
 STORAGE_ACCOUNT = STORAGE_ACCOUNTS + "/{account}"
@@ -33,9 +35,9 @@ VAULT_SECRET = VAULT + "/secrets/{secret}"
 LOG_WORKSPACES = RESOURCE_GROUP + f"/providers/{OPERATIONAL_INSIGHTS}/workspaces"
 LOG_WORKSPACE = LOG_WORKSPACES + "/{log_workspace}"
 
-_WORKSPACE_ASSET = re.compile(
-    rf"^(?:azureml:)?(?P<workspace>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(PROVIDER)}"
-    r"/workspaces/[^/]+)/(?P<kind>[^/]+)/(?P<name>[^/]+)/(?P<by>versions|labels)/(?P<version>[^/]+)$",
+_ASSET = re.compile(
+    rf"^(?:azureml:)?(?:(?P<root>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(PROVIDER)}"
+    r"/(?:workspaces|registries)/[^/]+)|azureml://registries/(?P<registry>[^/]+))/(?P<kind>[^/]+)/(?P<name>[^/]+)/(?P<by>versions|labels)/(?P<version>[^/]+)$",
     re.IGNORECASE,
 )
 _DATASTORE_PATH = re.compile(
@@ -60,8 +62,11 @@ def workspace_of(resource_id: str) -> str:
 
 
 def parse_asset(text: str) -> re.Match[str] | None:
-    """Match the id of a workspace's asset; groups ``workspace kind name by version``."""
-    return _WORKSPACE_ASSET.match(text)
+    """Match the id of an asset; groups ``root registry kind name by version``.
+
+    It lies in a workspace or a registry with the id ``root``, or in a registry with the name ``registry``.
+    """
+    return _ASSET.match(text)
 
 
 def parse_datastore_path(text: str) -> re.Match[str] | None:

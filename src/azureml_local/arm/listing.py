@@ -80,12 +80,17 @@ def with_ids(resource_ids: Sequence[str]) -> Condition:
 
 
 def choice(request: ArmRequest, parameter: str, choices: Mapping[str, Any], default: Any) -> Any:
-    """Return what a query parameter chooses, in any case; 400 where it is none of ``choices``."""
+    """Return what a query parameter chooses, in any case; 400 where it is none of ``choices``.
+
+    A choice may be written as Python shows a member of an enumeration: for the assets of registries, azure-ai-ml 1.35
+    sends ``ListViewType.ACTIVE_ONLY``.
+    """
     asked = request.query.get(parameter.lower())
     if asked is None:
         return default
+    wanted = asked.rpartition(".")[2].replace("_", "").lower()
     for name, chosen in choices.items():
-        if name.lower() == asked.lower():
+        if name.lower() == wanted:
             return chosen
     raise _bad(parameter, asked, f"one of {', '.join(choices)}")
 

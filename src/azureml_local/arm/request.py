@@ -43,10 +43,17 @@ class ArmRequest:
     query: Mapping[str, str]
     body: dict[str, Any]
     principal: Principal
+    host: str = ARM_HOST  # where it was sent, and what links in answers begin with
 
     def permits(self, action: str, scope: str) -> bool:
         """Say whether the caller may do ``action`` over the resource whose id is ``scope``."""
         return self.context.authorizer.permits(self.principal, action, scope)
+
+    @property
+    def root_id(self) -> str:
+        """The id of the workspace or the registry in the path."""
+        is_registry = "asset_registry" in self.params
+        return ids.ML_REGISTRY.format(**self.params) if is_registry else self.workspace_id
 
     @property
     def workspace_id(self) -> str:
@@ -102,7 +109,7 @@ class ArmRequest:
     def url(self, changes: Mapping[str, str]) -> str:
         """Return this request's absolute URL with changed query parameters."""
         query = urllib.parse.urlencode({**self.query, **changes}, safe="$:")
-        return f"{ARM_HOST}{urllib.parse.quote(self.path)}?{query}"
+        return f"{self.host}{urllib.parse.quote(self.path)}?{query}"
 
     def begun(
         self,
@@ -166,17 +173,21 @@ def missing(params: Mapping[str, str], kind: str, name: str) -> AzureError:
     )
 
 
+def missing_registry(params: Mapping[str, str]) -> AzureError:
+    """Return the 404 of a registry."""
+    return missing(params, f"{ids.PROVIDER}/registries", params["asset_registry"])
+
+
 def missing_workspace(params: Mapping[str, str]) -> AzureError:
     """Return the 404 of a workspace."""
     return missing(params, f"{ids.PROVIDER}/workspaces", params["workspace"])
 
 
 def missing_parent(params: Mapping[str, str]) -> AzureError:
-    """Return Resource Manager's 404 for what would be created in a workspace that does not exist.
+    """Return Resource Manager's 404 for what would be created in a workspace or registry that does not exist.
 
     https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-parent-resource
     """
-    message = (
-        f"Can not perform requested operation on nested resource. Parent resource '{params['workspace']}' not found."
-    )
+    parent = params.get("workspace") or params["asset_registry"]
+    message = f"Can not perform requested operation on nested resource. Parent resource '{parent}' not found."
     return AzureError(404, "ParentResourceNotFound", message, headers={"x-ms-failure-cause": "gateway"})

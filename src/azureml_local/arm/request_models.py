@@ -10,6 +10,7 @@ properties"), so that clients can send back what they got.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,10 @@ LONGEST_PATH = 200
 INT32 = range(-(2**31), 2**31)
 SECRET = ("keys", "keyvalue", "secrets")  # members whose values no message shows
 TEXT = ("str", "datetime", "duration")
+# Of invocations of batch endpoints: Microsoft's example sends its numbers as text (azureml-examples,
+# cli/batch-score-rest.sh), which Json.NET reads as numbers.
+INT_OR_TEXT = "intOrText"
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,10}")
 SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
     **dict.fromkeys(TEXT, ((str,), "text")),
     "int": ((int,), "a whole number of 32 bits"),
@@ -80,7 +85,7 @@ def fit(body: Any, model: str) -> Any:
 def _fit(value: Any, kind: str, path: str) -> Any:
     if value is None or kind == "any":
         return value
-    if kind in SCALARS:
+    if kind in SCALARS or kind == INT_OR_TEXT:
         return _scalar(value, kind, path)
     if kind.startswith("["):
         return [
@@ -107,6 +112,10 @@ def _value(value: Any, kind: str, path: str) -> Any:
 
 
 def _scalar(value: Any, kind: str, path: str) -> Any:
+    if kind == INT_OR_TEXT:
+        kind = "int"
+        if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value):
+            value = int(value)
     types, name = SCALARS[kind]
     # In Python, though not in JSON, true and false are numbers.
     if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.datastructures import URL
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -36,7 +38,8 @@ AUDIENCES = (*audiences.MACHINE_LEARNING, *audiences.ARM)
 class WorkspaceRequest:
     """A request that was authenticated and is allowed, for a workspace that exists.
 
-    ``params`` are the path's parameters, ``body`` is the parsed JSON (an empty object where there is none).
+    ``params`` are the path's parameters, ``body`` is the parsed JSON (an empty object where there is none), ``url`` is
+    the request's.
     """
 
     context: Context
@@ -44,6 +47,7 @@ class WorkspaceRequest:
     params: Mapping[str, str]
     body: dict[str, Any]
     principal: Principal
+    url: URL
 
 
 Handler = Callable[[WorkspaceRequest], Awaitable[Response]]
@@ -56,13 +60,15 @@ class Service:
         context: what they work with.
         prefix: of its paths, e.g. ``/history/v1.0``.
         component: its name in errors, e.g. ``run-history``.
+        is_for_jobs: it takes the tokens that jobs are given, those of its workspace.
     """
 
-    def __init__(self, context: Context, prefix: str, component: str) -> None:
+    def __init__(self, context: Context, prefix: str, component: str, *, is_for_jobs: bool = False) -> None:
         self.context = context
         self.routes: list[Route] = []
         self._prefix = prefix + ids.WORKSPACE
         self._component = component
+        self._is_for_jobs = is_for_jobs
 
     def add(self, method: str, template: str, action: str, handler: Handler) -> None:
         """Declare a route.
@@ -74,21 +80,15 @@ class Service:
             handler: answers; an AzureError that it raises is answered in the service's format.
         """
 
-        async def endpoint(request: Request) -> Response:
-            try:
-                return await handler(await self._admit(request, action))
-            except AzureError as error:
-                return self._refusal(error)
-            except ClientDisconnect:
-                raise
-            except Exception as error:
-                logger.exception("%s %s failed", request.method, request.url.path)
-                return self._refusal(_unforeseen(error))
+        async def answer(request: Request) -> Response:
+            return await handler(await self._admit(request, action))
 
-        self.routes.append(Route(self._prefix + template, endpoint, methods=[method]))
+        self.routes.append(
+            Route(self._prefix + template, guarded(answer, self.context, self._component), methods=[method])
+        )
 
     async def _admit(self, request: Request, action: str) -> WorkspaceRequest:
-        principal = self._authenticate(request)
+        principal = authenticate(self.context, request, self._of_jobs(request))
         params = request.path_params
         if params["subscription"].lower() != self.context.settings.subscription_id:
             raise missing_workspace(params)
@@ -105,24 +105,57 @@ class Service:
         workspace = self.context.store.get(workspace_id)
         if workspace is None:
             raise missing_workspace(params)
-        return WorkspaceRequest(self.context, workspace, params, body, principal)
+        return WorkspaceRequest(self.context, workspace, params, body, principal, request.url)
 
-    def _authenticate(self, request: Request) -> Principal:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        challenge = {"WWW-Authenticate": "Bearer"}
-        if scheme.lower() != "bearer" or not token:
-            message = "Authentication failed. The 'Authorization' header is missing."
-            raise AzureError(401, "UserError", message, headers=challenge)
+    def _of_jobs(self, request: Request) -> tuple[str, ...]:
+        """Return the audience of the tokens of the workspace's jobs, where they are taken."""
+        workspace = self.context.store.get(ids.WORKSPACE.format(**request.path_params)) if self._is_for_jobs else None
+        return (audiences.of_jobs(workspace.properties["workspaceId"]),) if workspace else ()
+
+
+def guarded(
+    answer: Callable[[Request], Awaitable[Response]], context: Context, component: str
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a request as ``answer`` does, and each of its errors as an ``ErrorResponse``.
+
+    Args:
+        answer: answers; it may raise AzureError.
+        context: the service's.
+        component: the name, in errors, of the service that answers.
+    """
+
+    async def endpoint(request: Request) -> Response:
         try:
-            return self.context.tokens.verify(token.strip(), AUDIENCES)
-        except InvalidTokenError as error:
-            raise AzureError(401, "UserError", str(error), headers=challenge) from error
+            return await answer(request)
+        except AzureError as error:
+            return _refusal(error, context, component)
+        except (ClientDisconnect, HTTPException):
+            raise
+        except Exception as error:
+            logger.exception("%s %s failed", request.method, request.url.path)
+            return _refusal(_unforeseen(error), context, component)
 
-    def _refusal(self, error: AzureError) -> Response:
-        root = root_error(error.code, error.message, getattr(error, "inner", ()), error.target)
-        now = datetime.datetime.now(datetime.UTC).isoformat()
-        body = error_response(root, self.context.settings.location, uuid.uuid4(), now, self._component)
-        return JSONResponse(body, error.status, headers={**error.headers, "x-ms-response-type": "error"})
+    return endpoint
+
+
+def _refusal(error: AzureError, context: Context, component: str) -> Response:
+    root = root_error(error.code, error.message, getattr(error, "inner", ()), error.target)
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    body = error_response(root, context.settings.location, uuid.uuid4(), now, component)
+    return JSONResponse(body, error.status, headers={**error.headers, "x-ms-response-type": "error"})
+
+
+def authenticate(context: Context, request: Request, more_audiences: tuple[str, ...] = ()) -> Principal:
+    """Return who is calling. Raises 401 without a valid token for Azure ML, Resource Manager or ``more_audiences``."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    challenge = {"WWW-Authenticate": "Bearer"}
+    if scheme.lower() != "bearer" or not token:
+        message = "Authentication failed. The 'Authorization' header is missing."
+        raise AzureError(401, "UserError", message, headers=challenge)
+    try:
+        return context.tokens.verify(token.strip(), (*AUDIENCES, *more_audiences))
+    except InvalidTokenError as error:
+        raise AzureError(401, "UserError", str(error), headers=challenge) from error
 
 
 def root_error(code: str, message: str, inner: tuple[str, ...] = (), target: str | None = None) -> dict[str, Any]:

@@ -229,9 +229,9 @@ class BlobStorage:
         )
         return urlencode({**fields, "sig": self._hmac(text)})
 
-    def container_sas(self, container: str, hours: float) -> str:
-        """Return a signature for one container: read, create, write, list."""
-        return self._service_sas("c", "rcwl", container, hours)
+    def container_sas(self, container: str, hours: float, permissions: str) -> str:
+        """Return a signature for one container, e.g. for ``rcwl``: read, create, write, list."""
+        return self._service_sas("c", permissions, container, hours)
 
     def blob_sas(self, container: str, name: str, hours: float) -> str:
         """Return a signature that lets one blob be read."""

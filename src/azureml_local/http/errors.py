@@ -141,6 +141,12 @@ def is_out_of_space(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def said(error: AzureError) -> str:
+    """Return what an error says: the frontend says what is not found in the error's only detail."""
+    detail = getattr(error, "detail", None)
+    return str(detail[1]) if detail else error.message
+
+
 def insufficient_storage() -> AzureError:
     """Return what a change is answered while the disk is full (RFC 4918, 11.5).
 

@@ -85,7 +85,7 @@ def _judged_by_steps(graph: Graph) -> CheckResult:
         collectors = _sources(graph, f"output {model}_report")
         scorers = [step for step in _targets(graph, f"input {model}") if step in _sources(graph, *collectors)]
         if not scorers:
-            return wrong(f"follow the arrows back from {model}_report: no step that gets the model {model} is before it.")
+            return wrong(f"follow the arrows back from {model}_report: no step that gets {model} is before it.")
         if any(f"input {other}" in _sources(graph, *scorers) for other in {"old", "new"} - {model}):
             return wrong("a step that scores gets one model. Two models are two steps of the same component.")
         before = [step for step in _sources(graph, *scorers) if step.startswith("step ")]
@@ -128,7 +128,7 @@ def again_after(answer: Any) -> CheckResult:
     return right("a change runs down the arrows, and never up.")
 
 
-@exercise("build_a_batch_pipeline/weekend", "Run the pipeline with other inputs, fetch its report, read `summary.json`.")
+@exercise("build_a_batch_pipeline/weekend", "Run the pipeline with other inputs, fetch its report, read it.")
 def weekend(answer: Any) -> CheckResult:
     """Accept the summary of four days with a threshold of 0.3."""
     if not isinstance(answer, Mapping) or not {"flights", "scored", "late"} <= set(answer):

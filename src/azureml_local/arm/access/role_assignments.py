@@ -18,6 +18,7 @@ from azureml_local.arm.batch import batch_endpoints
 from azureml_local.arm.context import Context
 from azureml_local.arm.monitor import log_analytics
 from azureml_local.arm.online import online_endpoints
+from azureml_local.arm.registries import registries
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.request_models import MisfitError
 from azureml_local.arm.storage import container_registries
@@ -38,6 +39,7 @@ SCOPES = (
     ids.STORAGE_ACCOUNT,
     ids.CONTAINER,
     ids.REGISTRY,
+    ids.ML_REGISTRY,
     ids.USER_ASSIGNED_IDENTITY,
     ids.VAULT,
     ids.VAULT_SECRET,
@@ -49,6 +51,7 @@ HOLD_ROLES = (
     online_endpoints.TYPE,
     batch_endpoints.TYPE,
     container_registries.TYPE,
+    registries.TYPE,
     USER_ASSIGNED,
     key_vaults.TYPE,
     log_analytics.TYPE,

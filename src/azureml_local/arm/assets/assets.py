@@ -1,4 +1,4 @@
-"""Assets with versions: models, environments, data, components.
+"""Assets with versions: models, environments, data, components. They lie in a workspace or in a registry.
 
 They differ in data only (:data:`ASSET_TYPES`). A container holds the versions of one name; writing a first version
 makes it. What a version is made of cannot be changed, its description, tags, properties and stage can.
@@ -7,20 +7,21 @@ makes it. What a version is made of cannot be changed, its description, tags, pr
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, listing
-from azureml_local.arm.assets import curated_environments, job_components
+from azureml_local.arm.assets import curated_environments, job_components, uploads
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage import storage_locations
-from azureml_local.http.errors import AzureError, FrontendError
+from azureml_local.http.errors import AzureError, FrontendError, authorization_failed
 from azureml_local.store import Condition, Resource
 
 VERSION_DEFAULTS: Mapping[str, Any] = {
@@ -41,6 +42,8 @@ CONTAINER_DEFAULTS: Mapping[str, Any] = {
 PATHS_ARE_FIXED = "Asset paths cannot be updated."  # azure-ai-ml compares this text (_artifacts/_constants.py)
 LABELS = ("latest", "default")
 DEFAULT_VERSION = "azureml_default"  # what azure-ai-ml asks for where a component's version is not named
+ROOTS = (ids.WORKSPACE, ids.ML_REGISTRY)  # what assets lie in
+READ_IN_REGISTRY = f"{ids.PROVIDER}/registries/assets/read"
 
 
 Filter = Callable[[ArmRequest], list[Condition]]
@@ -58,6 +61,7 @@ class AssetType:
         uri: the one of them that says where its files are.
         required: the members that must be there, though Azure's models do not say so.
         defaults: what Azure fills in.
+        identified: names a version otherwise than the request does, where Azure does so.
         completed: adds what a version has from elsewhere; is given the request, too.
         normalise: brings ``properties`` into the form that Azure returns; is given the path's parameters, too.
         repeated_status: the status of a PUT of a version that exists.
@@ -73,6 +77,7 @@ class AssetType:
     uri: str | None = None
     required: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    identified: Callable[[ArmRequest], ArmRequest] = lambda request: request
     completed: Callable[[ArmRequest, dict[str, Any]], dict[str, Any]] = lambda _, properties: properties
     normalise: Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]] = lambda properties, _: properties
     repeated_status: int = 200
@@ -179,6 +184,7 @@ ASSET_TYPES = (
         ("ComponentContainer", "ComponentVersion"),
         immutable=("componentSpec",),
         required=("componentSpec",),
+        identified=job_components.identified,
         completed=job_components.completed,
         normalise=_normalise_component,
         filters=(STAGE,),
@@ -196,8 +202,9 @@ def resolve(context: Context, asset_id: str, plural: str) -> Resource:
     parts = ids.parse_asset(asset_id)
     kind = BY_PLURAL[plural]
     if parts is None or parts["kind"].lower() != plural:
-        raise AzureError(400, "BadArgument", f"'{asset_id}' is no id in {plural} of a workspace.", target=plural)
-    container = f"{parts['workspace']}/{plural}/{parts['name']}"
+        message = f"'{asset_id}' is no id in {plural} of a workspace or a registry."
+        raise AzureError(400, "BadArgument", message, target=plural)
+    container = f"{root_of(context, parts)}/{plural}/{parts['name']}"
     if parts["by"].lower() == "labels":
         latest = _latest(context, kind, container) if parts["version"].lower() in LABELS else None
         if latest is None:
@@ -209,21 +216,67 @@ def resolve(context: Context, asset_id: str, plural: str) -> Resource:
     return version
 
 
+def root_of(context: Context, parts: re.Match[str]) -> str:
+    """Return the id of the workspace or registry that an asset lies in, by what :func:`ids.parse_asset` found."""
+    return parts["root"] or registry_id(context, parts["registry"])
+
+
+def registry_id(context: Context, name: str) -> str:
+    """Return the id of a registry by its name, which none but this one has anywhere on Azure."""
+    settings = context.settings
+    return ids.ML_REGISTRY.format(
+        subscription=settings.subscription_id, resource_group=settings.resource_group, asset_registry=name
+    )
+
+
+def require_readable(request: ArmRequest, asset_id: str | None) -> None:
+    """Raise 403 where a caller names an asset of a registry whose assets the caller may not read.
+
+    An asset of a workspace, or one that Azure publishes in the registry ``azureml``, is readable for whom uses it.
+    https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries#add-users-to-the-registry
+    """
+    parts = ids.parse_asset(asset_id or "")
+    if parts is None or curated_environments.is_curated(parts["registry"]):
+        return
+    root = root_of(request.context, parts)
+    if is_registry(root) and not request.permits(READ_IN_REGISTRY, root):
+        raise authorization_failed(request.principal.object_id, READ_IN_REGISTRY, root)
+
+
+def is_registry(root_id: str) -> bool:
+    """Say whether the id of what assets lie in is a registry's."""
+    return root_id.split("/")[7].lower() == "registries"
+
+
+def type_of(root_id: str, plural: str) -> str:
+    """Return the type of the containers of a kind in a workspace or a registry."""
+    return f"{'registries' if is_registry(root_id) else 'workspaces'}/{plural}"
+
+
+def seen(resource: Resource) -> Resource:
+    """Return an asset, or a container of one, as it is seen: in a registry it has an id without a subscription."""
+    if not is_registry(resource.id):
+        return resource
+    *_, registry, path = resource.id.split("/", 9)
+    state = {} if path.startswith("data/") else {"provisioningState": "Succeeded"}  # Azure's models of data have none
+    return replace(resource.with_properties(**state), id=f"azureml://registries/{registry}/{path}")
+
+
 def environment(context: Context, environment_id: str) -> Mapping[str, Any]:
-    """Return an environment version's ``properties``: one of the workspace, or a curated one. Raises AzureError."""
+    """Return an environment version's ``properties``, which may be a curated one. Raises AzureError."""
     curated = curated_environments.properties_of(environment_id)
     return curated or resolve(context, environment_id, "environments").properties
 
 
-def following(context: Context, workspace_id: str, plural: str, name: str) -> str:
+def following(context: Context, root_id: str, plural: str, name: str) -> str:
     """Return the version that is next for a name."""
-    container = context.store.get(f"{workspace_id}/{plural}/{name}")
+    container = context.store.get(f"{root_id}/{plural}/{name}")
     return str(container.properties["nextVersion"]) if container else CONTAINER_DEFAULTS["nextVersion"]
 
 
 def ensure_version(
     context: Context,
-    workspace_id: str,
+    root_id: str,
     plural: str,
     name: str,
     version: str,
@@ -231,7 +284,7 @@ def ensure_version(
     principal: str,
 ) -> Resource:
     """Return a version that the service makes by itself; make it, and its container, where there is none yet."""
-    container_id = f"{workspace_id}/{plural}/{name}"
+    container_id, container_type = f"{root_id}/{plural}/{name}", type_of(root_id, plural)
     known = context.store.get(f"{container_id}/versions/{version}")
     if known:
         return known
@@ -240,10 +293,10 @@ def ensure_version(
     taken_over = {} if container else {member: properties[member] for member in kind.of_container}
     of_container = _container_properties(container, taken_over, version)
     with context.store.transaction():
-        context.store.put(container_id, f"workspaces/{plural}", workspace_id, {"properties": of_container}, principal)
+        context.store.put(container_id, container_type, root_id, {"properties": of_container}, principal)
         return context.store.put(
             f"{container_id}/versions/{version}",
-            f"workspaces/{plural}/versions",
+            f"{container_type}/versions",
             container_id,
             {"properties": {**VERSION_DEFAULTS, **kind.defaults, **properties}},
             principal,
@@ -287,17 +340,17 @@ def _container_properties(known: Resource | None, sent: Mapping[str, Any], lates
 
 def _latest(context: Context, kind: AssetType, container_id: str) -> Resource | None:
     """Return the version that was created last among those that are not archived."""
-    versions = context.store.children(f"workspaces/{kind.plural}/versions", container_id)
+    versions = context.store.children(f"{type_of(container_id, kind.plural)}/versions", container_id)
     return next((one for one in reversed(versions) if not one.properties.get("isArchived")), None)
 
 
-def _declare(kind: AssetType, routes: ArmRoutes) -> None:
-    """Declare the routes of a kind."""
-    containers = ids.WORKSPACE + f"/{kind.plural}"
+def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
+    """Declare the routes of a kind in workspaces or in registries."""
+    containers = f"{root}/{kind.plural}"
     container_path = containers + "/{name}"
     versions = container_path + "/versions"
     version_path = versions + "/{version}"
-    container_type = f"workspaces/{kind.plural}"
+    container_type = type_of(root, kind.plural)
     version_type = f"{container_type}/versions"
 
     container_model, version_model = kind.models
@@ -305,11 +358,13 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     @routes.route("GET", containers)
     async def list_containers(request: ArmRequest) -> Response:
         conditions = listing.in_view(request)
-        return listing.page(request, container_type, request.workspace_id, conditions, size=listing.count(request))
+        return listing.page(
+            request, container_type, request.root_id, conditions, size=listing.count(request), shown=seen
+        )
 
     @routes.route("GET", container_path)
     async def get_container(request: ArmRequest) -> Response:
-        return JSONResponse(_container(request).to_json())
+        return JSONResponse(seen(_container(request)).to_json())
 
     @routes.route("PUT", container_path)
     async def put_container(request: ArmRequest) -> Response:
@@ -317,11 +372,15 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         require_asset_name(request.params["name"], kind.singular.capitalize())
         is_new = request.context.store.get(container_path.format(**request.params)) is None
         container = _merge_container(request, request.properties)
-        headers = {"Location": request.url({})} if is_new else None
-        return JSONResponse(container.to_json(), 201 if is_new else 200, headers=headers)
+        headers = _of_new(request) if is_new else None
+        return JSONResponse(seen(container).to_json(), 201 if is_new else 200, headers=headers)
 
     @routes.route("GET", versions)
     async def list_versions(request: ArmRequest) -> Response:
+        if is_registry(request.root_id) and request.context.store.get(container_path.format(**request.params)) is None:
+            return JSONResponse(
+                {"value": []}
+            )  # azure-ai-ml looks there for the latest version before it makes the first
         container = _container(request)
         conditions = listing.in_view(request, archived=bool(container.properties.get("isArchived")))
         for asked in kind.filters:
@@ -343,6 +402,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
     @routes.route("PUT", version_path)
     async def put_version(request: ArmRequest) -> Response:
         request.read(version_model)
+        request = kind.identified(request)
         require_asset_name(request.params["name"], kind.singular.capitalize())
         require_asset_name(request.params["version"], "Version")
         properties = _version_properties(kind, request)
@@ -357,7 +417,7 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
                 version = known
             else:
                 version = request.put(version_id, version_type, container.id, {"properties": properties})
-        headers = None if known else {"Location": request.url({})}
+        headers = None if known else _of_new(request)
         status = kind.repeated_status if known else 201
         return JSONResponse(_in(container, version).to_json(), status, headers=headers)
 
@@ -390,14 +450,19 @@ def _declare(kind: AssetType, routes: ArmRoutes) -> None:
         if known and latest is None and sent.items() <= known.properties.items():
             return known
         properties = _container_properties(known, sent, latest)
-        return request.put(container_id, container_type, request.workspace_id, {"properties": properties})
+        return request.put(container_id, container_type, request.root_id, {"properties": properties})
+
+
+def _of_new(request: ArmRequest) -> dict[str, str]:
+    """Return the headers of an answer with 201. For an asset of a registry, clients then poll: it is there already."""
+    return {"Location": request.url({}), **({"x-ms-retry-after-ms": "1"} if is_registry(request.root_id) else {})}
 
 
 def _in(container: Resource, version: Resource) -> Resource:
     """Return a version as it is seen: "Archiving an environment container will archive all versions of the environment
     under that given name" (``az ml environment archive``); a single version cannot be restored then.
     """
-    return version.with_properties(isArchived=True) if container.properties.get("isArchived") else version
+    return seen(version.with_properties(isArchived=True) if container.properties.get("isArchived") else version)
 
 
 def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:
@@ -408,9 +473,18 @@ def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:
                 400, "BadArgument", f"properties.{name} is missing; a {kind.singular} needs it.", target=name
             )
     properties = {**VERSION_DEFAULTS, **kind.defaults, **{k: v for k, v in sent.items() if v is not None}}
-    if kind.uri:
+    if kind.uri and is_registry(request.root_id):
+        _require_own_files(request, properties.get(kind.uri) or "", kind)
+    elif kind.uri:
         properties |= _of_job(request, properties.get(kind.uri) or "", kind)
     return kind.normalise(kind.completed(request, properties), request.params)
+
+
+def _require_own_files(request: ArmRequest, uri: str, kind: AssetType) -> None:
+    """Raise 400 where an asset of a registry would be made of files that do not lie in the registry's storage."""
+    if not uploads.is_within(request.context, request.context.store.get(request.root_id), uri):
+        message = f"properties.{kind.uri} is '{uri}'; the files of a registry's asset must be uploaded to its storage, "
+        raise FrontendError(400, "UserError", message + "or shared from a workspace.", target=kind.uri)
 
 
 def _of_job(request: ArmRequest, uri: str, kind: AssetType) -> dict[str, Any]:
@@ -452,5 +526,6 @@ def _not_found(kind: AssetType, name: str, version: str | None = None) -> Fronte
 
 
 routes = ArmRoutes()
-for _kind in ASSET_TYPES:
-    _declare(_kind, routes)
+for _root in ROOTS:
+    for _kind in ASSET_TYPES:
+        _declare(_kind, _root, routes)

@@ -11,11 +11,17 @@ from typing import Any
 from azureml_local.engines.requirements import images
 from azureml_local.http.errors import FrontendError
 
+REGISTRY = "azureml"
 PREFIX = "mcr.microsoft.com/azureml/curated/"
 _REGISTRY_ENVIRONMENT = re.compile(
     r"^(?:azureml:)?azureml://registries/azureml/environments/(?P<name>[^/]+)/(?:versions|labels)/(?P<version>[^/]+)$",
     re.IGNORECASE,
 )
+
+
+def is_curated(registry: str | None) -> bool:
+    """Say whether a registry, by its name, is Azure's own."""
+    return (registry or "").lower() == REGISTRY
 
 
 def properties_of(environment_id: str) -> dict[str, Any] | None:

@@ -13,14 +13,23 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import listing, process_texts
+from azureml_local.arm import ids, listing, process_texts
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.batch import batch_endpoints
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
+from azureml_local.arm.online import no_code_deployments
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.http.errors import AzureError, FrontendError, invalid_batch_request, invalid_inference_request
+from azureml_local.arm.storage.storage_locations import locate
+from azureml_local.engines.serving import ServingError
+from azureml_local.http.errors import (
+    AzureError,
+    FrontendError,
+    invalid_batch_request,
+    invalid_inference_request,
+    said,
+)
 from azureml_local.store import Resource
 
 DEPLOYMENTS = batch_endpoints.ENDPOINT + "/deployments"
@@ -44,8 +53,16 @@ routes = ArmRoutes()
 def register_operations(context: Context) -> None:
     """Say what this module's long-running operations do."""
 
-    async def put(deployment: Resource) -> None:
-        """There is nothing to be brought up: a job brings up what it needs."""
+    async def put(begun: Resource) -> None:
+        """Make what an MLflow model needs; there is nothing to be brought up: a job brings up what it needs."""
+        if component_id(begun) or begun.properties["environmentId"]:
+            return
+        try:
+            environment_id = await _mlflow_environment(context, begun)
+        except ServingError as error:
+            raise AzureError(400, error.code, str(error)) from error
+        deployment = context.store.get(begun.id) or begun  # a PATCH may have changed it since
+        context.store.save(deployment.with_properties(environmentId=environment_id))
 
     async def delete(deployment: Resource) -> None:
         context.store.delete(deployment.id)
@@ -58,6 +75,11 @@ def component_id(deployment: Resource) -> str | None:
     """Return the id of the component that a pipeline component deployment runs; None of a model deployment."""
     configuration = deployment.properties.get("deploymentConfiguration")
     return configuration["componentId"]["assetId"] if configuration else None
+
+
+def is_file_name(text: str) -> bool:
+    """Say whether a text can be the name of a file, without folders."""
+    return "\0" not in text and PurePosixPath(text).name == text
 
 
 @routes.route("GET", DEPLOYMENTS)
@@ -134,6 +156,15 @@ async def delete(request: ArmRequest) -> Response:
     return request.begun(202, "batchDeployments/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
+async def _mlflow_environment(context: Context, deployment: Resource) -> str:
+    """Return the id of the environment that Azure ML makes of an MLflow model's own files."""
+    workspace_id = ids.workspace_of(deployment.id)
+    model = assets.resolve(context, deployment.properties["model"]["assetId"], "models")
+    files = locate(context, workspace_id, model.properties["modelUri"])
+    environment = await no_code_deployments.make_environment(context, workspace_id, files, deployment.modified_by)
+    return environment.id
+
+
 def _require(request: ArmRequest) -> Resource:
     batch_endpoints.require(request)
     deployment = request.context.store.get(DEPLOYMENT.format(**request.params))
@@ -176,6 +207,7 @@ def _pipeline_component(request: ArmRequest, configuration: Mapping[str, Any]) -
     asset_id = (configuration.get("componentId") or {}).get("assetId")
     if not asset_id:
         raise _invalid("DeploymentConfiguration.ComponentId", "The AssetId field is required.", asset_id)
+    assets.require_readable(request, asset_id)
     component = _named(
         "DeploymentConfiguration.ComponentId", lambda: assets.resolve(request.context, asset_id, "components")
     )
@@ -188,7 +220,7 @@ def _pipeline_component(request: ArmRequest, configuration: Mapping[str, Any]) -
         _compute(request, settings["default_compute"], "DeploymentConfiguration.Settings.default_compute")
     return {
         **configuration,
-        "componentId": {"referenceType": "Id", "assetId": component.id},
+        "componentId": {"referenceType": "Id", "assetId": assets.seen(component).id},
         "settings": settings,
     }
 
@@ -201,8 +233,10 @@ def _require_model(request: ArmRequest, sent: Mapping[str, Any]) -> None:
     if reference["referenceType"] != "Id":
         message = f"azureml-local lacks references to models of the type {reference['referenceType']}."
         raise AzureError(501, "NotImplemented", message, target="properties.model")
-    model = _named("Model", lambda: assets.resolve(context, reference["assetId"], "models"))
     code, environment_id = sent.get("codeConfiguration"), sent.get("environmentId")
+    for named in (reference["assetId"], environment_id, (code or {}).get("codeId")):
+        assets.require_readable(request, named)
+    model = _named("Model", lambda: assets.resolve(context, reference["assetId"], "models"))
     if environment_id:
         _named("EnvironmentId", lambda: assets.environment(context, environment_id))
     if not code and model.properties["modelType"].lower() == MLFLOW:
@@ -224,8 +258,7 @@ def _named(member: str, resolve: Callable[[], Any]) -> Any:
     try:
         return resolve()
     except AzureError as error:
-        detail = getattr(error, "detail", None)
-        raise _invalid(member, detail[1] if detail else error.message, None) from error
+        raise _invalid(member, said(error), None) from error
 
 
 def _compute(request: ArmRequest, sent: str | None, member: str) -> str:
@@ -274,8 +307,8 @@ def _resources(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _output_file(sent: Mapping[str, Any]) -> str:
-    name = sent.get("outputFileName") or OUTPUT_FILE
-    if "\0" in name or PurePosixPath(name).name != name:
+    name: str = sent.get("outputFileName") or OUTPUT_FILE
+    if not is_file_name(name):
         raise _invalid("OutputFileName", "It must be the name of a file, without folders.", name)
     return name
 

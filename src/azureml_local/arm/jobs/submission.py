@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from azureml_local.arm import ids
+from azureml_local.arm.assets import assets
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_creation, job_requests
 from azureml_local.arm.pipelines import component_jobs, judging, source_jobs
 from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
-from azureml_local.http.errors import AzureError
+from azureml_local.http.errors import AzureError, said
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
 
@@ -47,10 +48,18 @@ def judge(request: ArmRequest) -> dict[str, Any]:
     """
     body = _begun(request)
     if body["properties"]["jobType"] == "Pipeline":
+        _require_readable_components(request, body["properties"])
         body["plan"] = judging.plan(request, body["properties"])
     else:
         job_requests.require_existing(request, body["properties"])
     return body
+
+
+def _require_readable_components(request: ArmRequest, properties: dict[str, Any]) -> None:
+    """Raise 403 where a pipeline names a component of a registry that its submitter may not read."""
+    for node in (properties, *(properties["jobs"] or {}).values()):
+        named = node.get("componentId") if isinstance(node, dict) else None
+        assets.require_readable(request, named if isinstance(named, str) else None)
 
 
 def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
@@ -66,7 +75,7 @@ def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
         *_place(request),
         _begun(request),
         request.principal.object_id,
-        {"code": error.code, "message": error.message},
+        {"code": error.code, "message": said(error)},
     )
 
 

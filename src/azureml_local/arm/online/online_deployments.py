@@ -298,10 +298,11 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
 
 def _require_code_and_environment(request: ArmRequest, sent: Mapping[str, Any]) -> None:
     """Raise 400 where what the deployment names does not exist, or where an MLflow model alone could lack it."""
-    context = request.context
+    context, code = request.context, sent.get("codeConfiguration")
+    for named in (sent.get("model"), sent.get("environmentId"), (code or {}).get("codeId")):
+        assets.require_readable(request, named)
     if sent.get("model"):
         _require_asset(lambda: assets.resolve(context, sent["model"], "models"))
-    code = sent.get("codeConfiguration")
     if not code and _is_mlflow(context, sent):
         if sent.get("environmentId"):
             _require_asset(lambda: assets.environment(context, sent["environmentId"]))
