@@ -225,13 +225,11 @@ def test_mistakes_are_told_as_azure_tells_them(home: Home) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("{table} | make-series count() on TimeGenerated step 1h", "make-series"),
-        ("{table} | serialize | extend n = row_number()", "serialize"),
-        ("{table} | extend before = prev(Method)", "prev"),
-        ('search "x"', "search"),
-        ('{table} | search "x"', "search"),
+        ("{table} | order by Method | extend rank = row_rank_dense(Method)", "row_rank_dense"),
+        ("{table} | partition by Method (take 1)", "partition"),
+        ("find in ({table}) where Method == 'x'", "find"),
         ("{table} | evaluate pivot(Method)", "evaluate"),
-        ("{table} | summarize avg(now() - TimeGenerated)", "timespans"),
+        ("{table} | summarize variance(now() - TimeGenerated)", "timespans"),
         ('externaldata(a:string)["https://example.com/a"]', "externaldata"),
         ('workspace("w").{table}', "workspace"),
         ("declare query_parameters(a:string = 'x'); print a", "parameters"),
