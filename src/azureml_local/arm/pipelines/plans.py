@@ -10,6 +10,7 @@ makes no difference to it. It is plain data, as it is stored:
 * ``spares``: those of them from which only optional inputs come
 * ``properties``: those of the job that it will be, in REST's form; the values of inputs may be references
 * ``promised``: which of its outputs are which of the pipeline's
+* ``module``: the name of its component, as its specification says it
 * ``isDeterministic``: whether what an earlier run of it has left can be used again
 * ``parallel``: of a parallel step, its settings as azure-ai-ml writes them
 * ``plan``: of a pipeline, its own
@@ -17,7 +18,7 @@ makes no difference to it. It is plain data, as it is stored:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -104,12 +105,12 @@ class Planner:
     defaults: Defaults
     within: tuple[str, ...] = ()
 
-    def plan(self, nodes: Mapping[str, Any], given: Mapping[str, Given], outputs: Mapping[str, Any]) -> Plan:
+    def plan(self, nodes: Mapping[str, Any], given: Mapping[str, Given | None], outputs: Mapping[str, Any]) -> Plan:
         """Return the plan of a pipeline.
 
         Args:
             nodes: its steps as azure-ai-ml sends them, by their names.
-            given: what its inputs are given; optional ones without a value are missing.
+            given: what each of its inputs is given; None for optional ones without a value.
             outputs: its outputs by their names.
 
         Raises:
@@ -152,6 +153,7 @@ class Planner:
                 "spares": sorted(_needs(part) - _needs(part, optional=False)),
                 "properties": self._properties(name, part, node),
                 "promised": _promised(part, pipeline),
+                "module": part.spec.get("name") or name,
                 "isDeterministic": interfaces.truth(part.spec.get("is_deterministic", True)),
             }
             if part.kind == PARALLEL:
@@ -222,7 +224,7 @@ class _Part:
 class _Pipeline:
     """What the steps of a pipeline can refer to."""
 
-    given: Mapping[str, Given]
+    given: Mapping[str, Given | None]
     outputs: frozenset[str]
     parts: Mapping[str, _Part]
 
@@ -236,13 +238,14 @@ class _Pipeline:
     def given_by(self, reference: references.Reference) -> Given | None:
         """Return what a reference stands for; None where it is an optional input that is not given."""
         match reference:
+            case references.Input(name) if name in self.given:
+                return self.given[name]
             case references.Input(name):
-                return self.given.get(name)
+                raise InterfaceError(f"the pipeline has no input '{name}'; its inputs are: {_listed(self.given)}")
             case references.StepOutput(step, name) if step in self.parts:
                 outputs = self.parts[step].outputs
                 if name not in outputs:
-                    known = ", ".join(outputs) or "none"
-                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {known}")
+                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {_listed(outputs)}")
                 kind = outputs[name]["type"]
                 return Given(LITERAL, literal=kind) if kind in control_outputs.KINDS else Given(kind)
             case references.StepOutput(step, _):
@@ -257,15 +260,14 @@ class _Wiring:
     part: _Part
     pipeline: _Pipeline
 
-    def given(self) -> dict[str, Given]:
-        """Return what a step's inputs are given. Raises InterfaceError where that does not fit."""
+    def given(self) -> dict[str, Given | None]:
+        """Return what each of a step's inputs is given. Raises InterfaceError where that does not fit."""
         sent = _inputs(self.part)
         unknown = [name for name in sent if name not in self.part.inputs]
         if unknown:
-            known = ", ".join(self.part.inputs) or "none"
+            known = _listed(self.part.inputs)
             raise InterfaceError(f"there is no input '{unknown[0]}'; the component's inputs are: {known}")
-        found = {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
-        return {name: one for name, one in found.items() if one}
+        return {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
 
     def _of(self, name: str, declared: interfaces.Input, sent: Mapping[str, Any] | None) -> Given | None:
         try:
@@ -343,7 +345,7 @@ def _job_outputs(part: _Part) -> dict[str, Any]:
     sent = part.node.get("outputs") or {}
     unknown = [name for name in sent if name not in part.outputs]
     if unknown:
-        known = ", ".join(part.outputs) or "none"
+        known = _listed(part.outputs)
         raise InterfaceError(f"there is no output '{unknown[0]}'; the component's outputs are: {known}")
     return {name: _job_output(declared, sent.get(name) or {}) for name, declared in part.outputs.items()}
 
@@ -366,7 +368,7 @@ def _promised(part: _Part, pipeline: _Pipeline) -> dict[str, str]:
         if reference is None:
             continue
         if not isinstance(reference, references.Output) or reference.name not in pipeline.outputs:
-            known = ", ".join(sorted(pipeline.outputs)) or "none"
+            known = _listed(sorted(pipeline.outputs))
             raise InterfaceError(f"output '{name}': {sent['value']} is no output of the pipeline, which has: {known}")
         promised[name] = reference.name
     return promised
@@ -404,6 +406,10 @@ def _plain_id(asset_id: str | None) -> str | None:
     """Return an asset's id without the ``azureml:`` that YAML has before it; ``azureml://registries/…`` is whole."""
     prefixed = ("azureml:/subscriptions/", "azureml:azureml:")
     return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith(prefixed) else asset_id
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _lacking(kind: str) -> AzureError:
