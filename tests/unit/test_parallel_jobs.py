@@ -17,6 +17,7 @@ import pandas
 import psutil
 import pytest
 
+from azureml_local.engines.jobs.parallel.scripts import imports
 from parallel_runs import INPUT, ParallelRun, job
 
 NAMES = """
@@ -159,6 +160,18 @@ def test_script_is_loaded_once_a_worker(tmp_path: Path) -> None:
     assert run.run() is None
     assert len((run.output / "inits").read_text()) <= 4
     assert len(run.rows) == 10
+
+
+def test_what_scripts_import_as_they_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "own.py").touch()
+    script = tmp_path / "score.py"
+    script.write_text(
+        "import os, own.part\nfrom pandas.api import types\nfrom . import near\nimport os\ndef init():\n    import json"
+    )
+    assert imports(script, tmp_path) == ["os", "pandas.api"]
+    script.write_text("import (")
+    assert imports(script, tmp_path) == []
+    assert imports(tmp_path / "absent.py", tmp_path) == []
 
 
 # --- what fails ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -109,6 +110,11 @@ class Worker:
             asyncio.ensure_future(_pump(errors.reader.read, stderr)),
         ]
         return cls(name, node, process, connection, pumps)
+
+    async def import_ahead(self, names: list[str]) -> None:
+        """Have the process import modules that the entry script will. One that cannot be is left to the script."""
+        with contextlib.suppress(ConnectionError):  # it has ended; whoever loads the script is told
+            await self._send({"imports": names})
 
     async def load(self, task: Mapping[str, Any], within: float) -> None:
         """Load the entry script and call its ``init``.
