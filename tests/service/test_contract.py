@@ -89,27 +89,6 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield from monitor_requests(name, arm, deployed)
 
 
-def batch_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
-    endpoint, model = f"/batchEndpoints/b{name}", f"/models/{name}/versions/1"
-    deployment = f"{endpoint}/deployments/blue"
-    cluster = {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}}
-    compute = {"computeType": "AmlCompute", "properties": cluster}
-    yield "PUT", f"/computes/{name}", {"location": "eastus", "properties": compute}
-    yield "PUT", model, {"properties": {"modelUri": URI, "modelType": "mlflow_model"}}
-    yield "PUT", endpoint, {"location": "eastus", "properties": {"authMode": "AADToken"}}
-    yield "GET", "/batchEndpoints", None
-    yield "GET", endpoint, None
-    yield "PATCH", endpoint, {"tags": {"a": "b"}}
-    of_model = {"referenceType": "Id", "assetId": arm.workspace + model}
-    yield "PUT", deployment, {"location": "eastus", "properties": {"model": of_model, "compute": name}}
-    yield "GET", f"{endpoint}/deployments", None
-    yield "GET", deployment, None
-    yield "PATCH", deployment, {"tags": {"a": "b"}, "properties": {"description": "d"}}
-    yield "DELETE", deployment, None
-    yield "DELETE", endpoint, None
-    yield "DELETE", f"/computes/{name}", None
-
-
 def asset_requests(containers: str, name: str, properties: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
     of_container = {"dataType": "uri_folder"} if "dataType" in properties else {}
     yield "PUT", f"{containers}/{name}", {"properties": {"description": "d", **of_container}}
@@ -142,6 +121,27 @@ def registry_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
         yield from asset_requests(f"{registry}/{kind}", name, {**properties, **own})
     yield from role_requests_at(registry)
     yield "DELETE", registry, None
+
+
+def batch_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
+    endpoint, model = f"/batchEndpoints/b{name}", f"/models/{name}/versions/1"
+    deployment = f"{endpoint}/deployments/blue"
+    cluster = {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"minNodeCount": 0, "maxNodeCount": 1}}
+    compute = {"computeType": "AmlCompute", "properties": cluster}
+    yield "PUT", f"/computes/{name}", {"location": "eastus", "properties": compute}
+    yield "PUT", model, {"properties": {"modelUri": URI, "modelType": "mlflow_model"}}
+    yield "PUT", endpoint, {"location": "eastus", "properties": {"authMode": "AADToken"}}
+    yield "GET", "/batchEndpoints", None
+    yield "GET", endpoint, None
+    yield "PATCH", endpoint, {"tags": {"a": "b"}}
+    of_model = {"referenceType": "Id", "assetId": arm.workspace + model}
+    yield "PUT", deployment, {"location": "eastus", "properties": {"model": of_model, "compute": name}}
+    yield "GET", f"{endpoint}/deployments", None
+    yield "GET", deployment, None
+    yield "PATCH", deployment, {"tags": {"a": "b"}, "properties": {"description": "d"}}
+    yield "DELETE", deployment, None
+    yield "DELETE", endpoint, None
+    yield "DELETE", f"/computes/{name}", None
 
 
 def job_requests(name: str, deployed: Deployed) -> Iterator[tuple[str, str, object]]:

@@ -35,6 +35,18 @@ def test_each_file_once_in_order(tmp_path: Path) -> None:
     assert (run.tally.total, run.tally.done, run.tally.succeeded_items) == (4, 4, 10)
 
 
+def test_progress_is_measured(tmp_path: Path) -> None:
+    """By the names that runs of ParallelRunStep show."""
+    run = job(tmp_path, FAILS, TEN, mini_batch_size="1", max_retries=0, metrics_prefix="mine ")
+    assert run.run() is None
+    assert run.metrics[0] == {"mine Remaining Mini Batches": 10, "mine Remaining Items": 10, "mine Failed Items": 0}
+    assert run.metrics[-1] == {"mine Remaining Mini Batches": 0, "mine Remaining Items": 0, "mine Failed Items": 2}
+    overview = run.log("logs/job_progress_overview.")
+    assert "Scheduled 10 mini batches." in overview
+    assert "Processed 10 of 10 mini batches in" in overview
+    assert "All 10 mini batches have been processed. The job succeeded." in overview
+
+
 # --- what scripts return ---
 
 

@@ -7,6 +7,8 @@ told, in the form that they have in Resource Manager.
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -17,8 +19,8 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.registries import data_references, imports, registries
 from azureml_local.arm.request import ArmRoutes
-from azureml_local.dataplane.workspace_api import AUDIENCES, authenticate
-from azureml_local.http.errors import AzureError, FrontendError, authorization_failed
+from azureml_local.dataplane.workspace_api import AUDIENCES, authenticate, guarded
+from azureml_local.http.errors import FrontendError, authorization_failed
 
 PREFIX = "/mferp/managementfrontend"
 
@@ -28,24 +30,15 @@ def routes(context: Context) -> list[BaseRoute]:
     table = ArmRoutes()
     for module in (assets, codes, data_references, imports, operation_routes):
         table.include(module.routes)
+    discovery = guarded(partial(_discovery, context), context, "registry-management")
     return [
-        Route("/registrymanagement/v1.0/registries/{registry}/discovery", _discovery(context), methods=["GET"]),
+        Route("/registrymanagement/v1.0/registries/{registry}/discovery", discovery, methods=["GET"]),
         Mount(PREFIX, ControlPlane(context, table, PREFIX, AUDIENCES)),
     ]
 
 
-def _discovery(context: Context):  # type: ignore[no-untyped-def] # Starlette's endpoints have no common type
-    async def endpoint(request: Request) -> Response:
-        try:
-            return JSONResponse(_found(context, request))
-        except AzureError as error:
-            return error.response()
-
-    return endpoint
-
-
-def _found(context: Context, request: Request) -> dict[str, object]:
-    """Return where a registry is.
+async def _discovery(context: Context, request: Request) -> Response:
+    """Say where a registry is.
 
     Raises:
         AzureError: 401, 403 where the caller may not read it, 404 where there is none.
@@ -59,7 +52,7 @@ def _found(context: Context, request: Request) -> dict[str, object]:
     regions = [one["location"] for one in registry.properties["regionDetails"]]
     address = f"https://{registry.body['location']}.api.azureml.ms"
     _, _, subscription, _, group, *_ = registry.id.split("/")
-    return {
+    found = {
         "registryName": registry.name,
         "tenantId": context.settings.tenant_id,
         "subscriptionId": subscription,
@@ -70,3 +63,4 @@ def _found(context: Context, request: Request) -> dict[str, object]:
         "registryFqdns": {region: {"uri": f"https://{region}.api.azureml.ms/"} for region in regions},
         "regions": regions,
     }
+    return JSONResponse(found)

@@ -207,6 +207,7 @@ def _pipeline_component(request: ArmRequest, configuration: Mapping[str, Any]) -
     asset_id = (configuration.get("componentId") or {}).get("assetId")
     if not asset_id:
         raise _invalid("DeploymentConfiguration.ComponentId", "The AssetId field is required.", asset_id)
+    assets.require_readable(request, asset_id)
     component = _named(
         "DeploymentConfiguration.ComponentId", lambda: assets.resolve(request.context, asset_id, "components")
     )
@@ -219,7 +220,7 @@ def _pipeline_component(request: ArmRequest, configuration: Mapping[str, Any]) -
         _compute(request, settings["default_compute"], "DeploymentConfiguration.Settings.default_compute")
     return {
         **configuration,
-        "componentId": {"referenceType": "Id", "assetId": component.id},
+        "componentId": {"referenceType": "Id", "assetId": assets.seen(component).id},
         "settings": settings,
     }
 
@@ -232,8 +233,10 @@ def _require_model(request: ArmRequest, sent: Mapping[str, Any]) -> None:
     if reference["referenceType"] != "Id":
         message = f"azureml-local lacks references to models of the type {reference['referenceType']}."
         raise AzureError(501, "NotImplemented", message, target="properties.model")
-    model = _named("Model", lambda: assets.resolve(context, reference["assetId"], "models"))
     code, environment_id = sent.get("codeConfiguration"), sent.get("environmentId")
+    for named in (reference["assetId"], environment_id, (code or {}).get("codeId")):
+        assets.require_readable(request, named)
+    model = _named("Model", lambda: assets.resolve(context, reference["assetId"], "models"))
     if environment_id:
         _named("EnvironmentId", lambda: assets.environment(context, environment_id))
     if not code and model.properties["modelType"].lower() == MLFLOW:

@@ -160,8 +160,6 @@ class _Places:
             actual = asset.properties.get("dataType", kind)
             if actual != kind:
                 raise _user_error(f"it was given as {kind}, and {uri} is of the type {actual}.")
-        elif uri.lower().startswith("azureml://registries/"):
-            return  # the job knows those
         elif uri.lower().startswith(("azureml:", "runs:")):
             storage_locations.locate(self.context, self.workspace.id, uri)
         elif not uri.lower().startswith(("https://", "http://")):

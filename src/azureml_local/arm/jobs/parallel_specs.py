@@ -38,6 +38,8 @@ ARGUMENTS = (
     "allowed_failed_percent",
     "task_overhead_timeout",
     "progress_update_timeout",
+    "metrics_name_prefix",
+    "push_metrics_to_parent",
 )
 
 
@@ -109,6 +111,8 @@ def read(
             "progress_update_timeout", advanced.get("progress_update_timeout"), None, least=1, most=LONGEST
         ),
         logging_level=_level(settings.get("logging_level")),
+        metrics_prefix=advanced.get("metrics_name_prefix", ""),
+        pushes_metrics=advanced.get("push_metrics_to_parent", "").lower() == "true",
     )
 
 

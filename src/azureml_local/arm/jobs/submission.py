@@ -11,7 +11,7 @@ from azureml_local.arm.jobs import job_creation, job_requests
 from azureml_local.arm.pipelines import component_jobs, judging, source_jobs
 from azureml_local.arm.pipelines import requests as pipeline_requests
 from azureml_local.arm.request import ArmRequest
-from azureml_local.http.errors import AzureError
+from azureml_local.http.errors import AzureError, said
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
 
@@ -75,7 +75,7 @@ def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
         *_place(request),
         _begun(request),
         request.principal.object_id,
-        {"code": error.code, "message": error.message},
+        {"code": error.code, "message": said(error)},
     )
 
 

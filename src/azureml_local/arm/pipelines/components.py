@@ -25,7 +25,7 @@ def resolve(context: Context, workspace_id: str, node: Mapping[str, Any]) -> dic
     except FrontendError as error:  # a 404, of what the request names: its own resource is another
         said = error.detail[1] if error.detail else error.message
         raise FrontendError(400, "UserError", f"componentId: {said}") from error
-    return {**component.properties["componentSpec"], "id": component.id}
+    return {**component.properties["componentSpec"], "id": assets.seen(component).id}
 
 
 def in_full(workspace_id: str, named: str) -> str:

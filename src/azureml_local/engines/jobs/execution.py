@@ -274,7 +274,9 @@ class Part:
     async def _supervise(self, task: ParallelTask) -> str | None:
         """Do this node's part of a parallel job; return why the job has failed, or None."""
         environment = self._environment({}, distribution.Process("", {}))
-        place = Place(self._folder, self._work, environment, self._log)
+        place = Place(
+            self._folder, self._work, environment, self._log, lambda metrics: self._send({"metrics": metrics})
+        )
         self._supervisor = Supervisor(self._attempt, task, place)
         self._supervisor.start()
         try:
@@ -355,7 +357,10 @@ class Part:
         return self._logs[name]
 
     def _report(self, status: str) -> None:
+        self._send({"status": status})
+
+    def _send(self, report: Mapping[str, Any]) -> None:
         from distributed import get_worker
 
-        message = {"job": self._spec.key, "attempt": self._attempt.number, "status": status}
+        message = {"job": self._spec.key, "attempt": self._attempt.number, **report}
         get_worker().log_event(REPORTS, message)

@@ -225,6 +225,11 @@ class Ledger:
             following = self._pick()
             return self._tally(), following
 
+    def items(self) -> int | None:
+        """Return how many items all mini-batches have; None where that is not known of each."""
+        unknown, items = self._database.execute("SELECT sum(items IS NULL), sum(items) FROM mini_batch").fetchone()
+        return None if unknown else int(items or 0)
+
     def tally(self) -> Tally:
         """Return how the job stands."""
         return self._tally()

@@ -42,12 +42,14 @@ class Place:
         work: the folder with the job's code, where processes start.
         environment: of the processes, but for what the inputs add.
         log: opens a log of the run by its name.
+        log_metrics: takes what is measured of the job.
     """
 
     folder: Path
     work: Path
     environment: Mapping[str, str]
     log: Callable[[str], LogBlob]
+    log_metrics: Callable[[Mapping[str, float]], None]
 
 
 class Supervisor:
@@ -69,6 +71,7 @@ class Supervisor:
         self._workers: set[Worker] = set()
         self._message: Mapping[str, Any] = {}
         self._init_failures = 0
+        self._items: int | None = None  # of all mini-batches, where that is known before they are read
         self._begun = asyncio.get_running_loop().time()
         self._last_line = self._last_progress = self._begun
         self._overview_name = f"logs/job_progress_overview.{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M%S}.txt"
@@ -96,6 +99,8 @@ class Supervisor:
             table = splitting.describe(self._task, root)
             await asyncio.to_thread(_plan, self._job_folder, splitting.split(self._task, root, table))
         tally = self._ledger.tally()
+        self._items = self._ledger.items()
+        self._log_metrics(tally)
         self._report(f"Scheduled {tally.total} mini batches. {tally.finished} of them have been processed before.")
 
     async def run(self, values: Mapping[str, str]) -> str | None:
@@ -129,6 +134,7 @@ class Supervisor:
                 await asyncio.to_thread(reports.write_rows, self._ledger, target)
             tally = self._ledger.tally()
             why = verdict.at_the_end(self._task, tally) if tally.finished == tally.total else self._why_not(tally)
+            self._log_metrics(tally)
             for line in reports.result_lines(self._task, tally, why):
                 self._report(line)
             await asyncio.to_thread(reports.write, self._ledger, self._task, why, self._place.work / "logs")
@@ -161,7 +167,7 @@ class Supervisor:
         if tried.error:
             self._say_failure(mini_batch, tried, details, again=again)
         self._last_progress = asyncio.get_running_loop().time()
-        self._say_progress(tally)
+        self._show_progress(tally)
         why = verdict.exceeded(self._task, tally)
         if why:
             if following:
@@ -318,17 +324,28 @@ class Supervisor:
         self._error_log(tried.process).say(f"{what}\n{details}")
         self._say(f"{tried.process}: {what}{' It is tried again.' if again else ''}")
 
-    def _say_progress(self, tally: Tally) -> None:
+    def _show_progress(self, tally: Tally) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._last_line < SECONDS_BETWEEN_LINES and tally.finished < tally.total:
             return
         self._last_line = now
+        self._log_metrics(tally)
         elapsed = now - self._begun
         left = elapsed * (tally.total - tally.finished) / max(tally.finished, 1)
         self._report(
             f"Processed {tally.finished} of {tally.total} mini batches in {_time(elapsed)}. "
             f"Estimate remaining {_time(left)}."
         )
+
+    def _log_metrics(self, tally: Tally) -> None:
+        """Give the run the metrics that runs of ParallelRunStep show, from the first node."""
+        if self._attempt.rank:
+            return
+        metrics = {"Remaining Mini Batches": tally.total - tally.finished, "Failed Items": tally.failed_items}
+        if self._items is not None:
+            metrics["Remaining Items"] = self._items - tally.items
+        prefix = self._task.metrics_prefix
+        self._place.log_metrics({f"{prefix}{name}": value for name, value in metrics.items()})
 
 
 def _plan(folder: Path, mini_batches: splitting.MiniBatches) -> None:
