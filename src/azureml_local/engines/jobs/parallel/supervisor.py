@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import shlex
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,9 +109,13 @@ class Supervisor:
 
         Args:
             values: what stands for each input and output.
+
+        Raises:
+            OSError, sqlite3.Error: what becomes of mini-batches cannot be written down.
         """
         self._message = self._load_message(values)
         why: str | None = None
+        broken: Exception | None = None
         count = min(self._task.workers, self._ledger.tally().pending)
         try:
             async with asyncio.TaskGroup() as group:
@@ -119,6 +124,10 @@ class Supervisor:
                 watch.cancel()
         except* JobFailedError as failures:
             why = str(failures.exceptions[0])
+        except* (OSError, sqlite3.Error) as failures:
+            broken = failures.exceptions[0]  # raised here, it would be part of a group again
+        if broken:
+            raise broken
         tally = self._ledger.tally()
         if why is None and tally.finished == tally.total:
             why = verdict.at_the_end(self._task, tally)
