@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import sqlite3
 import signal
+import sqlite3
 import time
 from collections.abc import Collection, Coroutine, Mapping
 from pathlib import Path
