@@ -17,7 +17,7 @@ from azure.ai.ml.dsl._group_decorator import group
 from azure.ai.ml.entities import AmlCompute, CommandComponent, Data
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
-from job_support import Jobs
+from job_support import Ended, Jobs
 from pipeline_support import ENVIRONMENT, FOLDER, Pipelines, Ran, fail, wait, write
 from support import Arm, finish
 
@@ -136,7 +136,7 @@ def test_the_job_again(ran: Ran, ml: MLClient, pipelines: Pipelines) -> None:
     """What is got of a pipeline says what it is made of, and can be submitted under another name."""
     job: Any = ml.jobs.get(ran.name)
     assert list(job.jobs) == ["first", "second"]
-    assert job.jobs["second"].inputs.data._data.path == "${{parent.jobs.first.outputs.out}}"
+    assert job.jobs["second"].inputs.data._data == "${{parent.jobs.first.outputs.out}}"
     assert (job.inputs.number._data, job.experiment_name) == ("3", ml.jobs.get(ran.name).experiment_name)
     job.name, job._id = f"{ran.name}-again", None
     again = Ran(pipelines.jobs, ml.jobs.create_or_update(job).name)
@@ -172,7 +172,7 @@ def test_what_a_step_is_told(pipelines: Pipelines, ml: MLClient) -> None:
         name="tell",
         command="python -c 'import json, os; print(json.dumps(dict(os.environ)))'",
         environment=ENVIRONMENT,
-        environment_variables={"A": "component", "B": "component"},
+        environment_variables={"A": "builder", "B": "builder"},
         inputs={"word": Input(type="string", default="unused")},
         is_deterministic=False,
     )
@@ -180,18 +180,17 @@ def test_what_a_step_is_told(pipelines: Pipelines, ml: MLClient) -> None:
     @dsl.pipeline(compute=CLUSTER, experiment_name="telling")
     def telling(word: str = "w") -> None:
         one = tell(word=word)
-        one.environment_variables = {"B": "node", "C": word}
+        one.environment_variables = {"A": "builder", "B": "node"}
         one.display_name = "Told"
         one.set_resources(instance_count=1, shm_size="1g")
         one.set_limits(timeout=100)
 
     told = pipelines.run(telling(word="hello"))
     child = told.child("Told")
-    found = json.loads(pipelines.jobs.ended(child.name).log)
+    found = json.loads(Ended(pipelines.jobs, child.name, child.status, {}).log)
     expected = {
-        "A": "component",
+        "A": "builder",
         "B": "node",
-        "C": "hello",
         "AZUREML_PARAMETER_word": "hello",
         "AZUREML_RUN_ID": child.name,
         "AZUREML_ROOT_RUN_ID": told.name,
@@ -240,14 +239,21 @@ def test_pipeline_within_a_pipeline(pipelines: Pipelines, data: Input) -> None:
 
 def test_registered_components(pipelines: Pipelines, ml: MLClient, data: Input, name: str) -> None:
     """By their entity, and a pipeline of them that is one itself, by its latest version."""
-    step = ml.components.create_or_update(write.component, version="1")  # type: ignore[attr-defined]
-    assert isinstance(step, CommandComponent)
+    step: Any = ml.components.create_or_update(
+        CommandComponent(
+            name=f"c{name}",
+            command="cat ${{inputs.data}}/* > ${{outputs.out}}/text; echo ${{inputs.number}} >> ${{outputs.out}}/text",
+            environment=ENVIRONMENT,
+            inputs={"data": FOLDER, "number": Input(type="integer")},
+            outputs={"out": Output(type="uri_folder")},
+        )
+    )
 
     @dsl.pipeline(name=f"p{name}")
     def registered(data: FOLDER) -> Any:  # type: ignore[valid-type]
         return {"result": step(data=data, number=2).outputs.out}
 
-    ml.components.create_or_update(registered.component(), version="1")  # type: ignore[attr-defined]
+    ml.components.create_or_update(registered)
     job: Any = ml.components.get(f"p{name}", label="latest")(data=data)
     job.settings.default_compute = CLUSTER
     assert pipelines.run(job).text("result") == "given\n2\n"

@@ -30,8 +30,9 @@ from azureml_local.store import Resource
 
 # The path parameter id of a job's routes in the OpenAPI (mfe.json).
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
-# What azure-ai-ml lets through (entities/_job/_input_output_helpers.py, validate_key_contains_allowed_characters).
-IO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+# What azure-ai-ml lets through (entities/_job/_input_output_helpers.py, validate_key_contains_allowed_characters), also
+# with dots, as it names the members of groups (validate_pipeline_input_key_characters).
+IO_NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 EXPERIMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 SHM_SIZE = re.compile(r"\d+[bBkKmMgG]")  # the OpenAPI's pattern of shmSize
 COMMAND = "command"
@@ -343,7 +344,7 @@ def _require_io_name(what: str, name: str) -> None:
     if not IO_NAME.fullmatch(name):
         raise _user_error(
             f"The {what} name '{name[:255]}' is invalid. It must have 1 to 255 characters, start with a letter or '_' "
-            "and hold only letters, digits and '_'."
+            "and hold only letters, digits and '_'; there may be dots between such names."
         )
 
 

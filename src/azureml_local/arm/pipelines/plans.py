@@ -10,6 +10,7 @@ makes no difference to it. It is plain data, as it is stored:
 * ``spares``: those of them from which only optional inputs come
 * ``properties``: those of the job that it will be, in REST's form; the values of inputs may be references
 * ``promised``: which of its outputs are which of the pipeline's
+* ``module``: the name of its component, as its specification says it
 * ``isDeterministic``: whether what an earlier run of it has left can be used again
 * ``parallel``: of a parallel step, its settings as azure-ai-ml writes them
 * ``plan``: of a pipeline, its own
@@ -17,7 +18,7 @@ makes no difference to it. It is plain data, as it is stored:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -104,12 +105,20 @@ class Planner:
     defaults: Defaults
     within: tuple[str, ...] = ()
 
-    def plan(self, nodes: Mapping[str, Any], given: Mapping[str, Given], outputs: Mapping[str, Any]) -> Plan:
+    def plan(
+        self,
+        nodes: Mapping[str, Any],
+        given: Mapping[str, Given | None],
+        outputs: Mapping[str, Any],
+        *,
+        is_declared: bool = True,
+    ) -> Plan:
         """Return the plan of a pipeline.
 
         Args:
             nodes: its steps as azure-ai-ml sends them, by their names.
-            given: what its inputs are given; optional ones without a value are missing.
+            given: what each of its inputs is given; None for optional ones without a value.
+            is_declared: whether ``given`` has every input that the pipeline has.
             outputs: its outputs by their names.
 
         Raises:
@@ -120,7 +129,7 @@ class Planner:
         if len(self.within) > DEEPEST:
             raise user_error(f"Pipelines lie within each other more than {DEEPEST} deep.")
         parts = {name: self._part(name, node) for name, node in nodes.items()}
-        pipeline = _Pipeline(given, frozenset(outputs), parts)
+        pipeline = _Pipeline(given, is_declared, frozenset(outputs), parts)
         steps = {name: self._step(name, part, pipeline) for name, part in parts.items()}
         needs = {name: step["needs"] for name, step in steps.items()}
         try:
@@ -144,7 +153,9 @@ class Planner:
 
     def _step(self, name: str, part: _Part, pipeline: _Pipeline) -> dict[str, Any]:
         with about(self._path(name)):
-            given = _Wiring(part, pipeline).given()
+            wiring = _Wiring(part, pipeline)
+            given = wiring.given()
+            part = replace(part, node={**part.node, "inputs": wiring.sent})
             node = references.replaced(_settings_of(part.node), pipeline.literal)
             step = {
                 "type": part.kind,
@@ -152,6 +163,7 @@ class Planner:
                 "spares": sorted(_needs(part) - _needs(part, optional=False)),
                 "properties": self._properties(name, part, node),
                 "promised": _promised(part, pipeline),
+                "module": part.spec.get("name") or name,
                 "isDeterministic": interfaces.truth(part.spec.get("is_deterministic", True)),
             }
             if part.kind == PARALLEL:
@@ -220,9 +232,18 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Pipeline:
-    """What the steps of a pipeline can refer to."""
+    """What the steps of a pipeline can refer to.
 
-    given: Mapping[str, Given]
+    Args:
+        given: what its inputs are given.
+        is_declared: ``given`` has every input. A job's may lack optional ones: azure-ai-ml sends no input without a
+            value, and leaves what refers to it.
+        outputs: the names of its outputs.
+        parts: its steps.
+    """
+
+    given: Mapping[str, Given | None]
+    is_declared: bool
     outputs: frozenset[str]
     parts: Mapping[str, _Part]
 
@@ -236,13 +257,14 @@ class _Pipeline:
     def given_by(self, reference: references.Reference) -> Given | None:
         """Return what a reference stands for; None where it is an optional input that is not given."""
         match reference:
-            case references.Input(name):
+            case references.Input(name) if name in self.given or not self.is_declared:
                 return self.given.get(name)
+            case references.Input(name):
+                raise InterfaceError(f"the pipeline has no input '{name}'; its inputs are: {_listed(self.given)}")
             case references.StepOutput(step, name) if step in self.parts:
                 outputs = self.parts[step].outputs
                 if name not in outputs:
-                    known = ", ".join(outputs) or "none"
-                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {known}")
+                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {_listed(outputs)}")
                 kind = outputs[name]["type"]
                 return Given(LITERAL, literal=kind) if kind in control_outputs.KINDS else Given(kind)
             case references.StepOutput(step, _):
@@ -257,20 +279,27 @@ class _Wiring:
     part: _Part
     pipeline: _Pipeline
 
-    def given(self) -> dict[str, Given]:
-        """Return what a step's inputs are given. Raises InterfaceError where that does not fit."""
-        sent = _inputs(self.part)
-        unknown = [name for name in sent if name not in self.part.inputs]
+    def given(self) -> dict[str, Given | None]:
+        """Return what each of a step's inputs is given. Raises InterfaceError where that does not fit."""
+        unknown = [name for name in _inputs(self.part) if name not in self.part.inputs]
         if unknown:
-            known = ", ".join(self.part.inputs) or "none"
+            known = _listed(self.part.inputs)
             raise InterfaceError(f"there is no input '{unknown[0]}'; the component's inputs are: {known}")
-        found = {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
-        return {name: one for name, one in found.items() if one}
+        sent = self.sent
+        return {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """What is sent for the step's inputs, without what refers to inputs that the pipeline is not given."""
+        return {name: one for name, one in _inputs(self.part).items() if self._of_one(name, self._given, one)}
 
     def _of(self, name: str, declared: interfaces.Input, sent: Mapping[str, Any] | None) -> Given | None:
+        return self._of_one(name, lambda one: judged(declared, self._given(one) if one else None), sent)
+
+    def _of_one(self, name: str, judge: Callable[[Any], Given | None], sent: Any) -> Given | None:
+        """Return what ``judge`` says of an input, or raise its error with the input's name."""
         try:
-            given = self._given(sent) if sent else None
-            return judged(declared, given)
+            return judge(sent)
         except InterfaceError as error:
             raise InterfaceError(f"input '{name}': {error}") from error
 
@@ -343,7 +372,7 @@ def _job_outputs(part: _Part) -> dict[str, Any]:
     sent = part.node.get("outputs") or {}
     unknown = [name for name in sent if name not in part.outputs]
     if unknown:
-        known = ", ".join(part.outputs) or "none"
+        known = _listed(part.outputs)
         raise InterfaceError(f"there is no output '{unknown[0]}'; the component's outputs are: {known}")
     return {name: _job_output(declared, sent.get(name) or {}) for name, declared in part.outputs.items()}
 
@@ -366,7 +395,7 @@ def _promised(part: _Part, pipeline: _Pipeline) -> dict[str, str]:
         if reference is None:
             continue
         if not isinstance(reference, references.Output) or reference.name not in pipeline.outputs:
-            known = ", ".join(sorted(pipeline.outputs)) or "none"
+            known = _listed(sorted(pipeline.outputs))
             raise InterfaceError(f"output '{name}': {sent['value']} is no output of the pipeline, which has: {known}")
         promised[name] = reference.name
     return promised
@@ -404,6 +433,10 @@ def _plain_id(asset_id: str | None) -> str | None:
     """Return an asset's id without the ``azureml:`` that YAML has before it; ``azureml://registries/…`` is whole."""
     prefixed = ("azureml:/subscriptions/", "azureml:azureml:")
     return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith(prefixed) else asset_id
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _lacking(kind: str) -> AzureError:

@@ -43,6 +43,8 @@ DRAINS_WITHIN = 5.0  # seconds, for what an ended process has said
 LITTLE_ROOM = 1024 * 1024  # bytes on a disk that count as none
 DISK_FULL = "DiskSpaceFull: the disk of the node is full. Make room on it, then submit the job again."
 SERVICE_FAILED = "azureml-local failed on this job; its log has the details."
+# What goes wrong with files, storage or a parallel job's ledger, whatever the job itself does.
+FAILURES = (StagingError, BlobError, UpstreamError, OSError, sqlite3.Error)
 BY_SIGNAL = 128  # a shell adds a signal's number to it
 SNAPSHOT, DATA, LIFECYCLER = (
     ("snapshot_capability", "snapshot-capability"),
@@ -203,7 +205,7 @@ class Part:
         """Return why something could not be kept, or None."""
         try:
             await work
-        except (StagingError, BlobError, UpstreamError, OSError, sqlite3.OperationalError) as error:
+        except FAILURES as error:
             return f"What the job has left could not be brought into storage. {self._explain(error)}"
         return None
 
@@ -230,7 +232,7 @@ class Part:
                 error = await self._execute(await self._stage())
         except (data.DataError, SplitError) as missing:
             error = str(missing)
-        except (StagingError, BlobError, UpstreamError, OSError, sqlite3.OperationalError) as failure:
+        except FAILURES as failure:
             error = self._explain(failure)
         ended_at = time.time()
         self._say(LIFECYCLER, error or "Every process has ended with status code 0.")

@@ -115,6 +115,9 @@ class Supervisor:
 
         Args:
             values: what stands for each input and output.
+
+        Raises:
+            OSError, sqlite3.Error: what becomes of mini-batches cannot be written down.
         """
         self._message = self._load_message(values)
         why: str | None = None
