@@ -293,7 +293,9 @@ def test_script_that_cannot_be_loaded(tmp_path: Path, script: str, why: str) -> 
     assert error is not None
     assert why in error
     assert run.tally.finished == 0
-    assert "10 mini batches were not processed." in run.kept("job_result.txt").read_text()
+    result = run.kept("job_result.txt").read_text()
+    assert why in result
+    assert "10 mini batches were not processed." in result
 
 
 def test_missing_script(tmp_path: Path) -> None:

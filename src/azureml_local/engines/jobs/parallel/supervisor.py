@@ -73,6 +73,7 @@ class Supervisor:
         self._workers: set[Worker] = set()
         self._message: Mapping[str, Any] = {}
         self._init_failures = 0
+        self._why: str | None = None  # the job has failed
         self._items: int | None = None  # of all mini-batches, where that is known before they are read
         self._begun = asyncio.get_running_loop().time()
         self._last_line = self._last_progress = self._begun
@@ -129,6 +130,7 @@ class Supervisor:
         if why is None and tally.finished == tally.total:
             why = verdict.at_the_end(self._task, tally)
         if why:
+            self._why = why
             self._say(why)
         return verdict.as_error(self._place.own_log, why) if why else None
 
@@ -147,7 +149,7 @@ class Supervisor:
         self._ledger.close()
 
     def _why_not(self, tally: Tally) -> str:
-        reason = verdict.exceeded(self._task, tally) or "The job was ended."
+        reason = self._why or verdict.exceeded(self._task, tally) or "The job was ended."
         return f"{reason} {tally.total - tally.finished} mini batches were not processed."
 
     # --- workers ---

@@ -5,9 +5,9 @@ whatever the entry script and its data need. ``python _worker.py NAME SOCKET STD
 descriptors that it has inherited.
 
 Messages are JSON and bytes, each after its length. The first may say what can be imported meanwhile. The next says what
-is to run; it is answered with ``ready`` or with why it failed. Each after it is a mini-batch: it is answered with
-``loaded``, before ``run`` is called, and with how that ended. At the end of messages the script's ``shutdown`` is
-called, where it has one.
+is to run; it is answered with ``ready`` or with why it failed. Each after it is a mini-batch: one of rows is answered
+with ``loaded`` before ``run`` is called, and each with how that ended. At the end of messages the script's ``shutdown``
+is called, where it has one.
 """
 
 import contextlib
@@ -166,7 +166,8 @@ def process(script, channel, message):
         print(f"ERROR:azureml:Error processing input file: {error}", flush=True)
         channel.send({"status": "LOAD_EXCEPTION", **failure(error)})
         return
-    channel.send({"loaded": len(items)})
+    if "parts" in detail:
+        channel.send({"loaded": len(items)})
     begun = time.perf_counter()
     try:
         succeeded, rows = script.run(items, message["id"], detail)
