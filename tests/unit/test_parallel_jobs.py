@@ -6,6 +6,7 @@ reference-yaml-job-parallel, how-to-debug-parallel-run-step, how-to-batch-scorin
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import csv
 import os
@@ -18,6 +19,8 @@ import psutil
 import pytest
 
 from azureml_local.engines.jobs.parallel.scripts import imports
+from azureml_local.engines.jobs.parallel.supervisor import MLFLOW_SCRIPT
+from azureml_local.engines.jobs.parallel.workers import PROGRAM
 from parallel_runs import INPUT, ParallelRun, job
 
 NAMES = """
@@ -642,3 +645,9 @@ def test_mlflow_model_of_images(tmp_path: Path) -> None:
     run.values = {"inputs.model": str(tmp_path / "model")}
     assert run.run() is None, run.log("error")
     assert run.rows == ["7,0.png", "7,1.png"]
+
+
+@pytest.mark.parametrize("path", [*PROGRAM.parents[1].rglob("*.py"), MLFLOW_SCRIPT], ids=lambda path: path.name)
+def test_what_runs_in_users_interpreters_is_python_of_old(path: Path) -> None:
+    """An environment's conda file may name Python 3.8."""
+    ast.parse(path.read_text(), feature_version=(3, 8))
