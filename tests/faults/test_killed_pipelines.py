@@ -1,12 +1,13 @@
-"""SIGKILL of the service under a pipeline: it goes on where it was, and no step that has ended runs again.
+"""SIGKILL of the service under a pipeline, within a step and between two: it goes on, and what has ended stays so.
 
-Truth: the README ("what was acknowledged stays"); statuses and children as in tests/service/test_pipeline_jobs.py.
+Truth: a step is a job, which runs again when it was lost, and what a job has completed stays (test_killed_jobs.py).
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,133 +15,166 @@ import psutil
 import pytest
 from job_installation import ENDED, Installation, installed
 
-from running_service import family, survivors, wait_for
+from running_service import wait_for
+
+# Notes each attempt, waits for the test, and hands on what came before.
+COMMAND = """
+echo attempt >> NOTES/${{inputs.step}}
+while [ ! -e NOTES/gate-${{inputs.step}} ]; do sleep 0.05; done
+$[[cat ${{inputs.before}}/done > ${{outputs.result}}/done;]] echo ${{inputs.step}} >> ${{outputs.result}}/done
+"""
+PLACE = "azureml://datastores/workspaceblobstore/paths"
+
+
+@dataclass
+class Pipelines:
+    """A component that notes its attempts, and pipelines of two of it on clusters of their own."""
+
+    installation: Installation
+    notes: Path
+
+    def set_up(self) -> None:
+        """Register the component and make the second step's cluster."""
+        spec = {
+            "name": "noted",
+            "version": "1",
+            "type": "command",
+            "command": COMMAND.replace("NOTES", str(self.notes)),
+            "environment": f"azureml:{self.installation.environment}",
+            "inputs": {"step": {"type": "string"}, "before": {"type": "uri_folder", "optional": True}},
+            "outputs": {"result": {"type": "uri_folder"}},
+        }
+        body = {"properties": {"componentSpec": spec}}
+        self.component = self.installation.request("PUT", "/components/noted/versions/1", body)["id"]
+        self.second_cluster = self.installation.create_cluster("second", nodes=1)
+
+    def submit(self) -> tuple[str, str]:
+        """Submit a pipeline of two steps, and return its name and where its result comes to lie."""
+        for file in self.notes.iterdir():
+            file.unlink()
+        name = f"pipeline-{uuid.uuid4().hex[:8]}"
+        place = f"results/{name}"
+        output = {"jobOutputType": "uri_folder", "uri": f"{PLACE}/{place}"}
+        nodes = {
+            "first": self._node("first", self.installation.cluster, {}),
+            "second": self._node("second", self.second_cluster, {"before": "${{parent.jobs.first.outputs.result}}"}),
+        }
+        nodes["second"]["outputs"] = {"result": {"type": "literal", "value": "${{parent.outputs.result}}"}}
+        properties = {
+            "jobType": "Pipeline",
+            "jobs": nodes,
+            "outputs": {"result": output},
+            "settings": {"force_rerun": True},
+        }
+        self.installation.request("PUT", f"/jobs/{name}", {"properties": properties})
+        return name, place
+
+    def _node(self, step: str, cluster: str, inputs: dict[str, str]) -> dict[str, Any]:
+        literals = {"step": step, **inputs}
+        return {
+            "type": "command",
+            "name": step,
+            "componentId": self.component,
+            "computeId": cluster,
+            "inputs": {name: {"job_input_type": "literal", "value": value} for name, value in literals.items()},
+            "_source": "REMOTE.WORKSPACE.COMPONENT",
+        }
+
+    def block(self) -> str:
+        """Have a job take the second step's node until its gate opens, and return its name."""
+        name = f"blocker-{uuid.uuid4().hex[:8]}"
+        properties = {
+            "jobType": "Command",
+            "command": f"touch {self.notes}/blocks; while [ ! -e {self.notes}/gate-blocker ]; do sleep 0.05; done",
+            "computeId": self.second_cluster,
+            "environmentId": self.installation.environment,
+        }
+        self.installation.request("PUT", f"/jobs/{name}", {"properties": properties})
+        wait_for(lambda: (self.notes / "blocks").exists(), "the second cluster is taken")
+        return name
+
+    def attempts(self, step: str) -> int:
+        """Return how often a step has begun."""
+        file = self.notes / step
+        return file.read_text().count("attempt") if file.exists() else 0
+
+    def begins(self, step: str, attempts: int = 1) -> None:
+        """Wait until a step has begun so often."""
+        wait_for(lambda: self.attempts(step) >= attempts, f"{step} has begun {attempts} times")
+
+    def open(self, step: str) -> None:
+        """Let a step end."""
+        (self.notes / f"gate-{step}").touch()
+
+    def steps(self, pipeline: str) -> dict[str, str]:
+        """Return the status of each step of a pipeline."""
+        installation = self.installation
+        workspace = installation.cluster.partition("/computes/")[0]
+        answer = installation.clients.session.get(
+            f"https://eastus.api.azureml.ms/history/v1.0{workspace}/runs/{pipeline}/children",
+            headers={"Authorization": f"Bearer {installation.token}"},
+            timeout=60,
+        )
+        return {run["displayName"]: run["status"] for run in answer.json()["value"]}
+
+    def kill(self) -> None:
+        """Kill the service, and start it again."""
+        psutil.Process(self.installation.service.pid).kill()
+        self.installation.start_again()
+
+    def result(self, place: str) -> str:
+        """Return what the pipeline has made."""
+        store = self.installation.request("GET", "/datastores/workspaceblobstore")["properties"]
+        container = self.installation.clients.blobs.get_container_client(store["containerName"])
+        return container.download_blob(f"{place}/done").readall().decode()
 
 
 @pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
-    with installed() as found:
-        yield found
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
+    with installed() as installation:
+        made = Pipelines(installation, tmp_path_factory.mktemp("notes"))
+        made.set_up()
+        yield made
 
 
-def component(installation: Installation, command: str, **inputs: str) -> str:
-    """Register a command component, and return its id; each of its runs is a run of its own."""
-    spec = {
-        "type": "command",
-        "command": command,
-        "environment": f"azureml:{installation.environment}",
-        "inputs": {name: {"type": kind} for name, kind in inputs.items()},
-        "outputs": {"out": {"type": "uri_folder"}},
-        "is_deterministic": "False",
-    }
-    name = f"c{uuid.uuid4().hex[:8]}"
-    body = {"properties": {"componentSpec": spec}}
-    return str(installation.request("PUT", f"/components/{name}/versions/1", body)["id"])
+@pytest.mark.parametrize("step", ["first", "second"])
+def test_killed_within_a_step(step: str, pipelines: Pipelines) -> None:
+    """The step begins again; one that had completed does not."""
+    name, place = pipelines.submit()
+    if step == "second":
+        pipelines.open("first")
+    pipelines.begins(step)
+    pipelines.kill()
+    pipelines.begins(step, attempts=2)
+    pipelines.open("first")
+    pipelines.open("second")
+    assert pipelines.installation.reaches(name, *ENDED) == "Completed"
+    assert pipelines.result(place) == "first\nsecond\n"
+    other = "second" if step == "first" else "first"
+    assert (pipelines.attempts(step), pipelines.attempts(other)) == (2, 1)
 
 
-def submit(installation: Installation, folder: Path) -> str:
-    """Submit a pipeline: ``first``, then, within another pipeline, ``second``, which waits for a file, then ``third``.
-
-    Each writes down that it begins.
-    """
-    counted = f"echo $0 >> {folder}/begun; "
-    first = component(installation, counted.replace("$0", "first") + "echo 1 > ${{outputs.out}}/text")
-    second = component(
-        installation,
-        counted.replace("$0", "second")
-        + f"while [ ! -e {folder}/gate ]; do sleep 0.05; done; "
-        + "cat ${{inputs.data}}/text > ${{outputs.out}}/text",
-        data="uri_folder",
-    )
-    third = component(
-        installation,
-        counted.replace("$0", "third") + "cat ${{inputs.data}}/text > ${{outputs.out}}/text",
-        data="uri_folder",
-    )
-
-    def node(kind: str, made_of: str, **members: Any) -> dict[str, Any]:
-        return {"type": kind, "componentId": made_of, **members}
-
-    def given(text: str) -> dict[str, Any]:
-        return {"data": {"job_input_type": "literal", "value": f"${{{{parent.{text}}}}}"}}
-
-    result = {"out": {"type": "literal", "value": "${{parent.outputs.result}}"}}
-    inner = {
-        "type": "pipeline",
-        "inputs": {"data": {"type": "uri_folder"}},
-        "outputs": {"result": {"type": "uri_folder"}},
-        "jobs": {
-            "second": node("command", second, inputs=given("inputs.data")),
-            "third": node("command", third, inputs=given("jobs.second.outputs.out"), outputs=result),
-        },
-    }
-    name = f"inner{uuid.uuid4().hex[:8]}"
-    installation.request("PUT", f"/components/{name}/versions/1", {"properties": {"componentSpec": inner}})
-    properties = {
-        "jobType": "Pipeline",
-        "settings": {"default_compute": installation.cluster},
-        "outputs": {"result": {"jobOutputType": "uri_folder"}},
-        "jobs": {
-            "first": node("command", first),
-            "within": node(
-                "pipeline",
-                f"azureml:{name}:1",
-                inputs=given("jobs.first.outputs.out"),
-                outputs={"result": result["out"]},
-            ),
-        },
-    }
-    job = f"pipeline-{uuid.uuid4().hex[:8]}"
-    installation.request("PUT", f"/jobs/{job}", {"properties": properties})
-    return job
+def test_killed_between_two_steps(pipelines: Pipelines) -> None:
+    """The second step waits for a node when the service is killed."""
+    name, place = pipelines.submit()
+    pipelines.begins("first")
+    pipelines.block()
+    pipelines.open("first")
+    wait_for(lambda: pipelines.steps(name) == {"first": "Completed", "second": "Queued"}, "it is between two steps")
+    pipelines.kill()
+    pipelines.open("blocker")
+    pipelines.open("second")
+    assert pipelines.installation.reaches(name, *ENDED) == "Completed"
+    assert pipelines.result(place) == "first\nsecond\n"
+    assert (pipelines.attempts("first"), pipelines.attempts("second")) == (1, 1)
 
 
-def begun(folder: Path) -> list[str]:
-    path = folder / "begun"
-    return path.read_text().split() if path.exists() else []
-
-
-def children(installation: Installation, job: str) -> dict[str, tuple[str, str]]:
-    """Return the name and the status of the job of each step, by the step."""
-    settings = installation.service.settings
-    url = (
-        f"https://{settings.location}.api.azureml.ms/history/v1.0/subscriptions/{settings.subscription_id}"
-        f"/resourceGroups/{settings.resource_group}/providers/Microsoft.MachineLearningServices/workspaces/"
-        f"{settings.workspace}/runs/{job}/children"
-    )
-    headers = {"Authorization": f"Bearer {installation.token}"}
-    answer = installation.clients.session.get(url, headers=headers, timeout=60)
-    return {run["displayName"]: (run["runId"], run["status"]) for run in answer.json()["value"]}
-
-
-def test_a_killed_service_goes_on_with_its_pipelines(installation: Installation, tmp_path: Path) -> None:
-    job = submit(installation, tmp_path)
-    wait_for(lambda: begun(tmp_path) == ["first", "second"], "the second step runs")
-    members = [process for process in family(installation.service.pid) if "azurite" not in " ".join(process.cmdline())]
-    before = children(installation, job)
-    psutil.Process(installation.service.pid).kill()
-    assert survivors(members, timeout=60) == []
-    installation.start_again()
-    wait_for(lambda: begun(tmp_path) == ["first", "second", "second"], "the second step runs again")
-    (tmp_path / "gate").touch()
-    assert installation.reaches(job, *ENDED) == "Completed"
-    assert begun(tmp_path) == ["first", "second", "second", "third"]
-    after = children(installation, job)
-    assert {step: name for step, (name, _) in after.items()} == {step: name for step, (name, _) in before.items()}
-    inner = children(installation, after["within"][0])
-    assert [status for _, status in inner.values()] == ["Completed", "Completed"]
-    assert installation.blobs(inner["third"][0])["out/text"] == "1\n"
-
-
-def test_a_killed_service_ends_what_was_being_cancelled(installation: Installation, tmp_path: Path) -> None:
-    """Whether the kill comes before or after the steps have ended."""
-    job = submit(installation, tmp_path)
-    wait_for(lambda: begun(tmp_path) == ["first", "second"], "the second step runs")
-    installation.request("POST", f"/jobs/{job}/cancel")
-    psutil.Process(installation.service.pid).kill()
-    installation.start_again()
-    assert installation.reaches(job, *ENDED) == "Canceled"
-    found = children(installation, job)
-    assert {step: status for step, (_, status) in found.items()} == {"first": "Completed", "within": "Canceled"}
-    assert [status for _, status in children(installation, found["within"][0]).values()] == ["Canceled"]
-    assert begun(tmp_path) == ["first", "second"]
+def test_killed_again_and_again(pipelines: Pipelines) -> None:
+    """Whenever it happens, the pipeline completes."""
+    name, place = pipelines.submit()
+    pipelines.open("first")
+    pipelines.open("second")
+    for _ in range(4):
+        pipelines.kill()
+    assert pipelines.installation.reaches(name, *ENDED) == "Completed"
+    assert pipelines.result(place) == "first\nsecond\n"

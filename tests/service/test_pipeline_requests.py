@@ -130,7 +130,11 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
         400,
         "has no output 'o'; its outputs are: out",
     ),
-    "unknown input of the pipeline": (inputs("read", data=ref("parent.inputs.nothing")), 400, "no input 'nothing'"),
+    "unknown input of the pipeline": (
+        inputs("read", data=ref("parent.inputs.nothing")),
+        400,
+        "'read': input 'data': it is",
+    ),
     "unknown input": (inputs("write", numbr=literal("1")), 400, "Step 'write': there is no input 'numbr'"),
     "unknown output of the step": ({"jobs": {"write": {"outputs": {"o": {}}}}}, 400, "there is no output 'o'"),
     "unknown output of the pipeline": (
@@ -164,7 +168,6 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     "another type than its component": ({"jobs": {"read": {"type": "parallel"}}}, 400, "its type is parallel"),
     "unknown default compute": ({"settings": {"default_compute": "nothing"}}, 400, "Unknown compute target 'nothing'"),
     "unknown compute of a step": ({"jobs": {"read": {"computeId": "nothing"}}}, 400, "'read': Unknown compute target"),
-    "more nodes than there are": ({"jobs": {"read": {"resources": {"instance_count": 3}}}}, 400, "Requested 3 nodes"),
     "unknown datastore": ({"settings": {"default_datastore": "nothing"}}, 400, "Could not find datastore: nothing"),
     "unknown datastore of an output": (
         {"jobs": {"write": {"outputs": {"out": {"uri": "azureml://datastores/nothing/paths/x"}}}}},
@@ -236,6 +239,16 @@ def test_wrong_within_a_pipeline(arm: Arm, body: dict[str, Any], components: dic
     answer = arm.put(f"/jobs/{name}", {"properties": body})
     assert answer.status_code == 400
     assert "Step 'outer.write': input 'number': 12 is more than its maximum, 9" in answer.json()["error"]["message"]
+
+
+def test_unknown_input_of_a_pipeline_component(arm: Arm, components: dict[str, str], cluster: str, name: str) -> None:
+    spec = arm.get("/components/requests_both/versions/1").json()["properties"]["componentSpec"]
+    spec["jobs"]["write"]["inputs"] = {"word": ref("parent.inputs.wrod")}
+    arm.put(f"/components/{name}/versions/1", {"properties": {"componentSpec": spec}})
+    body = {"jobType": "Pipeline", "componentId": f"azureml:{name}:1", "settings": {"default_compute": cluster}}
+    answer = arm.put(f"/jobs/{name}", {"properties": body})
+    assert answer.status_code == 400
+    assert "'write': input 'word': the pipeline has no input 'wrod'; its inputs are: number, rate" in answer.text
 
 
 @pytest.fixture

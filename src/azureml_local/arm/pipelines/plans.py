@@ -18,7 +18,7 @@ makes no difference to it. It is plain data, as it is stored:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -105,12 +105,20 @@ class Planner:
     defaults: Defaults
     within: tuple[str, ...] = ()
 
-    def plan(self, nodes: Mapping[str, Any], given: Mapping[str, Given | None], outputs: Mapping[str, Any]) -> Plan:
+    def plan(
+        self,
+        nodes: Mapping[str, Any],
+        given: Mapping[str, Given | None],
+        outputs: Mapping[str, Any],
+        *,
+        is_declared: bool = True,
+    ) -> Plan:
         """Return the plan of a pipeline.
 
         Args:
             nodes: its steps as azure-ai-ml sends them, by their names.
             given: what each of its inputs is given; None for optional ones without a value.
+            is_declared: whether ``given`` has every input that the pipeline has.
             outputs: its outputs by their names.
 
         Raises:
@@ -121,7 +129,7 @@ class Planner:
         if len(self.within) > DEEPEST:
             raise user_error(f"Pipelines lie within each other more than {DEEPEST} deep.")
         parts = {name: self._part(name, node) for name, node in nodes.items()}
-        pipeline = _Pipeline(given, frozenset(outputs), parts)
+        pipeline = _Pipeline(given, is_declared, frozenset(outputs), parts)
         steps = {name: self._step(name, part, pipeline) for name, part in parts.items()}
         needs = {name: step["needs"] for name, step in steps.items()}
         try:
@@ -145,7 +153,9 @@ class Planner:
 
     def _step(self, name: str, part: _Part, pipeline: _Pipeline) -> dict[str, Any]:
         with about(self._path(name)):
-            given = _Wiring(part, pipeline).given()
+            wiring = _Wiring(part, pipeline)
+            given = wiring.given()
+            part = replace(part, node={**part.node, "inputs": wiring.sent})
             node = references.replaced(_settings_of(part.node), pipeline.literal)
             step = {
                 "type": part.kind,
@@ -222,9 +232,18 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Pipeline:
-    """What the steps of a pipeline can refer to."""
+    """What the steps of a pipeline can refer to.
+
+    Args:
+        given: what its inputs are given.
+        is_declared: ``given`` has every input. A job's may lack optional ones: azure-ai-ml sends no input without a
+            value, and leaves what refers to it.
+        outputs: the names of its outputs.
+        parts: its steps.
+    """
 
     given: Mapping[str, Given | None]
+    is_declared: bool
     outputs: frozenset[str]
     parts: Mapping[str, _Part]
 
@@ -238,8 +257,8 @@ class _Pipeline:
     def given_by(self, reference: references.Reference) -> Given | None:
         """Return what a reference stands for; None where it is an optional input that is not given."""
         match reference:
-            case references.Input(name) if name in self.given:
-                return self.given[name]
+            case references.Input(name) if name in self.given or not self.is_declared:
+                return self.given.get(name)
             case references.Input(name):
                 raise InterfaceError(f"the pipeline has no input '{name}'; its inputs are: {_listed(self.given)}")
             case references.StepOutput(step, name) if step in self.parts:
@@ -262,17 +281,25 @@ class _Wiring:
 
     def given(self) -> dict[str, Given | None]:
         """Return what each of a step's inputs is given. Raises InterfaceError where that does not fit."""
-        sent = _inputs(self.part)
-        unknown = [name for name in sent if name not in self.part.inputs]
+        unknown = [name for name in _inputs(self.part) if name not in self.part.inputs]
         if unknown:
             known = _listed(self.part.inputs)
             raise InterfaceError(f"there is no input '{unknown[0]}'; the component's inputs are: {known}")
+        sent = self.sent
         return {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
 
+    @property
+    def sent(self) -> dict[str, Any]:
+        """What is sent for the step's inputs, without what refers to inputs that the pipeline is not given."""
+        return {name: one for name, one in _inputs(self.part).items() if self._of_one(name, self._given, one)}
+
     def _of(self, name: str, declared: interfaces.Input, sent: Mapping[str, Any] | None) -> Given | None:
+        return self._of_one(name, lambda one: judged(declared, self._given(one) if one else None), sent)
+
+    def _of_one(self, name: str, judge: Callable[[Any], Given | None], sent: Any) -> Given | None:
+        """Return what ``judge`` says of an input, or raise its error with the input's name."""
         try:
-            given = self._given(sent) if sent else None
-            return judged(declared, given)
+            return judge(sent)
         except InterfaceError as error:
             raise InterfaceError(f"input '{name}': {error}") from error
 

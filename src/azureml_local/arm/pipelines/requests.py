@@ -72,7 +72,7 @@ def plan(request: ArmRequest, properties: dict[str, Any]) -> Plan:
     of_steps = Defaults(compute or properties["computeId"], properties["experimentName"], properties["identity"])
     planner = Planner(request.context, request.workspace_id, of_steps)
     nodes = properties["jobs"] or (spec or {}).get("jobs") or {}
-    return planner.plan(nodes, given, properties["outputs"])
+    return planner.plan(nodes, given, properties["outputs"], is_declared=spec is not None)
 
 
 def _require_existing(request: ArmRequest, properties: Mapping[str, Any]) -> None:
