@@ -10,6 +10,7 @@ makes no difference to it. It is plain data, as it is stored:
 * ``spares``: those of them from which only optional inputs come
 * ``properties``: those of the job that it will be, in REST's form; the values of inputs may be references
 * ``promised``: which of its outputs are which of the pipeline's
+* ``module``: the name of its component, as its specification says it
 * ``isDeterministic``: whether what an earlier run of it has left can be used again
 * ``parallel``: of a parallel step, its settings as azure-ai-ml writes them
 * ``plan``: of a pipeline, its own
@@ -134,6 +135,7 @@ class Planner:
                 "spares": sorted(node.needs() - node.needs(optional=False)),
                 "properties": self._properties(name, node),
                 "promised": promised(node, outputs),
+                "module": node.spec.get("name") or name,
                 "isDeterministic": interfaces.truth(node.spec.get("is_deterministic", True)),
             }
             if node.kind == PARALLEL:
