@@ -174,7 +174,7 @@ def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
         "currentComputeTime": "00:00:00",
         "computeDuration": duration,
         "effectiveStartTimeUtc": run.get("startTime"),
-        "lastModifiedUtc": job.modified_at,
+        "lastModifiedUtc": max(time for time in (job.modified_at, run.get("startTime"), run.get("endTime")) if time),
         "duration": duration,
         "runId": job.name,
         "parentRunId": lineage.parent(job),
@@ -222,7 +222,7 @@ def _of_step(job: Resource) -> dict[str, str]:
     return {
         **source,
         "azureml.nodeid": lineage.node_id(job),
-        "azureml.moduleName": lineage.step(job) or "",
+        "azureml.moduleName": lineage.module(job) or "",
         "azureml.pipelinerunid": parent,
         "azureml.pipeline": parent,
         "azureml.rootpipelinerunid": lineage.root(job),
