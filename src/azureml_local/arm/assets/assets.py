@@ -43,7 +43,6 @@ PATHS_ARE_FIXED = "Asset paths cannot be updated."  # azure-ai-ml compares this 
 LABELS = ("latest", "default")
 DEFAULT_VERSION = "azureml_default"  # what azure-ai-ml asks for where a component's version is not named
 ROOTS = (ids.WORKSPACE, ids.ML_REGISTRY)  # what assets lie in
-MODULE = "module"  # the member of a component's version that _module returns
 READ_IN_REGISTRY = f"{ids.PROVIDER}/registries/assets/read"
 
 
@@ -63,7 +62,6 @@ class AssetType:
         required: the members that must be there, though Azure's models do not say so.
         defaults: what Azure fills in.
         completed: adds what a version has from elsewhere; is given the request, too.
-        unseen: returns members of a version that are kept beside ``properties``, and that nobody is shown.
         normalise: brings ``properties`` into the form that Azure returns; is given the path's parameters, too.
         repeated_status: the status of a PUT of a version that exists.
         repeated_keeps_dates: a PUT that changes nothing leaves ``systemData`` as it was.
@@ -79,7 +77,6 @@ class AssetType:
     required: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     completed: Callable[[ArmRequest, dict[str, Any]], dict[str, Any]] = lambda _, properties: properties
-    unseen: Callable[[ArmRequest], dict[str, Any]] = lambda _: {}
     normalise: Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]] = lambda properties, _: properties
     repeated_status: int = 200
     repeated_keeps_dates: bool = False
@@ -120,12 +117,6 @@ def _normalise_component(properties: dict[str, Any], params: Mapping[str, str]) 
     spec = {key: value for key, value in properties["componentSpec"].items() if key != "_source"}
     named = {"name": params["name"], "version": params["version"]}
     return {**properties, "componentSpec": {**_as_text(spec), **named}}
-
-
-def _module(request: ArmRequest) -> dict[str, Any]:
-    """Return what a component calls itself that azure-ai-ml stores without a name: runs of it are known by that."""
-    called = request.properties["componentSpec"].get("name")
-    return {MODULE: str(called)} if called and called != request.params["name"] else {}
 
 
 def _pairs(member: str, parameter: str | None = None) -> Filter:
@@ -192,7 +183,6 @@ ASSET_TYPES = (
         immutable=("componentSpec",),
         required=("componentSpec",),
         completed=job_components.completed,
-        unseen=_module,
         normalise=_normalise_component,
         filters=(STAGE,),
     ),
@@ -262,7 +252,6 @@ def type_of(root_id: str, plural: str) -> str:
 
 def seen(resource: Resource) -> Resource:
     """Return an asset, or a container of one, as it is seen: in a registry it has an id without a subscription."""
-    resource = replace(resource, body={name: value for name, value in resource.body.items() if name != MODULE})
     if not is_registry(resource.id):
         return resource
     *_, registry, path = resource.id.split("/", 9)
@@ -423,8 +412,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
             if known and known.properties == properties and kind.repeated_keeps_dates:
                 version = known
             else:
-                body = {"properties": properties, **kind.unseen(request)}
-                version = request.put(version_id, version_type, container.id, body)
+                version = request.put(version_id, version_type, container.id, {"properties": properties})
         headers = None if known else _of_new(request)
         status = kind.repeated_status if known else 201
         return JSONResponse(_in(container, version).to_json(), status, headers=headers)

@@ -12,7 +12,7 @@ from azureml_local.http.errors import FrontendError
 
 
 def resolve(context: Context, workspace_id: str, node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the specification of a node's component, the component's id as its ``id``, and its own ``name``.
+    """Return the specification of a node's component, and the component's id as its ``id``.
 
     Raises:
         AzureError: the node names no component, or none that there is.
@@ -25,8 +25,7 @@ def resolve(context: Context, workspace_id: str, node: Mapping[str, Any]) -> dic
     except FrontendError as error:  # a 404, of what the request names: its own resource is another
         said = error.detail[1] if error.detail else error.message
         raise FrontendError(400, "UserError", f"componentId: {said}") from error
-    spec = component.properties["componentSpec"]
-    return {**spec, "id": assets.seen(component).id, "name": component.body.get(assets.MODULE) or spec["name"]}
+    return {**component.properties["componentSpec"], "id": assets.seen(component).id}
 
 
 def in_full(workspace_id: str, named: str) -> str:
