@@ -258,6 +258,8 @@ class Part:
         if self._spec.code:
             self._say(SNAPSHOT, f"Downloading the code to {self._work}.")
             await staging.download_contents(self._blobs, self._spec.code, self._work)
+        if self._supervisor:
+            self._supervisor.import_ahead()
         if self._spec.inputs or self._spec.outputs:
             self._say(
                 DATA,
@@ -277,8 +279,9 @@ class Part:
     async def _supervise(self, task: ParallelTask) -> str | None:
         """Do this node's part of a parallel job; return why the job has failed, or None."""
         environment = self._environment({}, distribution.Process("", {}))
+        log = f"user_logs/{self._of_attempt()}std_log_{self._attempt.rank}.txt"
         place = Place(
-            self._folder, self._work, environment, self._log, lambda metrics: self._send({"metrics": metrics})
+            self._folder, self._work, environment, self._log, log, lambda metrics: self._send({"metrics": metrics})
         )
         self._supervisor = Supervisor(self._attempt, task, place)
         self._supervisor.start()
