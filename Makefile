@@ -62,8 +62,9 @@ bench: $(STAMP) ## measure speed against peers, into runs/bench.json
 	test -x $(VENV)/bentoml/bin/bentoml || { $(BIN)/uv venv --quiet $(VENV)/bentoml && $(BIN)/uv pip install --quiet --system-certs --python $(VENV)/bentoml 'bentoml==$(BENTOML)' $$(grep -E '^(scikit-learn|numpy|cloudpickle)==' constraints.txt); }
 	$(BIN)/python tests/bench/run.py
 
-demo: $(STAMP) ## load an endpoint for a minute: scale-out, a kill, blue/green, scale-in; and print what was answered
+demo: $(STAMP) ## load an endpoint for a minute, and kill what a batch job needs: print what was answered, and done
 	PYTHONPATH=tests $(BIN)/python tests/faults/demonstration.py
+	PYTHONPATH=tests $(BIN)/python tests/faults/batch_demonstration.py
 
 notebooks: $(STAMP) ## make the exercises, execute the lessons and store them with their outputs
 	$(BIN)/python -m course.store $(NOTEBOOK)

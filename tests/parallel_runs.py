@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,6 +47,8 @@ class ParallelRun:
         nodes: how many.
         python: the interpreter of its workers.
         values: what stands for further inputs.
+        variables: the job's, of its environment.
+        is_file: its output is a file.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class ParallelRun:
     python: str = sys.executable
     values: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    is_file: bool = False
     attempts: int = 0
     logs: dict[str, Log] = field(default_factory=lambda: defaultdict(Log))
 
@@ -70,13 +73,16 @@ class ParallelRun:
     @property
     def task(self) -> ParallelTask:
         defaults = {"workers": 2, "rows_output": OUTPUT, "rows_file": "rows.txt"}
-        return ParallelTask("score.py", **{"arguments": "", "input": INPUT, **defaults, **self.settings})
+        return ParallelTask(
+            **{"entry_script": "score.py", "arguments": "", "input": INPUT, **defaults, **self.settings}
+        )
 
     def supervisor(self, rank: int) -> Supervisor:
         """Return the supervisor of a node of the present attempt."""
+        outputs = {OUTPUT: Output(BlobPath("c", "o"), is_file=self.is_file)}
         spec = CommandSpec(
-            "/jobs/j", "j", "", None, {}, self.variables, {INPUT: Input()}, {OUTPUT: Output(BlobPath("c", "o"))},
-            BlobPath("c", "a"), parallel=self.task,
+            "/jobs/j", "j", "", None, {}, self.variables, {INPUT: Input()}, outputs, BlobPath("c", "a"),
+            parallel=self.task,
         )  # fmt: skip
         folder = self.folder / f"{self.attempts}-{rank}"
         work = folder / "exe" / "wd"
@@ -90,7 +96,7 @@ class ParallelRun:
         """Run the job once; return why it failed, by node."""
         supervisors = self.begin() if nodes is None else nodes
         values = {f"inputs.{INPUT}": str(self.input), f"outputs.{OUTPUT}": str(self.output), **self.values}
-        self.output.mkdir(parents=True, exist_ok=True)
+        (self.output.parent if self.is_file else self.output).mkdir(parents=True, exist_ok=True)
         try:
             try:
                 await supervisors[0].plan(values)
@@ -143,9 +149,6 @@ class ParallelRun:
     def kept(self, name: str, rank: int = 0) -> Path:
         """Return a file that is kept with the run's logs."""
         return self.folder / f"{self.attempts}-{rank}" / "exe" / "wd" / "logs" / name
-
-    def with_settings(self, **settings: Any) -> ParallelRun:
-        return replace(self, settings={**self.settings, **settings})
 
 
 def job(folder: Path, script: str, files: Mapping[str, str | bytes], **settings: Any) -> ParallelRun:

@@ -14,6 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,6 +32,7 @@ LOG_WORKSPACE = "workbook-logs"
 BLOB_HEADERS = {"x-ms-version": "2021-12-02", "x-ms-blob-type": "BlockBlob"}
 COMMAND = str(Path(sys.executable).with_name("azureml-local"))
 STARTS_WITHIN = 60  # seconds
+UPLOADS = 4  # at a time
 IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
 INSTANCE_TYPE = "Standard_DS1_v2"
 MOST_CONNECTIONS = 64
@@ -132,7 +134,7 @@ class Client:
         self._storage_token = self.new_token("https://storage.azure.com/.default")
         self.model = self.register_model("bench", {"model.txt": b""}, "custom_model")
         self.code = self._register_code()
-        self.environment = self._put("/environments/bench/versions/1", {"properties": {"image": IMAGE}}).json()["id"]
+        self.environment = self.put("/environments/bench/versions/1", {"properties": {"image": IMAGE}}).json()["id"]
 
     def create_endpoint(self, name: str) -> dict[str, Any]:
         """Create an endpoint that uses keys, and return it."""
@@ -152,7 +154,7 @@ class Client:
             "sku": {"name": "Default", "tier": "Standard", "capacity": instances},
             "properties": {"endpointComputeType": "Managed", "instanceType": INSTANCE_TYPE, **properties},
         }
-        return self._put(f"/onlineEndpoints/{endpoint}/deployments/{deployment}", body)
+        return self.put(f"/onlineEndpoints/{endpoint}/deployments/{deployment}", body)
 
     def scripted(self, script: str, model: str | None = None, **variables: str) -> dict[str, Any]:
         """Return the properties of a deployment of one of the benchmark's scripts, with these environment variables."""
@@ -193,37 +195,47 @@ class Client:
         answer = self.session.put(url, params=MONITOR_API, headers=self._headers, json={"properties": properties})
         _checked(answer)
 
-    def create_cluster(self, name: str) -> None:
-        """Create a cluster of at most one node, which stays once it is there."""
-        scale = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT1H"}
+    def create_cluster(self, name: str, nodes: int = 1) -> None:
+        """Create a cluster of at most ``nodes`` nodes, which stay once they are there."""
+        scale = {"minNodeCount": 0, "maxNodeCount": nodes, "nodeIdleTimeBeforeScaleDown": "PT1H"}
         properties = {"vmSize": "STANDARD_DS3_V2", "scaleSettings": scale}
         body = {"location": "eastus", "properties": {"computeType": "AmlCompute", "properties": properties}}
-        self.ended(self._put(f"/computes/{name}", body))
+        self.ended(self.put(f"/computes/{name}", body))
 
-    def run_job(self, cluster: str, command: str) -> str:
-        """Run a command job until it has completed, and return its name."""
+    def run_job(self, cluster: str, command: str, **properties: Any) -> str:
+        """Run a command job, with further properties, until it has completed, and return its name."""
         name = f"job-{uuid.uuid4().hex[:12]}"
-        properties = {
+        body = {
             "jobType": "Command",
             "command": command,
             "environmentId": self.environment,
             "computeId": f"{self.workspace}/computes/{cluster}",
+            **properties,
         }
-        self._put(f"/jobs/{name}", {"properties": properties})
+        self.put(f"/jobs/{name}", {"properties": body})
+        self.job_completed(name)
+        return name
+
+    def job_completed(self, name: str) -> None:
+        """Return once a job has completed."""
         url = self._url(f"/jobs/{name}")
         while True:
             status = _checked(self.session.get(url, params=API, headers=self._headers)).json()["properties"]["status"]
             if status == "Completed":
-                return name
+                return
             if status in ("Failed", "Canceled"):
                 raise RuntimeError(f"{name} is {status}")
             time.sleep(0.01)
 
     def job_log(self, name: str) -> str:
         """Return what a job said."""
+        return self.blob(f"ExperimentRun/dcid.{name}/user_logs/std_log.txt", "azureml").decode()
+
+    def blob(self, path: str, container: str | None = None) -> bytes:
+        """Return what a container holds at a path; the default datastore's container unless one is named."""
         headers = {"x-ms-version": BLOB_HEADERS["x-ms-version"], "Authorization": f"Bearer {self._storage_token}"}
-        url = f"https://{self._account}.blob.core.windows.net/azureml/ExperimentRun/dcid.{name}/user_logs/std_log.txt"
-        return _checked(self.session.get(url, headers=headers)).text
+        url = f"https://{self._account}.blob.core.windows.net/{container or self._container}/{path}"
+        return _checked(self.session.get(url, headers=headers)).content
 
     def key(self, endpoint: str) -> str:
         """Return an endpoint's primary key."""
@@ -239,7 +251,7 @@ class Client:
 
     def _put_endpoint(self, name: str, traffic: dict[str, int]) -> dict[str, Any]:
         body = {"location": "eastus", "properties": {"authMode": "Key", "traffic": traffic}}
-        self.ended(self._put(f"/onlineEndpoints/{name}", body))
+        self.ended(self.put(f"/onlineEndpoints/{name}", body))
         return self.endpoint(name)
 
     def ended(self, begun: requests.Response) -> None:
@@ -252,17 +264,27 @@ class Client:
 
     def register_model(self, name: str, files: Mapping[str, bytes], kind: str) -> str:
         """Upload a model's files, by their path in its folder, register it, and return its id."""
+        uri = self.upload(files)
+        properties = {"modelUri": uri, "modelType": kind, "tags": {"made by": "make bench"}}
+        return self.put(f"/models/{name}/versions/1", {"properties": properties}).json()["id"]
+
+    def upload(self, files: Mapping[str, bytes]) -> str:
+        """Upload files, by their path in a folder, and return the folder's address in the default datastore."""
         store = self.session.get(self._url("/datastores/workspaceblobstore"), params=API, headers=self._headers)
         datastore = _checked(store).json()["properties"]
-        self._account = datastore["accountName"]
-        folder = f"LocalUpload/{uuid.uuid4().hex}/model"
-        container = f"https://{self._account}.blob.core.windows.net/{datastore['containerName']}"
+        self._account, self._container = datastore["accountName"], datastore["containerName"]
+        folder = f"LocalUpload/{uuid.uuid4().hex}/files"
+        container = f"https://{self._account}.blob.core.windows.net/{self._container}"
         headers = {**BLOB_HEADERS, "Authorization": f"Bearer {self._storage_token}"}
-        for path, content in files.items():
-            _checked(self.session.put(f"{container}/{folder}/{path}", data=content, headers=headers))
-        uri = f"azureml://datastores/workspaceblobstore/paths/{folder}"
-        properties = {"modelUri": uri, "modelType": kind, "tags": {"made by": "make bench"}}
-        return self._put(f"/models/{name}/versions/1", {"properties": properties}).json()["id"]
+        with ThreadPoolExecutor(UPLOADS) as threads:
+            for _ in threads.map(
+                lambda path: _checked(
+                    self.session.put(f"{container}/{folder}/{path}", data=files[path], headers=headers)
+                ),
+                files,
+            ):
+                pass
+        return f"azureml://datastores/workspaceblobstore/paths/{folder}"
 
     def _register_code(self) -> str:
         version = f"/codes/{uuid.uuid4()}/versions/1"
@@ -274,7 +296,7 @@ class Client:
         for script in SCRIPTS.glob("*.py"):
             url = f"{folder}/{script.name}?{signature}"
             _checked(self.session.put(url, data=script.read_bytes(), headers=BLOB_HEADERS))
-        return self._put(version, {"properties": {"codeUri": folder}}).json()["id"]
+        return self.put(version, {"properties": {"codeUri": folder}}).json()["id"]
 
     def new_token(self, scope: str) -> str:
         """Sign in, and return the token."""
@@ -290,8 +312,17 @@ class Client:
             "scope": scope,
         }
 
-    def _put(self, path: str, body: dict[str, Any]) -> requests.Response:
+    def put(self, path: str, body: dict[str, Any]) -> requests.Response:
+        """Create or update what is at a path below the workspace."""
         return _checked(self.session.put(self._url(path), params=API, headers=self._headers, json=body))
+
+    def get_json(self, url: str) -> Any:
+        """Return what is at an address, in JSON."""
+        return _checked(self.session.get(url, headers=self._headers)).json()
+
+    def post_json(self, url: str, body: Any, token: str) -> Any:
+        """Send JSON to an address, and return its answer."""
+        return _checked(self.session.post(url, json=body, headers={"Authorization": f"Bearer {token}"})).json()
 
     def _url(self, path: str) -> str:
         return f"{ARM}{self.workspace}{path}"

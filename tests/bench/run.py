@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from batch_client import BatchClient
+from batch_scoring import batch_scoring
 from comparing import OURS, compare, request
 from environments import find_built
 from installation import API, Client, Installation
@@ -24,6 +26,7 @@ from many_endpoints import many_endpoints
 from model_servers import model_servers
 from observed import observed
 from peers import MOTO_AUTHORIZATION, PeerMissingError, moto
+from pipelines import pipeline_steps
 from results import Row, table, write
 from rollout import rollout
 from scoring import CONNECTIONS, scoring
@@ -66,6 +69,10 @@ def measurements() -> Iterator[Row]:
         yield from rollout(installation, client)
         yield from observed(installation, client)
         yield from jobs(client)
+    with Installation() as installation:
+        installation.start()
+        yield from pipeline_steps(BatchClient(installation))
+        yield from batch_scoring(installation)
     yield from many_endpoints()
 
 

@@ -60,6 +60,14 @@ STATUS = ObjectType(
 COMPUTE_STATUS = ObjectType(
     {"status": Member("str", required=True), "percentComplete": Member("float"), "error": Member("ErrorDetail")}
 )
+# A job that is a step of a pipeline: azure-ai-ml knows it by its having no properties (entities/_job/job.py,
+# _is_pipeline_child_job), and asks run history for it.
+STEP = ObjectType(
+    {
+        **{name: Member("str", required=True) for name in ("id", "name", "type")},
+        "systemData": Member("SystemData", required=True),
+    }
+)
 # As azure-ai-ml reads it (ScheduleTriggerResult); the models of the installed clients have it no more.
 TRIGGERED = ObjectType({name: Member("str", required=True) for name in ("submissionId", "scheduleActionType")})
 # https://learn.microsoft.com/rest/api/containerregistry/registries/get
@@ -382,6 +390,7 @@ class Contract:
         }
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
+        self._azure_ml.known.objects["Step"] = STEP
         self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
@@ -416,6 +425,8 @@ class Contract:
                 yield f"a body where the OpenAPI has none: {response.text[:80]}"
             return
         answer = response.json()
+        if route == ("GET", "{ws}/jobs/{job}") and "properties" not in answer:
+            model = "Step"
         if not model.startswith("["):
             yield from self._object(answer, model)
             return

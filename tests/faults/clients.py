@@ -43,28 +43,34 @@ class Clients:
         self.session.proxies = self.proxies
         self.session.verify = self.certificates
 
-    def upload_script(self, script: Path = SCRIPT) -> None:
-        """Upload a scoring script and register an environment."""
+    def upload_code(self, script: Path) -> str:
+        """Upload a script, and return its code version's id."""
+        name = script.stem.replace("_", "-")
         pending = self.management.code_versions.create_or_get_start_pending_upload(
-            *self.scope, "script", "1", aml.PendingUploadRequestDto(pending_upload_type="TemporaryBlobReference")
+            *self.scope, name, "1", aml.PendingUploadRequestDto(pending_upload_type="TemporaryBlobReference")
         )
         reference = pending.blob_reference_for_consumption
         sas = reference.credential.sas_uri  # type: ignore[union-attr]
         container = ContainerClient.from_container_url(
             sas, proxies=self.proxies, connection_verify=self.certificates, retry_total=0
         )
-        container.upload_blob("src/score.py", script.read_bytes())
+        container.upload_blob(f"src/{script.name}", script.read_bytes())
         properties = aml.CodeVersionProperties(code_uri=f"{reference.blob_uri}/src")  # type: ignore[union-attr]
         code = self.management.code_versions.create_or_update(
-            *self.scope, "script", "1", aml.CodeVersion(properties=properties)
+            *self.scope, name, "1", aml.CodeVersion(properties=properties)
         )
+        return str(code.id)
+
+    def upload_script(self, script: Path = SCRIPT) -> None:
+        """Upload a scoring script and register an environment."""
         environment = self.management.environment_versions.create_or_update(
             *self.scope,
             "tiny",
             "1",
             aml.EnvironmentVersion(properties=aml.EnvironmentVersionProperties(image=IMAGE)),
         )
-        self._code_id, self._environment_id = code.id, environment.id
+        self._script = script.name
+        self._code_id, self._environment_id = self.upload_code(script), environment.id
 
     def endpoint(self, traffic: dict[str, int] | None = None) -> aml.OnlineEndpoint:
         """Return the body of an endpoint."""
@@ -79,7 +85,7 @@ class Clients:
             location="eastus",
             sku=aml.Sku(name="Default", capacity=instances),
             properties=aml.ManagedOnlineDeployment(
-                code_configuration=aml.CodeConfiguration(code_id=self._code_id, scoring_script="score.py"),
+                code_configuration=aml.CodeConfiguration(code_id=self._code_id, scoring_script=self._script),
                 environment_id=self._environment_id,
                 environment_variables={"DEPLOYMENT": variant},
                 instance_type="Standard_DS3_v2",

@@ -52,18 +52,23 @@ class Jobs:
 
     def ended(self, name: str) -> Ended:
         """Wait for a job's end, and return how it ended."""
-        status = self.reaches(name, *ENDED)
-        return Ended(self, name, status, self._error(name))
+        self.reaches(name, *ENDED)
+        return self.step(name)
 
-    def _error(self, name: str) -> dict[str, Any]:
+    def step(self, name: str) -> Ended:
+        """Return how a job has ended that may be a step of a pipeline: such ones are known to run history alone."""
+        details = self._details(name)
+        error = details["error"]
+        return Ended(self, name, details["status"], dict(error["error"]) if error else {})
+
+    def _details(self, name: str) -> dict[str, Any]:
         settings = self.arm.settings
         answer = self.arm.session.get(
             f"https://{settings.location}.api.azureml.ms/history/v1.0{self.arm.workspace}/runs/{name}/details",
             headers={"Authorization": f"Bearer {self.arm.token}"},
             timeout=60,
         )
-        error = answer.json()["error"]
-        return dict(error["error"]) if error else {}
+        return dict(answer.json())
 
     def files(self, container: str, prefix: str) -> dict[str, bytes]:
         """Return the blobs below a prefix, by what follows it in their names."""

@@ -87,6 +87,11 @@ class Batch:
         given = {"Authorization": f"Bearer {self.token}", **headers}
         return self.arm.session.get(f"{self.url}{path}", headers=given, timeout=60)
 
+    def run(self, name: str) -> Any:
+        """Return a job as run history has it."""
+        url = f"https://eastus.api.azureml.ms/history/v1.0{self.arm.workspace}/runs/{name}"
+        return self.arm.session.get(url, headers={"Authorization": f"Bearer {self.arm.token}"}, timeout=60).json()
+
     @property
     def url(self) -> str:
         return f"https://{self.endpoint}.eastus.inference.ml.azure.com"
@@ -210,8 +215,7 @@ def test_invocation_overrides_settings_as_the_notebook_does(batch: Batch, tmp_pa
     )
     batch.completed(invoked.name)
     (child,) = batch.ml.jobs.list(parent_job_name=invoked.name)
-    properties = batch.arm.get(f"/jobs/{child.name}").json()["properties"]
-    assert properties["resources"]["instanceCount"] == 2
+    assert batch.run(child.name)["computeRequest"]["nodeCount"] == 2
     assert {row[0].rpartition(",")[2] for row in batch.rows(invoked.name, tmp_path, file)} == {"5"}
     uri = batch.get(f"/jobs/{invoked.name}").json()["properties"]["outputData"]["score"]["uri"]
     assert uri == f"{store.id}/paths/{batch.endpoint}/{file}"
@@ -224,13 +228,8 @@ def test_job_that_asks_for_too_many_nodes_fails_and_says_why(batch: Batch) -> No
     )
     assert batch.ended(invoked.name).status == "Failed"
     (child,) = batch.ml.jobs.list(parent_job_name=invoked.name)
-    run = batch.arm.session.get(
-        f"https://eastus.api.azureml.ms/history/v1.0{batch.arm.workspace}/runs/{child.name}",
-        headers={"Authorization": f"Bearer {batch.arm.token}"},
-        timeout=60,
-    ).json()
-    message = "Requested 5 nodes but AzureMLCompute cluster only has 2 maximum nodes"
-    assert message in run["error"]["error"]["message"]
+    error = batch.run(child.name)["error"]["error"]["message"]
+    assert "Requested 5 nodes but AzureMLCompute cluster only has 2 maximum nodes" in error
 
 
 def test_more_failures_than_the_threshold_fail_the_job(batch: Batch) -> None:

@@ -102,6 +102,25 @@ def test_token_answer_has_entras_fields(token_url: str, form: dict[str, str]) ->
     assert answer.headers["Cache-Control"] == "no-store, no-cache"
 
 
+def test_older_endpoint_takes_a_resource(service: RunningService, form: dict[str, str], arm: Arm) -> None:
+    """As how-to-authenticate-batch-endpoint asks for tokens by REST; numbers are texts, and the resource is said."""
+    url = f"https://login.microsoftonline.com/{service.settings.tenant_id}/oauth2/token"
+    del form["scope"]
+    answer = requests.post(url, data={**form, "resource": "https://management.azure.com/"}, timeout=30)
+    body = answer.json()
+    assert (answer.status_code, body["token_type"], body["resource"]) == (
+        200,
+        "Bearer",
+        "https://management.azure.com/",
+    )
+    assert int(body["expires_on"]) - int(body["not_before"]) == int(body["expires_in"]) == int(body["ext_expires_in"])
+    assert all(isinstance(value, str) for value in body.values())
+    assert arm.request("GET", "", headers={"Authorization": f"Bearer {body['access_token']}"}).status_code == 200
+    for change, number in ({"resource": "https://nobody.example"}, 500011), ({}, 900144):
+        refusal = requests.post(url, data={**form, **change}, timeout=30)
+        assert (refusal.status_code, refusal.json()["error_codes"]) == (400, [number])
+
+
 def test_client_may_authenticate_by_header(token_url: str, form: dict[str, str]) -> None:
     """RFC 6749, 2.3.1: client_secret_basic, which the discovery document offers."""
     pair = (form.pop("client_id"), form.pop("client_secret"))

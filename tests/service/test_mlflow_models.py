@@ -8,6 +8,7 @@ real workspace in September 2026 by others.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,15 +18,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from azure.ai.ml import MLClient
-from azure.ai.ml.constants import AssetTypes
+from azure.ai.ml import Input, MLClient
+from azure.ai.ml.constants import AssetTypes, BatchDeploymentOutputAction
 from azure.ai.ml.entities import (
+    BatchEndpoint,
+    BatchRetrySettings,
     DataCollector,
     DeploymentCollection,
     Environment,
     ManagedOnlineDeployment,
     ManagedOnlineEndpoint,
     Model,
+    ModelBatchDeployment,
+    ModelBatchDeploymentSettings,
 )
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
@@ -252,3 +257,41 @@ def test_other_models_still_need_a_script(ml: MLClient, endpoint: str, linear: P
     model = ml.models.create_or_update(Model(name=name, path=str(linear), type=AssetTypes.CUSTOM_MODEL))
     with pytest.raises(HttpResponseError, match="MissingDriverProgram"):
         without_script(ml, endpoint, name, model)
+
+
+def test_batch_scores_tables_without_a_script(ml: MLClient, cluster: str, linear: Path, tmp_path: Path) -> None:
+    """azureml-examples, sdk/python/endpoints/batch/deploy-models/heart-classifier-mlflow; the form of the rows:
+    https://learn.microsoft.com/azure/machine-learning/how-to-mlflow-batch#analyze-outputs."""
+    name = "bm-" + uuid.uuid4().hex[:8]
+    for number, rows in {"first": FEATURES[:2], "second": FEATURES[2:]}.items():
+        (tmp_path / "data").mkdir(exist_ok=True)
+        rows.to_csv(tmp_path / "data" / f"{number}.csv", index=False)
+    endpoint = finish(ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name=name)))
+    deployment = ModelBatchDeployment(
+        name="linear",
+        endpoint_name=name,
+        model=ml.models.create_or_update(Model(name=name, path=str(linear), type=AssetTypes.MLFLOW_MODEL)),
+        compute=cluster,
+        settings=ModelBatchDeploymentSettings(
+            instance_count=2,
+            max_concurrency_per_instance=2,
+            mini_batch_size=1,
+            output_action=BatchDeploymentOutputAction.APPEND_ROW,
+            output_file_name="predictions.csv",
+            retry_settings=BatchRetrySettings(max_retries=3, timeout=300),
+            logging_level="info",
+        ),
+    )
+    finish(ml.batch_deployments.begin_create_or_update(deployment))
+    endpoint.defaults.deployment_name = "linear"
+    finish(ml.batch_endpoints.begin_create_or_update(endpoint))
+    data = Input(type=AssetTypes.URI_FOLDER, path=str(tmp_path / "data"))
+    job = ml.batch_endpoints.invoke(endpoint_name=name, input=data)
+    ml.jobs.stream(job.name)
+    ml.jobs.download(name=job.name, download_path=str(tmp_path), output_name="score")
+    (file,) = tmp_path.rglob("predictions.csv")
+    scored = pd.read_csv(file, header=None, names=["row", "prediction", "file"], sep=r"[\s,]+", engine="python")
+    expected = [("first.csv", 0, 1), ("first.csv", 1, 3), ("second.csv", 0, 4), ("second.csv", 1, 20)]
+    found = sorted(zip(scored["file"], scored["row"], scored["prediction"].round(6), strict=True))
+    assert found == expected
+    finish(ml.batch_endpoints.begin_delete(name))

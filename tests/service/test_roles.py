@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 from azure.ai.ml import MLClient
-from azure.ai.ml.entities import ManagedOnlineEndpoint, Model, Workspace
+from azure.ai.ml.entities import BatchEndpoint, ManagedOnlineEndpoint, Model, Workspace
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential, ManagedIdentityCredential
 from azure.mgmt.authorization import AuthorizationManagementClient
@@ -236,6 +236,36 @@ def test_scoring_with_entra_needs_the_score_action(
         answer = scorer.post({})
         assert answer.status_code == status, answer.text
     finish(ml.online_endpoints.begin_delete(name))
+
+
+def test_invoking_a_batch_endpoint_needs_to_write_its_jobs(
+    ml: MLClient, reader: Identity, nobody: Identity, new_identity: NewIdentity, arm: Arm, name: str
+) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-batch-endpoint has the actions. Without
+    deployments, 404 says "let in"."""
+    endpoint = finish(ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name=name)))
+    on_endpoint = new_identity("AzureML Data Scientist", f"{arm.workspace}/batchEndpoints/{name}")
+    for identity, method, path, status, said in (
+        (reader, "POST", "", 403, "'Microsoft.MachineLearningServices/workspaces/batchEndpoints/jobs/write'"),
+        (reader, "GET", "/absent", 404, "Job absent was not found"),
+        (nobody, "GET", "/absent", 403, "'Microsoft.MachineLearningServices/workspaces/batchEndpoints/jobs/read'"),
+        (on_endpoint, "POST", "", 404, "No valid deployments to route to."),
+    ):
+        token = identity.credential.get_token("https://ml.azure.com/.default").token
+        body = {"properties": {}} if method == "POST" else None
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = arm.session.request(method, endpoint.scoring_uri + path, json=body, headers=headers, timeout=60)
+        assert (answer.status_code, said in answer.text) == (status, True), answer.text
+    with pytest.raises(ResourceNotFoundError, match="No valid deployments to route to"):
+        on_endpoint_client = MLClient(
+            on_endpoint.credential, arm.settings.subscription_id, arm.settings.resource_group, arm.settings.workspace
+        )
+        on_endpoint_client.batch_endpoints.invoke(endpoint_name=name)
+    assert reader.ml.batch_endpoints.list_jobs(name) == []
+    jobs = f"https://eastus.api.azureml.ms/mferp/managementfrontend{arm.workspace}/batchEndpoints/{name}/jobs"
+    answer = arm.session.get(jobs, headers={"Authorization": f"Bearer {nobody.arm(arm).token}"}, timeout=60)
+    assert (answer.status_code, "batchEndpoints/jobs/read" in answer.text) == (403, True)
+    finish(ml.batch_endpoints.begin_delete(name))
 
 
 @pytest.fixture(scope="module")

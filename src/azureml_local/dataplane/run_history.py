@@ -41,13 +41,14 @@ CHANGEABLE = {
 
 def routes(context: Context) -> list[Route]:
     """Return the routes."""
-    service = Service(context, "/history/v1.0", "run-history")
+    service = Service(context, "/history/v1.0", "run-history", is_for_jobs=True)
     service.add("GET", "/runs/{run}", READ, _get)
     service.add("GET", "/runs/{run}/details", READ, _details)
     service.add("GET", "/runs/{run}/children", READ, _children)
     service.add("GET", "/runs/{run}/serviceinstances/{node}", READ, _service_instances)
     service.add("POST", "/rundata", READ, _run_data)
     service.add("PATCH", "/experiments/{experiment}/runs/{run}", WRITE, _modify)
+    service.add("PATCH", "/experimentids/{experiment}/runs/{run}", WRITE, _modify)
     return service.routes
 
 
@@ -102,7 +103,8 @@ async def _run_data(request: WorkspaceRequest) -> Response:
 async def _modify(request: WorkspaceRequest) -> Response:
     """Change a run's name, description or visibility, or add tags or properties to it."""
     job = _require(request, request.params["run"])
-    if job.properties["experimentName"] != request.params["experiment"]:
+    experiment = job.properties["experimentName"]
+    if request.params["experiment"] not in (experiment, str(experiment_id(experiment))):
         raise _not_found(job.name)
     changes: dict[str, Any] = {}
     for name, value in request.body.items():

@@ -60,13 +60,15 @@ class Service:
         context: what they work with.
         prefix: of its paths, e.g. ``/history/v1.0``.
         component: its name in errors, e.g. ``run-history``.
+        is_for_jobs: it takes the tokens that jobs are given, those of its workspace.
     """
 
-    def __init__(self, context: Context, prefix: str, component: str) -> None:
+    def __init__(self, context: Context, prefix: str, component: str, *, is_for_jobs: bool = False) -> None:
         self.context = context
         self.routes: list[Route] = []
         self._prefix = prefix + ids.WORKSPACE
         self._component = component
+        self._is_for_jobs = is_for_jobs
 
     def add(self, method: str, template: str, action: str, handler: Handler) -> None:
         """Declare a route.
@@ -86,7 +88,7 @@ class Service:
         )
 
     async def _admit(self, request: Request, action: str) -> WorkspaceRequest:
-        principal = authenticate(self.context, request)
+        principal = authenticate(self.context, request, self._of_jobs(request))
         params = request.path_params
         if params["subscription"].lower() != self.context.settings.subscription_id:
             raise missing_workspace(params)
@@ -104,6 +106,11 @@ class Service:
         if workspace is None:
             raise missing_workspace(params)
         return WorkspaceRequest(self.context, workspace, params, body, principal, request.url)
+
+    def _of_jobs(self, request: Request) -> tuple[str, ...]:
+        """Return the audience of the tokens of the workspace's jobs, where they are taken."""
+        workspace = self.context.store.get(ids.WORKSPACE.format(**request.path_params)) if self._is_for_jobs else None
+        return (audiences.of_jobs(workspace.properties["workspaceId"]),) if workspace else ()
 
 
 def guarded(
@@ -138,15 +145,15 @@ def _refusal(error: AzureError, context: Context, component: str) -> Response:
     return JSONResponse(body, error.status, headers={**error.headers, "x-ms-response-type": "error"})
 
 
-def authenticate(context: Context, request: Request) -> Principal:
-    """Return who is calling. Raises 401 without a valid token for Azure ML or Resource Manager."""
+def authenticate(context: Context, request: Request, more_audiences: tuple[str, ...] = ()) -> Principal:
+    """Return who is calling. Raises 401 without a valid token for Azure ML, Resource Manager or ``more_audiences``."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     challenge = {"WWW-Authenticate": "Bearer"}
     if scheme.lower() != "bearer" or not token:
         message = "Authentication failed. The 'Authorization' header is missing."
         raise AzureError(401, "UserError", message, headers=challenge)
     try:
-        return context.tokens.verify(token.strip(), AUDIENCES)
+        return context.tokens.verify(token.strip(), (*AUDIENCES, *more_audiences))
     except InvalidTokenError as error:
         raise AzureError(401, "UserError", str(error), headers=challenge) from error
 

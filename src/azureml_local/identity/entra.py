@@ -25,6 +25,7 @@ from azureml_local.identity.tokens import Principal, TokenService
 
 LOGIN = "https://login.microsoftonline.com"
 LARGEST_FORM = 64 * 1024
+NOT_STORED = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"}
 # Tenants that stand for "whichever the client belongs to".
 TENANT_ALIASES = ("common", "organizations")
 
@@ -52,6 +53,7 @@ class Entra:
                 Route("/{tenant}/v2.0/.well-known/openid-configuration", self.openid_configuration),
                 Route("/{tenant}/discovery/v2.0/keys", self.keys),
                 Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
+                Route("/{tenant}/oauth2/token", self.token_of_version_1, methods=["POST"]),
             ],
             exception_handlers={EntraError: _refusal, HTTPException: _lacking},
         )
@@ -94,13 +96,40 @@ class Entra:
 
     async def token(self, request: Request) -> Response:
         """Grant a token for a client's id and secret (RFC 6749, 4.4)."""
+        form = await self._granted(request)
+        token, expires = self._issue(request, form, self._audience(form))
+        left = expires - int(time.time())
+        return JSONResponse(
+            {"token_type": "Bearer", "expires_in": left, "ext_expires_in": left, "access_token": token},
+            headers=NOT_STORED,
+        )
+
+    async def token_of_version_1(self, request: Request) -> Response:
+        """Grant a token as the older endpoint does, for a ``resource`` in place of a scope; its numbers are texts.
+
+        Azure ML's documentation of batch endpoints uses it:
+        https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-batch-endpoint (REST, service principal).
+        """
+        form = await self._granted(request)
+        resource = _required(form, "resource")
+        token, expires = self._issue(request, form, self._known(resource))
+        now = int(time.time())
+        times = {"expires_in": expires - now, "ext_expires_in": expires - now, "expires_on": expires, "not_before": now}
+        return JSONResponse(
+            {
+                "token_type": "Bearer",
+                **{name: str(value) for name, value in times.items()},
+                "resource": resource,
+                "access_token": token,
+            },
+            headers=NOT_STORED,
+        )
+
+    async def _granted(self, request: Request) -> dict[str, str]:
+        """Return the form of a request whose kind of grant is there."""
         self._require_tenant(request.path_params["tenant"])
         form = await _form(request)
-        grant = form.get("grant_type")
-        if grant is None:
-            raise EntraError(
-                400, "invalid_request", 900144, "The request body must contain the following parameter: 'grant_type'."
-            )
+        grant = _required(form, "grant_type")
         if grant != "client_credentials":
             raise EntraError(
                 400,
@@ -108,14 +137,11 @@ class Entra:
                 70003,
                 f"The app requested an unsupported grant type '{grant}'. azureml-local grants 'client_credentials'.",
             )
-        client_id, secret = _client_credentials(request, form)
-        principal = self._authenticate(client_id, secret)
-        token, expires = self.tokens.issue(principal, self._audience(form))
-        left = expires - int(time.time())
-        return JSONResponse(
-            {"token_type": "Bearer", "expires_in": left, "ext_expires_in": left, "access_token": token},
-            headers={"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"},
-        )
+        return form
+
+    def _issue(self, request: Request, form: Mapping[str, str], audience: str) -> tuple[str, int]:
+        """Return a token for the client whose credentials a request has, and when it expires."""
+        return self.tokens.issue(self._authenticate(*_client_credentials(request, form)), audience)
 
     def _require_tenant(self, tenant: str) -> None:
         if tenant.lower() not in (self.settings.tenant_id, *TENANT_ALIASES):
@@ -155,11 +181,7 @@ class Entra:
         return principal
 
     def _audience(self, form: Mapping[str, str]) -> str:
-        scope = form.get("scope")
-        if not scope:
-            raise EntraError(
-                400, "invalid_request", 900144, "The request body must contain the following parameter: 'scope'."
-            )
+        scope = _required(form, "scope")
         if not scope.endswith("/.default") or " " in scope:
             raise EntraError(
                 400,
@@ -168,7 +190,10 @@ class Entra:
                 f"The provided value for scope {scope} is not valid. Client credential flows must have a scope value "
                 "with /.default suffixed to the resource identifier (application ID URI).",
             )
-        resource = scope.removesuffix("/.default")
+        return self._known(scope.removesuffix("/.default"))
+
+    def _known(self, resource: str) -> str:
+        """Return a resource that tokens can be asked for."""
         if not audiences.is_known(resource):
             raise EntraError(
                 400,
@@ -177,6 +202,14 @@ class Entra:
                 f"The resource principal named {resource} was not found in the tenant named {self.settings.tenant_id}.",
             )
         return resource
+
+
+def _required(form: Mapping[str, str], name: str) -> str:
+    if not form.get(name):
+        raise EntraError(
+            400, "invalid_request", 900144, f"The request body must contain the following parameter: '{name}'."
+        )
+    return form[name]
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -227,5 +260,5 @@ async def _refusal(_: Request, error: Exception) -> Response:
             "error_uri": f"{LOGIN}/error?code={error.number}",
         },
         error.status,
-        headers={"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"},
+        headers=NOT_STORED,
     )

@@ -244,7 +244,9 @@ def _require_outputs(context: Context, deployment: Resource, outputs: Mapping[st
     known = component.properties["componentSpec"].get("outputs") or {}
     for name in outputs:
         if name not in known:
-            raise _user_error(f"The pipeline has no output '{name}'; its outputs are: {', '.join(known) or 'none'}.")
+            raise _user_error(
+                f"There is no output '{name}'; the component's outputs are: {', '.join(known) or 'none'}."
+            )
 
 
 def _require_settings(sent: Mapping[str, Any]) -> None:

@@ -18,19 +18,21 @@ from azureml_local.arm.jobs import job_places
 from azureml_local.arm.jobs.job_computes import SERVERLESS
 from azureml_local.arm.jobs.job_specs import LITERAL, plural_of, resolve_input
 from azureml_local.arm.jobs.job_status import FIRST
+from azureml_local.arm.jobs.parallel_specs import TABLES
 from azureml_local.arm.names import require_asset_name
 from azureml_local.arm.process_texts import TextError, environment_variables, require_text
 from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.storage import storage_locations
 from azureml_local.engines.jobs.distribution import PLANS
-from azureml_local.engines.jobs.spec import InputMode, OutputMode
+from azureml_local.engines.jobs.spec import InputMode, OutputMode, TableMode
 from azureml_local.http.errors import AzureError, FrontendError
 from azureml_local.store import Resource
 
 # The path parameter id of a job's routes in the OpenAPI (mfe.json).
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
-# What azure-ai-ml lets through (entities/_job/_input_output_helpers.py, validate_key_contains_allowed_characters).
-IO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+# What azure-ai-ml lets through (entities/_job/_input_output_helpers.py, validate_key_contains_allowed_characters), also
+# with dots, as it names the members of groups (validate_pipeline_input_key_characters).
+IO_NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 EXPERIMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 SHM_SIZE = re.compile(r"\d+[bBkKmMgG]")  # the OpenAPI's pattern of shmSize
 COMMAND = "command"
@@ -83,8 +85,12 @@ def read(request: ArmRequest) -> str:
     return str(request.properties["jobType"])
 
 
-def read_command(request: ArmRequest) -> dict[str, Any]:
+def read_command(request: ArmRequest, *, is_parallel: bool = False) -> dict[str, Any]:
     """Return the ``properties`` of a command job as they are stored, from a body that was read.
+
+    Args:
+        request: has the body.
+        is_parallel: it is a step that splits its input, which may then be a table.
 
     Raises:
         AzureError: 400 where it is no command job, 501 where azureml-local lacks what it asks for.
@@ -92,7 +98,7 @@ def read_command(request: ArmRequest) -> dict[str, Any]:
     request.refuse_lacking(LACKING)
     _require_served_distribution(request.properties.get("distribution") or {})
     with _texts_for_processes():
-        properties = _stored(request)
+        properties = _stored(request, is_parallel)
     _require_plain_values(properties)
     return properties
 
@@ -192,7 +198,7 @@ def common(request: ArmRequest) -> dict[str, Any]:
     }
 
 
-def _stored(request: ArmRequest) -> dict[str, Any]:
+def _stored(request: ArmRequest, is_parallel: bool) -> dict[str, Any]:
     """Return a command job's ``properties`` in Azure's order, with what Azure fills in."""
     sent, shared = request.properties, common(request)
     compute = shared["computeId"]
@@ -217,7 +223,7 @@ def _stored(request: ArmRequest) -> dict[str, Any]:
         "codeId": sent.get("codeId"),
         "command": require_text(sent["command"], "properties.command"),
         "environmentId": sent["environmentId"],
-        "inputs": {name: job_input(name, given) for name, given in (sent.get("inputs") or {}).items()},
+        "inputs": {name: job_input(name, given, is_parallel) for name, given in (sent.get("inputs") or {}).items()},
         "outputs": outputs(sent.get("outputs") or {}, request.params["job"]),
         "distribution": sent.get("distribution"),
         "autologgerSettings": None,
@@ -267,8 +273,14 @@ def _services(request: ArmRequest) -> dict[str, Any]:
     }
 
 
-def job_input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an input as it is stored. Raises AzureError where it is none, or none that is served."""
+def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -> dict[str, Any]:
+    """Return an input as it is stored. Raises AzureError where it is none, or none that is served.
+
+    Args:
+        name: the input's.
+        given: as it was sent.
+        may_be_table: it may be an MLTable in a mode that only parallel jobs know.
+    """
     _require_io_name("input", name)
     kind, where = given["jobInputType"], f"properties.inputs.{name}"
     if kind == LITERAL:
@@ -276,7 +288,7 @@ def job_input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"description": given.get("description"), "value": value, "jobInputType": kind}
     _refuse(given, "pathOnCompute", where)
     mode = given.get("mode") or InputMode.MOUNT
-    if mode not in list(InputMode):
+    if mode not in (*InputMode, *(TableMode if may_be_table and kind == TABLES else ())):
         raise AzureError(501, "NotImplemented", f"azureml-local lacks {where}.mode = {mode}.", target=f"{where}.mode")
     return {
         "description": given.get("description"),
@@ -332,7 +344,7 @@ def _require_io_name(what: str, name: str) -> None:
     if not IO_NAME.fullmatch(name):
         raise _user_error(
             f"The {what} name '{name[:255]}' is invalid. It must have 1 to 255 characters, start with a letter or '_' "
-            "and hold only letters, digits and '_'."
+            "and hold only letters, digits and '_'; there may be dots between such names."
         )
 
 

@@ -14,9 +14,6 @@ from azureml_local.arm.jobs.job_specs import LITERAL, MODELS
 
 FILE, FOLDER = "uri_file", "uri_folder"
 DATA = (FILE, FOLDER, "mltable", *MODELS)
-# Which of the kinds of data can stand for each other. A model of one's own may be a file or a folder.
-FILES = frozenset((FILE, "custom_model"))
-FOLDERS = frozenset((FOLDER, "mltable", *MODELS))
 TRUE, FALSE = ("true", "1"), ("false", "0")
 
 
@@ -107,18 +104,18 @@ def _bound(name: str, value: Any) -> float | None:
 
 
 def require_kind(declared: Input, given: str) -> None:
-    """Raise where data or a literal is given for the other, or data of a kind that cannot stand for the declared one.
+    """Raise where data or a literal is given for the other.
+
+    Any data can be given for any other: Microsoft's examples give files, and models, to inputs that are folders
+    (azureml-examples, sdk/python/foundation-models/benchmarking/evaluation_pipelines).
 
     Args:
         declared: the input.
         given: a kind of data, or ``literal``.
     """
-    given = given.lower()
-    if declared.is_data != (given != LITERAL):
-        what = "a value" if given == LITERAL else f"data of the type {given}"
+    if declared.is_data != (given.lower() != LITERAL):
+        what = "a value" if given.lower() == LITERAL else f"data of the type {given}"
         raise InterfaceError(f"its type is {declared.kind}, and it was given {what}")
-    if declared.is_data and not any({declared.kind, given} <= alike for alike in (FILES, FOLDERS)):
-        raise InterfaceError(f"its type is {declared.kind}, and it was given data of the type {given}")
 
 
 def require_literal(declared: Input, value: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from azureml_local.arm.jobs import job_requests
+from azureml_local.arm.jobs import job_requests, parallel_specs
 from azureml_local.arm.pipelines import places, plans, references, requests
 from azureml_local.arm.pipelines.plans import Plan
 from azureml_local.arm.request import ArmRequest
@@ -30,14 +30,17 @@ def _judge(request: ArmRequest, made: Plan, settings: Mapping[str, Any], within:
             _judge(request, step["plan"], settings, where)
             continue
         with plans.about(".".join(where)):
-            _judge_job(request, _as_far_as_known(step["properties"], places.datastore_of(settings)))
+            if "parallel" in step:
+                parallel_specs.read(step["parallel"], step["properties"]["inputs"], step["properties"]["outputs"], 1)
+            properties = _as_far_as_known(step["properties"], places.datastore_of(settings))
+            _judge_job(request, properties, is_parallel="parallel" in step)
 
 
-def _judge_job(request: ArmRequest, properties: dict[str, Any]) -> None:
+def _judge_job(request: ArmRequest, properties: dict[str, Any], *, is_parallel: bool) -> None:
     """Raise what a job with these properties would be refused with."""
     asked = replace(request, params={**request.params, "job": "step"}, body={"properties": properties})
     job_requests.read(asked)
-    job_requests.require_existing(asked, job_requests.read_command(asked))
+    job_requests.require_existing(asked, job_requests.read_command(asked, is_parallel=is_parallel))
 
 
 def _as_far_as_known(properties: Mapping[str, Any], datastore: str | None) -> dict[str, Any]:

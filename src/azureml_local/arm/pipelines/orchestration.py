@@ -17,7 +17,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_creation, job_places, job_requests, job_status, lineage
 from azureml_local.arm.jobs.job_places import JOB_TYPE
 from azureml_local.arm.jobs.submission import request_for
-from azureml_local.arm.pipelines import references, requests, reuse, steps
+from azureml_local.arm.pipelines import control_outputs, references, requests, reuse, steps
 from azureml_local.arm.pipelines.execution_log import ExecutionLog, text
 from azureml_local.arm.pipelines.graph import Graph
 from azureml_local.engines.jobs.runner import JobError
@@ -63,6 +63,24 @@ class _Children:
         """Return where a step's output lies; None where the step did not complete."""
         job = self.jobs.get(reference.step)
         return job_places.output_uri(job, reference.name) if job and _status(job) == PASSED else None
+
+    def value_of(self, reference: references.StepOutput) -> str | None:
+        """Return the value that a step has said for an output; None where the step did not complete.
+
+        Raises:
+            JobError: it completed, and did not say it.
+        """
+        job = self.jobs.get(reference.step)
+        if job is None or _status(job) != PASSED:
+            return None
+        values = control_outputs.values(job)
+        if reference.name not in values:
+            raise JobError(
+                "UserError",
+                f"Step '{reference.step}' has completed without a value for its output '{reference.name}': its run has "
+                f"none in the property {control_outputs.PROPERTY}.",
+            )
+        return values[reference.name]
 
 
 class _Orchestration:
@@ -165,7 +183,7 @@ class _Orchestration:
     def _body(self, name: str, child: str, children: _Children) -> dict[str, Any]:
         """Return the job of a step as it is stored."""
         job, step = self._job, self._steps[name]
-        sent = steps.properties(step, job.properties, (job.name, child), children.uri_of)
+        sent = steps.properties(step, job.properties, (job.name, child), children.uri_of, children.value_of)
         body: dict[str, Any] = {"run": {"statusRevision": 0, **lineage.of_step(job, name)}}
         if "plan" in step:
             body["plan"] = step["plan"]
@@ -174,7 +192,11 @@ class _Orchestration:
             body["parallel"] = step["parallel"]
         request = request_for(self._context, self._workspace_id, child, sent, Principal("", job.created_by))
         job_requests.read(request)
-        body["properties"] = requests.read(request) if "plan" in step else job_requests.read_command(request)
+        body["properties"] = (
+            requests.read(request)
+            if "plan" in step
+            else job_requests.read_command(request, is_parallel="parallel" in step)
+        )
         return body
 
     def _note_outputs(self, children: _Children) -> None:
@@ -184,11 +206,14 @@ class _Orchestration:
             for step in children.passed
             for output, promised in self._steps[step]["promised"].items()
         }
+        passed = [(children.jobs[step], self._steps[step]["promised"]) for step in children.passed]
+        values = control_outputs.promised(passed)
         store = self._context.store
         with store.transaction():
             job = store.get(self._job.id)
             if job:
                 job.body["run"]["places"] = places
+                job.properties["properties"].update(values)
                 store.save(job)
 
     def _require_passed(self, children: _Children) -> None:

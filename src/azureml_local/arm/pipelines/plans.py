@@ -17,14 +17,14 @@ makes no difference to it. It is plain data, as it is stored:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs.job_specs import LITERAL
-from azureml_local.arm.pipelines import components, interfaces, references, settings, shapes
+from azureml_local.arm.pipelines import components, control_outputs, interfaces, references, settings, shapes
 from azureml_local.arm.pipelines.graph import Graph, GraphError
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.http.errors import AzureError, FrontendError
@@ -65,10 +65,12 @@ class Given:
     Args:
         kind: of data, or ``literal``.
         value: the literal, or where the data lies.
+        literal: the type of a literal that another step is to say.
     """
 
     kind: str
     value: str | None = None
+    literal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,20 @@ class Planner:
     defaults: Defaults
     within: tuple[str, ...] = ()
 
-    def plan(self, nodes: Mapping[str, Any], given: Mapping[str, Given], outputs: Mapping[str, Any]) -> Plan:
+    def plan(
+        self,
+        nodes: Mapping[str, Any],
+        given: Mapping[str, Given | None],
+        outputs: Mapping[str, Any],
+        *,
+        is_declared: bool = True,
+    ) -> Plan:
         """Return the plan of a pipeline.
 
         Args:
             nodes: its steps as azure-ai-ml sends them, by their names.
-            given: what its inputs are given; optional ones without a value are missing.
+            given: what each of its inputs is given; None for optional ones without a value.
+            is_declared: whether ``given`` has every input that the pipeline has.
             outputs: its outputs by their names.
 
         Raises:
@@ -118,7 +128,7 @@ class Planner:
         if len(self.within) > DEEPEST:
             raise user_error(f"Pipelines lie within each other more than {DEEPEST} deep.")
         parts = {name: self._part(name, node) for name, node in nodes.items()}
-        pipeline = _Pipeline(given, frozenset(outputs), parts)
+        pipeline = _Pipeline(given, is_declared, frozenset(outputs), parts)
         steps = {name: self._step(name, part, pipeline) for name, part in parts.items()}
         needs = {name: step["needs"] for name, step in steps.items()}
         try:
@@ -142,7 +152,9 @@ class Planner:
 
     def _step(self, name: str, part: _Part, pipeline: _Pipeline) -> dict[str, Any]:
         with about(self._path(name)):
-            given = _Wiring(part, pipeline).given()
+            wiring = _Wiring(part, pipeline)
+            given = wiring.given()
+            part = replace(part, node={**part.node, "inputs": wiring.sent})
             node = references.replaced(_settings_of(part.node), pipeline.literal)
             step = {
                 "type": part.kind,
@@ -218,9 +230,18 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Pipeline:
-    """What the steps of a pipeline can refer to."""
+    """What the steps of a pipeline can refer to.
 
-    given: Mapping[str, Given]
+    Args:
+        given: what its inputs are given.
+        is_declared: ``given`` has every input. A job's may lack optional ones: azure-ai-ml sends no input without a
+            value, and leaves what refers to it.
+        outputs: the names of its outputs.
+        parts: its steps.
+    """
+
+    given: Mapping[str, Given | None]
+    is_declared: bool
     outputs: frozenset[str]
     parts: Mapping[str, _Part]
 
@@ -234,14 +255,16 @@ class _Pipeline:
     def given_by(self, reference: references.Reference) -> Given | None:
         """Return what a reference stands for; None where it is an optional input that is not given."""
         match reference:
-            case references.Input(name):
+            case references.Input(name) if name in self.given or not self.is_declared:
                 return self.given.get(name)
+            case references.Input(name):
+                raise InterfaceError(f"the pipeline has no input '{name}'; its inputs are: {_listed(self.given)}")
             case references.StepOutput(step, name) if step in self.parts:
                 outputs = self.parts[step].outputs
                 if name not in outputs:
-                    known = ", ".join(outputs) or "none"
-                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {known}")
-                return Given(outputs[name]["type"])
+                    raise InterfaceError(f"the step {step} has no output '{name}'; its outputs are: {_listed(outputs)}")
+                kind = outputs[name]["type"]
+                return Given(LITERAL, literal=kind) if kind in control_outputs.KINDS else Given(kind)
             case references.StepOutput(step, _):
                 raise InterfaceError(f"there is no step '{step}' in this pipeline")
         raise InterfaceError(f"{reference} is nothing that an input can refer to")
@@ -254,20 +277,27 @@ class _Wiring:
     part: _Part
     pipeline: _Pipeline
 
-    def given(self) -> dict[str, Given]:
-        """Return what a step's inputs are given. Raises InterfaceError where that does not fit."""
-        sent = _inputs(self.part)
-        unknown = [name for name in sent if name not in self.part.inputs]
+    def given(self) -> dict[str, Given | None]:
+        """Return what each of a step's inputs is given. Raises InterfaceError where that does not fit."""
+        unknown = [name for name in _inputs(self.part) if name not in self.part.inputs]
         if unknown:
-            known = ", ".join(self.part.inputs) or "none"
+            known = _listed(self.part.inputs)
             raise InterfaceError(f"there is no input '{unknown[0]}'; the component's inputs are: {known}")
-        found = {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
-        return {name: one for name, one in found.items() if one}
+        sent = self.sent
+        return {name: self._of(name, declared, sent.get(name)) for name, declared in self.part.inputs.items()}
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """What is sent for the step's inputs, without what refers to inputs that the pipeline is not given."""
+        return {name: one for name, one in _inputs(self.part).items() if self._of_one(name, self._given, one)}
 
     def _of(self, name: str, declared: interfaces.Input, sent: Mapping[str, Any] | None) -> Given | None:
+        return self._of_one(name, lambda one: judged(declared, self._given(one) if one else None), sent)
+
+    def _of_one(self, name: str, judge: Callable[[Any], Given | None], sent: Any) -> Given | None:
+        """Return what ``judge`` says of an input, or raise its error with the input's name."""
         try:
-            given = self._given(sent) if sent else None
-            return judged(declared, given)
+            return judge(sent)
         except InterfaceError as error:
             raise InterfaceError(f"input '{name}': {error}") from error
 
@@ -291,6 +321,8 @@ def judged(declared: interfaces.Input, given: Given | None) -> Given | None:
     interfaces.require_kind(declared, given.kind)
     if given.kind == LITERAL and given.value is not None:
         interfaces.require_literal(declared, given.value)
+    if given.literal:
+        control_outputs.require_fitting(declared.kind, given.literal)
     return given
 
 
@@ -338,14 +370,14 @@ def _job_outputs(part: _Part) -> dict[str, Any]:
     sent = part.node.get("outputs") or {}
     unknown = [name for name in sent if name not in part.outputs]
     if unknown:
-        known = ", ".join(part.outputs) or "none"
+        known = _listed(part.outputs)
         raise InterfaceError(f"there is no output '{unknown[0]}'; the component's outputs are: {known}")
     return {name: _job_output(declared, sent.get(name) or {}) for name, declared in part.outputs.items()}
 
 
 def _job_output(declared: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "jobOutputType": sent.get("job_output_type") or declared["type"],
+        "jobOutputType": control_outputs.job_output_type(sent.get("job_output_type") or declared["type"]),
         "uri": sent.get("uri"),
         "mode": settings.output_mode(sent.get("mode")) or settings.output_mode(declared["mode"]),
         "assetName": sent.get("name"),
@@ -361,7 +393,7 @@ def _promised(part: _Part, pipeline: _Pipeline) -> dict[str, str]:
         if reference is None:
             continue
         if not isinstance(reference, references.Output) or reference.name not in pipeline.outputs:
-            known = ", ".join(sorted(pipeline.outputs)) or "none"
+            known = _listed(sorted(pipeline.outputs))
             raise InterfaceError(f"output '{name}': {sent['value']} is no output of the pipeline, which has: {known}")
         promised[name] = reference.name
     return promised
@@ -377,9 +409,12 @@ def of_command(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``."""
+    """Return what a job can say of a parallel step; the rest of it is in the step's ``parallel``.
+
+    Where there is no script, it runs the model.
+    """
     task = _parallel(node, spec).get("task") or {}
-    script, arguments = task.get("entry_script"), task.get("program_arguments")
+    script, arguments = task.get("entry_script") or task.get("model"), task.get("program_arguments")
     return {
         "command": " ".join(part for part in (script, arguments) if part) or None,
         "codeId": _plain_id(task.get("code")),
@@ -393,9 +428,13 @@ def _parallel(node: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any
 
 
 def _plain_id(asset_id: str | None) -> str | None:
-    """Return an asset's id without the ``azureml:`` that YAML has before it; ``azureml://`` begins an id itself."""
-    is_id = asset_id and asset_id.startswith(("azureml:/subscriptions/", "azureml:azureml://"))
-    return asset_id.removeprefix("azureml:") if asset_id and is_id else asset_id
+    """Return an asset's id without the ``azureml:`` that YAML has before it; ``azureml://registries/…`` is whole."""
+    prefixed = ("azureml:/subscriptions/", "azureml:azureml:")
+    return asset_id.removeprefix("azureml:") if asset_id and asset_id.startswith(prefixed) else asset_id
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _lacking(kind: str) -> AzureError:

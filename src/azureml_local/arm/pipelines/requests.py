@@ -72,7 +72,7 @@ def plan(request: ArmRequest, properties: dict[str, Any]) -> Plan:
     of_steps = Defaults(compute or properties["computeId"], properties["experimentName"], properties["identity"])
     planner = Planner(request.context, request.workspace_id, of_steps)
     nodes = properties["jobs"] or (spec or {}).get("jobs") or {}
-    return planner.plan(nodes, given, properties["outputs"])
+    return planner.plan(nodes, given, properties["outputs"], is_declared=spec is not None)
 
 
 def _require_existing(request: ArmRequest, properties: Mapping[str, Any]) -> None:
@@ -118,7 +118,7 @@ def _shown_settings(request: ArmRequest, settings: Mapping[str, Any], compute: s
 
 def _input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return an input as it is stored; how its data reaches a step is for the step to say, where it says nothing."""
-    stored = job_requests.job_input(name, given)
+    stored = job_requests.job_input(name, given, may_be_table=True)
     return stored if stored["jobInputType"] == LITERAL else {**stored, "mode": given.get("mode")}
 
 
@@ -147,35 +147,33 @@ def require_specification(spec: Mapping[str, Any], kind: str) -> None:
         raise user_error(f"componentId: the component's type is {spec.get('type')}; a {kind} job is of a {kind}.")
 
 
-def _as_sent(inputs: Mapping[str, Any]) -> dict[str, Given]:
+def _as_sent(inputs: Mapping[str, Any]) -> dict[str, Given | None]:
     return {name: Given(given["jobInputType"], given.get("value")) for name, given in inputs.items()}
 
 
-def given_to(spec: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Given]:
-    """Return what a component's inputs are given by a job's. Raises FrontendError where that does not fit."""
+def given_to(spec: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Given | None]:
+    """Return what each of a component's inputs is given by a job's. Raises FrontendError where that does not fit."""
     declared, sent = interfaces.inputs_of(spec), _as_sent(inputs)
     unknown = [name for name in sent if name not in declared]
     if unknown:
-        raise user_error(
-            f"There is no input '{unknown[0]}'; the component's inputs are: {', '.join(declared) or 'none'}."
-        )
-    found = {}
-    for name, one in declared.items():
-        try:
-            given = plans.judged(one, sent.get(name))
-        except InterfaceError as error:
-            raise user_error(f"Input '{name}': {error}.") from error
-        if given:
-            found[name] = given
-    return found
+        known = ", ".join(declared) or "none"
+        raise user_error(f"There is no input '{unknown[0]}'; the component's inputs are: {known}.")
+    return {name: _judged(name, one, sent.get(name)) for name, one in declared.items()}
 
 
-def defaults(given: Mapping[str, Given], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _judged(name: str, declared: interfaces.Input, sent: Given | None) -> Given | None:
+    try:
+        return plans.judged(declared, sent)
+    except InterfaceError as error:
+        raise user_error(f"Input '{name}': {error}.") from error
+
+
+def defaults(given: Mapping[str, Given | None], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs that have their defaults, as they are stored with a job."""
     return {
         name: _input(name, {"value": one.value, "uri": one.value, "jobInputType": one.kind})
         for name, one in given.items()
-        if name not in inputs
+        if one and name not in inputs
     }
 
 

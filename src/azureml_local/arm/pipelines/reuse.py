@@ -17,7 +17,8 @@ from azureml_local.arm.assets import assets
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import job_places, lineage
 from azureml_local.arm.jobs.job_specs import LITERAL, resolve_input
-from azureml_local.store import Resource
+from azureml_local.arm.pipelines import control_outputs
+from azureml_local.store import Resource, timestamp
 
 TYPE = "workspaces/reusableSteps"  # by their keys: which job has run such a step
 # What a run is made of, of a job's properties; inputs, outputs and the environment are looked at more closely.
@@ -81,13 +82,19 @@ def find(context: Context, workspace_id: str, reusable: str) -> Resource | None:
 def taken_over(original: Resource) -> dict[str, Any]:
     """Return what the run of a job says that takes over the outputs of another."""
     outputs = [name for name in original.properties["outputs"] if name != job_places.DEFAULT]
-    return {"places": {name: job_places.output_uri(original, name) for name in outputs}, "reused": original.name}
+    return {
+        "startTime": timestamp(),
+        "places": {name: job_places.output_uri(original, name) for name in outputs},
+        "reused": original.name,
+    }
 
 
 def shown(original: Resource) -> dict[str, str]:
     """Return the properties by which Azure ML shows that a job has taken over the outputs of another."""
     pipeline = lineage.parent(original) or ""
+    said = original.properties["properties"].get(control_outputs.PROPERTY)
     return {
+        **({control_outputs.PROPERTY: said} if said else {}),
         "azureml.isreused": "true",
         "azureml.reusedrunid": original.name,
         "azureml.reusednodeid": lineage.node_id(original),

@@ -9,12 +9,12 @@ from azureml_local.arm.jobs.job_places import DEFAULT
 from azureml_local.arm.jobs.job_specs import LITERAL
 from azureml_local.arm.pipelines import places, references
 
-# Returns where another step's output lies; None where it has none, because that step failed.
-UriOf = Callable[[references.StepOutput], str | None]
+# Returns where another step's output lies, or which value it is; None where there is none, because that step failed.
+OutputOf = Callable[[references.StepOutput], str | None]
 
 
 def properties(
-    step: Mapping[str, Any], pipeline: Mapping[str, Any], names: tuple[str, str], uri_of: UriOf
+    step: Mapping[str, Any], pipeline: Mapping[str, Any], names: tuple[str, str], uri_of: OutputOf, value_of: OutputOf
 ) -> dict[str, Any]:
     """Return the properties to submit a step with.
 
@@ -23,9 +23,10 @@ def properties(
         pipeline: the pipeline job's properties.
         names: of the pipeline's job, and of the step's.
         uri_of: where another step's output lies.
+        value_of: which value it is, where it is one.
     """
     planned = step["properties"]
-    inputs = {name: _input(one, pipeline["inputs"], uri_of) for name, one in planned["inputs"].items()}
+    inputs = {name: _input(one, pipeline["inputs"], uri_of, value_of) for name, one in planned["inputs"].items()}
     return {
         **planned,
         "inputs": {name: one for name, one in inputs.items() if one},
@@ -33,9 +34,14 @@ def properties(
     }
 
 
-def _input(planned: Mapping[str, Any], inputs: Mapping[str, Any], uri_of: UriOf) -> dict[str, Any] | None:
+def _input(
+    planned: Mapping[str, Any], inputs: Mapping[str, Any], uri_of: OutputOf, value_of: OutputOf
+) -> dict[str, Any] | None:
     """Return an input of the job; None where it is optional, and there is nothing for it."""
     reference = references.parse(planned.get("value") or planned.get("uri"))
+    if isinstance(reference, references.StepOutput) and planned["jobInputType"] == LITERAL:
+        value = value_of(reference)
+        return None if value is None else {**planned, "value": value}
     if isinstance(reference, references.StepOutput):
         uri = uri_of(reference)
         return {**planned, "uri": uri} if uri else None

@@ -262,10 +262,14 @@ class Part:
             )
         places = data.Data(self._blobs, self._attempt, self._folder)
         await places.fill_mounts()
-        if self._supervisor and self._attempt.rank == 0:
-            await self._supervisor.plan(await places.values())
+        if self._supervisor is None:
+            self._report(STAGED)
+            return await places.values()
+        values = await places.values()
+        if self._attempt.rank == 0:
+            await self._supervisor.plan(values)
         self._report(STAGED)
-        return await places.values()
+        return values
 
     async def _supervise(self, task: ParallelTask) -> str | None:
         """Do this node's part of a parallel job; return why the job has failed, or None."""

@@ -76,7 +76,8 @@ class Supervisor:
     def start(self) -> None:
         """Begin to start the worker processes, which takes a moment: inputs are brought meanwhile."""
         self._place.work.mkdir(parents=True)
-        self._starting = [asyncio.ensure_future(self._start_worker()) for _ in range(self._task.workers)]
+        names = [self._new_name() for _ in range(self._task.workers)]
+        self._starting = [asyncio.ensure_future(self._start_worker(name)) for name in names]
 
     async def plan(self, values: Mapping[str, str]) -> None:
         """Split the input, where no former attempt has; for the first node, before another one begins.
@@ -93,7 +94,7 @@ class Supervisor:
         else:
             self._report("Start scheduling.")
             table = splitting.describe(self._task, root)
-            await asyncio.to_thread(self._ledger.plan, splitting.split(self._task, root, table))
+            await asyncio.to_thread(_plan, self._job_folder, splitting.split(self._task, root, table))
         tally = self._ledger.tally()
         self._report(f"Scheduled {tally.total} mini batches. {tally.finished} of them have been processed before.")
 
@@ -181,7 +182,7 @@ class Supervisor:
             JobFailedError: that fails time and again.
         """
         while True:
-            worker = await (self._starting.pop() if self._starting else self._start_worker())
+            worker = await (self._starting.pop(0) if self._starting else self._start_worker(self._new_name()))
             try:
                 await worker.load(self._message, INIT_TRIES * self._task.timeout + 30)
                 return worker
@@ -204,8 +205,10 @@ class Supervisor:
                 f"{verdict.WHERE} The last one: {error}"
             )
 
-    async def _start_worker(self) -> Worker:
-        name = f"process{self._ledger.new_process(self._attempt.rank):03}"
+    def _new_name(self) -> str:
+        return f"process{self._ledger.new_process(self._attempt.rank):03}"
+
+    async def _start_worker(self, name: str) -> Worker:
         node = self._attempt.rank
         worker = await Worker.start(
             name,
@@ -326,6 +329,15 @@ class Supervisor:
             f"Processed {tally.finished} of {tally.total} mini batches in {_time(elapsed)}. "
             f"Estimate remaining {_time(left)}."
         )
+
+
+def _plan(folder: Path, mini_batches: splitting.MiniBatches) -> None:
+    """Write down the mini-batches by a connection of this thread's own."""
+    ledger = Ledger(folder)
+    try:
+        ledger.plan(mini_batches)
+    finally:
+        ledger.close()
 
 
 def _time(seconds: float) -> str:

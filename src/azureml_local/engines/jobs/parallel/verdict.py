@@ -51,7 +51,7 @@ def at_the_end(task: ParallelTask, tally: Tally) -> str | None:
         return EMPTY.format(task.input)
     if task.rows_output and not tally.succeeded_items:
         return NOTHING
-    if tally.failed == tally.total:
+    if tally.failed == tally.total and not tally.succeeded_items:
         return f"The run() function in the entry script had raised exception for {tally.failed} times. {WHERE}"
     return exceeded(task, tally)
 

@@ -59,8 +59,10 @@ def _delimited(root, part, options):
     if not has_header:
         frame.columns = [f"Column{number}" for number in range(1, len(frame.columns) + 1)]
     if options.get("empty_as_string"):
-        texts = frame.select_dtypes(exclude=["number", "bool", "datetime"]).columns
-        frame[texts] = frame[texts].fillna("")
+        typed = frame.select_dtypes(include=["number", "bool"]).columns
+        for name in frame.columns:
+            if name not in typed or frame[name].isna().all():
+                frame[name] = frame[name].astype(object).fillna("")
     return frame
 
 
