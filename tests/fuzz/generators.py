@@ -20,6 +20,8 @@ MLFLOW = "mlflow"  # an MLflow model, and
 UNBUILT = "unbuilt"  # an environment of an image that nobody has: a job in it fails at once
 RUN = "run"  # what the services behind the workspace API take, in one
 WITHOUT_SCRIPT = "without a script"  # a deployment of it, among the bodies
+BATCH = "kept-batch"  # a batch endpoint with a deployment "kept", and
+INVOCATION = "invocation"  # what it takes
 
 NASTY_TEXT = (
     "", " ", "\0", "a\0b", "\r\nX: y", "..", "../../etc/passwd", "..%2f", "%", "%00", "%ff", "/", "//", "\\", "'", '"',
@@ -222,6 +224,54 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                 "livenessProbe": probe,
                 "readinessProbe": probe,
             },
+        },
+        "batchEndpoints": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "properties": {
+                "authMode": "AADToken",
+                "description": "d",
+                "properties": {"c": "d"},
+                "defaults": {"deploymentName": None},
+            },
+        },
+        "batchEndpoints/deployments": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "properties": {
+                "model": {"referenceType": "Id", "assetId": f"{workspace}/models/{KEPT}/versions/1"},
+                "codeConfiguration": {"codeId": f"{workspace}/codes/{KEPT}/versions/1", "scoringScript": "score.py"},
+                "environmentId": f"{workspace}/environments/{UNBUILT}/versions/1",
+                "environmentVariables": {"A": "b"},
+                "compute": f"{workspace}/computes/{KEPT}",
+                "errorThreshold": -1,
+                "retrySettings": {"maxRetries": 3, "timeout": "PT30S"},
+                "miniBatchSize": 10,
+                "maxConcurrencyPerInstance": 1,
+                "loggingLevel": "Info",
+                "outputAction": "AppendRow",
+                "outputFileName": "predictions.csv",
+                "resources": {"instanceCount": 1, "properties": {}},
+            },
+        },
+        INVOCATION: {
+            "properties": {
+                "name": "n",
+                "description": "d",
+                "tags": {"a": "b"},
+                "properties": {"c": "d"},
+                "inputData": {"data": {"jobInputType": "UriFolder", "uri": f"{workspace}/data/{KEPT}/versions/1"}},
+                "outputData": {
+                    "score": {"jobOutputType": "UriFile", "uri": "azureml://datastores/workspaceblobstore/paths/o.csv"}
+                },
+                "miniBatchSize": "5",
+                "errorThreshold": -1,
+                "maxConcurrencyPerInstance": 1,
+                "loggingLevel": "Info",
+                "outputFileName": "rows.csv",
+                "retrySettings": {"maxRetries": 0, "timeout": "PT30S"},
+                "compute": {"instanceCount": 1},
+            }
         },
         "jobs": {"properties": job},
         "schedules": {

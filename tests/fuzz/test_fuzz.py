@@ -126,11 +126,21 @@ class Target:
         for name in (generators.EXISTING, generators.KEPT):
             self._put(f"jobs/{name}", "jobs")
             self._put(f"schedules/{name}", "schedules")
+        for path, kind in (("", "batchEndpoints"), ("/deployments/kept", "batchEndpoints/deployments")):
+            headers = self._put(f"batchEndpoints/{generators.BATCH}{path}", kind)
+            _ended(self.arm, headers["Azure-AsyncOperation"])
+        batch_token = token(service, "https://ml.azure.com")
+        self.batch = Client(
+            service,
+            f"{generators.BATCH}.{found.location}.inference.ml.azure.com",
+            {"Authorization": f"Bearer {batch_token}", "Content-Type": "application/json"},
+        )
 
-    def _put(self, path: str, kind: str) -> None:
+    def _put(self, path: str, kind: str) -> Any:
         target = f"{self.workspace}/{path}?api-version=2024-10-01"
-        status, _, body = self.arm.ask("PUT", target, json.dumps(self.bodies[kind]).encode())
+        status, headers, body = self.arm.ask("PUT", target, json.dumps(self.bodies[kind]).encode())
         assert status in (200, 201), body
+        return headers
 
 
 @pytest.fixture(scope="module")
@@ -165,12 +175,32 @@ def state_of(service: RunningService, workspace: str) -> list[Any]:
     """Return what the lists of the workspace hold."""
     client = Client(service, ARM, {"Authorization": f"Bearer {token(service, 'https://management.azure.com')}"})
     found = []
-    for path in ("", "/models", "/environments", "/data", "/components", "/onlineEndpoints", "/datastores", "/jobs"):
+    for path in (
+        "",
+        "/models",
+        "/environments",
+        "/data",
+        "/components",
+        "/onlineEndpoints",
+        "/batchEndpoints",
+        "/datastores",
+        "/jobs",
+    ):
         status, _, body = client.ask("GET", f"{workspace}{path}?api-version=2024-10-01&listViewType=All")
         assert status == 200, body
         found.append(json.loads(body))
     return found
 
+
+HEADER_NAMES = ("Authorization", "Content-Type", "Content-Encoding", "x-ms-version", "x-ms-date", "x-ms-blob-type",
+                "x-ms-client-request-id", "azureml-model-deployment", "Range", "If-Match", "x-ms-meta-a", "Expect",
+                "Accept", "Connection", "Upgrade", "Origin", "Cookie", "x-ms-copy-source")  # fmt: skip
+header_values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
+header_sets = st.just({}) | st.dictionaries(st.sampled_from(HEADER_NAMES), header_values.map(str.strip), max_size=3)
+paths = st.lists(st.binary(max_size=6).map(generators.quote_from_bytes), max_size=4).map("/".join)
+queries = st.dictionaries(
+    st.sampled_from(("comp", "restype", "sig", "sv", "prefix", "maxresults", "x")), generators.texts, max_size=3
+)
 
 DECLARED = [(method, template) for method, template, _ in routes()]
 # Everything but the deletion of the workspace itself; what takes the richest bodies more often.
@@ -271,6 +301,28 @@ def test_schedules(target: Target, data: st.DataObject) -> None:
 
 @examples(60)
 @given(st.data())
+def test_batch_invocations(target: Target, data: st.DataObject) -> None:
+    """An invocation that is accepted makes a job; here it fails at the latest because its environment cannot be built.
+
+    Whatever comes instead of an id of a job is none of the endpoint's.
+    """
+    body = data.draw(generators.mutated(target.bodies[generators.INVOCATION]))
+    deployment = data.draw(st.sampled_from(("kept", "kept", "absent")))
+    headers = {"azureml-model-deployment": deployment}
+    request_id = data.draw(header_values)
+    if request_id:
+        headers["repeatability_request-id"] = request_id
+    status, _, content = target.batch.ask("POST", "/jobs", json.dumps(body).encode(), headers)
+    counted[f"invocation {status}"] += 1
+    assert status in (201, 400, 404, 501), (body, content)
+    if status != 201:
+        assert json.loads(content)["error"]["message"]
+    status, _, content = target.batch.ask("GET", f"/jobs/{data.draw(paths)}")
+    assert status in (400, 404, 405), content
+
+
+@examples(60)
+@given(st.data())
 def test_deployments(target: Target, data: st.DataObject) -> None:
     """A deployment that is accepted is carried out: here it fails at the latest because its code is not there."""
     kind = data.draw(st.sampled_from(("onlineEndpoints/deployments", generators.WITHOUT_SCRIPT)))
@@ -299,17 +351,6 @@ def _ended(arm: Client, url: str) -> None:
             return
         assert time.monotonic() < deadline, operation
         time.sleep(0.02)
-
-
-HEADER_NAMES = ("Authorization", "Content-Type", "Content-Encoding", "x-ms-version", "x-ms-date", "x-ms-blob-type",
-                "x-ms-client-request-id", "azureml-model-deployment", "Range", "If-Match", "x-ms-meta-a", "Expect",
-                "Accept", "Connection", "Upgrade", "Origin", "Cookie", "x-ms-copy-source")  # fmt: skip
-header_values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
-header_sets = st.just({}) | st.dictionaries(st.sampled_from(HEADER_NAMES), header_values.map(str.strip), max_size=3)
-paths = st.lists(st.binary(max_size=6).map(generators.quote_from_bytes), max_size=4).map("/".join)
-queries = st.dictionaries(
-    st.sampled_from(("comp", "restype", "sig", "sv", "prefix", "maxresults", "x")), generators.texts, max_size=3
-)
 
 
 @examples(60)

@@ -135,7 +135,8 @@ def batch_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[st
     yield "GET", endpoint, None
     yield "PATCH", endpoint, {"tags": {"a": "b"}}
     of_model = {"referenceType": "Id", "assetId": arm.workspace + model}
-    yield "PUT", deployment, {"location": "eastus", "properties": {"model": of_model, "compute": name}}
+    properties = {"model": of_model, "environmentId": deployed.environment.id, "compute": name}
+    yield "PUT", deployment, {"location": "eastus", "properties": properties}
     yield "GET", f"{endpoint}/deployments", None
     yield "GET", deployment, None
     yield "PATCH", deployment, {"tags": {"a": "b"}, "properties": {"description": "d"}}

@@ -70,6 +70,7 @@ class BatchInvocation:
             ],
             exception_handlers={404: _no_such_path, 405: _no_such_path},
         )
+        self.app.router.redirect_slashes = False
 
     async def _invoke(self, request: Request) -> Response:
         """Make a job."""

@@ -184,7 +184,7 @@ class _Orchestration:
         """Return the job of a step as it is stored."""
         job, step = self._job, self._steps[name]
         sent = steps.properties(step, job.properties, (job.name, child), children.uri_of, children.value_of)
-        body: dict[str, Any] = {"run": {"statusRevision": 0, **lineage.of_step(job, name)}}
+        body: dict[str, Any] = {"run": {"statusRevision": 0, **lineage.of_step(job, name, step["module"])}}
         if "plan" in step:
             body["plan"] = step["plan"]
             sent |= {"settings": self._settings, "computeId": job.properties["computeId"]}
