@@ -235,6 +235,7 @@ def schedule(job: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ({"trigger": {"triggerType": "Moon"}}, 400, "Moon"),
         ({"trigger": None}, 400, "trigger"),
         ({"action": {"actionType": "CreateMonitor", "monitorDefinition": {}}}, 501, "CreateMonitor"),
+        ({"action": {"actionType": "InvokeBatchEndpoint", "endpointInvocationDefinition": {}}}, 501, "InvokeBatch"),
         ({"action": {"actionType": "ImportData", "dataImportDefinition": {}}}, 501, "ImportData"),
         ({"action": {"actionType": "CreateJob"}}, 400, "jobDefinition"),
         ({"weather": "fine"}, 400, "weather"),
