@@ -125,6 +125,7 @@ class Target:
         self._put(f"environments/{generators.UNBUILT}/versions/1", generators.UNBUILT)
         for name in (generators.EXISTING, generators.KEPT):
             self._put(f"jobs/{name}", "jobs")
+            self._put(f"schedules/{name}", "schedules")
         for path, kind in (("", "batchEndpoints"), ("/deployments/kept", "batchEndpoints/deployments")):
             headers = self._put(f"batchEndpoints/{generators.BATCH}{path}", kind)
             _ended(self.arm, headers["Azure-AsyncOperation"])
@@ -301,6 +302,22 @@ def test_pipelines(target: Target, data: st.DataObject) -> None:
     status, _, content = target.arm.ask("PUT", path, json.dumps(body).encode())
     counted[f"pipeline {status}"] += 1
     assert status in (200, 201, 400, 404, 501), (body, content)
+
+
+@examples(60)
+@given(st.data())
+def test_schedules(target: Target, data: st.DataObject) -> None:
+    """A schedule that is accepted is provisioned, and makes a job when it is triggered, or says why not."""
+    body = data.draw(generators.mutated(target.bodies["schedules"]))
+    path = f"{target.workspace}/schedules/s{data.draw(st.integers(0, 10**9))}"
+    status, headers, content = target.arm.ask("PUT", f"{path}?api-version=2024-10-01", json.dumps(body).encode())
+    counted[f"schedule {status}"] += 1
+    assert status in (201, 400, 404, 501), (body, content)
+    if status == 201:
+        _ended(target.arm, headers["Azure-AsyncOperation"])
+        when = json.dumps(data.draw(generators.mutated(target.bodies["trigger"]))).encode()
+        status, _, content = target.arm.ask("POST", f"{path}/trigger?api-version=2024-10-01", when)
+        assert status in (200, 400), (when, content)
 
 
 @examples(60)

@@ -23,6 +23,9 @@ TAKEN = (
 )
 
 
+MERGED = ("inputs", "outputs", "settings")  # of which what is not given is the other job's
+
+
 def complete(request: ArmRequest) -> None:
     """Give the body of a pipeline job, as it was sent, what it has of the job that it names.
 
@@ -39,4 +42,5 @@ def complete(request: ArmRequest) -> None:
     taken = {member: source.properties[member] for member in TAKEN}
     taken["outputs"] = {key: one for key, one in taken["outputs"].items() if key != job_places.DEFAULT}
     given = {member: value for member, value in sent.items() if value not in (None, "", {})}
-    request.body["properties"] = {**taken, **given}
+    merged = {member: {**taken[member], **given[member]} for member in MERGED if isinstance(given.get(member), dict)}
+    request.body["properties"] = {**taken, **given, **merged}
