@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job, PipelineComponent, PipelineJob
 
-NOT_STARTED = "Not started"
-REUSED = "azureml.isreused"  # the property of a step whose outputs are those of an earlier run
+NOT_STARTED, REUSED = "Not started", "Reused"
+IS_REUSED = "azureml.isreused"  # the property of a step whose outputs are those of an earlier run
 LOG = "std_log.txt"
 
 
@@ -58,8 +58,8 @@ def _name(job: Job | PipelineComponent | str) -> str:
 
 
 def _standing(child: Job) -> str:
-    if str((child.properties or {}).get(REUSED)).lower() == "true":
-        return "Reused"
+    if str((child.properties or {}).get(IS_REUSED)).lower() == "true":
+        return REUSED
     return str(getattr(child.status, "value", child.status))
 
 
@@ -96,9 +96,9 @@ class _LiveTable:
         """Show how the steps stand, and for how long each has been seen at work."""
         now = time.monotonic()
         for step, standing in statuses.items():
-            if standing != NOT_STARTED:
+            if standing not in (NOT_STARTED, REUSED):
                 self._began.setdefault(step, now)
-            if standing in (*ENDED, "Reused"):
+            if standing in ENDED:
                 self._ended.setdefault(step, now)
         took = {step: self._ended.get(step, now) - began for step, began in self._began.items()}
         table = _Table(f"{self._what}: {status}, {seconds:.0f} s", statuses, took)

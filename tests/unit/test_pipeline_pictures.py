@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,7 +94,9 @@ def test_the_picture_says_in_words_what_it_shows(job: Any) -> None:
     ]
     shown, _ = DisplayFormatter().format(picture)
     assert shown["text/plain"] == picture.alt
-    drawn = ET.fromstring(shown["image/svg+xml"])
+    image = re.search(r'<img src="data:image/svg\+xml;base64,(.+?)" alt="(.+?)">', shown["text/html"], re.DOTALL)
+    assert image and html.unescape(image[2]) == picture.alt
+    drawn = ET.fromstring(base64.b64decode(image[1]))
     assert drawn.findtext(f"{SVG}title") == picture.alt
     assert "▶ Running" in [text.text for text in drawn.iter(f"{SVG}text")]
 
@@ -150,8 +155,8 @@ def _plain(table: Any) -> str:
 def test_the_table_shows_marks_and_how_long_steps_were_seen() -> None:
     table = pipelines._Table("score: Running, 3 s", {"a<": "Failed", "b": "Queued", "c": "Not started"}, {"a<": 2.4})
     assert _plain(table) == "score: Running, 3 s\na<: ✗ Failed\nb: ▶ Queued\nc: ○ Not started"
-    html = table._repr_mimebundle_()["text/html"]
-    assert "a&lt;" in html and "2 s" in html and "a<" not in html
+    shown = table._repr_mimebundle_()["text/html"]
+    assert "a&lt;" in shown and "2 s" in shown and "a<" not in shown
 
 
 def test_outputs_and_logs_that_are_not_there_are_named(tmp_path: Path) -> None:
