@@ -142,7 +142,7 @@ class _Table:
         head = (
             '<tr><th style="text-align: left">step</th><th style="text-align: left">status</th><th>seen for</th></tr>'
         )
-        caption = f'<caption style="text-align: left">{escape(self._title)}</caption>'
+        caption = f'<caption style="text-align: left; white-space: nowrap">{escape(self._title)}</caption>'
         html = f"<table>{caption}{head}{rows}</table>"
         return {"text/html": html, "text/plain": "\n".join([self._title, *lines])}
 
