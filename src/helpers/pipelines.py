@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import DisplayHandle, display
 
 from helpers.jobs import ENDED, status_of
+from helpers.pictures import REDRAW_SECONDS
 from helpers.pipeline_graph import LOOKS, UNDER_WAY, PipelinePicture, graph_of
 from helpers.verdicts import MARKS
 from helpers.waiting import pauses
@@ -49,8 +50,12 @@ def steps(ml_client: MLClient, job: Job | str) -> dict[str, Job]:
 
 def step_statuses(ml_client: MLClient, job: Job | PipelineComponent) -> dict[str, str]:
     """Return how each step of a pipeline job stands, by its name: ``"Not started"``, a job's status, ``"Reused"``."""
-    waiting = dict.fromkeys(graph_of(ml_client.jobs.get(_name(job))).steps, NOT_STARTED)
-    return waiting | {name: _standing(child) for name, child in steps(ml_client, _name(job)).items()}
+    return _statuses(ml_client, job, graph_of(ml_client.jobs.get(_name(job))).steps)
+
+
+def _statuses(ml_client: MLClient, job: Job | PipelineComponent, names: Iterable[str]) -> dict[str, str]:
+    started = {name: _standing(child) for name, child in steps(ml_client, _name(job)).items()}
+    return dict.fromkeys(names, NOT_STARTED) | started
 
 
 def _name(job: Job | PipelineComponent | str) -> str:
@@ -72,10 +77,13 @@ def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "")
         what: what it does, e.g. ``"score the flights"``.
         on_azure: how long that takes on Azure, e.g. ``"about 8 minutes"``.
     """
-    table = _LiveTable(what)
+    names = graph_of(ml_client.jobs.get(_name(job))).steps
+    table, shown = _LiveTable(what), -REDRAW_SECONDS
     for seconds in pauses():
         status = status_of(ml_client, job)  # before the steps: of a pipeline that has ended, they are the last
-        table.show(step_statuses(ml_client, job), status, seconds)
+        if status in ENDED or seconds - shown >= REDRAW_SECONDS:
+            table.show(_statuses(ml_client, job, names), status, seconds)
+            shown = seconds
         if status in ENDED:
             break
     hint = f" (on Azure: {on_azure})" if on_azure else ""
@@ -134,7 +142,7 @@ class _Table:
         head = (
             '<tr><th style="text-align: left">step</th><th style="text-align: left">status</th><th>seen for</th></tr>'
         )
-        caption = f'<caption style="text-align: left">{escape(self._title)}</caption>'
+        caption = f'<caption style="text-align: left; white-space: nowrap">{escape(self._title)}</caption>'
         html = f"<table>{caption}{head}{rows}</table>"
         return {"text/html": html, "text/plain": "\n".join([self._title, *lines])}
 

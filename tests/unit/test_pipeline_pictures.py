@@ -142,10 +142,16 @@ def test_a_pipeline_is_watched_to_its_end(
     shown: list[str] = []
     monkeypatch.setattr(waiting, "SHORTEST_PAUSE", 0.001)
     monkeypatch.setattr(pipelines, "display", lambda table, display_id: shown.append(str(_plain(table))))
+    monkeypatch.setattr(pipelines, "REDRAW_SECONDS", 0.0)
     lists = [[], [_child("prepared", "Running")]]
-    client = _client(job, *lists, statuses=("Running", "Running", "Failed", "Failed"))
+    client = _client(job, *lists, statuses=("Running", "Running", "Failed"))
     assert pipelines.watch_pipeline(client, job, "score", on_azure="5 minutes") == "Failed"
     assert capsys.readouterr().out == "✗ score: Failed (on Azure: 5 minutes)\n"
+    waiting_steps = "scored: ○ Not started\ncollected: ○ Not started"
+    assert shown == [
+        f"score: Running, 0 s\nprepared: ○ Not started\n{waiting_steps}",
+        f"score: Failed, 0 s\nprepared: ▶ Running\n{waiting_steps}",
+    ]
 
 
 def _plain(table: Any) -> str:
