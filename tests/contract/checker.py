@@ -60,8 +60,6 @@ STATUS = ObjectType(
 COMPUTE_STATUS = ObjectType(
     {"status": Member("str", required=True), "percentComplete": Member("float"), "error": Member("ErrorDetail")}
 )
-# As azure-ai-ml reads it (ScheduleTriggerResult); the models of the installed clients have it no more.
-TRIGGERED = ObjectType({name: Member("str", required=True) for name in ("submissionId", "scheduleActionType")})
 # A job that is a step of a pipeline: azure-ai-ml knows it by its having no properties (entities/_job/job.py,
 # _is_pipeline_child_job), and asks run history for it.
 STEP = ObjectType(
@@ -70,6 +68,8 @@ STEP = ObjectType(
         "systemData": Member("SystemData", required=True),
     }
 )
+# As azure-ai-ml reads it (ScheduleTriggerResult); the models of the installed clients have it no more.
+TRIGGERED = ObjectType({name: Member("str", required=True) for name in ("submissionId", "scheduleActionType")})
 # https://learn.microsoft.com/rest/api/containerregistry/registries/get
 REGISTRY_PROPERTIES = ObjectType(
     {
@@ -390,8 +390,8 @@ class Contract:
         }
         self._azure_ml.known.objects["AsyncOperationStatus"] = STATUS
         self._azure_ml.known.objects["ComputeOperationStatus"] = COMPUTE_STATUS
-        self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["Step"] = STEP
+        self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
         self._azure_ml.known.objects["TenantIdDescription"] = TENANT

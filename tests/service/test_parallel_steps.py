@@ -17,8 +17,10 @@ from azure.ai.ml.parallel import RunFunction, parallel_run_function
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 from job_support import IMAGE, Ended, Jobs
+from mlflow import MlflowClient
 from support import Arm, finish
 
+import helpers
 from running_service import RunningService
 
 CLUSTER = "parallel-cluster"
@@ -84,7 +86,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def step(folder: Path, kind: str, **options: Any) -> Any:
     """Return a parallel component that scores ``data``."""
     output = options.pop("output", "uri_file")
-    task = {"append_row_to": "${{outputs.scores}}", "program_arguments": "--model ${{inputs.model}}"}
+    task = {
+        "entry_script": "score.py",
+        "append_row_to": "${{outputs.scores}}",
+        "program_arguments": "--model ${{inputs.model}}",
+        **options.pop("task", {}),
+    }
     return parallel_run_function(
         name="score",
         inputs={"data": Input(type=kind), "model": Input(type="uri_folder")},
@@ -94,9 +101,8 @@ def step(folder: Path, kind: str, **options: Any) -> Any:
         max_concurrency_per_instance=1,
         task=RunFunction(
             code=str(folder / "code"),
-            entry_script="score.py",
             environment=Environment(image=IMAGE),
-            **{**task, **options.pop("task", {})},
+            **task,
         ),
         **{"mini_batch_size": "3", "retry_settings": {"max_retries": 1, "timeout": 60}, **options},
     )
@@ -142,6 +148,17 @@ def test_files(jobs: Jobs, folder: Path) -> None:
     assert scores.decode().splitlines() == [f"{number}.txt:{number}:3" for number in range(10)]
 
 
+def test_progress_is_among_the_metrics_of_the_run(jobs: Jobs, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = "--model ${{inputs.model}} --push_metrics_to_parent True"
+    made = pipeline(folder, step(folder, "uri_folder", task={"program_arguments": arguments}), "uri_folder", "files")
+    whole, child = ended_step(jobs, made)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "")  # which track() sets
+    client = MlflowClient(helpers.track(jobs.ml))
+    measured = {"Remaining Mini Batches": 0, "Remaining Items": 0, "Failed Items": 1}
+    assert client.get_run(child.name).data.metrics == measured
+    assert client.get_run(whole.name).data.metrics == measured
+
+
 @pytest.mark.parametrize("mode", ["direct", "eval_mount", "ro_mount"])
 def test_rows(jobs: Jobs, folder: Path, mode: str) -> None:
     made = pipeline(folder, step(folder, "mltable", mini_batch_size="1kb"), "mltable", "table", mode)
@@ -163,7 +180,7 @@ def test_job_over_its_threshold_fails_and_keeps_rows(jobs: Jobs, folder: Path) -
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"mini_batch_size": "some"}, "mini_batch_size of the parallel job is 'some'."),
+        ({"mini_batch_error_threshold": -2}, "mini_batch_error_threshold of the parallel job is"),
         ({"task": {"append_row_to": "${{outputs.other}}"}}, "task.append_row_to of the parallel job"),
         ({"task": {"entry_script": "../score.py"}}, "task.entry_script of the parallel job is '../score.py'."),
         ({"retry_settings": {"max_retries": -1, "timeout": 60}}, "retry_settings.max_retries of the parallel job is"),
@@ -171,11 +188,11 @@ def test_job_over_its_threshold_fails_and_keeps_rows(jobs: Jobs, folder: Path) -
     ],
 )
 def test_wrong_settings_are_refused_as_they_are_submitted(
-    ml: MLClient, folder: Path, options: dict[str, Any], why: str
+    jobs: Jobs, folder: Path, options: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(HttpResponseError) as refused:
         made = pipeline(folder, step(folder, "uri_folder", **options), "uri_folder", "files")
-        ml.jobs.create_or_update(made, experiment_name="parallel")
+        jobs.ml.jobs.create_or_update(made, experiment_name="parallel")
     assert refused.value.status_code == 400
     assert why in str(refused.value)
     assert "Step 'score'" in str(refused.value)

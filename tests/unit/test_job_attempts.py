@@ -246,7 +246,7 @@ def test_job_whose_nodes_end_each_time_fails_and_those_that_were_taken_do_not_co
     jobs = JobRunner.__new__(JobRunner)
     monkeypatch.setattr(jobs, "_attempt", attempt, raising=False)
     monkeypatch.setattr(jobs, "_prepare", prepare, raising=False)
-    outcome = asyncio.run(jobs._run(SPEC, cast(Any, Pool()), statuses.append, tmp_path / "job"))
+    outcome = asyncio.run(jobs._run(SPEC, cast(Any, Pool()), statuses.append, tmp_path / "job", lambda _: None))
     assert outcome.error is not None
     code, message, status = outcome.error
     assert (code, status) == ("ServiceError", "Failed")
@@ -314,7 +314,7 @@ def test_job_that_is_cancelled_as_it_ends_leaves_nothing_on_its_nodes() -> None:
 
     async def main() -> None:
         parts = [Part("a"), Part("b")]
-        attempt = runner._Attempt(1, lambda _: None)
+        attempt = runner._Attempt(1, lambda _: None, lambda _: None)
         ending = asyncio.ensure_future(runner._on_nodes(cast(Any, parts), attempt, None))
         await parts[0].is_ending.wait()
         ending.cancel()

@@ -43,7 +43,7 @@ class Runner:
         self.may_abandon.set()
         self.forgotten: list[str] = []
 
-    async def run(self, _: Any, __: Any, observe: Observe) -> int:
+    async def run(self, _: Any, __: Any, observe: Observe, log_metrics: object) -> int:
         self.begun += 1
         self.is_running.set()
         await self.work(observe)

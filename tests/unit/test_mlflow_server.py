@@ -103,6 +103,16 @@ def test_changes_of_a_job_reach_its_run_and_leave_what_it_logged(tmp_path: Path)
     assert run.data.tags == tags
 
 
+def test_metrics_of_a_job_reach_its_run(tmp_path: Path) -> None:
+    store = _open_store(tmp_path / "w.db")
+    store.write_jobs([job("j", metrics={"Remaining Mini Batches": (9, 1), "Failed Items": (0, 1)})])
+    store.write_jobs(
+        [{"run_id": "j", "metrics": {"Remaining Mini Batches": (4, 2)}}, {"run_id": "absent", "metrics": {}}]
+    )
+    assert store.get_run("j").data.metrics == {"Remaining Mini Batches": 4, "Failed Items": 0}
+    assert [metric.value for metric in store.get_metric_history("j", "Remaining Mini Batches")] == [9, 4]
+
+
 # --- the child ---
 
 
@@ -239,6 +249,19 @@ def test_what_changes_of_a_job_is_told(store: Store, tmp_path: Path) -> None:
     tracking.update_run(WORKSPACE_ID, tagged, tagged.with_properties(tags={"team": "z", "kept": "y", "new": "n"}))
     told(tracking, store)
     assert server.told == [[{"run_id": "j", "name": "b", "tags": {"team": "z", "new": "n"}}]]
+
+
+def test_last_metrics_of_a_job_are_told(store: Store, tmp_path: Path) -> None:
+    server = Server()
+    tracking = Tracking(store, TokenService(tmp_path / "key", "t"), server)  # type: ignore[arg-type]
+    tracking.log_metrics(WORKSPACE_ID, "j", {"Remaining Mini Batches": 9, "Failed Items": 0})
+    tracking.log_metrics(WORKSPACE_ID, "j", {"Remaining Mini Batches": 4})
+    told(tracking, store)
+    ((note,),) = server.told
+    assert {name: value for name, (value, _) in note["metrics"].items()} == {
+        "Remaining Mini Batches": 4,
+        "Failed Items": 0,
+    }
 
 
 def test_many_jobs_are_told_in_batches(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

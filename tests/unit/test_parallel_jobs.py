@@ -6,6 +6,7 @@ reference-yaml-job-parallel, how-to-debug-parallel-run-step, how-to-batch-scorin
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import csv
 import os
@@ -17,6 +18,9 @@ import pandas
 import psutil
 import pytest
 
+from azureml_local.engines.jobs.parallel.scripts import imports
+from azureml_local.engines.jobs.parallel.supervisor import MLFLOW_SCRIPT
+from azureml_local.engines.jobs.parallel.workers import PROGRAM
 from parallel_runs import INPUT, ParallelRun, job
 
 NAMES = """
@@ -33,6 +37,18 @@ def test_each_file_once_in_order(tmp_path: Path) -> None:
     assert run.run() is None
     assert run.rows == sorted(TEN)
     assert (run.tally.total, run.tally.done, run.tally.succeeded_items) == (4, 4, 10)
+
+
+def test_progress_is_measured(tmp_path: Path) -> None:
+    """By the names that runs of ParallelRunStep show."""
+    run = job(tmp_path, FAILS, TEN, mini_batch_size="1", max_retries=0, metrics_prefix="mine ")
+    assert run.run() is None
+    assert run.metrics[0] == {"mine Remaining Mini Batches": 10, "mine Remaining Items": 10, "mine Failed Items": 0}
+    assert run.metrics[-1] == {"mine Remaining Mini Batches": 0, "mine Remaining Items": 0, "mine Failed Items": 2}
+    overview = run.log("logs/job_progress_overview.")
+    assert "Scheduled 10 mini batches." in overview
+    assert "Processed 10 of 10 mini batches in" in overview
+    assert "All 10 mini batches have been processed. The job succeeded." in overview
 
 
 # --- what scripts return ---
@@ -147,6 +163,18 @@ def test_script_is_loaded_once_a_worker(tmp_path: Path) -> None:
     assert run.run() is None
     assert len((run.output / "inits").read_text()) <= 4
     assert len(run.rows) == 10
+
+
+def test_what_scripts_import_as_they_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "own.py").touch()
+    script = tmp_path / "score.py"
+    script.write_text(
+        "import os, own.part\nfrom pandas.api import types\nfrom . import near\nimport os\ndef init():\n    import json"
+    )
+    assert imports(script, tmp_path) == ["os", "pandas.api"]
+    script.write_text("import (")
+    assert imports(script, tmp_path) == []
+    assert imports(tmp_path / "absent.py", tmp_path) == []
 
 
 # --- what fails ---
@@ -268,7 +296,9 @@ def test_script_that_cannot_be_loaded(tmp_path: Path, script: str, why: str) -> 
     assert error is not None
     assert why in error
     assert run.tally.finished == 0
-    assert "10 mini batches were not processed." in run.kept("job_result.txt").read_text()
+    result = run.kept("job_result.txt").read_text()
+    assert why in result
+    assert "10 mini batches were not processed." in result
 
 
 def test_missing_script(tmp_path: Path) -> None:
@@ -615,3 +645,9 @@ def test_mlflow_model_of_images(tmp_path: Path) -> None:
     run.values = {"inputs.model": str(tmp_path / "model")}
     assert run.run() is None, run.log("error")
     assert run.rows == ["7,0.png", "7,1.png"]
+
+
+@pytest.mark.parametrize("path", [*PROGRAM.parents[1].rglob("*.py"), MLFLOW_SCRIPT], ids=lambda path: path.name)
+def test_what_runs_in_users_interpreters_is_python_of_old(path: Path) -> None:
+    """An environment's conda file may name Python 3.8."""
+    ast.parse(path.read_text(), feature_version=(3, 8))

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
-from azureml_local.arm.jobs import job_outputs, job_specs, job_status
+from azureml_local.arm.jobs import job_outputs, job_specs, job_status, lineage, parallel_specs
 from azureml_local.arm.jobs.job_computes import pool_for
 from azureml_local.arm.jobs.job_places import JOB_TYPE
 from azureml_local.arm.pipelines import orchestration, reuse
@@ -145,7 +145,9 @@ class JobRuns:
             return
         pool = pool_for(self._context, job)
         spec = job_specs.command_spec(self._context, job)
-        await self._context.runner.run(spec, pool, lambda status: self._observe(job.id, status))
+        await self._context.runner.run(
+            spec, pool, lambda status: self._observe(job.id, status), lambda metrics: self._log_metrics(job, metrics)
+        )
 
     def _complete(self, job_id: str) -> None:
         """Write that a job has completed, and register its outputs: both or neither."""
@@ -161,6 +163,18 @@ class JobRuns:
             job_status.change(self._context, job_id, status)
         except sqlite3.OperationalError as failure:
             logger.error("that job %s is %s cannot be written: %s", job_id, status, failure)
+
+    def _log_metrics(self, job: Resource, metrics: Mapping[str, float]) -> None:
+        """Give a job's run what was measured of it. Where the disk is full it is left out, as statuses are."""
+        task = parallel_specs.task(job)
+        above = lineage.parent(job) if task and task.pushes_metrics else None
+        try:
+            with self._context.store.transaction():
+                for run in (job.name, above):
+                    if run:
+                        self._context.mlflow.log_metrics(ids.workspace_of(job.id), run, metrics)
+        except sqlite3.OperationalError as failure:
+            logger.error("metrics of job %s cannot be written: %s", job.id, failure)
 
     async def _end(self, write: Callable[[], object], job_id: str) -> None:
         """Write a job's end as soon as it can be written, and forget what it has left."""

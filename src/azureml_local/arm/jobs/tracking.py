@@ -90,6 +90,14 @@ class Tracking:
         word = STATUSES[status]
         self._add(workspace_id, run_id, {"status": word, "end_time": _milliseconds() if word in ENDED else None})
 
+    def log_metrics(self, workspace_id: str, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Give the run metrics that the service itself measures; part of the store's present transaction.
+
+        Of several values of one that come before anybody asks MLflow, the last is kept.
+        """
+        now = _milliseconds()
+        self._add(workspace_id, run_id, {"metrics": {name: (value, now) for name, value in metrics.items()}})
+
     def update_run(self, workspace_id: str, before: Resource, after: Resource) -> None:
         """Give the run what was changed of its job's display name and tags; part of the store's present transaction.
 
@@ -179,8 +187,9 @@ class Tracking:
         note_id = _note_id(workspace_id, run_id)
         known = self._store.get(note_id)
         note: dict[str, Any] = {**(known.body if known else {"run_id": run_id}), **changes}
-        if known and "tags" in changes:
-            note["tags"] = {**known.body.get("tags", {}), **changes["tags"]}
+        for members in ("tags", "metrics"):
+            if known and members in changes:
+                note[members] = {**known.body.get(members, {}), **changes[members]}
         self._store.put(note_id, NOTE, workspace_id, note, "")
 
 

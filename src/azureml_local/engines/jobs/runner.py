@@ -33,6 +33,7 @@ from azureml_local.http.upstream import UpstreamError
 logger = logging.getLogger(__name__)
 
 Observer = Callable[[str], None]
+MetricsObserver = Callable[[Mapping[str, float]], None]
 Value = TypeVar("Value")
 
 BUILD_LOG = "azureml-logs/20_image_build_log.txt"
@@ -79,6 +80,7 @@ class _Attempt:
 
     number: int
     observer: Observer
+    log_metrics: MetricsObserver
     is_staged: asyncio.Event = field(default_factory=asyncio.Event)
     is_running: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -120,7 +122,7 @@ class JobRunner:
         self._attempts: dict[str, _Attempt] = {}
         self.nodes = Nodes(folder / NODES, log, self._on_report)
 
-    async def run(self, spec: CommandSpec, pool: Pool, observer: Observer) -> int:
+    async def run(self, spec: CommandSpec, pool: Pool, observer: Observer, log_metrics: MetricsObserver) -> int:
         """Run a job to its end, and return the number of the attempt that ended it.
 
         To cancel it, cancel the task: it returns once nothing of the job runs any more, and what Azure would have kept
@@ -130,6 +132,7 @@ class JobRunner:
             spec: what it runs.
             pool: where.
             observer: called with each status.
+            log_metrics: called with what nodes measure of a parallel job.
 
         Raises:
             JobError: it did not complete.
@@ -138,7 +141,7 @@ class JobRunner:
         try:
             outcome = _stored_outcome(folder)
             if outcome is None:
-                outcome = await self._run(spec, pool, observer, folder)
+                outcome = await self._run(spec, pool, observer, folder, log_metrics)
                 write_private(folder / OUTCOME, json.dumps(asdict(outcome)))
         except OSError as error:
             if not is_out_of_space(error):
@@ -179,7 +182,9 @@ class JobRunner:
         except (StagingError, BlobError, UpstreamError, OSError) as error:
             logger.warning("outputs of the cancelled job %s are not in storage: %s", job_id, error)
 
-    async def _run(self, spec: CommandSpec, pool: Pool, observer: Observer, folder: Path) -> Outcome:
+    async def _run(
+        self, spec: CommandSpec, pool: Pool, observer: Observer, folder: Path, log_metrics: MetricsObserver
+    ) -> Outcome:
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
         observer("Preparing")
         try:
@@ -192,7 +197,8 @@ class JobRunner:
             observer("Queued")
             lease = await pool.acquire(spec.job, spec.distribution.instances)
             try:
-                return await self._attempt(spec, lease.nodes, interpreter, observer, folder)
+                attempt = _Attempt(await fence.next_attempt(folder), observer, log_metrics)
+                return await self._attempt(spec, lease.nodes, interpreter, attempt, folder)
             except NodeError as error:
                 lost += not error.taken
                 if lost == MOST_LOST:
@@ -216,10 +222,9 @@ class JobRunner:
                 await staging.upload(self._blobs, log, target)
 
     async def _attempt(
-        self, spec: CommandSpec, nodes: Sequence[Node], interpreter: Interpreter, observer: Observer, folder: Path
+        self, spec: CommandSpec, nodes: Sequence[Node], interpreter: Interpreter, attempt: _Attempt, folder: Path
     ) -> Outcome:
         """Run a job on nodes. Raises NodeError where one was lost."""
-        attempt = _Attempt(await fence.next_attempt(folder), observer)
         self._attempts[spec.key] = attempt
         try:
             with reserved_ports(port_count(spec.distribution)) as ports:
@@ -243,7 +248,10 @@ class JobRunner:
     def _on_report(self, report: Mapping[str, Any]) -> None:
         attempt = self._attempts.get(report["job"])
         if attempt and attempt.number == report["attempt"]:
-            attempt.take(report["status"])
+            if "metrics" in report:
+                attempt.log_metrics(report["metrics"])
+            else:
+                attempt.take(report["status"])
 
 
 class _Part:

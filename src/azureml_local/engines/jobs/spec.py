@@ -124,6 +124,8 @@ class ParallelTask:
         overhead_timeout: seconds to load a mini-batch for it.
         progress_timeout: seconds in which some mini-batch must end; None for no limit.
         logging_level: of the logs that scripts write.
+        metrics_prefix: what the names of the job's own metrics begin with.
+        pushes_metrics: the pipeline that the job is a step of has them, too.
     """
 
     entry_script: str
@@ -144,6 +146,8 @@ class ParallelTask:
     overhead_timeout: float = 600.0
     progress_timeout: float | None = None
     logging_level: str = "INFO"
+    metrics_prefix: str = ""
+    pushes_metrics: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import flask
 import sqlalchemy
-from mlflow.entities import ExperimentTag, LifecycleStage, LoggedModel
+from mlflow.entities import ExperimentTag, LifecycleStage, LoggedModel, Metric
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, NOT_IMPLEMENTED
 from mlflow.store.db import utils
@@ -82,6 +82,7 @@ class WorkspaceStore(SqlAlchemyStore):  # type: ignore[misc] # MLflow is not che
             jobs: for each ``run_id`` and what has changed: ``status`` (MLflow's word) with ``end_time`` (milliseconds
                 since 1970; None where it has not ended), ``name``, ``tags``; new ones have all of these, and
                 ``experiment``, ``user`` and ``start_time``. ``deleted`` alone is true of those to be deleted for good.
+                ``metrics`` has values and times (milliseconds since 1970) by name.
         """
         jobs = tuple(jobs)
         names = {job["experiment"] for job in jobs if "experiment" in job}
@@ -95,6 +96,11 @@ class WorkspaceStore(SqlAlchemyStore):  # type: ignore[misc] # MLflow is not che
                     session.add(_new_run(job, experiments[job["experiment"]]))
                 elif run is not None:
                     _update(session, run, job)
+            known = {job["run_id"] for job in jobs if session.get(SqlRun, job["run_id"])}
+        for job in jobs:
+            if "metrics" in job and job["run_id"] in known:
+                metrics = [Metric(name, value, at, 0) for name, (value, at) in job["metrics"].items()]
+                self.log_batch(job["run_id"], metrics, [], [])
 
     def _ensure_experiment(self, name: str) -> SqlExperiment:
         """Return the experiment of a job. One that was deleted is in use again."""

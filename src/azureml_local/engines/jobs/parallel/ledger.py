@@ -71,6 +71,11 @@ class MiniBatch:
     items: int | None
     tries: int
 
+    @property
+    def is_table(self) -> bool:
+        """Whether it holds rows, and not files."""
+        return "parts" in self.detail
+
 
 @dataclass(frozen=True)
 class Try:
@@ -224,6 +229,11 @@ class Ledger:
                 self._database.execute("INSERT INTO result VALUES (?, ?)", (mini_batch.id, tried.rows))
             following = self._pick()
             return self._tally(), following
+
+    def items(self) -> int | None:
+        """Return how many items all mini-batches have; None where that is not known of each."""
+        unknown, items = self._database.execute("SELECT sum(items IS NULL), sum(items) FROM mini_batch").fetchone()
+        return None if unknown else int(items or 0)
 
     def tally(self) -> Tally:
         """Return how the job stands."""
