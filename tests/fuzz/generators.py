@@ -310,13 +310,6 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                 "action": {"actionType": "CreateJob", "jobDefinition": job},
             }
         },
-        "trigger": {"scheduleTime": "2026-01-01T00:00:00Z"},
-        "registries": {
-            "location": "eastus",
-            "tags": {"a": "b"},
-            "identity": {"type": "SystemAssigned"},
-            "properties": {"publicNetworkAccess": "Enabled", "regionDetails": [{"location": "eastus"}]},
-        },
         STEP: {
             "properties": {
                 **asset,
@@ -355,6 +348,13 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                     },
                 },
             }
+        },
+        "trigger": {"scheduleTime": "2026-01-01T00:00:00Z"},
+        "registries": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"publicNetworkAccess": "Enabled", "regionDetails": [{"location": "eastus"}]},
         },
         RUN: {
             "runId": KEPT,
