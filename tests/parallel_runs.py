@@ -90,9 +90,12 @@ class ParallelRun:
         attempt = Attempt(
             spec, self.attempts, rank, str(self.folder), self.python, (), {}, Storage("account", "a2V5", 1)
         )
+        log = f"user_logs/std_log_{rank}.txt"
         environment = {**base_environment(), MARK: str(work), "PYTHONUNBUFFERED": "1"}
         return Supervisor(
-            attempt, self.task, Place(folder, work, environment, cast(Any, self.logs.__getitem__), self.metrics.append)
+            attempt,
+            self.task,
+            Place(folder, work, environment, cast(Any, self.logs.__getitem__), log, self.metrics.append),
         )
 
     async def attempt(self, nodes: list[Supervisor] | None = None) -> list[str | None]:
@@ -118,6 +121,7 @@ class ParallelRun:
             one.start()
             code = self.folder / f"{self.attempts}-{rank}" / "exe" / "wd" / "score.py"
             code.write_text(textwrap.dedent(self.script))
+            one.import_ahead()
         return supervisors
 
     def run(self) -> str | None:

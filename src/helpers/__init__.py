@@ -7,6 +7,7 @@ from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
 from helpers.connection import connect, preempt, remove_identity, second_identity
+from helpers.datastores import datastore_files
 from helpers.drifting import drift
 from helpers.flight_data import flights, is_late, register_delay_model, train_delay_model
 from helpers.folders import lesson_folder
@@ -25,6 +26,7 @@ __all__ = [
     "check",
     "collected",
     "connect",
+    "datastore_files",
     "delete_collected",
     "download_output",
     "draw_pipeline",

@@ -49,7 +49,7 @@ class BatchClient(Client):
     def invoke(self, endpoint: str, folder: str) -> str:
         """Invoke an endpoint with a folder of a datastore, and return the job's name."""
         uri = f"https://{endpoint}.eastus.inference.ml.azure.com/jobs"
-        given = {"folder": {"jobInputType": "uri_folder", "uri": folder}}
+        given = {"folder": {"jobInputType": "UriFolder", "uri": folder}}
         return str(self.post_json(uri, {"properties": {"inputData": given}}, self.scoring_token)["name"])
 
     def predictions(self, job: str) -> bytes:

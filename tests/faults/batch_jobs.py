@@ -69,8 +69,8 @@ class Batches:
         token = clients.credential.get_token("https://ml.azure.com/.default").token
         place = f"predictions/{uuid.uuid4().hex}.csv"
         given = {
-            "inputData": {"files": {"jobInputType": "uri_folder", "uri": f"{DATASTORE}/noted"}},
-            "outputData": {"score": {"jobOutputType": "uri_file", "uri": f"{DATASTORE}/{place}"}},
+            "inputData": {"files": {"jobInputType": "UriFolder", "uri": f"{DATASTORE}/noted"}},
+            "outputData": {"score": {"jobOutputType": "UriFile", "uri": f"{DATASTORE}/{place}"}},
         }
         answer = clients.session.post(
             f"https://{ENDPOINT}.eastus.inference.ml.azure.com/jobs",

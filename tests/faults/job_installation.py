@@ -80,14 +80,21 @@ class Installation:
 
     def error(self, name: str) -> str:
         """Return the message of why a job failed; nothing where it did not."""
+        error = self._run_history(f"{name}/details")["error"]
+        return str(error["error"]["message"]) if error else ""
+
+    def steps(self, name: str) -> dict[str, str]:
+        """Return the statuses of a pipeline job's steps, by the names of their jobs."""
+        return {run["runId"]: run["status"] for run in self._run_history(f"{name}/children")["value"]}
+
+    def _run_history(self, path: str) -> Any:
         workspace = self.cluster.partition("/computes/")[0]
         answer = self.clients.session.get(
-            f"https://eastus.api.azureml.ms/history/v1.0{workspace}/runs/{name}/details",
+            f"https://eastus.api.azureml.ms/history/v1.0{workspace}/runs/{path}",
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=60,
         )
-        error = answer.json()["error"]
-        return str(error["error"]["message"]) if error else ""
+        return answer.json()
 
     def blobs(self, name: str) -> dict[str, str]:
         """Return the texts of everything in storage that has the job's name, by what follows it."""

@@ -42,12 +42,12 @@ def scenario(root: Path, notes: Path) -> None:
         job, place = batches.invoke("dedicated")
         batches.reaches(MINI_BATCHES // 3)
         fill(filler)
-        batches.reaches(MINI_BATCHES // 3 + 10)
-        wait_for(lambda: "room" in installation.error(job) or installation.status(job) in ENDED, "it is seen")
+        wait_for(lambda: not batches.workers(), "the workers have ended")
         filler.unlink()
         status = installation.reaches(job, *ENDED)
         if status == "Failed":
-            assert "disk" in installation.error(job) or "room" in installation.error(job)
+            (step,) = installation.steps(job)
+            assert "room" in installation.error(step)
         else:
             assert (status, batches.rows(place)) == ("Completed", batches.names)
 

@@ -105,6 +105,23 @@ def documents(draw: st.DrawFn, body: Any) -> bytes:
     return text
 
 
+STEP, PIPELINE = "a-step", "a-pipeline"
+STEP_SPEC: dict[str, Any] = {
+    "name": STEP,
+    "type": "command",
+    "command": "true ${{inputs.n}} $[[${{inputs.d}}]]",
+    "is_deterministic": "True",
+    "inputs": {
+        "n": {"type": "integer", "default": "3", "min": "1", "max": "9"},
+        "d": {"type": "uri_folder", "optional": "True", "mode": "ro_mount"},
+        "g": {"type": "group", "values": {"x": {"type": "string", "default": "y", "enum": ["y", "z"]}}},
+    },
+    "outputs": {"o": {"type": "uri_folder", "mode": "rw_mount"}},
+    "resources": {"instance_count": "1"},
+    "distribution": {"type": "mpi", "process_count_per_instance": "1"},
+}
+
+
 def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
     """Return a valid body for each kind of resource and action, by the last fixed segments of its route."""
     code = f"https://{account}.blob.core.windows.net/code/files"
@@ -273,6 +290,45 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                 "limits": {"jobLimitsType": "Command", "timeout": "PT5M"},
                 "identity": {"identityType": "AMLToken"},
                 "queueSettings": {"jobTier": "Standard"},
+            }
+        },
+        STEP: {
+            "properties": {
+                **asset,
+                "componentSpec": {**STEP_SPEC, "environment": f"azureml:{workspace}/environments/{UNBUILT}/versions/1"},
+            }
+        },
+        PIPELINE: {
+            "properties": {
+                **asset_of_job,
+                "jobType": "Pipeline",
+                "computeId": f"{workspace}/computes/{KEPT}",
+                "inputs": {
+                    "n": {"jobInputType": "literal", "value": "1"},
+                    "d": {"jobInputType": "uri_folder", "uri": f"{workspace}/data/{KEPT}/versions/1"},
+                },
+                "outputs": {"o": {"jobOutputType": "uri_folder"}},
+                "settings": {"default_compute": KEPT, "continue_on_step_failure": False, "force_rerun": True},
+                "jobs": {
+                    "a": {
+                        "type": "command",
+                        "componentId": f"{workspace}/components/{STEP}/versions/1",
+                        "inputs": {"n": {"job_input_type": "literal", "value": "${{parent.inputs.n}}"}},
+                        "outputs": {"o": {"mode": "Upload", "name": "known", "version": "7"}},
+                        "resources": {"instance_count": 1, "properties": {"a": {}}},
+                        "environment_variables": {"A": "${{parent.inputs.n}}"},
+                        "limits": {"timeout": "PT5M"},
+                    },
+                    "b": {
+                        "type": "command",
+                        "componentId": f"{workspace}/components/{STEP}/versions/1",
+                        "inputs": {
+                            "n": {"job_input_type": "literal", "value": "2"},
+                            "d": {"job_input_type": "literal", "value": "${{parent.jobs.a.outputs.o}}"},
+                        },
+                        "outputs": {"o": {"type": "literal", "value": "${{parent.outputs.o}}"}},
+                    },
+                },
             }
         },
         RUN: {

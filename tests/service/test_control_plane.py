@@ -154,7 +154,6 @@ def test_resource_type_that_azure_lacks(path: str, arm: Arm) -> None:
     [
         ("POST", "/computes/cpu/listKeys"),
         ("POST", "/computes/cpu/resize"),
-        ("GET", "/schedules/s"),
         ("PUT", "/batchEndpoints/b"),
         ("GET", "/batchEndpoints/b/deployments/d"),
         ("GET", "/connections"),

@@ -18,6 +18,7 @@ from azure.ai.ml.entities import AmlCompute, CommandComponent, Data
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from job_support import Ended, Jobs
+from mlflow import MlflowClient
 from pipeline_support import ENVIRONMENT, FOLDER, Pipelines, Ran, fail, wait, write
 from support import Arm, finish
 
@@ -158,12 +159,12 @@ def test_changed_and_archived(ran: Ran, ml: MLClient, arm: Arm) -> None:
     assert (refused.status_code, "{Settings}" in refused.text) == (400, True)
 
 
-def test_a_step_cannot_be_changed(ran: Ran, arm: Arm) -> None:
+def test_a_step_can_be_changed_or_deleted_with_its_pipeline_only(ran: Ran, arm: Arm) -> None:
     child = ran.children["first"]["runId"]
     assert arm.get(f"/jobs/{child}").json().get("properties") is None
     body = arm.get(f"/jobs/{ran.name}").json()
-    refused = arm.put(f"/jobs/{child}", body)
-    assert (refused.status_code, ran.name in refused.text) == (400, True)
+    for refused in (arm.put(f"/jobs/{child}", body), arm.request("DELETE", f"/jobs/{child}")):
+        assert (refused.status_code, ran.name in refused.text) == (400, True)
 
 
 def test_what_a_step_is_told(pipelines: Pipelines, ml: MLClient) -> None:
@@ -198,6 +199,20 @@ def test_what_a_step_is_told(pipelines: Pipelines, ml: MLClient) -> None:
         "MLFLOW_RUN_ID": child.name,
     }
     assert expected.items() <= found.items()
+
+
+def test_runs_in_mlflow(ran: Ran, ml: MLClient, arm: Arm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each job is a run, and a step's says which its parent is:
+    https://learn.microsoft.com/azure/machine-learning/how-to-track-experiments-mlflow.
+    """
+    uri = ml.workspaces.get(ml.workspace_name).mlflow_tracking_uri.replace("azureml://", "https://", 1)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", arm.token)
+    client = MlflowClient(uri)
+    experiment = client.get_run(ran.name).info.experiment_id
+    found = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{ran.name}'")
+    assert {run.info.run_id for run in found} == {run["runId"] for run in ran.children.values()}
+    assert {(run.info.status, run.data.tags["mlflow.rootRunId"]) for run in found} == {("FINISHED", ran.name)}
+    assert client.get_run(ran.name).info.status == "FINISHED"
 
 
 # --- graphs ---

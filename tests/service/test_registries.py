@@ -424,3 +424,11 @@ def test_assets_need_a_role_at_the_registry(
 def test_discovery_needs_a_token(arm: Arm, registry: str) -> None:
     url = f"https://eastus.api.azureml.ms/registrymanagement/v1.0/registries/{registry}/discovery"
     assert arm.session.get(url, timeout=60).status_code == 401
+    headers = {"Authorization": "Bearer nonsense"}
+    assert arm.session.get(url, headers=headers, timeout=60).status_code == 401
+
+
+def test_azures_own_registry_has_no_address_here(credential: ClientSecretCredential) -> None:
+    with pytest.raises(HttpResponseError, match="lacks the address of Azure's own registry") as refused:
+        MLClient(credential, registry_name="azureml")
+    assert refused.value.status_code == 501

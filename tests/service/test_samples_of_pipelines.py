@@ -50,8 +50,11 @@ def test_functions_hand_over_values(
 
     job = of_functions(words="three small words")
     job.outputs.written = Output(type="uri_folder", path=f"azureml://datastores/workspaceblobstore/paths/{name}")
-    assert ended(ml, ml.jobs.create_or_update(job)) == "Completed"
+    submitted = ml.jobs.create_or_update(job)
+    assert ended(ml, submitted) == "Completed"
     assert blobstore.download_blob(f"{name}/said").readall() == b"words and one: 4"
+    steps = {step.properties["azureml.moduleName"]: step for step in ml.jobs.list(parent_job_name=submitted.name)}
+    assert {module: step.display_name for module, step in steps.items()} == {"count": "counted", "write": "written"}
 
 
 def test_a_function_that_returns_nothing_it_promised(functions: Any, ml: MLClient, cluster: str) -> None:

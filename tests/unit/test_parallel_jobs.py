@@ -17,6 +17,7 @@ import pandas
 import psutil
 import pytest
 
+from azureml_local.engines.jobs.parallel.scripts import imports
 from parallel_runs import INPUT, ParallelRun, job
 
 NAMES = """
@@ -161,6 +162,18 @@ def test_script_is_loaded_once_a_worker(tmp_path: Path) -> None:
     assert len(run.rows) == 10
 
 
+def test_what_scripts_import_as_they_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "own.py").touch()
+    script = tmp_path / "score.py"
+    script.write_text(
+        "import os, own.part\nfrom pandas.api import types\nfrom . import near\nimport os\ndef init():\n    import json"
+    )
+    assert imports(script, tmp_path) == ["os", "pandas.api"]
+    script.write_text("import (")
+    assert imports(script, tmp_path) == []
+    assert imports(tmp_path / "absent.py", tmp_path) == []
+
+
 # --- what fails ---
 
 FAILS = """
@@ -280,7 +293,9 @@ def test_script_that_cannot_be_loaded(tmp_path: Path, script: str, why: str) -> 
     assert error is not None
     assert why in error
     assert run.tally.finished == 0
-    assert "10 mini batches were not processed." in run.kept("job_result.txt").read_text()
+    result = run.kept("job_result.txt").read_text()
+    assert why in result
+    assert "10 mini batches were not processed." in result
 
 
 def test_missing_script(tmp_path: Path) -> None:

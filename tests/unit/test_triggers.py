@@ -45,6 +45,16 @@ def test_nothing_is_due_after_the_end(end: str) -> None:
         ({"frequency": "Minute", "interval": 7, "startTime": "2026-11-22T19:55:00"}, "2026-11-22T20:02"),
         ({"frequency": "Hour", "interval": 5, "startTime": "2001-01-01T00:00:00"}, "2026-11-22T21:00"),
         ({"frequency": "Day", "interval": 2, "startTime": "2026-11-20 10:00:00"}, "2026-11-24T10:00"),
+        ({"frequency": "Day", "interval": 2, "startTime": "1900-01-01T10:00:00"}, "2026-11-24T10:00"),
+        (
+            {
+                "frequency": "Week",
+                "interval": 2,
+                "startTime": "2026-11-10T00:00:00",  # a Tuesday
+                "schedule": {"hours": [6], "minutes": [0], "weekDays": ["Monday", "Wednesday"]},
+            },
+            "2026-11-23T06:00",
+        ),
         (
             {
                 "frequency": "Week",
@@ -98,6 +108,9 @@ def test_what_never_comes_is_never_due() -> None:
         ({"frequency": "Year", "interval": 1}, "frequency is 'Year'"),
         ({"frequency": "Day", "interval": 0}, "interval is 0"),
         ({"frequency": "Day"}, "interval is None"),
+        ({"frequency": "Month", "interval": 17}, "interval is 17"),
+        ({"frequency": "Day", "interval": 1, "startTime": "9999-12-31T00:00:00"}, "its year must be"),
+        ({"expression": "* * * * *", "endTime": "0001-01-01T00:00:00"}, "its year must be"),
         ({"frequency": "Day", "interval": 1, "schedule": {"hours": [24], "minutes": [0]}}, "schedule.hours holds 24"),
         ({"frequency": "Month", "interval": 1, "schedule": {"monthDays": [32]}}, "schedule.monthDays holds 32"),
     ],

@@ -25,7 +25,15 @@ FREQUENCIES = {
     "Week": rrule.WEEKLY,
     "Month": rrule.MONTHLY,
 }
-PERIODS = {"Minute": datetime.timedelta(minutes=1), "Hour": datetime.timedelta(hours=1)}
+PERIODS = {
+    "Minute": datetime.timedelta(minutes=1),
+    "Hour": datetime.timedelta(hours=1),
+    "Day": datetime.timedelta(days=1),
+    "Week": datetime.timedelta(weeks=1),
+}
+# Of the recurrences of logic apps: https://learn.microsoft.com/azure/connectors/connectors-native-recurrence
+LONGEST_INTERVALS = {"Minute": 72_000, "Hour": 12_000, "Day": 500, "Week": 71, "Month": 16}
+YEARS = range(1900, 3000)  # of starts and ends
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # A cron expression may name its days as https://github.com/atifaziz/NCrontab/wiki/Crontab-Expression says.
 DAY_NAME = re.compile(rf"\b({'|'.join(day[:3] for day in WEEK)})\b", re.IGNORECASE)
@@ -113,8 +121,9 @@ def _rule(trigger: Mapping[str, Any], start: datetime.datetime, local: datetime.
     frequency, interval = trigger.get("frequency"), trigger.get("interval")
     if frequency not in FREQUENCIES:
         raise ValueError(f"frequency is {frequency!r}; it must be one of {', '.join(FREQUENCIES)}")
-    if not interval or interval < 1:
-        raise ValueError(f"interval is {interval!r}; it must be a whole number of at least 1")
+    longest = LONGEST_INTERVALS[frequency]
+    if not interval or not 1 <= interval <= longest:
+        raise ValueError(f"interval is {interval!r}; it must be a whole number from 1 to {longest}")
     pattern = trigger.get("schedule") or {}
     for name, greatest in (("hours", 23), ("minutes", 59)):
         for value in pattern.get(name) or ():
@@ -149,6 +158,8 @@ def _time(trigger: Mapping[str, Any], member: str, zone: ZoneInfo) -> datetime.d
         time = datetime.datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"{member} is '{text}'; it must look like 2026-01-31T18:00:00") from error
+    if time.year not in YEARS:
+        raise ValueError(f"{member} is '{text}'; its year must be {YEARS[0]} to {YEARS[-1]}")
     return (time.astimezone(zone) if time.tzinfo else time).replace(tzinfo=None)
 
 

@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from azureml_local.arm import operation_routes
-from azureml_local.arm.assets import assets, codes
+from azureml_local.arm.assets import assets, codes, curated_environments
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.registries import data_references, imports, registries
 from azureml_local.arm.request import ArmRoutes
 from azureml_local.dataplane.workspace_api import AUDIENCES, authenticate, guarded
-from azureml_local.http.errors import FrontendError, authorization_failed
+from azureml_local.http.errors import AzureError, FrontendError, authorization_failed
 
 PREFIX = "/mferp/managementfrontend"
 
@@ -41,9 +41,12 @@ async def _discovery(context: Context, request: Request) -> Response:
     """Say where a registry is.
 
     Raises:
-        AzureError: 401, 403 where the caller may not read it, 404 where there is none.
+        AzureError: 401, 403 where the caller may not read it, 404 where there is none, 501 for Azure's own.
     """
     principal, name = authenticate(context, request), request.path_params["registry"]
+    if curated_environments.is_curated(name):
+        message = "azureml-local lacks the address of Azure's own registry azureml; its environments are used by their "
+        raise AzureError(501, "NotImplemented", message + "ids, azureml://registries/azureml/environments/…")
     registry = context.store.get(assets.registry_id(context, name))
     if registry is None:
         raise FrontendError(404, "UserError", f"Registry {name} was not found.", inner=("NotFoundError",))

@@ -222,7 +222,7 @@ def _of_step(job: Resource) -> dict[str, str]:
     return {
         **source,
         "azureml.nodeid": lineage.node_id(job),
-        "azureml.moduleName": lineage.step(job) or "",
+        "azureml.moduleName": lineage.module(job) or "",
         "azureml.pipelinerunid": parent,
         "azureml.pipeline": parent,
         "azureml.rootpipelinerunid": lineage.root(job),

@@ -32,7 +32,8 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
     """
     properties = job.properties
     workspace_id = ids.workspace_of(job.id)
-    parallel = parallel_specs.task(job)
+    vm_size = _vm_size(context, job)
+    parallel = parallel_specs.task(job, vm_size)
     limits = properties["limits"] or {}
     return CommandSpec(
         id=job.id,
@@ -50,7 +51,7 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
         outputs=outputs(context, job),
         artifacts=job_places.artifacts(job.name),
         variables=_variables(workspace_id, job),
-        vm_size=_vm_size(context, job),
+        vm_size=vm_size,
         distribution=_distribution(properties),
         timeout=seconds(limits["timeout"]) if limits.get("timeout") else None,
         parallel=parallel,

@@ -62,9 +62,7 @@ async def create_or_update(request: ArmRequest) -> Response:
     known = store.get(JOB.format(**request.params))
     if known is None:
         return JSONResponse(_shown(submission.submit(request)).to_json(), 201, headers={"Location": request.url({})})
-    if lineage.parent(known):
-        message = f"Job {known.name} is a step of the pipeline job {lineage.parent(known)}, and cannot be changed."
-        raise FrontendError(400, "UserError", message)
+    _require_no_step(known, "changed")
     properties = job_requests.updated(known, request, submission.read(request))
     body = {**known.body, "properties": properties}
     with store.transaction():
@@ -91,6 +89,7 @@ async def delete(request: ArmRequest) -> Response:
     job = request.context.store.get(JOB.format(**request.params))
     if job is None:
         return Response(status_code=204)
+    _require_no_step(job, "deleted")
     with request.context.store.transaction():
         _request_cancel(request, job)
         return _begun(request, "jobs/delete", job)
@@ -110,6 +109,14 @@ def _require(request: ArmRequest) -> Resource:
     if job is None:
         raise job_not_found(request.params["job"])
     return job
+
+
+def _require_no_step(job: Resource, done: str) -> None:
+    """Raise 400 where a job is a step of a pipeline: such jobs are there, and as they are, as long as the pipeline."""
+    pipeline = lineage.parent(job)
+    if pipeline:
+        message = f"Job {job.name} is a step of the pipeline job {pipeline}, and cannot be {done} by itself."
+        raise FrontendError(400, "UserError", message)
 
 
 def _shown(job: Resource) -> Resource:

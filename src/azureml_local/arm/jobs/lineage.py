@@ -12,9 +12,9 @@ from typing import Any
 from azureml_local.store import Resource
 
 
-def of_step(pipeline: Resource, step: str) -> dict[str, Any]:
-    """Return what the run of a new job says where the job is a step of a pipeline."""
-    return {"parent": pipeline.name, "root": root(pipeline), "step": step}
+def of_step(pipeline: Resource, step: str, module: str) -> dict[str, Any]:
+    """Return what the run of a new job says where the job is a step of a pipeline, and of which component."""
+    return {"parent": pipeline.name, "root": root(pipeline), "step": step, "module": module}
 
 
 def parent(job: Resource) -> str | None:
@@ -32,6 +32,12 @@ def root(job: Resource) -> str:
 def step(job: Resource) -> str | None:
     """Return the name of the step that a job is."""
     name: str | None = job.body["run"].get("step")
+    return name
+
+
+def module(job: Resource) -> str | None:
+    """Return the name of the component that a step is made of, by which samples find the run of a step."""
+    name: str | None = job.body["run"].get("module")
     return name
 
 

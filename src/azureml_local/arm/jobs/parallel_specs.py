@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from azureml_local.arm.compute import vm_sizes
-from azureml_local.engines.jobs.spec import InputMode, ParallelTask, TableMode
+from azureml_local.engines.jobs.spec import InputMode, OutputMode, ParallelTask, TableMode
 from azureml_local.http.errors import FrontendError
 from azureml_local.store import Resource
 
@@ -48,18 +48,22 @@ def is_parallel(job: Resource) -> bool:
     return bool(job.body.get(SETTINGS))
 
 
-def task(job: Resource) -> ParallelTask | None:
+def task(job: Resource, vm_size: str = "") -> ParallelTask | None:
     """Return what a stored parallel job does; None for any other.
+
+    Args:
+        job: as stored.
+        vm_size: of its nodes.
 
     Raises:
         FrontendError: 400, a setting is wrong.
     """
     settings = job.body.get(SETTINGS)
-    return read(settings, job.properties["inputs"], job.properties["outputs"], _cores(job)) if settings else None
+    return read(settings, job.properties["inputs"], job.properties["outputs"], _workers(vm_size)) if settings else None
 
 
 def read(
-    settings: Mapping[str, Any], inputs: Mapping[str, Any], outputs: Mapping[str, Any], cores: int
+    settings: Mapping[str, Any], inputs: Mapping[str, Any], outputs: Mapping[str, Any], workers: int = 1
 ) -> ParallelTask:
     """Judge the settings of a parallel job. A pipeline does so with each of its parallel nodes as it is submitted.
 
@@ -67,7 +71,7 @@ def read(
         settings: in azure-ai-ml's REST form of a node; what a component's says may be text.
         inputs: the job's, in the form in which jobs are stored.
         outputs: the job's.
-        cores: of a node; so many workers it has where the settings do not say.
+        workers: how many a node has where the settings do not say.
 
     Raises:
         FrontendError: 400, a setting is wrong.
@@ -92,7 +96,9 @@ def read(
         partition_keys=_partition_keys(settings.get("partition_keys")),
         rows_output=rows_output,
         rows_file=rows_file,
-        workers=_integer("max_concurrency_per_instance", settings.get("max_concurrency_per_instance"), cores, least=1),
+        workers=_integer(
+            "max_concurrency_per_instance", settings.get("max_concurrency_per_instance"), workers, least=1
+        ),
         error_threshold=_integer(
             "error_threshold", advanced.get("error_threshold", settings.get("error_threshold")), None, least=-1
         ),
@@ -164,6 +170,8 @@ def _split(settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
         _refuse("input_data", given, f"It must be ${{{{inputs.<name>}}}} of one of the inputs: {', '.join(inputs)}.")
     if inputs[named[1]]["jobInputType"] == "literal":
         _refuse("input_data", given, "That input is a literal; it must be a file, a folder or an MLTable.")
+    if inputs[named[1]].get("mode") == InputMode.DIRECT and inputs[named[1]]["jobInputType"] != TABLES:
+        _refuse("input_data", given, "That input has the mode direct; it must be ro_mount or download.")
     return named[1]
 
 
@@ -174,6 +182,8 @@ def _rows(given: Any, outputs: Mapping[str, Any]) -> tuple[str | None, str]:
     named = OUTPUT.fullmatch(given) if isinstance(given, str) else None
     if named is None or named[1] not in outputs:
         _refuse("task.append_row_to", given, "It must be ${{outputs.<name>}} of one of the outputs.")
+    if outputs[named[1]].get("mode") == OutputMode.DIRECT:
+        _refuse("task.append_row_to", given, "That output has the mode direct; it must be rw_mount or upload.")
     file = named[2] or ROWS_FILE
     if ".." in file.split("/") or file.startswith("/"):
         _refuse("task.append_row_to", given, "The file must lie in the output.")
@@ -228,11 +238,15 @@ def _level(given: Any) -> str:
     return level if level in LEVELS else _refuse("logging_level", given, f"It must be one of {', '.join(LEVELS)}.")
 
 
-def _cores(job: Resource) -> int:
-    """Return how many workers a node has where the job does not say: one for each core that it has, here as there."""
-    size = vm_sizes.find((job.properties["resources"] or {}).get("instanceType") or "")
-    here = os.cpu_count() or 1
-    return min(size.vcpus, here) if size else here
+def _workers(vm_size: str) -> int:
+    """Return how many workers a node has where the job does not say: one with a GPU, else one for each core.
+
+    Those are cores that the node has on Azure and this machine, too.
+    """
+    size, here = vm_sizes.find(vm_size), os.cpu_count() or 1
+    if size is None:
+        return here
+    return 1 if size.gpus else min(size.vcpus, here)
 
 
 def _refuse(name: str, given: Any, right: str) -> NoReturn:

@@ -31,7 +31,7 @@ def _judge(request: ArmRequest, made: Plan, settings: Mapping[str, Any], within:
             continue
         with plans.about(".".join(where)):
             if "parallel" in step:
-                parallel_specs.read(step["parallel"], step["properties"]["inputs"], step["properties"]["outputs"], 1)
+                parallel_specs.read(step["parallel"], step["properties"]["inputs"], step["properties"]["outputs"])
             properties = _as_far_as_known(step["properties"], places.datastore_of(settings))
             _judge_job(request, properties, is_parallel="parallel" in step)
 

@@ -21,6 +21,7 @@ from azureml_local.arm.pipelines import control_outputs, references, requests, r
 from azureml_local.arm.pipelines.execution_log import ExecutionLog, text
 from azureml_local.arm.pipelines.graph import Graph
 from azureml_local.engines.jobs.runner import JobError
+from azureml_local.http.errors import AzureError
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
 
@@ -164,27 +165,34 @@ class _Orchestration:
 
     def _begin(self, name: str, children: _Children) -> None:
         """Store the job of a step, and begin to run it, or take over what an earlier run of it has left."""
-        child, step = str(uuid.uuid4()), self._steps[name]
+        child = str(uuid.uuid4())
         body = self._body(name, child, children)
-        original = None
-        if step["isDeterministic"] and "plan" not in step and not self._settings["force_rerun"]:
-            reusable = reuse.key(self._context, self._workspace_id, step, body["properties"])
-            body["run"]["reuseKey"] = reusable
-            original = reuse.find(self._context, self._workspace_id, reusable)
-        job_id = f"{self._workspace_id}/jobs/{child}"
+        reusable = self._reuse_key(name, body)
+        original = reuse.find(self._context, self._workspace_id, reusable) if reusable else None
+        create = job_creation.create
         if original:
-            del body["run"]["reuseKey"]
             body["run"] |= reuse.taken_over(original)
             body["properties"]["properties"] |= reuse.shown(original)
-            job_creation.create_ended(self._context, job_id, self._job.id, body, self._job.created_by)
-        else:
-            job_creation.create(self._context, job_id, self._job.id, body, self._job.created_by)
+            create = job_creation.create_ended
+        elif reusable:
+            body["run"]["reuseKey"] = reusable
+        create(self._context, f"{self._workspace_id}/jobs/{child}", self._job.id, body, self._job.created_by)
+
+    def _reuse_key(self, name: str, body: Mapping[str, Any]) -> str | None:
+        """Return by what another run of a step is known to be the same; None where none can take its place."""
+        step = self._steps[name]
+        if "plan" in step or not step["isDeterministic"] or self._settings["force_rerun"]:
+            return None
+        try:
+            return reuse.key(self._context, self._workspace_id, step, body["properties"])
+        except AzureError:  # something that the step is made of is gone: its job fails, and says what
+            return None
 
     def _body(self, name: str, child: str, children: _Children) -> dict[str, Any]:
         """Return the job of a step as it is stored."""
         job, step = self._job, self._steps[name]
         sent = steps.properties(step, job.properties, (job.name, child), children.uri_of, children.value_of)
-        body: dict[str, Any] = {"run": {"statusRevision": 0, **lineage.of_step(job, name)}}
+        body: dict[str, Any] = {"run": {"statusRevision": 0, **lineage.of_step(job, name, step["module"])}}
         if "plan" in step:
             body["plan"] = step["plan"]
             sent |= {"settings": self._settings, "computeId": job.properties["computeId"]}

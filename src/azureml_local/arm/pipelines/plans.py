@@ -10,6 +10,7 @@ makes no difference to it. It is plain data, as it is stored:
 * ``spares``: those of them from which only optional inputs come
 * ``properties``: those of the job that it will be, in REST's form; the values of inputs may be references
 * ``promised``: which of its outputs are which of the pipeline's
+* ``module``: the name of its component, as its specification says it
 * ``isDeterministic``: whether what an earlier run of it has left can be used again
 * ``parallel``: of a parallel step, its settings as azure-ai-ml writes them
 * ``plan``: of a pipeline, its own
@@ -162,6 +163,7 @@ class Planner:
                 "spares": sorted(_needs(part) - _needs(part, optional=False)),
                 "properties": self._properties(name, part, node),
                 "promised": _promised(part, pipeline),
+                "module": part.spec.get("name") or name,
                 "isDeterministic": interfaces.truth(part.spec.get("is_deterministic", True)),
             }
             if part.kind == PARALLEL:

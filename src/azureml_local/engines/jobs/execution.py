@@ -12,6 +12,7 @@ import asyncio
 import logging
 import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import Collection, Coroutine, Mapping
 from pathlib import Path
@@ -42,6 +43,8 @@ DRAINS_WITHIN = 5.0  # seconds, for what an ended process has said
 LITTLE_ROOM = 1024 * 1024  # bytes on a disk that count as none
 DISK_FULL = "DiskSpaceFull: the disk of the node is full. Make room on it, then submit the job again."
 SERVICE_FAILED = "azureml-local failed on this job; its log has the details."
+# What goes wrong with files, storage or a parallel job's ledger, whatever the job itself does.
+FAILURES = (StagingError, BlobError, UpstreamError, OSError, sqlite3.Error)
 BY_SIGNAL = 128  # a shell adds a signal's number to it
 SNAPSHOT, DATA, LIFECYCLER = (
     ("snapshot_capability", "snapshot-capability"),
@@ -202,7 +205,7 @@ class Part:
         """Return why something could not be kept, or None."""
         try:
             await work
-        except (StagingError, BlobError, UpstreamError, OSError) as error:
+        except FAILURES as error:
             return f"What the job has left could not be brought into storage. {self._explain(error)}"
         return None
 
@@ -229,7 +232,7 @@ class Part:
                 error = await self._execute(await self._stage())
         except (data.DataError, SplitError) as missing:
             error = str(missing)
-        except (StagingError, BlobError, UpstreamError, OSError) as failure:
+        except FAILURES as failure:
             error = self._explain(failure)
         ended_at = time.time()
         self._say(LIFECYCLER, error or "Every process has ended with status code 0.")
@@ -255,6 +258,8 @@ class Part:
         if self._spec.code:
             self._say(SNAPSHOT, f"Downloading the code to {self._work}.")
             await staging.download_contents(self._blobs, self._spec.code, self._work)
+        if self._supervisor:
+            self._supervisor.import_ahead()
         if self._spec.inputs or self._spec.outputs:
             self._say(
                 DATA,
@@ -274,8 +279,9 @@ class Part:
     async def _supervise(self, task: ParallelTask) -> str | None:
         """Do this node's part of a parallel job; return why the job has failed, or None."""
         environment = self._environment({}, distribution.Process("", {}))
+        log = f"user_logs/{self._of_attempt()}std_log_{self._attempt.rank}.txt"
         place = Place(
-            self._folder, self._work, environment, self._log, lambda metrics: self._send({"metrics": metrics})
+            self._folder, self._work, environment, self._log, log, lambda metrics: self._send({"metrics": metrics})
         )
         self._supervisor = Supervisor(self._attempt, task, place)
         self._supervisor.start()

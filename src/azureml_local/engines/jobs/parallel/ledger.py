@@ -71,6 +71,11 @@ class MiniBatch:
     items: int | None
     tries: int
 
+    @property
+    def is_table(self) -> bool:
+        """Whether it holds rows, and not files."""
+        return "parts" in self.detail
+
 
 @dataclass(frozen=True)
 class Try:

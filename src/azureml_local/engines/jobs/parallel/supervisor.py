@@ -16,7 +16,7 @@ from typing import Any
 
 from azureml_local.engines.jobs import data, fence
 from azureml_local.engines.jobs.command import fill_in
-from azureml_local.engines.jobs.parallel import reports, splitting, verdict
+from azureml_local.engines.jobs.parallel import reports, scripts, splitting, verdict
 from azureml_local.engines.jobs.parallel.ledger import Ledger, MiniBatch, Tally, Try
 from azureml_local.engines.jobs.parallel.workers import Worker, WorkerError
 from azureml_local.engines.jobs.spec import Attempt, ParallelTask
@@ -42,6 +42,7 @@ class Place:
         work: the folder with the job's code, where processes start.
         environment: of the processes, but for what the inputs add.
         log: opens a log of the run by its name.
+        own_log: the name of the log of what the node does.
         log_metrics: takes what is measured of the job.
     """
 
@@ -49,6 +50,7 @@ class Place:
     work: Path
     environment: Mapping[str, str]
     log: Callable[[str], LogBlob]
+    own_log: str
     log_metrics: Callable[[Mapping[str, float]], None]
 
 
@@ -71,6 +73,7 @@ class Supervisor:
         self._workers: set[Worker] = set()
         self._message: Mapping[str, Any] = {}
         self._init_failures = 0
+        self._why: str | None = None  # the job has failed
         self._items: int | None = None  # of all mini-batches, where that is known before they are read
         self._begun = asyncio.get_running_loop().time()
         self._last_line = self._last_progress = self._begun
@@ -81,6 +84,11 @@ class Supervisor:
         self._place.work.mkdir(parents=True)
         names = [self._new_name() for _ in range(self._task.workers)]
         self._starting = [asyncio.ensure_future(self._start_worker(name)) for name in names]
+
+    def import_ahead(self) -> None:
+        """Have the worker processes import what the script does, now that the code is here."""
+        names = scripts.imports(self._script, self._place.work)
+        self._starting = [asyncio.ensure_future(_importing(starting, names)) for starting in self._starting]
 
     async def plan(self, values: Mapping[str, str]) -> None:
         """Split the input, where no former attempt has; for the first node, before another one begins.
@@ -108,23 +116,23 @@ class Supervisor:
 
         Args:
             values: what stands for each input and output.
+
+        Raises:
+            OSError, sqlite3.Error: what becomes of mini-batches cannot be written down.
         """
         self._message = self._load_message(values)
         why: str | None = None
-        count = min(self._task.workers, self._ledger.tally().pending)
         try:
-            async with asyncio.TaskGroup() as group:
-                watch = group.create_task(self._watch_progress())
-                await asyncio.gather(*[group.create_task(self._serve()) for _ in range(count)])
-                watch.cancel()
-        except* JobFailedError as failures:
-            why = str(failures.exceptions[0])
+            await self._work()
+        except JobFailedError as failure:
+            why = str(failure)
         tally = self._ledger.tally()
         if why is None and tally.finished == tally.total:
             why = verdict.at_the_end(self._task, tally)
         if why:
+            self._why = why
             self._say(why)
-        return verdict.as_error(self._attempt.rank, why) if why else None
+        return verdict.as_error(self._place.own_log, why) if why else None
 
     async def finish(self, *, is_first: bool) -> None:
         """Write what the job leaves from the ledger, on its first node, once no node works on it any more."""
@@ -141,10 +149,27 @@ class Supervisor:
         self._ledger.close()
 
     def _why_not(self, tally: Tally) -> str:
-        reason = verdict.exceeded(self._task, tally) or "The job was ended."
+        reason = self._why or verdict.exceeded(self._task, tally) or "The job was ended."
         return f"{reason} {tally.total - tally.finished} mini batches were not processed."
 
     # --- workers ---
+
+    async def _work(self) -> None:
+        """Have workers process mini-batches. Raises what the first of them does that cannot go on."""
+        count = min(self._task.workers, self._ledger.tally().pending)
+        if not count:
+            return
+        serving = [asyncio.ensure_future(self._serve()) for _ in range(count)]
+        watch = asyncio.ensure_future(self._watch_progress())
+        try:
+            for ended in asyncio.as_completed([*serving, watch]):
+                await ended
+                if all(task.done() for task in serving):
+                    return
+        finally:
+            for task in (*serving, watch):
+                task.cancel()
+            await asyncio.gather(*serving, watch, return_exceptions=True)
 
     async def _serve(self) -> None:
         """Have one worker at a time process mini-batches until there are none."""
@@ -234,13 +259,13 @@ class Supervisor:
         started = await asyncio.gather(*self._starting, return_exceptions=True)
         self._starting = []
         workers = self._workers | {one for one in started if isinstance(one, Worker)}
-        await asyncio.gather(*(worker.kill() for worker in workers if not worker.has_ended))
+        await asyncio.gather(*(worker.kill() for worker in workers))
         await fence.end_processes(self._place.folder)
 
     async def _watch_progress(self) -> None:
         """Raise JobFailedError where no mini-batch ends for as long as the job allows."""
         limit = self._task.progress_timeout
-        while limit:
+        while limit is not None:
             left = self._last_progress + limit - asyncio.get_running_loop().time()
             if left <= 0:
                 raise JobFailedError(f"No progress update in {limit:g} seconds.")
@@ -251,13 +276,17 @@ class Supervisor:
     def _root(self, values: Mapping[str, str]) -> Path:
         return Path(values[f"inputs.{self._task.input}"])
 
+    @property
+    def _script(self) -> Path:
+        return self._place.work / self._task.entry_script if self._task.entry_script else MLFLOW_SCRIPT
+
     def _load_message(self, values: Mapping[str, str]) -> Mapping[str, Any]:
         task, work = self._task, self._place.work
         root = self._root(values)
         table = splitting.describe(task, root)
         node = self._attempt.rank
         return {
-            "script": str(work / task.entry_script) if task.entry_script else str(MLFLOW_SCRIPT),
+            "script": str(self._script),
             "arguments": [*shlex.split(fill_in(task.arguments, values)), *self._own_arguments()],
             "environment": self._variables(values),
             "root": str(root),
@@ -309,7 +338,7 @@ class Supervisor:
     # --- logs ---
 
     def _say(self, text: str) -> None:
-        self._place.log(verdict.LOG.format(self._attempt.rank)).say(text)
+        self._place.log(self._place.own_log).say(text)
 
     def _report(self, text: str) -> None:
         """Add to the log of the whole job's progress, which the first node writes."""
@@ -346,6 +375,13 @@ class Supervisor:
             metrics["Remaining Items"] = self._items - tally.items
         prefix = self._task.metrics_prefix
         self._place.log_metrics({f"{prefix}{name}": value for name, value in metrics.items()})
+
+
+async def _importing(starting: asyncio.Task[Worker], names: list[str]) -> Worker:
+    """Return a worker that imports modules as soon as it runs."""
+    worker = await starting
+    await worker.import_ahead(names)
+    return worker
 
 
 def _plan(folder: Path, mini_batches: splitting.MiniBatches) -> None:

@@ -10,7 +10,6 @@ from azureml_local.engines.jobs.parallel.ledger import Tally
 from azureml_local.engines.jobs.spec import ParallelTask
 
 IGNORE = -1  # of a threshold
-LOG = "user_logs/std_log_{}.txt"
 STATUS = 42  # "Exit 42 means the job failed": how-to-debug-parallel-run-step
 WHERE = "Please check logs at logs/user/error/* for details."
 NOTHING = (
@@ -56,9 +55,8 @@ def at_the_end(task: ParallelTask, tally: Tally) -> str | None:
     return exceeded(task, tally)
 
 
-def as_error(node: int, why: str) -> str:
-    """Return a job's error, as its run shows it."""
-    log = LOG.format(node)
+def as_error(log: str, why: str) -> str:
+    """Return a job's error, as its run shows it; ``log`` is that of the node that tells."""
     return (
         f"Execution failed. User process 'python' exited with status code {STATUS}. "
         f"Please check log file '{log}' for error details. Error: {why}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -20,6 +21,7 @@ PROGRAM = Path(__file__).parent / "runtime" / "azureml_user" / "_worker.py"
 LENGTHS = struct.Struct(">II")
 PIECE = 64 * 1024
 GRACE = 2.0  # seconds for a process that is being ended
+LAST_ANSWER_WITHIN = 0.1  # seconds after its end, for what a process has answered
 DRAINS_WITHIN = 5.0  # seconds, for what an ended process has said
 BY_SIGNAL = 128  # a guard adds a signal's number to it
 
@@ -64,6 +66,7 @@ class Worker:
         self._process = process
         self._reader, self._writer = connection
         self._pumps = pumps
+        process.ended.add_done_callback(lambda _: self._stop_listening())
 
     @classmethod
     async def start(
@@ -110,6 +113,11 @@ class Worker:
         ]
         return cls(name, node, process, connection, pumps)
 
+    async def import_ahead(self, names: list[str]) -> None:
+        """Have the process import modules that the entry script will. One that cannot be is left to the script."""
+        with contextlib.suppress(ConnectionError):  # it has ended; whoever loads the script is told
+            await self._send({"imports": names})
+
     async def load(self, task: Mapping[str, Any], within: float) -> None:
         """Load the entry script and call its ``init``.
 
@@ -118,7 +126,8 @@ class Worker:
         """
         await self._send(task)
         try:
-            answer, _ = await asyncio.wait_for(self._receive(), within)
+            async with asyncio.timeout(within):
+                answer, _ = await self._receive()
         except TimeoutError as error:
             raise WorkerError(f"init() did not finish in {within:g} seconds.") from error
         if "ready" not in answer:
@@ -135,16 +144,20 @@ class Worker:
             limit: seconds for ``run``.
         """
         started_at, begun = time.time(), time.perf_counter()
-        items, is_loaded, details = mini_batch.items, False, ""
+        items, details = mini_batch.items, ""
+        is_loaded = not mini_batch.is_table  # files are read by the script itself
         result: dict[str, Any] = {}
         rows = b""
         try:
             await self._send({"id": mini_batch.id, "detail": mini_batch.detail})
-            answer, rows = await asyncio.wait_for(self._receive(), overhead)
-            is_loaded = "loaded" in answer
+            if mini_batch.is_table:
+                async with asyncio.timeout(overhead):
+                    answer, rows = await self._receive()
+                items = answer.get("loaded", items)
+                is_loaded = "loaded" in answer
             if is_loaded:
-                items = answer["loaded"]
-                answer, rows = await asyncio.wait_for(self._receive(), limit)
+                async with asyncio.timeout(limit):
+                    answer, rows = await self._receive()
             details = answer.pop("traceback", "")
             result = answer
         except TimeoutError:
@@ -182,25 +195,16 @@ class Worker:
 
     async def _receive(self) -> tuple[dict[str, Any], bytes]:
         """Return an answer. Raises WorkerError where the process ends without one."""
-        answer = asyncio.ensure_future(self._read())
         try:
-            # What a script has left behind may hold its end of the connection open.
-            await asyncio.wait((answer, self._process.ended), return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                await asyncio.wait([answer], timeout=0.1)
-            return answer.result() if answer.done() else await self._missing()
+            header, content = LENGTHS.unpack(await self._reader.readexactly(LENGTHS.size))
+            return json.loads(await self._reader.readexactly(header)), await self._reader.readexactly(content)
         except asyncio.IncompleteReadError:
-            return await self._missing()
-        finally:
-            answer.cancel()
+            status = await asyncio.shield(self._process.ended)
+            raise WorkerError(how_ended(status)) from None
 
-    async def _missing(self) -> tuple[dict[str, Any], bytes]:
-        status = await asyncio.shield(self._process.ended)
-        raise WorkerError(how_ended(status))
-
-    async def _read(self) -> tuple[dict[str, Any], bytes]:
-        header, content = LENGTHS.unpack(await self._reader.readexactly(LENGTHS.size))
-        return json.loads(await self._reader.readexactly(header)), await self._reader.readexactly(content)
+    def _stop_listening(self) -> None:
+        """Await no answer any more: what a script has left behind may hold its end of the connection open."""
+        asyncio.get_running_loop().call_later(LAST_ANSWER_WITHIN, self._reader.feed_eof)
 
 
 def how_ended(status: int) -> str:

@@ -4,11 +4,14 @@ Runs in the interpreter of the job's environment, which may be an old one: Pytho
 whatever the entry script and its data need. ``python _worker.py NAME SOCKET STDERR``: the process's name, and two file
 descriptors that it has inherited.
 
-Messages are JSON and bytes, each after its length. The first that comes says what is to run; it is answered with
-``ready`` or with why it failed. Each after it is a mini-batch: it is answered with ``loaded``, before ``run`` is
-called, and with how that ended. At the end of messages the script's ``shutdown`` is called, where it has one.
+Messages are JSON and bytes, each after its length. The first may say what can be imported meanwhile. The next says what
+is to run; it is answered with ``ready`` or with why it failed. Each after it is a mini-batch: one of rows is answered
+with ``loaded`` before ``run`` is called, and each with how that ended. At the end of messages the script's ``shutdown``
+is called, where it has one.
 """
 
+import contextlib
+import importlib
 import importlib.util
 import inspect
 import json
@@ -163,7 +166,8 @@ def process(script, channel, message):
         print(f"ERROR:azureml:Error processing input file: {error}", flush=True)
         channel.send({"status": "LOAD_EXCEPTION", **failure(error)})
         return
-    channel.send({"loaded": len(items)})
+    if "parts" in detail:
+        channel.send({"loaded": len(items)})
     begun = time.perf_counter()
     try:
         succeeded, rows = script.run(items, message["id"], detail)
@@ -175,6 +179,15 @@ def process(script, channel, message):
     sys.stdout.flush()
     times = {"run_seconds": time.perf_counter() - begun, "process_seconds": time.process_time() - started}
     channel.send({**answer, **times}, rows)
+
+
+def import_ahead(names):
+    """Import modules before the script does, which says what is wrong where one cannot be."""
+    del sys.path[0]  # this file's own folder
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    sys.path.insert(0, "")
 
 
 def prepare(task, name):
@@ -197,6 +210,9 @@ def main():
     os.close(errors)
     channel = Channel(connection)
     task = channel.receive()
+    if task and "imports" in task:
+        import_ahead(task["imports"])
+        task = channel.receive()
     if task is None:
         return
     prepare(task, name)
