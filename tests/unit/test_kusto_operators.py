@@ -287,6 +287,20 @@ def test_series_without_bounds_begin_and_end_with_the_data(ask: Ask) -> None:
     assert ask("AmlComputeJobEvent | where JobId == 'z' | make-series count() on TimeGenerated step 1m") == []
 
 
+@pytest.mark.parametrize(
+    "aggregate", ["n = dcount(JobId)", "n=dcount(JobId) default = 5", "hint.shufflekey=JobId n = dcount(JobId)"]
+)
+def test_series_of_one_named_aggregate(aggregate: str, table: Any) -> None:
+    """The grammar takes ``n = dcount`` for a parameter, as it stands before a parenthesis."""
+    day = "from datetime(2026-11-25) to datetime(2026-11-25 00:02) step 1m"
+    found = table(f"AmlComputeJobEvent | make-series {aggregate}, Rows = count() on TimeGenerated {day} by ClusterName")
+    assert [one["name"] for one in found["columns"]] == ["ClusterName", "n", "Rows", "TimeGenerated"]
+    assert {row[0]: json.loads(row[1]) for row in found["rows"]} == {
+        "cpu": [1, 2],
+        "gpu": [5 if "5" in aggregate else 0, 1],
+    }
+
+
 def test_series_become_rows_again(ask: Ask) -> None:
     text = """AmlComputeJobEvent
         | make-series n = count() on TimeGenerated from datetime(2026-11-25) to datetime(2026-11-25 00:02) step 1m
