@@ -227,6 +227,7 @@ def test_columns_are_kept_put_first_and_left_out_by_pattern(columns: Callable[[s
 def test_unknown_column_is_named(refusal: Callable[[str], tuple[str, str]]) -> None:
     code, message = refusal("AmlComputeJobEvent | project-keep Absent")
     assert (code, message) == ("SEM0100", "Failed to resolve column or scalar expression named 'Absent'")
+    assert refusal("AmlComputeJobEvent | project-keep Absent*")[1] == "No column is left: Absent*"
 
 
 def test_rows_that_differ_and_samples(ask: Ask) -> None:
