@@ -126,17 +126,18 @@ def test_arguments_context_and_helper(tmp_path: Path) -> None:
 
         def run(mini_batch, mini_batch_context):
             return [(given.threshold, given.out, given.logging_level, mini_batch_context.minibatch_index,
-                     EntryScript().agent_name, os.environ["AZUREML_BI_OUTPUT_PATH"], os.environ["MINE"])]
+                     EntryScript().agent_name, os.environ["AZUREML_BI_OUTPUT_PATH"],
+                     os.environ["AZURE_ML_OUTPUT_scores"])]
 
         def shutdown():
             EntryScript().logger.info("in shutdown")
     """
     arguments = "--threshold ${{inputs.limit}} --out ${{outputs.scores}} --error_threshold 5"
     run = job(tmp_path, script, {"a": ""}, arguments=arguments)
-    run.values, run.variables = {"inputs.limit": "0.25"}, {"MINE": "x"}
+    run.values = {"inputs.limit": "0.25"}
     assert run.run() is None
     assert (
-        run.rows == [str((0.25, str(run.output), "INFO", 0, "process000", str(run.output), "x"))]
+        run.rows == [str((0.25, str(run.output), "INFO", 0, "process000", str(run.output), str(run.output)))]
         or "process001" in run.rows[0]
     )
     kept = "".join(path.read_text() for path in run.kept("user/entry_script_log/0").iterdir())
