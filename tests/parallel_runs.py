@@ -47,7 +47,6 @@ class ParallelRun:
         nodes: how many.
         python: the interpreter of its workers.
         values: what stands for further inputs.
-        variables: the job's, of its environment.
         is_file: its output is a file.
     """
 
@@ -57,7 +56,6 @@ class ParallelRun:
     nodes: int = 1
     python: str = sys.executable
     values: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
     is_file: bool = False
     attempts: int = 0
     metrics: list[Mapping[str, float]] = field(default_factory=list)
@@ -82,7 +80,7 @@ class ParallelRun:
         """Return the supervisor of a node of the present attempt."""
         outputs = {OUTPUT: Output(BlobPath("c", "o"), is_file=self.is_file)}
         spec = CommandSpec(
-            "/jobs/j", "j", "", None, {}, self.variables, {INPUT: Input()}, outputs, BlobPath("c", "a"),
+            "/jobs/j", "j", "", None, {}, {}, {INPUT: Input()}, outputs, BlobPath("c", "a"),
             parallel=self.task,
         )  # fmt: skip
         folder = self.folder / f"{self.attempts}-{rank}"

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from job_installation import ENDED, Installation, installed
 
-from running_service import family, survivors, wait_for
+from running_service import command_line, family, survivors, users_of, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +144,19 @@ def test_a_killed_service_ends_what_was_being_cancelled(installation: Installati
     assert {step: status for step, (_, status) in found.items()} == {"first": "Completed", "within": "Canceled"}
     assert [status for _, status in children(installation, found["within"][0]).values()] == ["Canceled"]
     assert begun(tmp_path) == ["first", "second"]
+
+
+def test_a_stopped_service_goes_on_with_its_pipelines(installation: Installation, tmp_path: Path) -> None:
+    """Nothing of them is left meanwhile, nor a word of an unforeseen failure."""
+    job = submit(installation, tmp_path)
+    wait_for(lambda: begun(tmp_path) == ["first", "second"], "the second step runs")
+    members = family(installation.service.pid)
+    assert command_line(installation.root, "stop").returncode == 0
+    assert survivors(members) + users_of(installation.root) == []
+    (tmp_path / "gate").touch()
+    installation.start_again()
+    assert installation.reaches(job, *ENDED) == "Completed"
+    assert begun(tmp_path) == ["first", "second", "second", "third"]
+    log = (installation.root / "logs" / "service.log").read_text()
+    assert "Traceback" not in log
+    assert "was destroyed" not in log

@@ -145,6 +145,25 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
         "failureThreshold": 3,
         "successThreshold": 1,
     }
+    job = {
+        **asset_of_job,
+        "jobType": "Command",
+        "command": "true",
+        "computeId": f"{workspace}/computes/{KEPT}",
+        "environmentId": f"{workspace}/environments/{UNBUILT}/versions/1",
+        "codeId": f"{workspace}/codes/{KEPT}/versions/1",
+        "inputs": {
+            "a": {"jobInputType": "uri_folder", "uri": f"{workspace}/data/{KEPT}/versions/1"},
+            "b": {"jobInputType": "uri_file", "uri": code},
+            "c": {"jobInputType": "literal", "value": "1"},
+        },
+        "outputs": {"o": {"jobOutputType": "uri_folder", "assetName": "known", "mode": "Upload"}},
+        "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1},
+        "resources": {"instanceCount": 1, "shmSize": "2g"},
+        "limits": {"jobLimitsType": "Command", "timeout": "PT5M"},
+        "identity": {"identityType": "AMLToken"},
+        "queueSettings": {"jobTier": "Standard"},
+    }
     return {
         "workspaces": {
             "location": "eastus",
@@ -271,25 +290,24 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                 "compute": {"instanceCount": 1},
             }
         },
-        "jobs": {
+        "jobs": {"properties": job},
+        "schedules": {
             "properties": {
-                **asset_of_job,
-                "jobType": "Command",
-                "command": "true",
-                "computeId": f"{workspace}/computes/{KEPT}",
-                "environmentId": f"{workspace}/environments/{UNBUILT}/versions/1",
-                "codeId": f"{workspace}/codes/{KEPT}/versions/1",
-                "inputs": {
-                    "a": {"jobInputType": "uri_folder", "uri": f"{workspace}/data/{KEPT}/versions/1"},
-                    "b": {"jobInputType": "uri_file", "uri": code},
-                    "c": {"jobInputType": "literal", "value": "1"},
+                "description": "d",
+                "tags": {"a": "b"},
+                "properties": {"c": "d"},
+                "displayName": "d",
+                "isEnabled": False,
+                "trigger": {
+                    "triggerType": "Recurrence",
+                    "frequency": "Day",
+                    "interval": 1,
+                    "schedule": {"hours": [7], "minutes": [0], "weekDays": ["Monday"], "monthDays": [1]},
+                    "startTime": "2026-01-01T00:00:00",
+                    "endTime": "2999-01-01T00:00:00Z",
+                    "timeZone": "W. Europe Standard Time",
                 },
-                "outputs": {"o": {"jobOutputType": "uri_folder", "assetName": "known", "mode": "Upload"}},
-                "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1},
-                "resources": {"instanceCount": 1, "shmSize": "2g"},
-                "limits": {"jobLimitsType": "Command", "timeout": "PT5M"},
-                "identity": {"identityType": "AMLToken"},
-                "queueSettings": {"jobTier": "Standard"},
+                "action": {"actionType": "CreateJob", "jobDefinition": job},
             }
         },
         STEP: {
@@ -330,6 +348,13 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                     },
                 },
             }
+        },
+        "trigger": {"scheduleTime": "2026-01-01T00:00:00Z"},
+        "registries": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"publicNetworkAccess": "Enabled", "regionDetails": [{"location": "eastus"}]},
         },
         RUN: {
             "runId": KEPT,

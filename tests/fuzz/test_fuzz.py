@@ -125,6 +125,7 @@ class Target:
         self._put(f"environments/{generators.UNBUILT}/versions/1", generators.UNBUILT)
         for name in (generators.EXISTING, generators.KEPT):
             self._put(f"jobs/{name}", "jobs")
+            self._put(f"schedules/{name}", "schedules")
         for path, kind in (("", "batchEndpoints"), ("/deployments/kept", "batchEndpoints/deployments")):
             headers = self._put(f"batchEndpoints/{generators.BATCH}{path}", kind)
             _ended(self.arm, headers["Azure-AsyncOperation"])
@@ -134,6 +135,7 @@ class Target:
             f"{generators.BATCH}.{found.location}.inference.ml.azure.com",
             {"Authorization": f"Bearer {batch_token}", "Content-Type": "application/json"},
         )
+        self._put(f"components/{generators.STEP}/versions/1", generators.STEP)
 
     def _put(self, path: str, kind: str) -> Any:
         target = f"{self.workspace}/{path}?api-version=2024-10-01"
@@ -280,6 +282,42 @@ def test_jobs(target: Target, data: st.DataObject) -> None:
     status, _, content = target.arm.ask("PUT", path, json.dumps(body).encode())
     counted[f"job {status}"] += 1
     assert status in (200, 201, 400, 404, 501), (body, content)
+
+
+@examples(120)
+@given(st.data())
+def test_pipelines(target: Target, data: st.DataObject) -> None:
+    """Right steps in a body that is not, or the other way round; those of one that is accepted fail as jobs do."""
+    body, step = target.bodies[generators.PIPELINE], target.bodies[generators.STEP]
+    name = f"p{data.draw(st.integers(0, 10**9))}"
+    if data.draw(st.booleans()):
+        body = data.draw(generators.mutated(body))
+    else:
+        path = f"{target.workspace}/components/{name}/versions/1?api-version=2024-10-01"
+        status, _, content = target.arm.ask("PUT", path, json.dumps(data.draw(generators.mutated(step))).encode())
+        assert status in (200, 201, 400, 409), (step, content)
+        text = json.dumps(body).replace(f"/components/{generators.STEP}/", f"/components/{name}/")
+        body = json.loads(text)
+    path = f"{target.workspace}/jobs/{name}?api-version=2024-10-01"
+    status, _, content = target.arm.ask("PUT", path, json.dumps(body).encode())
+    counted[f"pipeline {status}"] += 1
+    assert status in (200, 201, 400, 404, 501), (body, content)
+
+
+@examples(60)
+@given(st.data())
+def test_schedules(target: Target, data: st.DataObject) -> None:
+    """A schedule that is accepted is provisioned, and makes a job when it is triggered, or says why not."""
+    body = data.draw(generators.mutated(target.bodies["schedules"]))
+    path = f"{target.workspace}/schedules/s{data.draw(st.integers(0, 10**9))}"
+    status, headers, content = target.arm.ask("PUT", f"{path}?api-version=2024-10-01", json.dumps(body).encode())
+    counted[f"schedule {status}"] += 1
+    assert status in (201, 400, 404, 501), (body, content)
+    if status == 201:
+        _ended(target.arm, headers["Azure-AsyncOperation"])
+        when = json.dumps(data.draw(generators.mutated(target.bodies["trigger"]))).encode()
+        status, _, content = target.arm.ask("POST", f"{path}/trigger?api-version=2024-10-01", when)
+        assert status in (200, 400), (when, content)
 
 
 @examples(60)

@@ -313,6 +313,18 @@ def test_component_comes_back_with_its_scalars_as_text(ml: MLClient, arm: Arm, n
     assert ml.components.get(name).version == "1"
 
 
+def test_component_that_is_not_registered_keeps_its_name(arm: Arm, name: str) -> None:
+    """azure-ai-ml makes its version of all but the name, and reads the name in the specification."""
+    for own_name in ("first", "second"):
+        spec = {"name": own_name, "type": "command", "command": "true"}
+        path = f"/components/azureml_anonymous/versions/{name}"
+        made = arm.put(path, {"properties": {"componentSpec": spec, "isAnonymous": True}})
+        assert made.status_code in (200, 201), made.text
+        assert arm.get(path).json()["properties"]["componentSpec"]["name"] == own_name
+    other = {"componentSpec": {"name": "second", "type": "command", "command": "false"}, "isAnonymous": True}
+    assert arm.put(path, {"properties": other}).status_code == 409
+
+
 def test_component_without_a_version_counts_up(ml: MLClient, tmp_path: Path, name: str) -> None:
     def register(words: str) -> Component:
         path = tmp_path / "component.yml"

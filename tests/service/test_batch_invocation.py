@@ -436,6 +436,14 @@ def test_what_is_no_json_is_refused(batch: Batch) -> None:
     assert message(answer)[0] == 400
 
 
+def test_trailing_commas_are_read_as_in_the_documented_example(batch: Batch) -> None:
+    """azureml-examples, cli/batch-score-rest.sh."""
+    headers = {"Authorization": f"Bearer {batch.token}", "Content-Type": "application/json"}
+    text = '{"properties": {"InputData": {"a": {"JobInputType": "UriFolder", "Uri": "%s"},}, "description": ",}",\n}}'
+    answer = batch.arm.session.post(f"{batch.url}/jobs", data=text % batch.folder.id, headers=headers, timeout=60)
+    assert (answer.status_code, answer.json()["properties"]["description"]) == (201, ",}")
+
+
 def test_deployment_must_exist(batch: Batch, name: str) -> None:
     answer = batch.post(of_data(batch.folder.id), **{"azureml-model-deployment": "absent"})
     assert message(answer) == (404, f"Deployment 'absent' was not found in endpoint '{batch.endpoint}'.")

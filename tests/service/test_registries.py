@@ -16,10 +16,12 @@ import pytest
 from azure.ai.ml import Input, MLClient, command, dsl, load_component
 from azure.ai.ml.entities import (
     AmlCompute,
+    BatchEndpoint,
     BuildContext,
     Data,
     Environment,
     Model,
+    PipelineComponentBatchDeployment,
     Registry,
     RegistryRegionDetails,
     Workspace,
@@ -329,6 +331,42 @@ def ended(client: MLClient, name: str) -> None:
 
 def _one_of(status: str, statuses: tuple[str, ...]) -> str | None:
     return status if status in statuses else None
+
+
+PIPELINE = """
+name: {name}
+version: "1"
+type: pipeline
+inputs:
+  text: {{type: string}}
+outputs:
+  shouted: {{type: uri_folder}}
+jobs:
+  shout:
+    type: command
+    component: {shout}
+    inputs: {{text: "${{{{parent.inputs.text}}}}"}}
+    outputs: {{shouted: "${{{{parent.outputs.shouted}}}}"}}
+"""
+
+
+def test_pipeline_component_of_a_registry_behind_a_batch_endpoint(
+    ml: MLClient, shared: MLClient, registry: str, cluster: str, component: Any, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "pipeline.yml").write_text(PIPELINE.format(name=name, shout=f"azureml:{component.id}"))
+    published = shared.components.create_or_update(load_component(tmp_path / "pipeline.yml"))
+    assert published.id == f"azureml://registries/{registry}/components/{name}/versions/1"
+    finish(ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name=name)))
+    deployment = PipelineComponentBatchDeployment(
+        name="blue", endpoint_name=name, component=published.id, settings={"default_compute": cluster}
+    )
+    made = finish(ml.batch_deployments.begin_create_or_update(deployment))
+    assert made.component == published.id
+    job = ml.batch_endpoints.invoke(name, deployment_name="blue", inputs={"text": Input(type="string", default="hi")})
+    ended(ml, job.name)
+    ml.jobs.download(job.name, output_name="shouted", download_path=str(tmp_path / "back"))
+    assert files(tmp_path / "back") == {"a.txt": "HI"}
+    finish(ml.batch_endpoints.begin_delete(name))
 
 
 def test_assets_of_a_registry_in_a_command_job(

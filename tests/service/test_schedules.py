@@ -157,6 +157,8 @@ def test_pipeline(ml: MLClient, hello: Any, cluster: str, name: str) -> None:
     finish(ml.schedules.begin_enable(name))
     pipeline = ml.jobs.get(ml.schedules.trigger(name, schedule_time="2026-03-01T00:00:00Z").job_name)
     assert (pipeline.type, pipeline.display_name) == ("pipeline", f"{name}-20260301T000000Z")
+    wait_for(lambda: ml.jobs.get(pipeline.name).status in ("Completed", "Failed"), "the pipeline has ended")
+    assert [one.name for one in ml.jobs.list(scheduled_job_name=name)] == [pipeline.name]
     assert pipeline._to_dict()["inputs"]["at"] == "2026-03-01T00:00:00Z"
 
     # The same pipeline from a job that there is, with other settings and another input.
@@ -180,13 +182,26 @@ def test_name_of_the_job_in_outputs(arm: Arm, job: dict[str, Any], name: str) ->
     assert outputs["scores"]["uri"].endswith(f"/nightly/{made['submissionId']}")
 
 
-def test_like_a_job_that_there_is(ml: MLClient, hello: Any, name: str) -> None:
-    source = ml.jobs.create_or_update(hello)
-    made = JobSchedule(name=name, trigger=CronTrigger(expression=FAR), create_job=source.id)
-    finish(ml.schedules.begin_create_or_update(made))
-    job = ml.jobs.get(ml.schedules.trigger(name).job_name)
-    assert (job.type, job.experiment_name, job.tags["team"]) == ("command", "nightly", "ops")
-    assert job._to_dict()["inputs"]["greeting"] == "hello"
+def test_like_a_job_that_there_is(ml: MLClient, arm: Arm, hello: Any, cluster: str, name: str) -> None:
+    @dsl.pipeline(experiment_name="nightly")
+    def nightly(at, greeting="good night"):  # type: ignore[no-untyped-def] # the SDK reads annotations as types
+        hello(at=at, greeting=greeting)
+
+    job = nightly(at="noon")
+    job.settings.default_compute = cluster
+    source = ml.jobs.create_or_update(job)
+    trigger = CronTrigger(expression=FAR)
+    finish(ml.schedules.begin_create_or_update(JobSchedule(name=name, trigger=trigger, create_job=source.id)))
+    changed = {"greeting": {"jobInputType": "literal", "value": "good morning"}}
+    definition = {"jobType": "Pipeline", "sourceJobId": source.id, "inputs": changed}
+    assert arm.ended(arm.put(f"/schedules/{name}2", schedule(definition)))["status"] == "Succeeded"
+    ml.jobs.begin_cancel(source.name).wait(60)
+    assert arm.request("DELETE", f"/jobs/{source.name}").status_code == 202
+    wait_for(lambda: arm.get(f"/jobs/{source.name}").status_code == 404, "the job is deleted")
+    for one, greeting in ((name, "good night"), (name + "2", "good morning")):
+        job = ml.jobs.get(ml.schedules.trigger(one).job_name)
+        assert (job.type, job.experiment_name) == ("pipeline", "nightly")
+        assert job._to_dict()["inputs"] == {"at": "noon", "greeting": greeting}
 
 
 def test_answer_to_a_put_holds_properties_only(arm: Arm, job: dict[str, Any], name: str) -> None:
@@ -220,6 +235,7 @@ def schedule(job: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ({"trigger": {"triggerType": "Moon"}}, 400, "Moon"),
         ({"trigger": None}, 400, "trigger"),
         ({"action": {"actionType": "CreateMonitor", "monitorDefinition": {}}}, 501, "CreateMonitor"),
+        ({"action": {"actionType": "InvokeBatchEndpoint", "endpointInvocationDefinition": {}}}, 501, "InvokeBatch"),
         ({"action": {"actionType": "ImportData", "dataImportDefinition": {}}}, 501, "ImportData"),
         ({"action": {"actionType": "CreateJob"}}, 400, "jobDefinition"),
         ({"weather": "fine"}, 400, "weather"),
@@ -253,9 +269,10 @@ def test_definitions_of_no_job(arm: Arm, job: dict[str, Any], name: str, changes
 
 def test_bad_names_and_times(arm: Arm, job: dict[str, Any], name: str) -> None:
     assert "invalid" in arm.put("/schedules/-x", schedule(job)).json()["error"]["message"]
-    source = {"jobType": "Pipeline", "sourceJobId": "azureml:no-such-job"}
-    answer = arm.put(f"/schedules/{name}", schedule(source))
-    assert (answer.status_code, "no-such-job" in answer.text) == (400, True)
+    arm.put(f"/jobs/{name}", {"properties": job})
+    for source in ("no-such-job", name):  # which is none of a pipeline
+        answer = arm.put(f"/schedules/{name}", schedule({"jobType": "Pipeline", "sourceJobId": f"azureml:{source}"}))
+        assert (answer.status_code, f"no pipeline job {source}" in answer.text) == (400, True)
     arm.ended(arm.put(f"/schedules/{name}", schedule(job)))
     answer = arm.request("POST", f"/schedules/{name}/trigger", json={"scheduleTime": "noon"})
     assert (answer.status_code, "scheduleTime is 'noon'" in answer.text) == (400, True)
@@ -428,3 +445,22 @@ def test_submission_that_fails_is_a_failed_job(fast: Fast, name: str) -> None:
     failed = wait_for(lambda: [one for one in fast.jobs(name) if fast_status(one) == "Failed"], "a failed job")[0]
     assert name in fast.error(failed.name)["message"]
     fast.schedule(name, is_enabled=False)
+
+
+def test_definition_that_cannot_be_read_any_more(fast: Fast, name: str) -> None:
+    spec = {"name": name, "type": "command", "command": "true", "environment": fast.environment}
+    component = fast.client.component_versions.create_or_update(
+        *fast.scope,
+        name,
+        "1",
+        aml.ComponentVersion(properties=aml.ComponentVersionProperties(component_spec=spec)),
+    )
+    job = aml.CommandJob(command="true", compute_id="cpu", environment_id=fast.environment, component_id=component.id)
+    fast.schedule(name, action=aml.JobScheduleAction(job_definition=job))
+    fast.client.component_versions.delete(*fast.scope, name, "1")
+    failed = wait_for(lambda: [one for one in fast.jobs(name) if fast_status(one) == "Failed"], "a failed job")[0]
+    assert name in fast.error(failed.name)["message"]
+    made = len(fast.jobs(name))
+    wait_for(lambda: len(fast.jobs(name)) > made, "the next one")
+    fast.schedule(name + "2")  # the service goes on
+    wait_for(lambda: fast.jobs(name + "2"), "a job of another schedule")

@@ -6,6 +6,7 @@ reference-yaml-job-parallel, how-to-debug-parallel-run-step, how-to-batch-scorin
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import csv
 import os
@@ -18,6 +19,8 @@ import psutil
 import pytest
 
 from azureml_local.engines.jobs.parallel.scripts import imports
+from azureml_local.engines.jobs.parallel.supervisor import MLFLOW_SCRIPT
+from azureml_local.engines.jobs.parallel.workers import PROGRAM
 from parallel_runs import INPUT, ParallelRun, job
 
 NAMES = """
@@ -123,17 +126,18 @@ def test_arguments_context_and_helper(tmp_path: Path) -> None:
 
         def run(mini_batch, mini_batch_context):
             return [(given.threshold, given.out, given.logging_level, mini_batch_context.minibatch_index,
-                     EntryScript().agent_name, os.environ["AZUREML_BI_OUTPUT_PATH"], os.environ["MINE"])]
+                     EntryScript().agent_name, os.environ["AZUREML_BI_OUTPUT_PATH"],
+                     os.environ["AZURE_ML_OUTPUT_scores"])]
 
         def shutdown():
             EntryScript().logger.info("in shutdown")
     """
     arguments = "--threshold ${{inputs.limit}} --out ${{outputs.scores}} --error_threshold 5"
     run = job(tmp_path, script, {"a": ""}, arguments=arguments)
-    run.values, run.variables = {"inputs.limit": "0.25"}, {"MINE": "x"}
+    run.values = {"inputs.limit": "0.25"}
     assert run.run() is None
     assert (
-        run.rows == [str((0.25, str(run.output), "INFO", 0, "process000", str(run.output), "x"))]
+        run.rows == [str((0.25, str(run.output), "INFO", 0, "process000", str(run.output), str(run.output)))]
         or "process001" in run.rows[0]
     )
     kept = "".join(path.read_text() for path in run.kept("user/entry_script_log/0").iterdir())
@@ -642,3 +646,9 @@ def test_mlflow_model_of_images(tmp_path: Path) -> None:
     run.values = {"inputs.model": str(tmp_path / "model")}
     assert run.run() is None, run.log("error")
     assert run.rows == ["7,0.png", "7,1.png"]
+
+
+@pytest.mark.parametrize("path", [*PROGRAM.parents[1].rglob("*.py"), MLFLOW_SCRIPT], ids=lambda path: path.name)
+def test_what_runs_in_users_interpreters_is_python_of_old(path: Path) -> None:
+    """An environment's conda file may name Python 3.8."""
+    ast.parse(path.read_text(), feature_version=(3, 8))

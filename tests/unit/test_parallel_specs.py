@@ -61,6 +61,13 @@ def test_settings_that_may_be_text() -> None:
     assert (task.metrics_prefix, task.pushes_metrics) == ("a_", True)
 
 
+@pytest.mark.parametrize("size", [0, "0"])
+def test_no_size_beside_partition_keys(size: Any) -> None:
+    """As azure-ai-ml sends the sample oj_sales_prediction of Microsoft's."""
+    task = read(input_data="${{inputs.table}}", partition_keys=["Store"], mini_batch_size=size)
+    assert (task.partition_keys, task.mini_batch_size) == (("Store",), "")
+
+
 def test_model_without_a_script() -> None:
     task = parallel_specs.mlflow_task("model", "${{outputs.scores}}/predictions.csv")
     found = parallel_specs.read({"task": task, "input_data": "${{inputs.data}}"}, INPUTS, OUTPUTS)

@@ -21,6 +21,7 @@ from azureml_local.identity.roles import BLOBS, BUILT_IN, BY_NAME, Role
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Store
 
+REGISTRY_ASSETS = "Microsoft.MachineLearningServices/registries/assets"
 ML = "Microsoft.MachineLearningServices/workspaces"
 SUBSCRIPTION = "/subscriptions/s"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/g"
@@ -125,6 +126,26 @@ def test_roles_have_guids_and_names_of_their_own() -> None:
             f"{ids.WORKSPACE}/providers/Microsoft.Authorization/roleAssignments/{{assignment}}",
             "Microsoft.Authorization/roleAssignments/write",
             f"{ids.WORKSPACE}/providers/Microsoft.Authorization/roleAssignments/{{assignment}}",
+        ),
+        ("GET", ids.ML_REGISTRY, "Microsoft.MachineLearningServices/registries/read", ids.ML_REGISTRY),
+        # What AzureML Registry User grants of assets is the same for all kinds of them.
+        *(
+            (method, f"{ids.ML_REGISTRY}/{path}", f"{REGISTRY_ASSETS}/{verb}", ids.ML_REGISTRY)
+            for method, path, verb in (
+                ("GET", "models/{name}/versions/{version}", "read"),
+                ("PUT", "components/{name}/versions/{version}", "write"),
+                ("DELETE", "data/{name}/versions/{version}", "delete"),
+                ("POST", "codes/{name}/versions/{version}/startPendingUpload", "write"),
+                ("PUT", "tempdatarefs/{name}/versions/{version}", "write"),
+                ("POST", "datarefs/{name}/versions/{version}", "read"),
+                ("POST", "import", "write"),
+            )
+        ),
+        (
+            "POST",
+            f"{ids.WORKSPACE}/schedules/{{schedule}}/trigger",
+            f"{ML}/schedules/trigger/action",
+            f"{ids.WORKSPACE}/schedules/{{schedule}}",
         ),
         # Of the one blob service of an account, "default" is the name. Storage Blob Data Contributor has the action.
         ("PUT", ids.CONTAINER, f"{BLOBS}/containers/write", ids.CONTAINER),

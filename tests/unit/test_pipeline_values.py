@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from azureml_local.arm.pipelines import interfaces, places, plans, references, settings, shapes
+from azureml_local.arm.pipelines import interfaces, places, references, settings, shapes, wiring
 from azureml_local.arm.pipelines.interfaces import InterfaceError
-from azureml_local.arm.pipelines.plans import Given
 from azureml_local.arm.pipelines.references import Input, Output, StepOutput, Unknown
+from azureml_local.arm.pipelines.wiring import Given
 
 
 def declared(**given: Any) -> interfaces.Input:
@@ -64,11 +64,11 @@ def test_data_and_literals_are_not_the_same() -> None:
 
 
 def test_what_an_input_has_without_a_value() -> None:
-    assert plans.judged(declared(type="integer", default="3"), None) == Given("literal", "3")
-    assert plans.judged(declared(type="integer", optional="True"), None) is None
-    assert plans.judged(declared(type="uri_folder", default="azureml:d:1"), None) == Given("uri_folder", "azureml:d:1")
+    assert wiring.judged(declared(type="integer", default="3"), None) == Given("literal", "3")
+    assert wiring.judged(declared(type="integer", optional="True"), None) is None
+    assert wiring.judged(declared(type="uri_folder", default="azureml:d:1"), None) == Given("uri_folder", "azureml:d:1")
     with pytest.raises(InterfaceError, match="it is required"):
-        plans.judged(declared(type="integer", optional="False"), None)
+        wiring.judged(declared(type="integer", optional="False"), None)
 
 
 def test_groups_are_flat() -> None:

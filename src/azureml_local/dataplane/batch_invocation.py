@@ -77,7 +77,8 @@ class BatchInvocation:
         endpoint = self._endpoint(request)
         principal = self._admit(request, endpoint, WRITE)
         request_id = _request_id(request)
-        body = await json_object(request)
+        # Microsoft's own example has them: azureml-examples, cli/batch-score-rest.sh.
+        body = await json_object(request, allows_trailing_commas=True)
         endpoint = self._endpoint(request)  # it may have been deleted while the body was on its way
         deployment = request.headers.get(DEPLOYMENT)
         try:

@@ -174,7 +174,7 @@ def _run(request: WorkspaceRequest, job: Resource) -> dict[str, Any]:
         "currentComputeTime": "00:00:00",
         "computeDuration": duration,
         "effectiveStartTimeUtc": run.get("startTime"),
-        "lastModifiedUtc": job.modified_at,
+        "lastModifiedUtc": max(time for time in (job.modified_at, run.get("startTime"), run.get("endTime")) if time),
         "duration": duration,
         "runId": job.name,
         "parentRunId": lineage.parent(job),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -11,11 +12,17 @@ from starlette.requests import Request
 from azureml_local.http.errors import AzureError
 
 JSON = "application/json"
+# A text, which may hold anything, or a comma that nothing follows.
+TRAILING_COMMA = re.compile(rb'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
 
 
-async def json_object(request: Request) -> dict[str, Any]:
+async def json_object(request: Request, *, allows_trailing_commas: bool = False) -> dict[str, Any]:
     """Return a request's body, an empty object where there is none.
+
+    Args:
+        request: the request.
+        allows_trailing_commas: whether a comma may come after the last member, as Json.NET has it.
 
     Raises:
         AzureError: it is too large, no JSON, or no object.
@@ -40,6 +47,8 @@ async def json_object(request: Request) -> dict[str, Any]:
     if media_type.lower() != JSON:
         message = f"The content media type '{media_type}' is not supported. Only '{JSON}' is supported."
         raise AzureError(415, "UnsupportedMediaType", message)
+    if allows_trailing_commas:
+        received = bytearray(TRAILING_COMMA.sub(lambda found: found[1] or b"", received))
     try:
         body = json.loads(received, parse_constant=_refuse_number, parse_float=_finite)
         if b"\\u" in received:

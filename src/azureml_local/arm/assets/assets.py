@@ -115,9 +115,13 @@ def _as_text(value: Any) -> Any:
 
 
 def _normalise_component(properties: dict[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
-    """Return the specification as text, with its name and version: azure-ai-ml reads a component's version there."""
+    """Return the specification as text, with its name and version: azure-ai-ml reads a component's version there.
+
+    One that is not registered keeps the name that it says: the runs of steps have it (``azureml.moduleName``).
+    """
     spec = {key: value for key, value in properties["componentSpec"].items() if key != "_source"}
-    named = {"name": params["name"], "version": params["version"]}
+    own_name = spec.get("name") if properties["isAnonymous"] else None
+    named = {"name": own_name or params["name"], "version": params["version"]}
     return {**properties, "componentSpec": {**_as_text(spec), **named}}
 
 
@@ -503,7 +507,7 @@ def _require_unchanged(kind: AssetType, known: Resource, properties: Mapping[str
     azure-ai-ml counts on that status: it then registers what it has under the next version
     (``_create_or_update_autoincrement``, ``EnvironmentOperations._try_update_latest_version``).
     """
-    changed = [name for name in kind.immutable if known.properties.get(name) != properties.get(name)]
+    changed = [name for name in kind.immutable if _made_of(known.properties, name) != _made_of(properties, name)]
     if not changed:
         return
     message = PATHS_ARE_FIXED
@@ -513,6 +517,17 @@ def _require_unchanged(kind: AssetType, known: Resource, properties: Mapping[str
             "and cannot be changed."
         )
     raise FrontendError(409, "UserError", message, target=", ".join(f"properties.{name}" for name in changed))
+
+
+def _made_of(properties: Mapping[str, Any], member: str) -> Any:
+    """Return what a member says of what a version is made of; a component that is not registered has any name.
+
+    azure-ai-ml makes its version of a hash of all but the name (entities/_component/component.py).
+    """
+    value = properties.get(member)
+    if member == "componentSpec" and properties["isAnonymous"] and isinstance(value, dict):
+        return {key: item for key, item in value.items() if key != "name"}
+    return value
 
 
 def _not_found(kind: AssetType, name: str, version: str | None = None) -> FrontendError:

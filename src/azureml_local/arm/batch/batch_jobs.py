@@ -188,7 +188,7 @@ def _step(
         "components",
         ANONYMOUS,
         spec["version"],
-        {"componentSpec": {**spec, "name": ANONYMOUS}, "isAnonymous": True},
+        {"componentSpec": spec, "isAnonymous": True},
         principal.object_id,
     )
     return Step(model.id, model_type, deployment.properties["environmentId"], component.id)

@@ -84,6 +84,10 @@ def read(
     arguments = given.get("program_arguments") or ""
     advanced = _advanced(arguments)
     split = _split(settings, inputs)
+    keys = _partition_keys(settings.get("partition_keys"))
+    size = settings.get("mini_batch_size")
+    if keys and str(size) == "0":
+        size = None  # azure-ai-ml sends it beside keys, which take effect (entities/_builders/parallel.py)
     is_table = inputs[split]["jobInputType"] == TABLES
     rows_output, rows_file = _rows(given.get("append_row_to"), outputs)
     return ParallelTask(
@@ -92,8 +96,8 @@ def read(
         input=split,
         model=_model(given.get("model"), inputs, is_needed=kind == MODEL),
         is_table=is_table,
-        mini_batch_size=_size(settings.get("mini_batch_size")),
-        partition_keys=_partition_keys(settings.get("partition_keys")),
+        mini_batch_size=_size(size),
+        partition_keys=keys,
         rows_output=rows_output,
         rows_file=rows_file,
         workers=_integer(

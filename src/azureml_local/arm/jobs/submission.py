@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from azureml_local.arm import ids
@@ -17,6 +18,7 @@ from azureml_local.store import Resource
 
 JOBS = ids.WORKSPACE + "/jobs"
 JOB = JOBS + "/{job}"
+BARE = ("displayName", "experimentName", "description", "tags")  # of a job that cannot be read
 
 
 def read(request: ArmRequest) -> dict[str, Any]:
@@ -71,9 +73,14 @@ def submit_failed(request: ArmRequest, error: AzureError) -> Resource:
         request: would have been submitted; its body is that of a job.
         error: what it was refused with.
     """
+    try:
+        body = _begun(request)
+    except AzureError:  # what it names is gone, without which it cannot be read: what it says of itself must do
+        bare = {member: request.properties.get(member) for member in BARE} | {"jobType": "Pipeline"}
+        body = _begun(replace(request, body={"properties": bare}))
     return job_creation.create_failed(
         *_place(request),
-        _begun(request),
+        body,
         request.principal.object_id,
         {"code": error.code, "message": said(error)},
     )

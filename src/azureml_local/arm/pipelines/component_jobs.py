@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from azureml_local.arm.jobs import job_requests
-from azureml_local.arm.pipelines import components, plans, requests, settings
+from azureml_local.arm.pipelines import components, requests, settings
+from azureml_local.arm.pipelines.nodes import COMMAND, of_command
 from azureml_local.arm.request import ArmRequest
 
 # Of whose members each is given by the job, or else by the component.
@@ -23,10 +24,10 @@ def complete(request: ArmRequest) -> None:
         AzureError: 400 where there is no such component of commands, or an input does not fit it.
     """
     sent = request.body.get("properties")
-    if not isinstance(sent, dict) or str(sent.get("jobType")).lower() != plans.COMMAND or not sent.get("componentId"):
+    if not isinstance(sent, dict) or str(sent.get("jobType")).lower() != COMMAND or not sent.get("componentId"):
         return
     spec = components.resolve(request.context, request.workspace_id, sent)
-    requests.require_specification(spec, plans.COMMAND)
+    requests.require_specification(spec, COMMAND)
     request.body["properties"] = _merged({**_of_component(spec), "componentId": spec["id"]}, sent)
     job_requests.read(request)
     given = requests.given_to(spec, request.properties.get("inputs") or {})
@@ -35,7 +36,7 @@ def complete(request: ArmRequest) -> None:
 
 
 def _of_component(spec: Mapping[str, Any]) -> dict[str, Any]:
-    found = {**settings.of_step({}, spec), **plans.of_command(spec), "outputs": requests.declared_outputs(spec)}
+    found = {**settings.of_step({}, spec), **of_command(spec), "outputs": requests.declared_outputs(spec)}
     return {name: value for name, value in found.items() if value}
 
 

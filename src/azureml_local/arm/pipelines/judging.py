@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from azureml_local.arm.jobs import job_requests, parallel_specs
-from azureml_local.arm.pipelines import places, plans, references, requests
+from azureml_local.arm.pipelines import places, references, requests
 from azureml_local.arm.pipelines.plans import Plan
+from azureml_local.arm.pipelines.refusals import about
 from azureml_local.arm.request import ArmRequest
 
 
@@ -29,7 +30,7 @@ def _judge(request: ArmRequest, made: Plan, settings: Mapping[str, Any], within:
         if "plan" in step:
             _judge(request, step["plan"], settings, where)
             continue
-        with plans.about(".".join(where)):
+        with about(".".join(where)):
             if "parallel" in step:
                 parallel_specs.read(step["parallel"], step["properties"]["inputs"], step["properties"]["outputs"])
             properties = _as_far_as_known(step["properties"], places.datastore_of(settings))

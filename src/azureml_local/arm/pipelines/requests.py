@@ -10,9 +10,12 @@ from typing import Any
 
 from azureml_local.arm.jobs import job_requests
 from azureml_local.arm.jobs.job_specs import LITERAL
-from azureml_local.arm.pipelines import components, interfaces, places, plans, shapes
+from azureml_local.arm.pipelines import components, interfaces, places, shapes
 from azureml_local.arm.pipelines.interfaces import InterfaceError
-from azureml_local.arm.pipelines.plans import Defaults, Given, Plan, Planner, user_error
+from azureml_local.arm.pipelines.nodes import PIPELINE
+from azureml_local.arm.pipelines.plans import Defaults, Plan, Planner
+from azureml_local.arm.pipelines.refusals import user_error
+from azureml_local.arm.pipelines.wiring import Given, judged
 from azureml_local.arm.request import ArmRequest
 
 FIRST = "Preparing"  # what Azure answers to the submission of a pipeline
@@ -133,7 +136,7 @@ def _spec(request: ArmRequest, properties: Mapping[str, Any]) -> dict[str, Any] 
     if not properties["componentId"]:
         return None
     spec = components.resolve(request.context, request.workspace_id, {"componentId": properties["componentId"]})
-    require_specification(spec, plans.PIPELINE)
+    require_specification(spec, PIPELINE)
     return spec
 
 
@@ -163,7 +166,7 @@ def given_to(spec: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Gi
 
 def _judged(name: str, declared: interfaces.Input, sent: Given | None) -> Given | None:
     try:
-        return plans.judged(declared, sent)
+        return judged(declared, sent)
     except InterfaceError as error:
         raise user_error(f"Input '{name}': {error}.") from error
 

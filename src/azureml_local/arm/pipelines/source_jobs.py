@@ -6,7 +6,8 @@ So azure-ai-ml writes the job of a schedule that was given as the name of a job 
 from __future__ import annotations
 
 from azureml_local.arm.jobs import job_places
-from azureml_local.arm.pipelines.plans import PIPELINE, user_error
+from azureml_local.arm.pipelines.nodes import PIPELINE
+from azureml_local.arm.pipelines.refusals import user_error
 from azureml_local.arm.request import ArmRequest
 
 TAKEN = (
@@ -20,6 +21,9 @@ TAKEN = (
     "outputs",
     "settings",
 )
+
+
+MERGED = ("inputs", "outputs", "settings")  # of which what is not given is the other job's
 
 
 def complete(request: ArmRequest) -> None:
@@ -38,4 +42,5 @@ def complete(request: ArmRequest) -> None:
     taken = {member: source.properties[member] for member in TAKEN}
     taken["outputs"] = {key: one for key, one in taken["outputs"].items() if key != job_places.DEFAULT}
     given = {member: value for member, value in sent.items() if value not in (None, "", {})}
-    request.body["properties"] = {**taken, **given}
+    merged = {member: {**taken[member], **given[member]} for member in MERGED if isinstance(given.get(member), dict)}
+    request.body["properties"] = {**taken, **given, **merged}

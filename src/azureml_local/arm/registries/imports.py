@@ -39,14 +39,19 @@ async def share(request: ArmRequest) -> Response:
     version = str(properties.get("destinationVersion") or source.name)
     for text, what in ((name, kind.singular.capitalize()), (version, "Version")):
         require_asset_name(text, what)
-    context = request.context
-    if context.store.get(f"{request.root_id}/{kind.plural}/{name}/versions/{version}"):
-        message = f"There is a {kind.singular} {name} with version {version} in the registry already."
-        raise FrontendError(409, "UserError", message)
+    _require_new(request, kind, name, version)
     taken = {member: value for member, value in source.properties.items() if member not in OWN}
     copied = await _with_files(request, kind, taken, workspace)
-    assets.ensure_version(context, request.root_id, kind.plural, name, version, copied, request.principal.object_id)
+    _require_new(request, kind, name, version)  # meanwhile it may have been made
+    by = request.principal.object_id
+    assets.ensure_version(request.context, request.root_id, kind.plural, name, version, copied, by)
     return Response(status_code=200)
+
+
+def _require_new(request: ArmRequest, kind: assets.AssetType, name: str, version: str) -> None:
+    if request.context.store.get(f"{request.root_id}/{kind.plural}/{name}/versions/{version}"):
+        message = f"There is a {kind.singular} {name} with version {version} in the registry already."
+        raise FrontendError(409, "UserError", message)
 
 
 def _source(request: ArmRequest) -> tuple[assets.AssetType, Resource, Resource]:

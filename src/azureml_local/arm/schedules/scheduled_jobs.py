@@ -15,8 +15,9 @@ from typing import Any
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import submission
+from azureml_local.arm.pipelines import source_jobs
 from azureml_local.arm.request import ArmRequest
-from azureml_local.http.errors import AzureError, FrontendError, authorization_failed
+from azureml_local.http.errors import AzureError, authorization_failed
 from azureml_local.identity.tokens import Principal
 from azureml_local.store import Resource
 
@@ -24,24 +25,23 @@ SUBMIT = f"{ids.PROVIDER}/workspaces/jobs/write"
 EXPRESSION = re.compile(r"\$\{\{\s*(name|creation_context\.trigger_time)\s*\}\}")
 EVALUATED = ("value", "uri")  # the members of an input or output in which expressions are evaluated
 LONGEST_NAME = 255  # of a job
-# What a job has of its own, and one that is made after its model has not.
-OF_ONE_JOB = ("status", "services", "properties", "displayName", "isArchived", "parameters", "sourceJobId")
-MERGED = ("inputs", "outputs", "settings", "tags")
 
 
 def definition(request: ArmRequest, given: dict[str, Any]) -> dict[str, Any]:
     """Return the ``properties`` of the jobs that a job definition stands for, whole.
 
-    A definition may name a job that there is (``sourceJobId``), and say what is to be different.
+    A definition may name a pipeline job that there is (``sourceJobId``), and say what is to be different. What that is
+    now is kept: it may be deleted, or changed.
 
     Raises:
         AzureError: 400 where there is no such job, or where the definition is none of a job that can be submitted.
     """
-    whole = _like(_source(request, given["sourceJobId"]), given) if given.get("sourceJobId") else given
-    now = datetime.datetime.now(datetime.UTC)
-    properties = _properties(whole, request.params["schedule"], "name", now)
-    job = submission.request_for(request.context, request.workspace_id, "name", properties, request.principal)
-    submission.judge(job)
+    name, now = request.params["schedule"], datetime.datetime.now(datetime.UTC)
+    named = submission.request_for(request.context, request.workspace_id, name, given, request.principal)
+    source_jobs.complete(named)
+    whole = {member: value for member, value in named.body["properties"].items() if member != "sourceJobId"}
+    properties = _properties(whole, name, name, now)
+    submission.judge(replace(named, body={"properties": properties}))
     return whole
 
 
@@ -110,22 +110,3 @@ def _evaluated(given: Any, values: Mapping[str, str]) -> Any:
         return given
     texts = {member: given[member] for member in EVALUATED if isinstance(given.get(member), str)}
     return {**given, **{key: EXPRESSION.sub(lambda found: values[found[1]], text) for key, text in texts.items()}}
-
-
-def _source(request: ArmRequest, source_id: str) -> Resource:
-    named = source_id.removeprefix("azureml:")
-    job = request.context.store.get(named if "/" in named else f"{request.workspace_id}/jobs/{named}")
-    if job is None or ids.workspace_of(job.id).lower() != request.workspace_id.lower():
-        message = f"properties.action.jobDefinition.sourceJobId is '{source_id}'; this workspace has no such job."
-        raise FrontendError(400, "UserError", message)
-    return job
-
-
-def _like(source: Resource, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``properties`` of jobs that are like another one, but for what is given."""
-    model = {name: value for name, value in source.properties.items() if name not in OF_ONE_JOB}
-    changes = {name: value for name, value in given.items() if value and name != "sourceJobId"}
-    merged = {
-        name: {**(model.get(name) or {}), **(given.get(name) or {})} for name in MERGED if name in {*model, *given}
-    }
-    return {**model, **changes, **merged, "jobType": source.properties["jobType"]}

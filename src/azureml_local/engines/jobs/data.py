@@ -24,7 +24,7 @@ import certifi
 from azureml_local import client_environment
 from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobStorage
-from azureml_local.engines.jobs.spec import Attempt, Input, InputMode, Output, OutputMode
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Input, InputMode, Output, OutputMode
 from azureml_local.engines.staging import MissingError
 
 DATA = Path("cap/data-capability/wd")  # of a job's or a node's folder, as on Azure
@@ -130,6 +130,22 @@ def _filled(folder: Path) -> Path:
 def output_place(folder: Path, name: str) -> Path:
     """Return where a job, whose folder this is, writes an output."""
     return folder / DATA / name
+
+
+def variables(spec: CommandSpec, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that hold a job's inputs and outputs.
+
+    Args:
+        spec: the job.
+        values: what stands for them, as :meth:`Data.values` returns it.
+    """
+    literals = {f"inputs.{name}" for name, given in spec.inputs.items() if given.literal is not None}
+    found = {}
+    for place, value in values.items():
+        kind, _, name = place.partition(".")
+        prefix = "AZUREML_PARAMETER_" if place in literals else f"AZURE_ML_{kind[:-1].upper()}_"
+        found[prefix + name] = value
+    return found
 
 
 async def deliver(

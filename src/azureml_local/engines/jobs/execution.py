@@ -326,7 +326,6 @@ class Part:
         return Running(process, self._log(name), name)
 
     def _environment(self, values: Mapping[str, str], planned: distribution.Process) -> Mapping[str, str]:
-        literals = {name for name, given in self._spec.inputs.items() if given.literal is not None}
         environment = {
             **base_environment(),
             **self._attempt.variables,
@@ -335,12 +334,7 @@ class Part:
             "AZUREML_NODE_COUNT": str(self._spec.distribution.instances),
             "PYTHONUNBUFFERED": "1",  # so that logs are seen as they are written
         }
-        for place, value in values.items():
-            kind, _, name = place.partition(".")
-            variable = (
-                "AZUREML_PARAMETER_" if name in literals and kind == "inputs" else f"AZURE_ML_{kind[:-1].upper()}_"
-            )
-            environment[variable + name] = value
+        environment |= data.variables(self._spec, values)
         environment |= {**planned.variables, **self._spec.environment_variables, fence.MARK: str(self._work)}
         programs = Path(self._attempt.python).parent
         return {**environment, "PATH": f"{programs}:{environment.get('PATH', '')}"}

@@ -318,7 +318,7 @@ class Supervisor:
 
     def _variables(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """Return the variables that the inputs and outputs add to a process's environment."""
-        variables = {}
+        variables = data.variables(self._attempt.spec, values)
         if self._task.model:
             variables[MODEL_VARIABLE] = values[f"inputs.{self._task.model}"]
         name = self._task.rows_output or next(iter(self._attempt.spec.outputs), None)
@@ -326,7 +326,8 @@ class Supervisor:
             place = Path(values[f"outputs.{name}"])
             is_file = self._attempt.spec.outputs[name].is_file
             variables[OUTPUT_VARIABLE] = str(place.parent if is_file else place)
-        return {**variables, **self._attempt.spec.environment_variables}
+        users = self._attempt.spec.environment_variables
+        return {name: users.get(name, value) for name, value in variables.items()}
 
     def _rows_file(self) -> Path | None:
         name = self._task.rows_output
