@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections import defaultdict
@@ -118,7 +119,7 @@ def _edges(name: str, job: Mapping[str, Any]) -> Iterator[Edge]:
 
 @dataclass(frozen=True)
 class PipelinePicture:
-    """A pipeline's graph as Jupyter shows it: an SVG with a text for screen readers; the text alone elsewhere.
+    """A pipeline's graph as Jupyter shows it: an SVG with a text for screen readers, and the same text to be opened.
 
     Args:
         graph: the pipeline's.
@@ -148,7 +149,11 @@ class PipelinePicture:
         return _draw(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": self.alt}
+        # In an image of its own, as Jupyter shows SVG that comes as such, it would have no text.
+        data = base64.b64encode(self.svg.encode()).decode()
+        image = f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(self.alt)}">'
+        words = escape(self.alt).replace("\n", "<br>")
+        return {"text/html": f"{image}<details><summary>in words</summary>{words}</details>", "text/plain": self.alt}
 
 
 def _said(graph: Graph, edge: Edge) -> str:

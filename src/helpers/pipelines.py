@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import DisplayHandle, display
 
 from helpers.jobs import ENDED, status_of
+from helpers.pictures import REDRAW_SECONDS
 from helpers.pipeline_graph import LOOKS, UNDER_WAY, PipelinePicture, graph_of
 from helpers.verdicts import MARKS
 from helpers.waiting import pauses
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job, PipelineComponent, PipelineJob
 
-NOT_STARTED = "Not started"
-REUSED = "azureml.isreused"  # the property of a step whose outputs are those of an earlier run
+NOT_STARTED, REUSED = "Not started", "Reused"
+IS_REUSED = "azureml.isreused"  # the property of a step whose outputs are those of an earlier run
 LOG = "std_log.txt"
 
 
@@ -49,8 +50,12 @@ def steps(ml_client: MLClient, job: Job | str) -> dict[str, Job]:
 
 def step_statuses(ml_client: MLClient, job: Job | PipelineComponent) -> dict[str, str]:
     """Return how each step of a pipeline job stands, by its name: ``"Not started"``, a job's status, ``"Reused"``."""
-    waiting = dict.fromkeys(graph_of(ml_client.jobs.get(_name(job))).steps, NOT_STARTED)
-    return waiting | {name: _standing(child) for name, child in steps(ml_client, _name(job)).items()}
+    return _statuses(ml_client, job, graph_of(ml_client.jobs.get(_name(job))).steps)
+
+
+def _statuses(ml_client: MLClient, job: Job | PipelineComponent, names: Iterable[str]) -> dict[str, str]:
+    started = {name: _standing(child) for name, child in steps(ml_client, _name(job)).items()}
+    return dict.fromkeys(names, NOT_STARTED) | started
 
 
 def _name(job: Job | PipelineComponent | str) -> str:
@@ -58,8 +63,8 @@ def _name(job: Job | PipelineComponent | str) -> str:
 
 
 def _standing(child: Job) -> str:
-    if str((child.properties or {}).get(REUSED)).lower() == "true":
-        return "Reused"
+    if str((child.properties or {}).get(IS_REUSED)).lower() == "true":
+        return REUSED
     return str(getattr(child.status, "value", child.status))
 
 
@@ -72,10 +77,13 @@ def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "")
         what: what it does, e.g. ``"score the flights"``.
         on_azure: how long that takes on Azure, e.g. ``"about 8 minutes"``.
     """
-    table = _LiveTable(what)
+    names = graph_of(ml_client.jobs.get(_name(job))).steps
+    table, shown = _LiveTable(what), -REDRAW_SECONDS
     for seconds in pauses():
         status = status_of(ml_client, job)  # before the steps: of a pipeline that has ended, they are the last
-        table.show(step_statuses(ml_client, job), status, seconds)
+        if status in ENDED or seconds - shown >= REDRAW_SECONDS:
+            table.show(_statuses(ml_client, job, names), status, seconds)
+            shown = seconds
         if status in ENDED:
             break
     hint = f" (on Azure: {on_azure})" if on_azure else ""
@@ -96,9 +104,9 @@ class _LiveTable:
         """Show how the steps stand, and for how long each has been seen at work."""
         now = time.monotonic()
         for step, standing in statuses.items():
-            if standing != NOT_STARTED:
+            if standing not in (NOT_STARTED, REUSED):
                 self._began.setdefault(step, now)
-            if standing in (*ENDED, "Reused"):
+            if standing in ENDED:
                 self._ended.setdefault(step, now)
         took = {step: self._ended.get(step, now) - began for step, began in self._began.items()}
         table = _Table(f"{self._what}: {status}, {seconds:.0f} s", statuses, took)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,7 +94,9 @@ def test_the_picture_says_in_words_what_it_shows(job: Any) -> None:
     ]
     shown, _ = DisplayFormatter().format(picture)
     assert shown["text/plain"] == picture.alt
-    drawn = ET.fromstring(shown["image/svg+xml"])
+    image = re.search(r'<img src="data:image/svg\+xml;base64,(.+?)" alt="(.+?)">', shown["text/html"], re.DOTALL)
+    assert image and html.unescape(image[2]) == picture.alt
+    drawn = ET.fromstring(base64.b64decode(image[1]))
     assert drawn.findtext(f"{SVG}title") == picture.alt
     assert "▶ Running" in [text.text for text in drawn.iter(f"{SVG}text")]
 
@@ -137,10 +142,16 @@ def test_a_pipeline_is_watched_to_its_end(
     shown: list[str] = []
     monkeypatch.setattr(waiting, "SHORTEST_PAUSE", 0.001)
     monkeypatch.setattr(pipelines, "display", lambda table, display_id: shown.append(str(_plain(table))))
+    monkeypatch.setattr(pipelines, "REDRAW_SECONDS", 0.0)
     lists = [[], [_child("prepared", "Running")]]
-    client = _client(job, *lists, statuses=("Running", "Running", "Failed", "Failed"))
+    client = _client(job, *lists, statuses=("Running", "Running", "Failed"))
     assert pipelines.watch_pipeline(client, job, "score", on_azure="5 minutes") == "Failed"
     assert capsys.readouterr().out == "✗ score: Failed (on Azure: 5 minutes)\n"
+    waiting_steps = "scored: ○ Not started\ncollected: ○ Not started"
+    assert shown == [
+        f"score: Running, 0 s\nprepared: ○ Not started\n{waiting_steps}",
+        f"score: Failed, 0 s\nprepared: ▶ Running\n{waiting_steps}",
+    ]
 
 
 def _plain(table: Any) -> str:
@@ -150,8 +161,8 @@ def _plain(table: Any) -> str:
 def test_the_table_shows_marks_and_how_long_steps_were_seen() -> None:
     table = pipelines._Table("score: Running, 3 s", {"a<": "Failed", "b": "Queued", "c": "Not started"}, {"a<": 2.4})
     assert _plain(table) == "score: Running, 3 s\na<: ✗ Failed\nb: ▶ Queued\nc: ○ Not started"
-    html = table._repr_mimebundle_()["text/html"]
-    assert "a&lt;" in html and "2 s" in html and "a<" not in html
+    shown = table._repr_mimebundle_()["text/html"]
+    assert "a&lt;" in shown and "2 s" in shown and "a<" not in shown
 
 
 def test_outputs_and_logs_that_are_not_there_are_named(tmp_path: Path) -> None:
