@@ -227,6 +227,7 @@ def test_columns_are_kept_put_first_and_left_out_by_pattern(columns: Callable[[s
 def test_unknown_column_is_named(refusal: Callable[[str], tuple[str, str]]) -> None:
     code, message = refusal("AmlComputeJobEvent | project-keep Absent")
     assert (code, message) == ("SEM0100", "Failed to resolve column or scalar expression named 'Absent'")
+    assert refusal("AmlComputeJobEvent | project-keep Absent*")[1] == "No column is left: Absent*"
 
 
 def test_rows_that_differ_and_samples(ask: Ask) -> None:
@@ -285,6 +286,20 @@ def test_series_without_bounds_begin_and_end_with_the_data(ask: Ask) -> None:
     ((sums, axis),) = ask("range n from 1 to 6 step 1 | make-series sum(n) on n from 1 to 7 step 3")
     assert (json.loads(sums), json.loads(axis)) == ([6, 15], [1, 4])
     assert ask("AmlComputeJobEvent | where JobId == 'z' | make-series count() on TimeGenerated step 1m") == []
+
+
+@pytest.mark.parametrize(
+    "aggregate", ["n = dcount(JobId)", "n=dcount(JobId) default = 5", "hint.shufflekey=JobId n = dcount(JobId)"]
+)
+def test_series_of_one_named_aggregate(aggregate: str, table: Any) -> None:
+    """The grammar takes ``n = dcount`` for a parameter, as it stands before a parenthesis."""
+    day = "from datetime(2026-11-25) to datetime(2026-11-25 00:02) step 1m"
+    found = table(f"AmlComputeJobEvent | make-series {aggregate}, Rows = count() on TimeGenerated {day} by ClusterName")
+    assert [one["name"] for one in found["columns"]] == ["ClusterName", "n", "Rows", "TimeGenerated"]
+    assert {row[0]: json.loads(row[1]) for row in found["rows"]} == {
+        "cpu": [1, 2],
+        "gpu": [5 if "5" in aggregate else 0, 1],
+    }
 
 
 def test_series_become_rows_again(ask: Ask) -> None:

@@ -36,7 +36,7 @@ LACKING_FUNCTIONS = _words(
     "welch_test workspace"
 )
 WORD = re.compile(r"[\s|]*([\w-]+|\S|$)")
-DUCKDB_PREFIX = re.compile(r"^(Binder|Conversion|Invalid Input) Error: ")
+DUCKDB_PREFIX = re.compile(r"^(Binder|Conversion|Invalid Input|Parser) Error: ")
 # DuckDB's ways to say that there is no such column.
 UNKNOWN_COLUMN = re.compile(r'(?:column|column named|Alias with name)[ "]+([^"]+)"', re.IGNORECASE)
 

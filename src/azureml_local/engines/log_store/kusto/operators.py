@@ -96,8 +96,11 @@ class Chosen(Operator):
         return chosen[self.how]
 
     def sql(self, table: str, before: list[str]) -> str:
-        """Return the columns of the table."""
-        return f"SELECT {', '.join(map(quote_ident, self.columns(before)))} FROM {table}"
+        """Return the columns of the table. Raises KustoError where none is left."""
+        columns = self.columns(before)
+        if not columns:
+            raise errors.semantic("SEM0001", f"No column is left: {', '.join(self.patterns)}")
+        return f"SELECT {', '.join(map(quote_ident, columns))} FROM {table}"
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from duckdb_kql import ir
-from duckdb_kql.lower import _children, _cls, _lower_expr, _lower_named, _rule_children
+from duckdb_kql.lower import _children, _cls, _find_all, _lower_expr, _lower_named, _rule_children
+from duckdb_kql.parser import parse
 from duckdb_kql.translate import _is_timespan_expr, quote_ident, render_expr, render_operator, summarize_names
 
 from azureml_local.engines.log_store.kusto import errors
 from azureml_local.engines.log_store.kusto.operators import Operator
 
 MOST_ELEMENTS = 2**20
+PARAMETER = "RelaxedQueryOperatorParameter"
 CLAUSES = {"Aggregation", "OnClause", "FromToStepClause", "ByClause"}
 # Columns that no query names.
 INDEX, AT, FIRST, STEP, COUNT = "$index", "$at", "$first", "$step", "$count"
@@ -130,9 +132,13 @@ def read(node: Any) -> ir.Operator:
     parts: dict[str, list[Any]] = {}
     for one in _rule_children(node):
         parts.setdefault(_cls(one).removeprefix("MakeSeriesOperator"), []).append(one)
-    if set(parts) - CLAUSES or "FromToStepClause" not in parts:
+    named = [one for one in parts.pop(PARAMETER, ()) if not one.getText().startswith("hint.")]
+    is_lacking = any(one.getText().startswith("kind=") for one in named) or set(parts) - CLAUSES
+    if is_lacking or "FromToStepClause" not in parts:
         raise errors.lacking("'kind' and 'in range(...)' in make-series")
-    aggregates, defaults = zip(*map(_aggregate, parts["Aggregation"]), strict=True)
+    aggregates, defaults = map(list, zip(*map(_aggregate, parts["Aggregation"]), strict=True))
+    if named:
+        aggregates[0] = _first(named[0], parts["Aggregation"][0])
     axis = _lower_named(_rule_children(parts["OnClause"][0])[0])
     if not isinstance(axis.expr, ir.ColumnRef):
         raise errors.lacking("a computed axis in make-series. Make a column of it first, with extend")
@@ -146,6 +152,13 @@ def _aggregate(node: Any) -> tuple[ir.NamedExpr, ir.NamedExpr]:
     aggregate, *defaults = _rule_children(node)
     default = _lower_expr(_rule_children(defaults[0])[0]) if defaults else ir.Literal(0, "long")
     return _lower_named(aggregate), ir.NamedExpr(default)
+
+
+def _first(name: Any, aggregation: Any) -> ir.NamedExpr:
+    """Return the first aggregate where the grammar has taken its beginning, ``Name = f``, for a parameter."""
+    text = name.start.getInputStream().getText(name.start.start, _rule_children(aggregation)[0].stop.stop)
+    (printed,) = _find_all(parse(f"print {text}").tree, "PrintOperator")
+    return _lower_named(_rule_children(printed)[0])
 
 
 def _bounds(node: Any) -> list[ir.NamedExpr]:
