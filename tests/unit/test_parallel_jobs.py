@@ -18,6 +18,7 @@ import pandas
 import psutil
 import pytest
 
+from azureml_local.engines.jobs.parallel.ledger import Ledger
 from azureml_local.engines.jobs.parallel.messages import MLFLOW_SCRIPT
 from azureml_local.engines.jobs.parallel.scripts import imports
 from azureml_local.engines.jobs.parallel.supervisor import JobFailedError, Supervisor
@@ -165,6 +166,14 @@ def test_script_is_loaded_once_a_worker(tmp_path: Path) -> None:
     assert run.run() is None
     assert len((run.output / "inits").read_text()) <= 4
     assert len(run.rows) == 10
+
+
+def test_no_more_workers_start_than_there_is_work_or_room_for(tmp_path: Path) -> None:
+    run = job(tmp_path, NAMES, {"a": ""}, workers=500)
+    assert run.run() is None
+    ledger = Ledger(run.folder)
+    assert ledger.new_process(0) <= (os.cpu_count() or 1)  # as many have started
+    ledger.close()
 
 
 def test_what_scripts_import_as_they_are_loaded(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-debug-parallel-run-ste
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,9 +73,12 @@ class Supervisor:
         self._last_progress = 0.0  # when a mini-batch has ended
 
     def start(self) -> None:
-        """Begin to start the worker processes, which takes a moment: inputs are brought meanwhile."""
+        """Begin to start worker processes, which takes a moment: inputs are brought meanwhile.
+
+        There are not more than the machine can start at once: how many mini-batches there will be is not known yet.
+        """
         self._place.work.mkdir(parents=True)
-        names = [self._new_name() for _ in range(self._task.workers)]
+        names = [self._new_name() for _ in range(min(self._task.workers, os.cpu_count() or 1))]
         self._starting = [asyncio.ensure_future(self._start_worker(name)) for name in names]
 
     def import_ahead(self) -> None:
