@@ -28,7 +28,7 @@ from azureml_local.engines.jobs import data, execution, fence, runner
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.distribution import port_count, processes, reserved_ports
 from azureml_local.engines.jobs.fence import StaleAttemptError
-from azureml_local.engines.jobs.runner import JobRunner
+from azureml_local.engines.jobs.runner import KEPT_ANYWAY, JobRunner
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Distribution, Output, Result, Storage
 from azureml_local.engines.log_blob import LogBlob
 from azureml_local.engines.staging import BlobPath
@@ -341,6 +341,23 @@ def test_part_says_which_file_it_cannot_keep(tmp_path: Path) -> None:
     assert error is not None
     assert "could not be brought into storage" in error
     assert "caf\\udce9" in error
+
+
+def test_outputs_are_delivered_although_a_log_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered: list[object] = []
+
+    async def deliver(*given: object) -> None:
+        delivered.append(given[-1])
+
+    monkeypatch.setattr(execution.data, "deliver", deliver)
+    asyncio.run(fence.next_attempt(tmp_path))
+    part = execution.Part(Attempt(SPEC, 1, 0, str(tmp_path), sys.executable, (), {}, Storage("account", "a2V5", 1)))
+    part._say = lambda *_: None  # type: ignore[method-assign]
+    part._work.joinpath("logs").mkdir(parents=True)
+    part._work.joinpath("logs", UNNAMEABLE).touch()
+    error = asyncio.run(part.finish(KEPT_ANYWAY))
+    assert error is not None
+    assert delivered == [KEPT_ANYWAY]
 
 
 def test_job_is_cancelled_although_a_file_cannot_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -212,10 +212,10 @@ class Part:
     async def _bring_away(self, modes: Collection[OutputMode]) -> None:
         if self._supervisor:
             await self._supervisor.finish(is_first=bool(modes))
+        await data.deliver(self._blobs, self._job_folder, self._spec.outputs, modes)  # first: logs matter less
         for name in KEPT:
             target = BlobPath(self._spec.artifacts.container, f"{self._spec.artifacts.path}/{name}")
             await staging.upload(self._blobs, self._work / name, target)
-        await data.deliver(self._blobs, self._job_folder, self._spec.outputs, modes)
 
     async def _close_logs(self) -> None:
         closed = await asyncio.gather(*(log.close() for log in self._logs.values()), return_exceptions=True)
