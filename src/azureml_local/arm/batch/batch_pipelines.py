@@ -174,13 +174,16 @@ def _task(deployment: Resource, invocation: Invocation, step: Step) -> dict[str,
     """Return what is done with a mini-batch."""
     file, code = rows_file(deployment, invocation), deployment.properties["codeConfiguration"]
     append_row_to = f"${{{{outputs.{OUTPUT}}}}}/{file}" if file else None
+    # "You must use a unique output location. If the output file exists, the batch scoring job will fail"
+    # (how-to-use-batch-model-deployments).
+    common = {"environment": step.environment, "rows_must_be_new": True}
     if not code:
-        return {**parallel_specs.mlflow_task(MODEL, append_row_to), "environment": step.environment}
+        return {**parallel_specs.mlflow_task(MODEL, append_row_to), **common}
     return {
         "type": parallel_specs.RUN_FUNCTION,
         "code": code["codeId"],
         "entry_script": code["scoringScript"],
-        "environment": step.environment,
+        **common,
         "model": f"${{{{inputs.{MODEL}}}}}",
         "append_row_to": append_row_to,
     }
