@@ -412,6 +412,22 @@ WRONG: dict[str, tuple[Any, str]] = {
         of_data(URI, outputData={"o": {"jobOutputType": "UriFile", "uri": "azureml://datastores/absent/paths/x"}}),
         "The output 'o': Could not find datastore: absent",
     ),
+    "output without a name": (
+        of_data(URI, outputData={"o": {"jobOutputType": "UriFile", "uri": f"{URI}/x/"}}),
+        "does not end with a file's name",
+    ),
+    "null input": ({"properties": {"inputData": {"x": None}}}, "properties.inputData.x is null"),
+    "null output": (of_data(URI, outputData={"o": None}), "properties.outputData.o is null"),
+    "long file": (of_data(URI, outputFileName="x" * 256), "properties.outputFileName is 'xxx"),
+    "long time-out": (of_data(URI, retrySettings={"timeout": f"PT{'9' * 400}S"}), "at most P10675199D"),
+    "NUL": (of_data(f"{URI}/a\0b"), "holds the character NUL"),
+    "up": (of_data(f"{URI}/../x"), "has '..' in its path"),
+    "output up": (of_data(URI, outputData={"o": {"jobOutputType": "UriFolder", "uri": f"{URI}/../x"}}), "has '..'"),
+    "no URL": (of_data("https://["), "is not in storage that azureml-local serves"),
+    "sample data": (
+        of_data("https://azuremlexampledata.blob.core.windows.net/data/mnist/sample"),
+        "it reaches no other accounts of Azure. Download the files",
+    ),
     "dataset": ({"properties": {"dataset": {"dataInputType": "DatasetId", "datasetId": "x"}}}, "properties.inputData"),
 }
 
@@ -474,4 +490,47 @@ def test_request_with_the_same_id_makes_one_job(batch: Batch, header: str) -> No
         assert refused.headers["Repeatability-Result"] == "rejected"
         assert "Repeatability-Request-ID" in message(refused)[1]
     assert batch.post(of_data(batch.folder.id), **{header: "x" * 300}).status_code == 400
+
+
+def test_repeated_request_gets_its_job_after_the_default_deployment_has_changed(batch: Batch) -> None:
+    """Its caller has asked for the same, and does not know."""
+    ids = {"repeatability_request-id": str(uuid.uuid4())}
+    first = batch.post(of_data(batch.folder.id), **ids)
+    try:
+        set_default(batch, "own")
+        again = batch.post(of_data(batch.folder.id), **ids)
+    finally:
+        set_default(batch, "words")
+    assert (again.status_code, again.json()["name"]) == (201, first.json()["name"])
+    assert again.headers["azureml-model-deployment"] == "words"
+
+
+def set_default(batch: Batch, deployment: str) -> None:
+    endpoint = batch.ml.batch_endpoints.get(batch.endpoint)
+    endpoint.defaults.deployment_name = deployment
+    finish(batch.ml.batch_endpoints.begin_create_or_update(endpoint))
+
+
+def test_invocation_names_no_other_compute(batch: Batch) -> None:
+    answer = batch.post(of_data(batch.folder.id, compute={"target": "elsewhere"}))
+    assert (answer.status_code, "another compute" in message(answer)[1]) == (501, True)
+
+
+def test_output_file_that_exists_fails_the_job(batch: Batch, name: str, tmp_path: Path) -> None:
+    """how-to-use-batch-model-deployments: "If the output file exists, the batch scoring job will fail"."""
+    to = of_data(batch.folder.id, outputData={"score": {"jobOutputType": "UriFile", "uri": f"{URI}/{name}/rows.csv"}})
+    first = batch.completed(batch.post(to).json()["name"])
+    second = batch.ended(batch.post(to).json()["name"])
+    assert second.status == "Failed"
+    (child,) = batch.ml.jobs.list(parent_job_name=second.name)
+    error = batch.run(child.name)["error"]["error"]
+    assert (error["code"], f"{name}/rows.csv" in error["message"]) == ("UserError", True)
+    assert "exists already" in error["message"]
+    assert batch.rows(first.name, tmp_path, "rows.csv") == ROWS
+    beside = {"score": {"jobOutputType": "UriFolder", "uri": f"{URI}/{name}"}}
+    batch.completed(batch.post(of_data(batch.folder.id, outputData=beside)).json()["name"])
+
+
+def test_requests_without_an_id_make_a_job_each(batch: Batch) -> None:
+    first = batch.post(of_data(batch.folder.id))
     assert batch.post(of_data(batch.folder.id)).json()["name"] != first.json()["name"]

@@ -24,7 +24,7 @@ def completed(request: ArmRequest, properties: dict[str, Any]) -> dict[str, Any]
     """Return a component's ``properties`` with what the job has that it is made of; others as they are.
 
     Raises:
-        FrontendError: 400, there is no such job, or it is none of a pipeline.
+        FrontendError: 400, there is no such job, it is none of a pipeline, or the component is in a registry.
     """
     spec = properties["componentSpec"]
     source = spec.get("sourceJobId")
@@ -46,6 +46,9 @@ def completed(request: ArmRequest, properties: dict[str, Any]) -> dict[str, Any]
 
 
 def _pipeline(request: ArmRequest, source: str) -> Resource:
+    if "workspace" not in request.params:
+        message = "properties.componentSpec.sourceJobId: a registry has no jobs. Make the component in the job's "
+        raise FrontendError(400, "UserError", message + "workspace, then publish it to the registry without.")
     name = source.removeprefix("azureml:").rpartition("/")[2]
     job = request.context.store.get(f"{request.workspace_id}/jobs/{name}")
     if job is None or job.properties.get("jobType") != "Pipeline":

@@ -46,6 +46,7 @@ RESOURCES = {"instanceCount": 1, "instanceType": None, "properties": None}
 # What a deployment has where it is not given, and the least that it may be.
 COUNTS = {"errorThreshold": (-1, -1), "miniBatchSize": (10, 1), "maxConcurrencyPerInstance": (1, 1)}
 OUTPUT_FILE = "predictions.csv"
+LONGEST_FILE_NAME = 255  # bytes, which file systems have in common
 
 routes = ArmRoutes()
 
@@ -79,7 +80,8 @@ def component_id(deployment: Resource) -> str | None:
 
 def is_file_name(text: str) -> bool:
     """Say whether a text can be the name of a file, without folders."""
-    return "\0" not in text and PurePosixPath(text).name == text
+    is_whole = text not in ("", "..") and PurePosixPath(text).name == text
+    return is_whole and text.isprintable() and len(text.encode()) <= LONGEST_FILE_NAME
 
 
 @routes.route("GET", DEPLOYMENTS)

@@ -97,7 +97,7 @@ def read_command(request: ArmRequest, *, is_parallel: bool = False) -> dict[str,
     """
     request.refuse_lacking(LACKING)
     _require_served_distribution(request.properties.get("distribution") or {})
-    with _texts_for_processes():
+    with texts_for_processes():
         properties = _stored(request, is_parallel)
     _require_plain_values(properties)
     return properties
@@ -406,7 +406,7 @@ def _most_nodes(compute: Resource) -> int:
 
 
 @contextmanager
-def _texts_for_processes() -> Iterator[None]:
+def texts_for_processes() -> Iterator[None]:
     """Turn what says that no process can be handed a text into a 400."""
     try:
         yield

@@ -30,6 +30,7 @@ SETTINGS_SHAPE = {**dict.fromkeys(SETTINGS, "scalar"), "default_compute": "text"
 LACKING_SETTINGS = ("on_init", "on_finalize")
 
 
+@job_requests.texts_for_processes()
 def read(request: ArmRequest) -> dict[str, Any]:
     """Return the ``properties`` of a pipeline job as they are stored, from a body that was read as a ``JobBase``.
 
@@ -59,6 +60,7 @@ def read(request: ArmRequest) -> dict[str, Any]:
     }
 
 
+@job_requests.texts_for_processes()
 def plan(request: ArmRequest, properties: dict[str, Any]) -> Plan:
     """Return the plan of a pipeline whose properties were read; its inputs and outputs may be its component's.
 
