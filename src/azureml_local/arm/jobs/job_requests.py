@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from azureml_local.arm import ids
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.jobs import job_places
@@ -25,7 +26,7 @@ from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.storage import storage_locations
 from azureml_local.engines.jobs.distribution import PLANS
 from azureml_local.engines.jobs.spec import InputMode, OutputMode, TableMode
-from azureml_local.http.errors import AzureError, FrontendError
+from azureml_local.http.errors import AzureError, FrontendError, authorization_failed
 from azureml_local.store import Resource
 
 # The path parameter id of a job's routes in the OpenAPI (mfe.json).
@@ -282,6 +283,7 @@ def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -
         may_be_table: it may be an MLTable in a mode that only parallel jobs know.
     """
     _require_io_name("input", name)
+    _require_said(given, f"properties.inputs.{name}")
     kind, where = given["jobInputType"], f"properties.inputs.{name}"
     if kind == LITERAL:
         value = require_text(given["value"], f"{where}.value")
@@ -296,6 +298,11 @@ def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -
         "mode": mode,
         "jobInputType": kind,
     }
+
+
+def _require_said(given: Mapping[str, Any] | None, where: str) -> None:
+    if given is None:
+        raise _user_error(f"{where} is null; leave it out, or say what it is.")
 
 
 def outputs(sent: Mapping[str, Any], job: str) -> dict[str, Any]:
@@ -318,6 +325,7 @@ def job_output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return an output as it is stored. Raises AzureError where it is none, or none that is served."""
     _require_io_name("output", name)
     where = f"properties.outputs.{name}"
+    _require_said(given, where)
     _refuse(given, "pathOnCompute", where)
     _refuse(given, "autoDeleteSetting", where)
     for member, what in (("assetName", "Asset"), ("assetVersion", "Version")):
@@ -372,7 +380,17 @@ def _require_plain_values(properties: Mapping[str, Any]) -> None:
 def _require_place(request: ArmRequest, uri: str) -> None:
     """Raise where a URI is of a datastore, or of a job, that does not exist. Whether files are there shows later."""
     if uri.lower().startswith(("azureml:", "runs:")):
+        _require_usable_datastore(request, uri)
         storage_locations.locate(request.context, request.workspace_id, uri)
+
+
+def _require_usable_datastore(request: ArmRequest, uri: str) -> None:
+    """Raise 403 where a URI is of another workspace's datastore, of which the caller may not have the secrets."""
+    found = ids.parse_datastore_path(uri)
+    other = ids.WORKSPACE.format(**found.groupdict()) if found and found["workspace"] else request.workspace_id
+    action = f"{ids.PROVIDER}/workspaces/datastores/listSecrets/action"
+    if other.lower() != request.workspace_id.lower() and not request.permits(action, other):
+        raise authorization_failed(request.principal.object_id, action, other)
 
 
 def _require_new(request: ArmRequest, output: Mapping[str, Any]) -> None:

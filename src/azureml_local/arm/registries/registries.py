@@ -146,7 +146,7 @@ def _region(request: ArmRequest, sent: Mapping[str, Any]) -> dict[str, Any]:
         "armResourceId": {"resourceId": account_id},
     }
     return {
-        "location": require_location(sent["location"]),
+        "location": require_location(sent.get("location") or ""),
         "acrDetails": sent.get("acrDetails") or [],
         "storageAccountDetails": [{"systemCreatedStorageAccount": storage}],
     }
