@@ -65,3 +65,24 @@ OTHERS = (
     "let slow = 100; let bad = AmlOnlineEndpointTrafficLog | where TotalDurationMs > slow; bad | count",
     "AmlOnlineEndpointTrafficLog | getschema",
 )
+# What people ask of the logs of jobs; the lesson on monitoring asks most of it.
+LATEST = "AmlComputeJobEvent | summarize arg_max(TimeGenerated, *) by JobId"
+OF_JOBS = (
+    f"{LATEST} | summarize Jobs = count() by ExecutionState",
+    f"{LATEST} | where ExecutionState == 'queued' and TimeGenerated < ago(15m) | project JobName, ClusterName",
+    "AmlComputeJobEvent | where JobErrorMessage has 'Error' "
+    "| extend Kind = extract(@'([A-Za-z]+Error): ([^\\n]+)', 1, JobErrorMessage, typeof(string)) "
+    "| summarize Failures = count(), make_set(JobName), take_any(ErrorDetails) by Kind | top 5 by Failures",
+    "AmlComputeJobEvent | summarize Submitted = minif(TimeGenerated, EventType == 'JobSubmitted'), "
+    "Ended = maxif(TimeGenerated, ExecutionState in ('succeeded', 'failed')) by JobId, ClusterName "
+    "| extend Took = Ended - Submitted | summarize avg(Took), percentiles(Took / 1s, 50, 95) by ClusterName",
+    "AmlComputeJobEvent | order by JobId asc, TimeGenerated asc | serialize "
+    "| extend Left = next(TimeGenerated) - TimeGenerated, row = row_number() | where next(JobId) == JobId",
+    "AmlComputeJobEvent | make-series Jobs = dcount(JobId) default = 0 on TimeGenerated "
+    "from datetime(2026-11-22) to datetime(2026-11-24) step 6h by ClusterName | mv-expand Jobs",
+    "let runs = AmlRunStatusChangedEvent | where RootRunId == 'night' | distinct RunId; "
+    "AmlComputeJobEvent | where JobId in (runs) | project-keep Job*, ExecutionState | distinct *",
+    "search in (AmlComputeJobEvent, AmlRunStatusChangedEvent) 'fail*' and 'exit' | summarize count() by $table",
+    "AmlComputeJobEvent | summarize Bytes = sum(_BilledSize), stdevif(_BilledSize, true) by bin(TimeGenerated, 1d) "
+    "| extend Span = format_timespan(now() - TimeGenerated, 'd.hh:mm') | project-reorder Span | sample 10",
+)

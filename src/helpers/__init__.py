@@ -7,13 +7,16 @@ from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
 from helpers.connection import connect, preempt, remove_identity, second_identity
+from helpers.datastores import datastore_files
 from helpers.drifting import drift
+from helpers.flight_data import flights, is_late, register_delay_model, train_delay_model
 from helpers.folders import lesson_folder
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
 from helpers.naming import unique_name
 from helpers.nodes import node_states, watch_cluster
 from helpers.pictures import show
+from helpers.pipelines import download_output, draw_pipeline, job_log, step_statuses, steps, watch_pipeline
 from helpers.scoring import score
 from helpers.standing import progress
 from helpers.tracking import metrics, track
@@ -23,9 +26,15 @@ __all__ = [
     "check",
     "collected",
     "connect",
+    "datastore_files",
     "delete_collected",
+    "download_output",
+    "draw_pipeline",
     "drift",
+    "flights",
     "follow",
+    "is_late",
+    "job_log",
     "leftovers",
     "lesson_folder",
     "load",
@@ -34,16 +43,21 @@ __all__ = [
     "preempt",
     "progress",
     "quiz",
+    "register_delay_model",
     "remove_identity",
     "score",
     "second_identity",
     "show",
+    "step_statuses",
+    "steps",
     "stream_log",
     "track",
+    "train_delay_model",
     "unique_name",
     "until_permitted",
     "wait",
     "wait_for_job",
     "wait_until",
     "watch_cluster",
+    "watch_pipeline",
 ]

@@ -18,22 +18,30 @@ def leftovers(
     models: Collection[str] = (),
     computes: Collection[str] = (),
     data: Collection[str] = (),
+    components: Collection[str] = (),
+    batch_endpoints: Collection[str] = (),
+    schedules: Collection[str] = (),
+    registries: Collection[str] = (),
 ) -> list[str]:
     """Return what still exists of the things named; an empty list is as it should be, and gives their names back.
 
-    Models and data cannot be deleted in version 2 of the SDK, only archived: an archived one does not count.
+    Models, data and components cannot be deleted in version 2 of the SDK, only archived: those do not count.
     """
     named = {
         "endpoint": ("online_endpoints", endpoints),
         "model": ("models", models),
         "compute": ("compute", computes),
         "data": ("data", data),
+        "component": ("components", components),
+        "batch endpoint": ("batch_endpoints", batch_endpoints),
+        "schedule": ("schedules", schedules),
+        "registry": ("registries", registries),
     }
     left = []
     for kind, (operations, names) in named.items():
         found = {one.name for one in getattr(ml_client, operations).list()} if names else set()
         left += [f"{kind} {name}" for name in names if name in found]
     if not left:
-        for name in {*endpoints, *models, *computes, *data}:
+        for name in {name for _, names in named.values() for name in names}:
             release(name)
     return left

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from helpers.datastores import datastore_files
+
 if TYPE_CHECKING:
     import pandas as pd
     from azure.ai.ml import MLClient
@@ -50,21 +52,10 @@ def delete_collected(ml_client: MLClient, endpoint: str, deployment: str, collec
 
 
 def _place(ml_client: MLClient, asset: str) -> tuple[ContainerClient, str]:
-    """Return where a data asset's files are: the container, and the folder in it.
-
-    The container is opened with the key that the workspace keeps of it, or else as who you are.
-    """
-    from azure.identity import DefaultAzureCredential
-    from azure.storage.blob import ContainerClient
-
+    """Return where a data asset's files are: the container, and the folder in it."""
     path = ml_client.data.get(asset, version="1").path
     store, _, folder = path.partition("/datastores/")[2].partition("/paths/")
-    datastore = ml_client.datastores.get(store, include_secrets=True)
-    credentials = datastore.credentials
-    key = getattr(credentials, "account_key", None) or getattr(credentials, "sas_token", None)
-    address = f"https://{datastore.account_name}.blob.{datastore.endpoint}"
-    container = ContainerClient(address, datastore.container_name, credential=key or DefaultAzureCredential())
-    return container, folder.rstrip("/") + "/"
+    return datastore_files(ml_client, store), folder.rstrip("/") + "/"
 
 
 def _events(container: ContainerClient, folder: str) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _reserved: dict[str, int] = {}  # what this process has reserved: the lock's file descriptor by name
 
 
-def unique_name(base: str, ml_client: MLClient, suffix: str = "") -> str:
+def unique_name(base: str, ml_client: MLClient, suffix: str = "", separator: str = "-") -> str:
     """Return ``base-suffix``, where the suffix is the same each time for you, here, and another for everybody else.
 
     An endpoint's name must be unique in its whole Azure region, so two learners cannot both have ``digits``. The name
@@ -28,6 +28,7 @@ def unique_name(base: str, ml_client: MLClient, suffix: str = "") -> str:
         base: what the thing is, in lower case.
         ml_client: the connected workspace.
         suffix: yours; empty for five hexadecimal digits made from the workspace, your user and ``base``.
+        separator: stands between the two; a component's name takes ``"_"``, and no ``"-"``.
 
     Raises:
         RuntimeError: another process of yours on this machine uses the name: the same lesson runs twice at once.
@@ -36,7 +37,7 @@ def unique_name(base: str, ml_client: MLClient, suffix: str = "") -> str:
     if not suffix:
         who = f"{workspace}/{getpass.getuser()}@{platform.node()}/{base}"
         suffix = hashlib.sha256(who.encode()).hexdigest()[:5]
-    name = f"{base}-{suffix}"
+    name = f"{base}{separator}{suffix}"
     if name not in _reserved:
         _reserve(name, workspace)
     return name

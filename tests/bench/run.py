@@ -22,6 +22,7 @@ from environments import find_built
 from installation import API, Client, Installation
 from jobs import jobs
 from load import LoadError, Spec
+from log_queries import log_queries
 from many_endpoints import many_endpoints
 from model_servers import model_servers
 from observed import observed
@@ -60,6 +61,7 @@ def measurements() -> Iterator[Row]:
     yield from starts()
     yield from environments()
     yield from job_list()
+    yield from log_queries()
     with Installation() as installation:
         installation.start()
         client = Client(installation)

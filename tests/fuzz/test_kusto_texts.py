@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from azureml_local.engines.log_store import AnswerableError
 from azureml_local.engines.log_store.server import LogFile
-from kusto_samples import CONSOLE, EVENTS, LONGEST, OTHERS, TRAFFIC
+from kusto_samples import CONSOLE, EVENTS, LONGEST, OF_JOBS, OTHERS, TRAFFIC
 
 SAMPLES = (
     *(TRAFFIC, CONSOLE, EVENTS, LONGEST),
     *OTHERS,
+    *OF_JOBS,
     "let x = 5; print x, datetime(2020-01-01), 1h, dynamic({'a': 1})",
     "range x from 1 to 10 step 1 | summarize make_list(x), make_set(x)",
     'datatable(a:string, b:int)["x", 1, "y", 2] | sort by b desc | extend c = strcat(a, tostring(b))',

@@ -175,6 +175,9 @@ def test_every_picture_has_a_text(notebook: nbformat.NotebookNode) -> None:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 assert len(output.metadata["image/png"]["alt"]) > 20
+            for alt in re.findall(r'<img[^>]*? alt="(.*?)"', output.get("data", {}).get("text/html", ""), re.DOTALL):
+                assert len(alt) > 20
+            assert "image/svg+xml" not in output.get("data", {}), "an image that comes as SVG has no alt text"
 
 
 def test_linked_files_exist(lesson: Lesson, notebook: nbformat.NotebookNode) -> None:

@@ -272,6 +272,18 @@ def test_finished_job_becomes_a_deployment(pipelines: Pipelines, tmp_path: Path)
     assert pipelines.output(pipelines.completed(other.name).name, "said", tmp_path / "x") == {"said.txt": "twice 2 3"}
 
 
+def test_each_job_becomes_a_deployment_of_its_own(pipelines: Pipelines, tmp_path: Path) -> None:
+    """azure-ai-ml asks for version 1 of the same anonymous component each time."""
+    for word in ("one", "two"):
+        job = pipelines.component(data=Input(type=AssetTypes.URI_FOLDER, path=pipelines.data.id), word=word)
+        job.settings.default_compute = pipelines.cluster
+        ended = pipelines.completed(pipelines.ml.jobs.create_or_update(job).name)
+        pipelines.deploy(f"from-{word}", job_definition=ended)
+    for word in ("one", "two"):
+        again = pipelines.completed(pipelines.invoke(deployment_name=f"from-{word}").name)
+        assert pipelines.output(again.name, "said", tmp_path / word) == {"said.txt": f"{word} 2 3"}
+
+
 def test_second_version_takes_over_and_the_first_one_goes(pipelines: Pipelines, tmp_path: Path) -> None:
     """As training-with-components and batch-scoring-with-preprocessing switch, and what is listed then."""
     ml, name = pipelines.ml, "sw-" + uuid.uuid4().hex[:8]

@@ -13,9 +13,12 @@ from typing import Any
 from unittest.mock import patch
 
 import access_answers
+import batch_run_answers
 import deployment_answers
+import monitoring_answers
 import numpy as np
 import pandas as pd
+import pipeline_answers
 import pytest
 import requests
 from azure.ai.ml import Input, Output, command
@@ -808,8 +811,9 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-RIGHT |= deployment_answers.RIGHT | access_answers.RIGHT
-WRONG |= deployment_answers.WRONG | access_answers.WRONG
+for more in (deployment_answers, access_answers, pipeline_answers, batch_run_answers, monitoring_answers):
+    RIGHT |= more.RIGHT
+    WRONG |= more.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 

@@ -71,6 +71,13 @@ def test_plugin_of_mlflow_is_not_needed_here_and_installed_where_an_environment_
     assert "azureml-mlflow" in of_environment(environment({"pip": ["azureml-mlflow"]})).to_install()
 
 
+def test_what_azures_runtime_of_parallel_jobs_needs_is_not_missed() -> None:
+    """The packages that Azure asks for in a batch deployment's environment; our own runtime stands in for theirs:
+    https://github.com/Azure/azureml-examples/blob/main/cli/endpoints/batch/deploy-models/mnist-classifier/deployment-torch/environment/conda.yaml
+    """
+    assert not unmet({"pip": ["pandas", "azureml-core", "azureml-dataset-runtime[fuse]"]})
+
+
 def test_pip_requirements_too() -> None:
     assert not unmet({"pip": ["numpy>=1", "requests[socks]", "scikit-learn; python_version < '3'"]})
     message = unmet({"pip": ["numpy==0.1", "absent-one"]})

@@ -18,7 +18,7 @@ from azureml_local.arm.online.endpoint_log_events import ConsoleEvent, Container
 from azureml_local.engines.log_store import client
 from azureml_local.home import Home
 from azureml_local.store import LogEvent
-from kusto_samples import CONSOLE, EVENTS, LONGEST, OTHERS, TRAFFIC
+from kusto_samples import CONSOLE, EVENTS, LONGEST, OF_JOBS, OTHERS, TRAFFIC
 from log_store import OTHER_WORKSPACE, SECONDS, WORKSPACE, Logs, running, state_folder
 
 ENDPOINT = f"{WORKSPACE}/onlineEndpoints/churn"
@@ -120,7 +120,7 @@ def test_samples_of_microsoft_and_of_operators(home: Home) -> None:
         ]
         assert {row[7] for row in await queries.rows(EVENTS)} == {"BackOff"}
         assert (await queries.rows(LONGEST))[0][:2] == ["00:00:01.7500000", "e"]
-        for text in OTHERS:
+        for text in (*OTHERS, *OF_JOBS):
             await queries.rows(text)
         by_table = "union withsource=Table AmlOnlineEndpointConsoleLog, AmlComputeJobEvent | summarize count() by Table"
         assert sorted(await queries.rows(by_table)) == [["AmlComputeJobEvent", 2], ["AmlOnlineEndpointConsoleLog", 2]]
@@ -225,13 +225,11 @@ def test_mistakes_are_told_as_azure_tells_them(home: Home) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("{table} | make-series count() on TimeGenerated step 1h", "make-series"),
-        ("{table} | serialize | extend n = row_number()", "serialize"),
-        ("{table} | extend before = prev(Method)", "prev"),
-        ('search "x"', "search"),
-        ('{table} | search "x"', "search"),
+        ("{table} | order by Method | extend rank = row_rank_dense(Method)", "row_rank_dense"),
+        ("{table} | partition by Method (take 1)", "partition"),
+        ("find in ({table}) where Method == 'x'", "find"),
         ("{table} | evaluate pivot(Method)", "evaluate"),
-        ("{table} | summarize avg(now() - TimeGenerated)", "timespans"),
+        ("{table} | summarize variance(now() - TimeGenerated)", "timespans"),
         ('externaldata(a:string)["https://example.com/a"]', "externaldata"),
         ('workspace("w").{table}', "workspace"),
         ("declare query_parameters(a:string = 'x'); print a", "parameters"),

@@ -75,7 +75,7 @@ EVENTS: tuple[Event, ...] = (
         allocated=WHEN,
         active_seconds=12.5,
     ),
-    RunStatusEvent("run-1", "Failed", user="ann", message="exit code 1"),
+    RunStatusEvent("run-1", "night-1", "Failed", parent="pipeline-1", user="ann", message="exit code 1"),
     TrafficEvent(
         endpoint="e",
         deployment="blue",
@@ -203,7 +203,8 @@ def test_rows_are_complete(home: Home) -> None:
         assert (node["NodeAllocationTime"], node["NodeBootTime"]) == (WHEN, None)
         assert (node["TotalE2ETimeInSeconds"], node["ClusterCreationTime"]) == ("12.5", WHEN)
         run = rows["AmlRunStatusChangedEvent"]
-        assert (run["RunId"], run["RootRunId"], run["Status"], run["Level"]) == ("run-1", "run-1", "Failed", "Error")
+        assert (run["RunId"], run["Status"], run["Level"]) == ("run-1", "Failed", "Error")
+        assert (run["ParentRunId"], run["RootRunId"]) == ("pipeline-1", "night-1")
         assert (run["WorkspaceId"], run["Location"]) == ("guid", "eastus")
 
     scenario(home, act)

@@ -44,6 +44,9 @@ INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--pre")
 NO_DISTRIBUTIONS = frozenset(("pip", "nodejs", "libgcc", "cudatoolkit"))
 # MLflow's plugin for azureml:// URIs. Jobs get an https:// one here, so that our interpreter will do without it.
 PLUGINS = frozenset(("azureml-mlflow",))
+# What Azure's runtime of parallel jobs and batch deployments needs in their environments; ours does not need it:
+# https://learn.microsoft.com/azure/machine-learning/how-to-use-batch-model-deployments#create-the-deployment
+PARALLEL_RUNTIME = frozenset(("azureml-core", "azureml-dataset-runtime"))
 # What conda brings with any Python, and what is asked of it when nothing is: pkg_resources, which older packages
 # import without saying so, was in setuptools up to version 81.
 BUILD_TOOLS = {"setuptools": "setuptools<82", "wheel": "wheel"}
@@ -79,7 +82,8 @@ class Requirements:
 
     def unmet_here(self) -> list[str]:
         """Say which packages the service's own interpreter lacks, or has in another version."""
-        needed = (package for package in self.packages if canonicalize_name(package.name) not in PLUGINS)
+        replaced = PLUGINS | PARALLEL_RUNTIME
+        needed = (package for package in self.packages if canonicalize_name(package.name) not in replaced)
         return [problem for package in needed if (problem := _unmet(package))]
 
 

@@ -61,6 +61,7 @@ class AssetType:
         uri: the one of them that says where its files are.
         required: the members that must be there, though Azure's models do not say so.
         defaults: what Azure fills in.
+        identified: names a version otherwise than the request does, where Azure does so.
         completed: adds what a version has from elsewhere; is given the request, too.
         normalise: brings ``properties`` into the form that Azure returns; is given the path's parameters, too.
         repeated_status: the status of a PUT of a version that exists.
@@ -76,6 +77,7 @@ class AssetType:
     uri: str | None = None
     required: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    identified: Callable[[ArmRequest], ArmRequest] = lambda request: request
     completed: Callable[[ArmRequest, dict[str, Any]], dict[str, Any]] = lambda _, properties: properties
     normalise: Callable[[dict[str, Any], Mapping[str, str]], dict[str, Any]] = lambda properties, _: properties
     repeated_status: int = 200
@@ -186,6 +188,7 @@ ASSET_TYPES = (
         ("ComponentContainer", "ComponentVersion"),
         immutable=("componentSpec",),
         required=("componentSpec",),
+        identified=job_components.identified,
         completed=job_components.completed,
         normalise=_normalise_component,
         filters=(STAGE,),
@@ -404,6 +407,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
     @routes.route("PUT", version_path)
     async def put_version(request: ArmRequest) -> Response:
         request.read(version_model)
+        request = kind.identified(request)
         require_asset_name(request.params["name"], kind.singular.capitalize())
         require_asset_name(request.params["version"], "Version")
         properties = _version_properties(kind, request)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from azureml_local.arm.jobs import job_places
@@ -18,6 +19,18 @@ from azureml_local.store import Resource
 LITERAL = "literal"
 # A job does not say of which type its literals are; the first that fits is taken.
 LITERALS = {"integer": r"-?(0|[1-9]\d*)", "number": r"-?\d+(\.\d+)?([eE][+-]?\d+)?", "boolean": r"(?i:true|false)"}
+
+
+def identified(request: ArmRequest) -> ArmRequest:
+    """Return the request for an anonymous component of a job as one for a version of its own.
+
+    azure-ai-ml asks for the same one for each job, ``azureml_anonymous`` in version 1
+    (``BatchDeploymentOperations._validate_component``), and goes by the id in the answer.
+    """
+    source = (request.properties.get("componentSpec") or {}).get("sourceJobId")
+    if not source or not request.properties.get("isAnonymous"):
+        return request
+    return replace(request, params={**request.params, "version": _name(str(source))})
 
 
 def completed(request: ArmRequest, properties: dict[str, Any]) -> dict[str, Any]:
@@ -45,14 +58,21 @@ def completed(request: ArmRequest, properties: dict[str, Any]) -> dict[str, Any]
     return {**properties, "componentSpec": {**made, **kept, "sourceJobId": job.name}}
 
 
+def _name(source: str) -> str:
+    return source.removeprefix("azureml:").rpartition("/")[2]
+
+
 def _pipeline(request: ArmRequest, source: str) -> Resource:
     if "workspace" not in request.params:
         message = "properties.componentSpec.sourceJobId: a registry has no jobs. Make the component in the job's "
         raise FrontendError(400, "UserError", message + "workspace, then publish it to the registry without.")
-    name = source.removeprefix("azureml:").rpartition("/")[2]
+    name = _name(source)
     job = request.context.store.get(f"{request.workspace_id}/jobs/{name}")
     if job is None or job.properties.get("jobType") != "Pipeline":
         what = f"Job {name} not found." if job is None else f"Job {name} is no pipeline job."
+        raise FrontendError(400, "UserError", f"properties.componentSpec.sourceJobId: {what}")
+    if not job.properties["jobs"]:
+        what = f"Job {name} runs the component {job.properties['componentId']}: use that."
         raise FrontendError(400, "UserError", f"properties.componentSpec.sourceJobId: {what}")
     return job
 

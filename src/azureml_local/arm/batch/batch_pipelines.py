@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azureml_local.arm.batch import batch_deployments
+from azureml_local.arm.batch import batch_deployments, deployment_requests
 from azureml_local.arm.batch.invocations import Invocation
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.jobs import parallel_specs
@@ -148,7 +148,7 @@ def _parallel(deployment: Resource, invocation: Invocation, step: Step) -> dict[
     return {
         "type": "parallel",
         "componentId": step.component,
-        "computeId": None if properties["compute"] == batch_deployments.SERVERLESS else properties["compute"],
+        "computeId": None if properties["compute"] == deployment_requests.SERVERLESS else properties["compute"],
         "inputs": {
             DATA: {"value": f"${{{{parent.inputs.{DATA}}}}}", "job_input_type": "literal"},
             MODEL: {"uri": step.model, "job_input_type": step.model_type},

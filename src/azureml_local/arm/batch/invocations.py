@@ -15,7 +15,7 @@ from typing import Any
 
 from azureml_local.arm import ids, request_models
 from azureml_local.arm.assets import assets
-from azureml_local.arm.batch import batch_deployments
+from azureml_local.arm.batch import batch_deployments, deployment_requests
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.jobs.job_specs import LITERAL, is_public, plural_of
@@ -36,7 +36,7 @@ TYPES = {
 # "Model deployments: input type: data inputs; number of inputs: 1".
 OF_MODELS = ("UriFile", "UriFolder")
 # What an invocation can say in place of its deployment's own setting, and the least that it may be.
-COUNTS = {name: least for name, (_, least) in batch_deployments.COUNTS.items()}
+COUNTS = {name: least for name, (_, least) in deployment_requests.COUNTS.items()}
 OVERRIDES = (*COUNTS, "retrySettings", "loggingLevel", "outputFileName", "outputDataset", "compute")
 FILE, FOLDER = "UriFile", "UriFolder"
 _DATASTORE_ID = re.compile(
@@ -155,7 +155,7 @@ class _Places:
             return found
         uri = self._in_words_of_jobs(given["uri"], "data")
         with _about(f"The output '{name}'"):
-            if found["jobOutputType"] == "uri_file" and not batch_deployments.is_file_name(uri.rpartition("/")[2]):
+            if found["jobOutputType"] == "uri_file" and not deployment_requests.is_file_name(uri.rpartition("/")[2]):
                 raise _user_error(f"it is a file, and {uri} does not end with a file's name.")
             storage_locations.locate(self.context, self.workspace.id, uri)
         return {**found, "uri": uri}
@@ -279,7 +279,7 @@ def _require_settings(sent: Mapping[str, Any]) -> None:
             raise _user_error(f"properties.retrySettings.timeout: {error}.") from error
         if not positive:
             raise _user_error("properties.retrySettings.timeout must be longer than nothing.")
-    if sent.get("outputFileName") and not batch_deployments.is_file_name(sent["outputFileName"]):
+    if sent.get("outputFileName") and not deployment_requests.is_file_name(sent["outputFileName"]):
         raise _user_error(f"properties.outputFileName is '{sent['outputFileName']}'; it must be a file's name alone.")
 
 

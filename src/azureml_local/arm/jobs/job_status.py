@@ -99,9 +99,10 @@ def _tell(context: Context, job: Resource) -> None:
     properties, error = job.properties, job.body["run"].get("error")
     workspace_id, status = ids.workspace_of(job.id), properties["status"]
     message = error["message"] if error else None
-    context.events.emit(
-        workspace_id, RunStatusEvent(run_id=job.name, status=status, user=job.created_by, message=message)
+    run = RunStatusEvent(
+        job.name, lineage.root(job), status, parent=lineage.parent(job), user=job.created_by, message=message
     )
+    context.events.emit(workspace_id, run)
     has_compute = properties["jobType"] != "Pipeline" and not lineage.is_reused(job)
     if status in EVENTS and has_compute:
         event = JobEvent(

@@ -11,7 +11,7 @@ with more words, in Azure ML's own of 2019 (azure-docs, articles/machine-learnin
 are ISO 8601 text in UTC, as :func:`azureml_local.store.timestamp` returns them. What is ``None`` or left out has no
 value: an empty string where the column is text. Columns that no source describes, those of Azure's VM images
 (``Publisher``, ``Offer``, ``Sku``, ``Version``), and those of what there is not here or is not kept, such as subnets,
-steps of pipelines, and the times of a node's boot and of its resize, stay empty.
+and the times of a node's boot and of its resize, stay empty.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Event(Protocol):
 
 @dataclass(frozen=True)
 class JobEvent:
-    """A job was submitted, runs, or has ended.
+    """A job of a compute was submitted, runs, or has ended; also a pipeline's step, but not the pipeline.
 
     Args:
         event: what has happened.
@@ -217,14 +217,18 @@ class RunStatusEvent:
 
     Args:
         run_id: the job's name.
+        root: that of the outermost pipeline job that it is part of, its own where there is none.
         status: the new one, e.g. ``Running`` or ``Completed``.
+        parent: the name of the pipeline job that it is a step of.
         user: who or what has changed it.
     """
 
     category: ClassVar[str] = "AmlRunStatusChangedEvent"
 
     run_id: str
+    root: str
     status: str
+    parent: str | None = None
     user: str | None = None
     message: str | None = None
 
@@ -233,7 +237,8 @@ class RunStatusEvent:
         return {
             "OperationName": "RunStatusChanged",
             "RunId": self.run_id,
-            "RootRunId": self.run_id,
+            "ParentRunId": self.parent,
+            "RootRunId": self.root,
             "Status": self.status,
             "Message": self.message,
             "Level": "Error" if self.status == "Failed" else "Informational",

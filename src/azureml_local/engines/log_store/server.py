@@ -26,6 +26,7 @@ from typing import Any
 import duckdb
 
 from azureml_local.engines.log_store import READY, AnswerableError
+from azureml_local.engines.log_store.macros import MACROS
 from azureml_local.engines.log_store.tables import TABLES, Columns
 
 DUCKDB_TYPES = {"string": "VARCHAR", "int": "INTEGER", "real": "DOUBLE", "datetime": "TIMESTAMP"}
@@ -50,6 +51,8 @@ class LogFile:
         self._writing = threading.Lock()
         self._db.execute("CREATE SCHEMA IF NOT EXISTS intake")
         self._db.execute("CREATE TABLE IF NOT EXISTS intake.received (writer VARCHAR PRIMARY KEY, sequence BIGINT)")
+        for macro in MACROS:
+            self._db.execute(f"CREATE OR REPLACE MACRO {macro}")
         for table, columns in TABLES.items():
             typed = {name: f'"{name}" {DUCKDB_TYPES[kind]}' for name, kind in columns.items()}
             self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(typed.values())})")

@@ -15,30 +15,28 @@ from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedE
 
 from azureml_local.engines.log_store import AnswerableError
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # https://learn.microsoft.com/kusto/query: operators that Azure has, and that are not translated.
-LACKING_OPERATORS = frozenset(
-    (
-        "as",
-        "consume",
-        "evaluate",
-        "externaldata",
-        "facet",
-        "find",
-        "fork",
-        "invoke",
-        "make-series",
-        "mv-apply",
-        "partition",
-        "reduce",
-        "sample",
-        "sample-distinct",
-        "scan",
-        "search",
-        "serialize",
-    )
+LACKING_OPERATORS = _words(
+    "consume evaluate externaldata facet find fork invoke mv-apply partition reduce scan top-hitters top-nested"
 )
-LACKING_FUNCTIONS = frozenset(("app", "new_guid", "next", "prev", "resource", "row_number", "workspace"))
+LACKING_FUNCTIONS = _words(
+    "app array_iff bag_merge bag_remove_keys bin_auto binary_all_and binary_all_or binary_all_xor buildschema "
+    "column_ifexists covariance covariancep current_cluster_endpoint cursor_after datetime_local_to_utc "
+    "datetime_utc_to_local dcount_hll estimate_data_size format_bytes geo_distance_2points has_any_index hash hll "
+    "hll_if hll_merge ingestion_time isascii isutf8 jaccard_index make_string new_guid pack_all parse_csv "
+    "parse_path parse_urlquery parse_user_agent parse_version parse_xml percentile_tdigest percentilew "
+    "percentilesw percentrank_tdigest range regex_quote repeat replace_strings resource row_rank_dense "
+    "row_rank_min row_window_session series_decompose series_decompose_anomalies series_fir series_fit_line "
+    "series_outliers series_stats tdigest tdigest_merge todecimal translate unicode_codepoints_from_string "
+    "welch_test workspace"
+)
 WORD = re.compile(r"[\s|]*([\w-]+|\S|$)")
+DUCKDB_PREFIX = re.compile(r"^(Binder|Conversion|Invalid Input|Parser) Error: ")
 # DuckDB's ways to say that there is no such column.
 UNKNOWN_COLUMN = re.compile(r'(?:column|column named|Alias with name)[ "]+([^"]+)"', re.IGNORECASE)
 
@@ -78,10 +76,18 @@ def timed_out(seconds: float) -> KustoError:
     return KustoError(504, {"code": "GatewayTimeout", "message": "Gateway timeout", "innererror": inner})
 
 
+def position(error: KqlSyntaxError, text: str) -> int:
+    """Return where in a text the word begins at which it could not be read."""
+    span = _span(error)
+    line_begins = sum(len(line) + 1 for line in text.split("\n")[: span.line - 1])
+    found = WORD.match(text, line_begins + span.column)
+    return found.start(1) if found else len(text)
+
+
 def of_translation(error: KqlError, text: str) -> KustoError:
     """Return Azure's error for what `duckdb-kql` has found wrong with a query."""
     if isinstance(error, KqlSyntaxError):
-        return _syntax(text, error.diagnostics[0].span if error.diagnostics else SourceSpan(1, 0))
+        return _syntax(text, _span(error))
     if isinstance(error, KqlSchemaError):
         return unknown_column(error.name, None)
     if isinstance(error, KqlUnsupportedError):
@@ -102,12 +108,18 @@ def of_execution(error: duckdb.Error, operator_of: Callable[[str], str | None]) 
         return KustoError(400, {"code": "-2133196793", "message": inner})
     if "INTERVAL" in words:
         return lacking("this arithmetic on timespans. Divide by one first, e.g. avg((StopTime - StartTime) / 1s)")
+    if "Malformed JSON" in words:
+        return semantic("SEM0001", "A text has no members. Make it dynamic first, with parse_json().")
     if words.endswith("to BOOL"):
         return semantic("SEM0001", f"A condition is no bool ({words}). Two values are compared with '=='.")
     column = UNKNOWN_COLUMN.search(words) if isinstance(error, duckdb.BinderException) else None
     if column:
         return unknown_column(column[1], operator_of(column[1]))
     return semantic("SEM0001", words)
+
+
+def _span(error: KqlSyntaxError) -> SourceSpan:
+    return error.diagnostics[0].span if error.diagnostics else SourceSpan(1, 0)
 
 
 def _syntax(text: str, span: SourceSpan) -> KustoError:
@@ -141,4 +153,4 @@ def _unsupported(error: KqlUnsupportedError, text: str) -> KustoError:
 
 def _first_line(error: BaseException) -> str:
     """Return what is wrong without the SQL that DuckDB quotes."""
-    return str(error).partition("\n")[0].removeprefix("Binder Error: ").removeprefix("Conversion Error: ")
+    return DUCKDB_PREFIX.sub("", str(error).partition("\n")[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ def run(db: duckdb.DuckDBPyConnection, request: Request) -> str:
     """
     began = time.monotonic()
     translated = translate(request.text)
-    _make_views(db, request)
+    _make_views(db, request, translated.tables)
     db.execute("BEGIN TRANSACTION READ ONLY")
     with _interrupted_after(db, request.seconds):
         try:
@@ -60,11 +60,11 @@ def run(db: duckdb.DuckDBPyConnection, request: Request) -> str:
     return answer.body(seconds=time.monotonic() - began, render=render, statistics=request.statistics)
 
 
-def _make_views(db: duckdb.DuckDBPyConnection, request: Request) -> None:
-    """Make a view of each table's rows that are in a request's scope."""
+def _make_views(db: duckdb.DuckDBPyConnection, request: Request, tables: Iterable[str]) -> None:
+    """Make a view of the rows of each of these tables that are in a request's scope."""
     ((catalog,),) = db.execute("SELECT current_database()").fetchall()
-    for table, names in TABLES.items():
-        columns = ", ".join(f'"{name}"' for name in names)
+    for table in tables:
+        columns = ", ".join(f'"{name}"' for name in TABLES[table])
         rows = f'SELECT {columns} FROM "{catalog}".main."{table}" WHERE {_conditions(table, request)}'  # noqa: S608
         db.execute(f'CREATE TEMP VIEW "{table}" AS {rows}')
 

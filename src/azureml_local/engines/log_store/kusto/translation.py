@@ -7,18 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from duckdb_kql import KqlError, ir
+from duckdb_kql import KqlError, KqlSyntaxError, ir
 from duckdb_kql.lower import lower, qualify
 from duckdb_kql.translate import clock
 from duckdb_kql.translate import to_sql as emit
 
-from azureml_local.engines.log_store.kusto import errors
+from azureml_local.engines.log_store.kusto import errors, extension, operators
+from azureml_local.engines.log_store.kusto.extension import parts
+from azureml_local.engines.log_store.kusto.operators import BARE_SERIALIZE, STAND_IN
 from azureml_local.engines.log_store.tables import TABLES
 
 CATALOG = "temp"  # where the views lie that a query sees
 SCHEMA = {name: list(columns) for name, columns in TABLES.items()}
 QUALIFIED_SCHEMA = {**SCHEMA, **{f"{CATALOG}.{name}": columns for name, columns in SCHEMA.items()}}
 OPERATORS: Mapping[type[ir.Operator], str] = {
+    **{one: one.keyword for one in operators.Operator.__subclasses__()},
     ir.Where: "where",
     ir.Project: "project",
     ir.Extend: "extend",
@@ -37,6 +40,7 @@ OPERATORS: Mapping[type[ir.Operator], str] = {
     ir.ProjectRename: "project-rename",
     ir.Summarize: "summarize",
 }
+extension.install()
 RENDER = re.compile(r"\|\s*render\s+(\w+)(?:\s+with\s*\(([^)]*)\))?\s*;?\s*$")
 RENDER_PROPERTY = re.compile(r"(\w+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([\w.]+))")
 
@@ -49,12 +53,20 @@ class Translated:
     query: ir.Query
     render: dict[str, Any] | None
 
+    @property
+    def tables(self) -> set[str]:
+        """The tables that the query may read."""
+        sources = [part.source for part in parts(self.query) if isinstance(part, ir.Query)]
+        if any(isinstance(one, ir.WildcardTableRef) for one in sources):
+            return set(TABLES)
+        return {one.name for one in sources if isinstance(one, ir.TableRef)} & set(TABLES)
+
     def operator_of(self, column: str) -> str | None:
         """Return the name of the first operator that mentions a column."""
-        for part in _parts(self.query):
+        for part in parts(self.query):
             if isinstance(part, ir.Query):
                 for operator in part.operators:
-                    if any(isinstance(one, ir.ColumnRef) and one.name == column for one in _parts(operator)):
+                    if any(isinstance(one, ir.ColumnRef) and one.name == column for one in parts(operator)):
                         return OPERATORS.get(type(operator))
         return None
 
@@ -63,7 +75,7 @@ def translate(text: str) -> Translated:
     """Return a query as SQL. Raises KustoError where it is none, or asks for what there is not."""
     try:
         with clock(None):
-            query = _with_single_percentiles(lower(text, {}, {}, None, {}))
+            query = _with_single_percentiles(_read(text))
             _require_known_names(query)
             sql = emit(qualify(query, CATALOG, {}), QUALIFIED_SCHEMA)
     except KqlError as error:
@@ -79,18 +91,32 @@ def translate(text: str) -> Translated:
     return Translated(str(sql), query, _render(text))
 
 
+def _read(text: str) -> ir.Query:
+    try:
+        return lower(text, {}, {}, None, {})
+    except KqlSyntaxError as error:
+        begin = errors.position(error, text)
+        if not text.startswith(BARE_SERIALIZE, begin):
+            raise
+        return _read(text[:begin] + STAND_IN + text[begin + len(BARE_SERIALIZE) :])
+
+
 def _require_known_names(query: ir.Query) -> None:
     """Raise where a table is not the log store's, or a name has another case than what it is meant to name."""
-    parts = list(_parts(query))
-    tabular_lets = {name for one in parts if isinstance(one, ir.Query) for name, _ in one.lets}
-    for one in parts:
+    all_parts = list(parts(query))
+    tabular_lets = {name for one in all_parts if isinstance(one, ir.Query) for name, _ in one.lets}
+    for one in all_parts:
+        if isinstance(one, ir.Query):
+            extension.require_order(one)
         if isinstance(one, ir.Query) and isinstance(one.source, ir.TableRef):
             _require_table(one, tabular_lets)
         if isinstance(one, ir.CommandSource) or (isinstance(one, ir.WildcardTableRef) and one.database):
             raise errors.lacking("queries of other databases")
-    known = {name for one in parts for name in _defined(one)} | {name for table in SCHEMA.values() for name in table}
+    known = {name for one in all_parts for name in _defined(one)} | {
+        name for table in SCHEMA.values() for name in table
+    }
     lowered = {name.lower() for name in known}
-    for one in parts:
+    for one in all_parts:
         if isinstance(one, ir.ColumnRef) and one.name not in known and one.name.lower() in lowered:
             raise errors.unknown_column(one.name, Translated("", query, None).operator_of(one.name))
 
@@ -135,23 +161,18 @@ def _rebuilt(part: Any) -> Any:
 
 def _single(aggregate: ir.NamedExpr) -> Iterator[ir.NamedExpr]:
     call = aggregate.expr
-    if aggregate.name or not isinstance(call, ir.FunctionCall) or call.name != "percentiles" or len(call.args) < 2:
+    if not isinstance(call, ir.FunctionCall) or call.name not in ("percentiles", "percentiles_array"):
         yield aggregate
         return
     column, *wanted = call.args
-    for one in wanted:
-        yield ir.NamedExpr(ir.FunctionCall("percentile", (column, one)))
-
-
-def _parts(part: Any) -> Iterator[Any]:
-    """Yield a part of a query, and all that it is made of."""
-    if isinstance(part, list | tuple):
-        for one in part:
-            yield from _parts(one)
-    elif is_dataclass(part):
-        yield part
-        for one in fields(part):
-            yield from _parts(getattr(part, one.name))
+    singles = tuple(ir.FunctionCall("percentile", (column, one)) for one in wanted)
+    if call.name == "percentiles_array":
+        name = column.name if isinstance(column, ir.ColumnRef) else ""
+        yield ir.NamedExpr(ir.FunctionCall("pack_array", singles), aggregate.name or f"percentiles_{name}")
+    elif aggregate.name and len(singles) > 1:
+        raise errors.lacking("names for the columns of percentiles(). Call percentile() once for each")
+    else:
+        yield from (ir.NamedExpr(one, aggregate.name) for one in singles)
 
 
 def _render(text: str) -> dict[str, Any] | None:

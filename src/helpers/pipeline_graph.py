@@ -1,0 +1,349 @@
+"""A pipeline's graph as a picture: its inputs, steps and outputs, and how the steps stand."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import PipelineComponent, PipelineJob
+
+# How nodes of a graph are bound to each other:
+# https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-pipeline#expression-syntax
+BINDING = re.compile(
+    r"\$\{\{\s*parent\.(?:inputs\.(?P<input>\w+)|jobs\.(?P<step>\w+)\.outputs\.(?P<output>\w+))\s*\}\}"
+)
+PARENT_OUTPUT = re.compile(r"\$\{\{\s*parent\.outputs\.(\w+)\s*\}\}")
+INK, PAPER = "#10243e", "#ffffff"
+# How a step stands: the mark says the same as the colour, which can be told apart by those who do not see red or green.
+LOOKS = {
+    "": ("", "#cfe3f7"),
+    "Completed": ("✓ ", "#b5dcf5"),
+    "Reused": ("↺ ", "#ddd6f3"),
+    "Failed": ("✗ ", "#f6c3a0"),
+    "Canceled": ("- ", "#dddddd"),
+    "Running": ("▶ ", "#fbf0a8"),
+    "Not started": ("○ ", "#f2f2f2"),
+}
+UNDER_WAY = ("▶ ", "#fbf0a8")  # Queued, Preparing, Finalizing, ...
+BOX_HEIGHT, PILL_HEIGHT, BEND_WIDTH = 52, 28, 12  # pixels, as are the following
+LETTER, PADDING, GAP, LAYER_GAP, MARGIN = 8.4, 28, 26, 44, 14
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What goes from one node of a graph into another. ``output`` is empty where an input of the pipeline goes in."""
+
+    source: str
+    output: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A pipeline's nodes and edges. A node's key is its kind and name, as in ``"step prepare"``.
+
+    Args:
+        name: the pipeline's.
+        labels: what stands in each node, by its key; kinds are ``input``, ``step`` and ``output``.
+        kinds: what each step is, by its name, e.g. ``"command"``, ``"parallel"``, ``"pipeline"``.
+        edges: between them.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    kinds: Mapping[str, str]
+    edges: tuple[Edge, ...]
+
+    @property
+    def steps(self) -> list[str]:
+        """The names of the steps, each after those that it needs something from."""
+        layers = _layers(self)
+        steps = [key for key in self.labels if key.startswith("step ")]
+        return [key.removeprefix("step ") for key in sorted(steps, key=lambda key: layers[key])]
+
+
+def graph_of(pipeline: PipelineJob | PipelineComponent) -> Graph:
+    """Read the graph of a pipeline job, sent or not, or of a pipeline component."""
+    dumped = io.StringIO()
+    pipeline.dump(dumped)
+    body = yaml.safe_load(dumped.getvalue())
+    jobs = body.get("jobs") or {}
+    labels = {f"input {name}": _input_label(name, value) for name, value in (body.get("inputs") or {}).items()}
+    labels |= {f"input {step}.{name}": name for step, job in jobs.items() for name in _own_data(job)}
+    labels |= {f"step {name}": name for name in jobs}
+    labels |= {f"output {name}": name for name in body.get("outputs") or {}}
+    edges = tuple(dict.fromkeys(edge for name, job in jobs.items() for edge in _edges(name, job)))
+    bound = {key for edge in edges for key in (edge.source, edge.target)}
+    # Left out: an input that no step uses, and the output "default" of every job that was sent, which holds its logs.
+    labels = {key: label for key, label in labels.items() if key in bound or key.startswith("step ")}
+    kinds = {name: str(job.get("type", "command")) for name, job in jobs.items()}
+    return Graph(str(body.get("display_name") or body.get("name") or "pipeline"), labels, kinds, edges)
+
+
+def _input_label(name: str, value: Any) -> str:
+    """Say what an input is: a literal with its value, data by its name."""
+    if isinstance(value, dict):
+        value = value.get("default")
+    return name if value is None else f"{name} = {value}"
+
+
+def _own_data(job: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the inputs of a step that are data which the step itself names."""
+    for name, value in (job.get("inputs") or {}).items():
+        if isinstance(value, dict) and value.get("path") and not BINDING.search(str(value["path"])):
+            yield name
+
+
+def _edges(name: str, job: Mapping[str, Any]) -> Iterator[Edge]:
+    for value in (job.get("inputs") or {}).values():
+        for bound in BINDING.finditer(str(value.get("path", "") if isinstance(value, dict) else value)):
+            if bound["input"]:
+                yield Edge(f"input {bound['input']}", "", f"step {name}")
+            else:
+                yield Edge(f"step {bound['step']}", bound["output"], f"step {name}")
+    yield from (Edge(f"input {name}.{data}", "", f"step {name}") for data in _own_data(job))
+    for output, value in (job.get("outputs") or {}).items():
+        for bound in PARENT_OUTPUT.finditer(str(value.get("path", "") if isinstance(value, dict) else value)):
+            yield Edge(f"step {name}", output, f"output {bound[1]}")
+
+
+@dataclass(frozen=True)
+class PipelinePicture:
+    """A pipeline's graph as Jupyter shows it: an SVG with a text for screen readers, and the same text to be opened.
+
+    Args:
+        graph: the pipeline's.
+        statuses: how each step stands, by its name; empty for a pipeline that does not run.
+    """
+
+    graph: Graph
+    statuses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def alt(self) -> str:
+        """The picture in words, a line for each step and output."""
+        lines = [f"The pipeline {self.graph.name}, as a graph."]
+        for step in self.graph.steps:
+            came = [_said(self.graph, edge) for edge in self.graph.edges if edge.target == f"step {step}"]
+            status = f" ({self.statuses[step]})" if step in self.statuses else ""
+            lines.append(f"{step}{status} gets {_listed(came)}." if came else f"{step}{status} gets nothing.")
+        for key in self.graph.labels:
+            if key.startswith("output "):
+                came = [_said(self.graph, edge) for edge in self.graph.edges if edge.target == key]
+                lines.append(f"The output {self.graph.labels[key]} is {_listed(came)}.")
+        return "\n".join(lines)
+
+    @property
+    def svg(self) -> str:
+        """The picture, as an SVG document."""
+        return _draw(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        # In an image of its own, as Jupyter shows SVG that comes as such, it would have no text.
+        data = base64.b64encode(self.svg.encode()).decode()
+        image = f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(self.alt)}">'
+        words = escape(self.alt).replace("\n", "<br>")
+        return {"text/html": f"{image}<details><summary>in words</summary>{words}</details>", "text/plain": self.alt}
+
+
+def _said(graph: Graph, edge: Edge) -> str:
+    kind, _, name = edge.source.partition(" ")
+    return f"{edge.output} of {name}" if kind == "step" else graph.labels[edge.source]
+
+
+def _listed(words: Iterable[str]) -> str:
+    *some, last = [*words] or [""]
+    return f"{', '.join(some)} and {last}" if some else last
+
+
+def _layers(graph: Graph) -> dict[str, int]:
+    """Return in which row each node is: a step below what it needs, an input just above who needs it first."""
+    needs = defaultdict(list)
+    for edge in graph.edges:
+        needs[edge.target].append(edge.source)
+    layers: dict[str, int] = {}
+
+    def layer(key: str) -> int:
+        if key not in layers:
+            layers[key] = 0  # a cycle ends here: nobody can send such a pipeline, but look at it
+            layers[key] = max((layer(source) + 1 for source in needs[key]), default=0)
+        return layers[key]
+
+    for key in graph.labels:
+        layer(key)
+    for key in graph.labels:
+        if key.startswith("input "):
+            layers[key] = min(layers[edge.target] for edge in graph.edges if edge.source == key) - 1
+    return layers
+
+
+@dataclass
+class _Node:
+    """A node, or a place where an edge passes a row, with its place in the picture."""
+
+    key: str
+    width: float
+    height: float
+    x: float = 0.0  # its middle
+    y: float = 0.0  # its upper edge
+
+    @property
+    def left(self) -> float:
+        return self.x - self.width / 2
+
+
+class _Layout:
+    """Nodes in rows, ordered so that few edges cross; an edge that passes a row has a place of its own there."""
+
+    def __init__(self, graph: Graph) -> None:
+        layers = _layers(graph)
+        self.nodes = {key: _node(key, label) for key, label in graph.labels.items()}
+        self.ways: dict[Edge, list[_Node]] = {}
+        self._rows: list[list[_Node]] = [[] for _ in range(max(layers.values(), default=-1) + 1)]
+        self._above: dict[int, list[_Node]] = defaultdict(list)
+        for key, layer in layers.items():
+            self._rows[layer].append(self.nodes[key])
+        for edge in graph.edges:
+            self.ways[edge] = self._way(edge, layers)
+        self._place()
+
+    def _way(self, edge: Edge, layers: Mapping[str, int]) -> list[_Node]:
+        way = [self.nodes[edge.source]]
+        for layer in range(layers[edge.source] + 1, layers[edge.target]):
+            bend = _Node(f"{edge.source} {edge.output}", BEND_WIDTH, BOX_HEIGHT)
+            # What one output sends to several steps goes one way as far as it can.
+            same = [node for node in self._rows[layer] if node.key == bend.key]
+            way.append(same[0] if same else bend)
+            if not same:
+                self._rows[layer].append(bend)
+        way.append(self.nodes[edge.target])
+        for upper, lower in pairwise(way):
+            self._above[id(lower)].append(upper)
+        return way
+
+    def _wish(self, node: _Node) -> float:
+        above = self._above[id(node)]
+        return sum(one.x for one in above) / len(above) if above else float("inf")
+
+    def _place_in_row(self, row: list[_Node]) -> None:
+        x = -(sum(node.width for node in row) + GAP * (len(row) - 1)) / 2
+        for node in row:
+            node.x = x + node.width / 2
+            x += node.width + GAP
+
+    def _place(self) -> None:
+        y = float(MARGIN)
+        for row in self._rows:
+            row.sort(key=self._wish)
+            self._place_in_row(row)
+            height = max((node.height for node in row), default=0.0)
+            for node in row:
+                node.y = y + (height - node.height) / 2
+            y += height + LAYER_GAP
+        everything = [node for row in self._rows for node in row]
+        leftmost = min((node.left for node in everything), default=0.0)
+        for node in everything:
+            node.x += MARGIN - leftmost
+        self.width = max((node.x + node.width / 2 for node in everything), default=0.0) + 4 * MARGIN
+        self.height = y - LAYER_GAP + MARGIN
+
+
+def _node(key: str, label: str) -> _Node:
+    height = BOX_HEIGHT if key.startswith("step ") else PILL_HEIGHT
+    least = 13 if key.startswith("step ") else 4  # letters: "✓ Not started" has to fit
+    return _Node(key, max(len(label), least) * LETTER + PADDING, height)
+
+
+def _draw(picture: PipelinePicture) -> str:
+    graph = picture.graph
+    layout = _Layout(graph)
+    width, height = round(layout.width), round(layout.height)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        "role=\"img\" font-family=\"system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\">",
+        f"<title>{escape(picture.alt)}</title>",
+        '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
+        f'<path d="M0 0 10 5 0 10z" fill="{INK}"/></marker></defs>',
+        f'<rect width="100%" height="100%" fill="{PAPER}"/>',
+        *_ways(layout),
+        *(_box(node, graph, picture.statuses) for node in layout.nodes.values()),
+        *_ports(layout),
+        "</svg>",
+    ]
+    return "\n".join(parts)
+
+
+def _ways(layout: _Layout) -> Iterator[str]:
+    """Draw the edges, each from the port of its output to a place of its own at its target's upper edge."""
+    entries = defaultdict(list)
+    for edge, way in layout.ways.items():
+        entries[edge.target].append((way[-2].x, edge))
+    for target, came in entries.items():
+        node = layout.nodes[target]
+        for number, (_, edge) in enumerate(sorted(came, key=lambda one: one[0]), start=1):
+            yield _way(layout, edge, node.left + node.width * number / (len(came) + 1))
+
+
+def _way(layout: _Layout, edge: Edge, end: float) -> str:
+    way = layout.ways[edge]
+    x, y = _port(layout, edge), way[0].y + way[0].height
+    path = f"M{x:.1f} {y:.1f}"
+    for node in way[1:]:
+        is_last = node is way[-1]
+        to = end if is_last else node.x
+        middle = (y + node.y) / 2
+        path += f" C{x:.1f} {middle:.1f} {to:.1f} {middle:.1f} {to:.1f} {node.y - 2 * is_last:.1f}"
+        if not is_last:
+            path += f" V{node.y + node.height:.1f}"
+        x, y = to, node.y + node.height
+    return f'<path d="{path}" fill="none" stroke="{INK}" stroke-width="1.6" marker-end="url(#tip)"/>'
+
+
+def _port(layout: _Layout, edge: Edge) -> float:
+    """Return where an output leaves its node's lower edge."""
+    node = layout.nodes[edge.source]
+    outputs = sorted({one.output for one in layout.ways if one.source == edge.source})
+    return node.left + node.width * (outputs.index(edge.output) + 1) / (len(outputs) + 1)
+
+
+def _ports(layout: _Layout) -> Iterator[str]:
+    for edge in {(edge.source, edge.output): edge for edge in layout.ways if edge.output}.values():
+        node = layout.nodes[edge.source]
+        x, y = _port(layout, edge), node.y + node.height
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{INK}"/>'
+        yield (
+            f'<text x="{x + 8:.1f}" y="{y + 14:.1f}" font-size="11.5" fill="{INK}" stroke="{PAPER}" stroke-width="3" '
+            f'paint-order="stroke">{escape(edge.output)}</text>'
+        )
+
+
+def _box(node: _Node, graph: Graph, statuses: Mapping[str, str]) -> str:
+    kind, _, name = node.key.partition(" ")
+    label = escape(graph.labels[node.key])
+    if kind != "step":
+        return _rectangle(node, PAPER, PILL_HEIGHT / 2) + _text(node.x, node.y + 19, 13, label)
+    status = statuses.get(name, "")
+    mark, colour = LOOKS.get(status, UNDER_WAY)
+    below = f"{mark}{status}" if status else graph.kinds[name]
+    title = _text(node.x, node.y + 22, 15, label, bold=True)
+    return _rectangle(node, colour, 8) + title + _text(node.x, node.y + 41, 12.5, escape(below))
+
+
+def _rectangle(node: _Node, colour: str, radius: float) -> str:
+    place = f'x="{node.left:.1f}" y="{node.y:.1f}" width="{node.width:.1f}" height="{node.height}" rx="{radius}"'
+    return f'<rect {place} fill="{colour}" stroke="{INK}" stroke-width="1.4"/>'
+
+
+def _text(x: float, y: float, size: float, text: str, *, bold: bool = False) -> str:
+    weight = ' font-weight="700"' if bold else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}"{weight} text-anchor="middle" fill="{INK}">{text}</text>'

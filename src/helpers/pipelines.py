@@ -1,0 +1,181 @@
+"""Pipelines: how their steps stand, in a picture and in a table that lives; a step's log; an output in a folder."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import DisplayHandle, display
+
+from helpers.jobs import ENDED, status_of
+from helpers.pictures import REDRAW_SECONDS
+from helpers.pipeline_graph import LOOKS, UNDER_WAY, PipelinePicture, graph_of
+from helpers.verdicts import MARKS
+from helpers.waiting import pauses
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Job, PipelineComponent, PipelineJob
+
+NOT_STARTED, REUSED = "Not started", "Reused"
+IS_REUSED = "azureml.isreused"  # the property of a step whose outputs are those of an earlier run
+LOG = "std_log.txt"
+
+
+def draw_pipeline(pipeline: PipelineJob | PipelineComponent, ml_client: MLClient | None = None) -> PipelinePicture:
+    """Return the graph of a pipeline as a picture: its inputs, its steps, what they hand on, its outputs.
+
+    Args:
+        pipeline: a pipeline job, sent or not, or a pipeline component.
+        ml_client: for a job that was sent, the connected workspace: then the picture says how each step stands.
+    """
+    graph = graph_of(pipeline)
+    return PipelinePicture(graph, step_statuses(ml_client, pipeline) if ml_client else {})
+
+
+def steps(ml_client: MLClient, job: Job | str) -> dict[str, Job]:
+    """Return the child jobs of a pipeline job that have been started so far, by the names of their steps.
+
+    Args:
+        ml_client: the connected workspace.
+        job: the pipeline job, or its name; also one that a batch endpoint has started.
+    """
+    children = ml_client.jobs.list(parent_job_name=_name(job))
+    return {str(child.display_name or child.name): child for child in children}
+
+
+def step_statuses(ml_client: MLClient, job: Job | PipelineComponent) -> dict[str, str]:
+    """Return how each step of a pipeline job stands, by its name: ``"Not started"``, a job's status, ``"Reused"``."""
+    return _statuses(ml_client, job, graph_of(ml_client.jobs.get(_name(job))).steps)
+
+
+def _statuses(ml_client: MLClient, job: Job | PipelineComponent, names: Iterable[str]) -> dict[str, str]:
+    started = {name: _standing(child) for name, child in steps(ml_client, _name(job)).items()}
+    return dict.fromkeys(names, NOT_STARTED) | started
+
+
+def _name(job: Job | PipelineComponent | str) -> str:
+    return job if isinstance(job, str) else str(job.name)
+
+
+def _standing(child: Job) -> str:
+    if str((child.properties or {}).get(IS_REUSED)).lower() == "true":
+        return REUSED
+    return str(getattr(child.status, "value", child.status))
+
+
+def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "") -> str:
+    """Wait until a pipeline job has ended, and return its last status; a table shows how its steps stand meanwhile.
+
+    Args:
+        ml_client: the connected workspace.
+        job: what ``jobs.create_or_update`` or ``batch_endpoints.invoke`` returned.
+        what: what it does, e.g. ``"score the flights"``.
+        on_azure: how long that takes on Azure, e.g. ``"about 8 minutes"``.
+    """
+    names = graph_of(ml_client.jobs.get(_name(job))).steps
+    table, shown = _LiveTable(what), -REDRAW_SECONDS
+    for seconds in pauses():
+        status = status_of(ml_client, job)  # before the steps: of a pipeline that has ended, they are the last
+        if status in ENDED or seconds - shown >= REDRAW_SECONDS:
+            table.show(_statuses(ml_client, job, names), status, seconds)
+            shown = seconds
+        if status in ENDED:
+            break
+    hint = f" (on Azure: {on_azure})" if on_azure else ""
+    print(f"{MARKS[status == 'Completed']} {what}: {status}{hint}")
+    return status
+
+
+class _LiveTable:
+    """A table in a cell's output, a row a step, that is replaced by the next one."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._handle: DisplayHandle | None = None
+        self._began: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
+
+    def show(self, statuses: Mapping[str, str], status: str, seconds: float) -> None:
+        """Show how the steps stand, and for how long each has been seen at work."""
+        now = time.monotonic()
+        for step, standing in statuses.items():
+            if standing not in (NOT_STARTED, REUSED):
+                self._began.setdefault(step, now)
+            if standing in ENDED:
+                self._ended.setdefault(step, now)
+        took = {step: self._ended.get(step, now) - began for step, began in self._began.items()}
+        table = _Table(f"{self._what}: {status}, {seconds:.0f} s", statuses, took)
+        if self._handle is None:
+            self._handle = display(table, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._handle.update(table)  # type: ignore[no-untyped-call]
+
+
+class _Table:
+    """How the steps stand, as Jupyter shows it."""
+
+    def __init__(self, title: str, statuses: Mapping[str, str], seconds: Mapping[str, float]) -> None:
+        self._title = title
+        self._rows = [
+            (
+                step,
+                f"{LOOKS.get(standing, UNDER_WAY)[0]}{standing}",
+                LOOKS.get(standing, UNDER_WAY)[1],
+                seconds.get(step),
+            )
+            for step, standing in statuses.items()
+        ]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        lines = [f"{step}: {standing}" for step, standing, _, _ in self._rows]
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align: left">{escape(step)}</th>'
+            f'<td style="text-align: left; background: {colour}; color: #10243e">{escape(standing)}</td>'
+            f"<td>{'' if took is None else f'{took:.0f} s'}</td></tr>"
+            for step, standing, colour, took in self._rows
+        )
+        head = (
+            '<tr><th style="text-align: left">step</th><th style="text-align: left">status</th><th>seen for</th></tr>'
+        )
+        caption = f'<caption style="text-align: left">{escape(self._title)}</caption>'
+        html = f"<table>{caption}{head}{rows}</table>"
+        return {"text/html": html, "text/plain": "\n".join([self._title, *lines])}
+
+
+def job_log(ml_client: MLClient, job: Job | str) -> str:
+    """Return what a job, e.g. a pipeline's step, has written to standard output and error.
+
+    Raises:
+        FileNotFoundError: it has no log: it did not get as far as running its command.
+    """
+    folder = Path(tempfile.mkdtemp())
+    ml_client.jobs.download(_name(job), download_path=folder)
+    logs = sorted(folder.rglob(LOG))
+    if not logs:
+        raise FileNotFoundError(f"The job {_name(job)} has no {LOG}.")
+    return logs[0].read_text(encoding="utf-8").rstrip()
+
+
+def download_output(ml_client: MLClient, job: Job | str, output: str, to: Path | None = None) -> Path:
+    """Fetch an output of a job that has ended, and return the folder that holds its files.
+
+    Args:
+        ml_client: the connected workspace.
+        job: the job, or its name; also one that a batch endpoint has started.
+        output: the output's name, e.g. ``"report"``; ``"score"`` where a model deployment has scored.
+        to: the folder to put it into; without it, a new temporary one.
+
+    Raises:
+        FileNotFoundError: the job has written nothing there.
+    """
+    folder = to or Path(tempfile.mkdtemp())
+    ml_client.jobs.download(_name(job), download_path=folder, output_name=output)
+    found = folder / "named-outputs" / output
+    if not found.exists():
+        raise FileNotFoundError(f"The job {_name(job)} has nothing in its output {output}.")
+    return found
