@@ -9,6 +9,7 @@ import csv
 import re
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from azure.ai.ml.entities import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
-from support import Arm, finish
+from support import Arm, NewClient, finish
 
 from running_service import wait_for
 
@@ -385,6 +386,26 @@ def test_only_a_token_for_azure_ml_is_let_in(batch: Batch, credential: ClientSec
     assert (answer.status_code, answer.text) == (403, "Audiences in Jwt are not allowed")
 
 
+@pytest.mark.parametrize(
+    ("role", "is_at_endpoint", "invoke", "read"),
+    [
+        ("Reader", False, 403, 200),
+        ("AzureML Compute Operator", False, 403, 403),
+        ("AzureML Data Scientist", False, 201, 200),
+        ("AzureML Data Scientist", True, 201, 200),
+    ],
+)
+def test_roles(batch: Batch, new_identity: NewClient, role: str, is_at_endpoint: bool, invoke: int, read: int) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-batch-endpoint"""
+    endpoint = f"{batch.arm.workspace}/batchEndpoints/{batch.endpoint}"
+    credential, _ = new_identity(role, endpoint if is_at_endpoint else batch.arm.workspace)
+    headers = {"Authorization": f"Bearer {credential.get_token('https://ml.azure.com/.default').token}"}
+    assert batch.post(of_data(batch.folder.id), **headers).status_code == invoke
+    url = f"https://eastus.api.azureml.ms/mferp/managementfrontend{endpoint}"
+    for path in ("/jobs", "/deployments/words/jobs"):
+        assert batch.arm.session.get(url + path, headers=headers, timeout=60).status_code == read
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "no properties": ({}, "Required property 'properties' not found"),
     "no input": ({"properties": {}}, "it was given none"),
@@ -490,6 +511,14 @@ def test_request_with_the_same_id_makes_one_job(batch: Batch, header: str) -> No
         assert refused.headers["Repeatability-Result"] == "rejected"
         assert "Repeatability-Request-ID" in message(refused)[1]
     assert batch.post(of_data(batch.folder.id), **{header: "x" * 300}).status_code == 400
+
+
+def test_request_with_the_same_id_at_the_same_moment_makes_one_job(batch: Batch) -> None:
+    ids = {"repeatability_request-id": str(uuid.uuid4())}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: batch.post(of_data(batch.folder.id), **ids), range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["name"] for answer in answers}) == 1
 
 
 def test_repeated_request_gets_its_job_after_the_default_deployment_has_changed(batch: Batch) -> None:

@@ -8,7 +8,7 @@ what the client sends and needs back.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,9 @@ from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
 from azure.mgmt.machinelearningservices import models as aml
 from azure.storage.blob import ContainerClient
-from support import PROVIDER, Arm, finish
+from support import PROVIDER, Arm, NewClient, finish
 
-from azureml_local import admin
-from running_service import RunningService, wait_for
+from running_service import wait_for
 
 IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
 COMPONENT = """
@@ -430,27 +429,6 @@ def test_what_a_registry_lacks_is_refused(arm: Arm, registry: str, job: dict[str
 
 
 # --- roles ---
-
-NewClient = Callable[..., tuple[ClientSecretCredential, str]]
-
-
-@pytest.fixture
-def new_identity(service: RunningService) -> Iterator[NewClient]:
-    """Make an identity with a role at a scope."""
-    names = []
-
-    def create(role: str, scope: str) -> tuple[ClientSecretCredential, str]:
-        name = "i" + uuid.uuid4().hex[:10]
-        made = admin.call(service.home, "POST", "/identities", {"name": name, "role": role, "scope": scope})
-        names.append(name)
-        return (
-            ClientSecretCredential(made["AZURE_TENANT_ID"], made["AZURE_CLIENT_ID"], made["AZURE_CLIENT_SECRET"]),
-            name,
-        )
-
-    yield create
-    for name in names:
-        admin.call(service.home, "DELETE", f"/identities/{name}")
 
 
 def test_registry_user_makes_and_reads_assets(
