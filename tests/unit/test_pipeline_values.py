@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from azureml_local.arm.pipelines import interfaces, places, references, settings, shapes, wiring
+from azureml_local.arm.pipelines import interfaces, places, references, requests, settings, shapes, wiring
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.arm.pipelines.references import Input, Output, StepOutput, Unknown
 from azureml_local.arm.pipelines.wiring import Given
+from azureml_local.http.errors import FrontendError
 
 
 def declared(**given: Any) -> interfaces.Input:
@@ -172,3 +173,13 @@ def test_shapes_of_nodes(node: Any, words: str) -> None:
     with pytest.raises(InterfaceError) as refused:
         shapes.require(node, shapes.NODE, "the step")
     assert str(refused.value) == words
+
+
+def test_name_without_anything_declares_nothing() -> None:
+    assert interfaces.inputs_of({"inputs": {"a": None, "b": {"type": "string"}}}).keys() == {"b"}
+    assert interfaces.outputs_of({"outputs": {"a": None}}) == {}
+
+
+def test_null_is_no_input_of_a_component() -> None:
+    with pytest.raises(FrontendError, match=r"properties\.inputs\.a is null"):
+        requests.given_to({"inputs": {"a": {"type": "string"}}}, {"a": None})

@@ -283,7 +283,7 @@ def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -
         may_be_table: it may be an MLTable in a mode that only parallel jobs know.
     """
     _require_io_name("input", name)
-    _require_said(given, f"properties.inputs.{name}")
+    require_said(given, f"properties.inputs.{name}")
     kind, where = given["jobInputType"], f"properties.inputs.{name}"
     if kind == LITERAL:
         value = require_text(given["value"], f"{where}.value")
@@ -300,7 +300,8 @@ def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -
     }
 
 
-def _require_said(given: Mapping[str, Any] | None, where: str) -> None:
+def require_said(given: Mapping[str, Any] | None, where: str) -> None:
+    """Raise 400 where an input or output is null."""
     if given is None:
         raise _user_error(f"{where} is null; leave it out, or say what it is.")
 
@@ -325,7 +326,7 @@ def job_output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return an output as it is stored. Raises AzureError where it is none, or none that is served."""
     _require_io_name("output", name)
     where = f"properties.outputs.{name}"
-    _require_said(given, where)
+    require_said(given, where)
     _refuse(given, "pathOnCompute", where)
     _refuse(given, "autoDeleteSetting", where)
     for member, what in (("assetName", "Asset"), ("assetVersion", "Version")):

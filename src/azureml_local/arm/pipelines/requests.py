@@ -158,6 +158,8 @@ def _as_sent(inputs: Mapping[str, Any]) -> dict[str, Given | None]:
 
 def given_to(spec: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Given | None]:
     """Return what each of a component's inputs is given by a job's. Raises FrontendError where that does not fit."""
+    for name, one in inputs.items():
+        job_requests.require_said(one, f"properties.inputs.{name}")
     declared, sent = interfaces.inputs_of(spec), _as_sent(inputs)
     unknown = [name for name in sent if name not in declared]
     if unknown:
