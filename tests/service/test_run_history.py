@@ -216,7 +216,6 @@ def test_tokens_of_jobs_are_taken_in_their_workspace_only(
     tokens = TokenService(service.home.signing_key, service.settings.tenant_id)
     caller = Principal(service.settings.client_id, service.settings.client_object_id)
     own = arm.get("").json()["properties"]["workspaceId"]
-    write = ("PATCH", "history/v1.0", f"/experiments/trees/runs/{run}", {"tags": {"c": "d"}})
     for guid, status in ((own, 200), (str(uuid.uuid4()), 401)):
         token, _ = tokens.issue(caller, audiences.of_jobs(guid))
         assert ask("GET", "history/v1.0", f"/runs/{run}", token=token).status_code == status
