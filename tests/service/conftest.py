@@ -16,8 +16,9 @@ from azure.ai.ml.entities import AmlCompute, Environment, ManagedOnlineEndpoint,
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import ContainerClient
 from checker import Contract
-from support import Arm, Deployed, Scorer, deploy, finish, quick_session
+from support import Arm, Deployed, NewClient, Scorer, deploy, finish, quick_session
 
+from azureml_local import admin
 from running_service import RunningService
 
 
@@ -102,6 +103,25 @@ def job(ml: MLClient, cluster: str) -> dict[str, Any]:
 def headers_of_invoke(monkeypatch: pytest.MonkeyPatch) -> None:
     """azure-ai-ml keeps the deployment that one call of ``invoke`` names for all later ones of the process."""
     monkeypatch.setattr(EndpointInvokeFields, "DEFAULT_HEADER", dict(EndpointInvokeFields.DEFAULT_HEADER))
+
+
+@pytest.fixture
+def new_identity(service: RunningService) -> Iterator[NewClient]:
+    """Make an identity with a role at a scope."""
+    names = []
+
+    def create(role: str, scope: str) -> tuple[ClientSecretCredential, str]:
+        name = "i" + uuid.uuid4().hex[:10]
+        made = admin.call(service.home, "POST", "/identities", {"name": name, "role": role, "scope": scope})
+        names.append(name)
+        return (
+            ClientSecretCredential(made["AZURE_TENANT_ID"], made["AZURE_CLIENT_ID"], made["AZURE_CLIENT_SECRET"]),
+            name,
+        )
+
+    yield create
+    for name in names:
+        admin.call(service.home, "DELETE", f"/identities/{name}")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import CodeConfiguration, Environment, ManagedOnlineDeployment, OnlineRequestSettings
 from azure.core.polling import LROPoller
+from azure.identity import ClientSecretCredential
 from azure.storage.blob import ContainerClient
 
 from azureml_local.home import Settings
@@ -23,6 +25,7 @@ SECONDS_TO_BUILD = 400  # an environment, whose packages may have to be download
 API_VERSION = "2024-10-01"
 PROVIDER = "Microsoft.MachineLearningServices"
 Result = TypeVar("Result")
+NewClient = Callable[..., tuple[ClientSecretCredential, str]]  # makes an identity, and returns its name with it
 
 
 def finish(poller: LROPoller[Result], timeout: float = SECONDS) -> Result:

@@ -9,6 +9,7 @@ import csv
 import re
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from azure.ai.ml.entities import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
-from support import Arm, finish
+from support import Arm, NewClient, finish
 
 from running_service import wait_for
 
@@ -385,6 +386,26 @@ def test_only_a_token_for_azure_ml_is_let_in(batch: Batch, credential: ClientSec
     assert (answer.status_code, answer.text) == (403, "Audiences in Jwt are not allowed")
 
 
+@pytest.mark.parametrize(
+    ("role", "is_at_endpoint", "invoke", "read"),
+    [
+        ("Reader", False, 403, 200),
+        ("AzureML Compute Operator", False, 403, 403),
+        ("AzureML Data Scientist", False, 201, 200),
+        ("AzureML Data Scientist", True, 201, 200),
+    ],
+)
+def test_roles(batch: Batch, new_identity: NewClient, role: str, is_at_endpoint: bool, invoke: int, read: int) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-batch-endpoint"""
+    endpoint = f"{batch.arm.workspace}/batchEndpoints/{batch.endpoint}"
+    credential, _ = new_identity(role, endpoint if is_at_endpoint else batch.arm.workspace)
+    headers = {"Authorization": f"Bearer {credential.get_token('https://ml.azure.com/.default').token}"}
+    assert batch.post(of_data(batch.folder.id), **headers).status_code == invoke
+    url = f"https://eastus.api.azureml.ms/mferp/managementfrontend{endpoint}"
+    for path in ("/jobs", "/deployments/words/jobs"):
+        assert batch.arm.session.get(url + path, headers=headers, timeout=60).status_code == read
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "no properties": ({}, "Required property 'properties' not found"),
     "no input": ({"properties": {}}, "it was given none"),
@@ -411,6 +432,22 @@ WRONG: dict[str, tuple[Any, str]] = {
     "output": (
         of_data(URI, outputData={"o": {"jobOutputType": "UriFile", "uri": "azureml://datastores/absent/paths/x"}}),
         "The output 'o': Could not find datastore: absent",
+    ),
+    "output without a name": (
+        of_data(URI, outputData={"o": {"jobOutputType": "UriFile", "uri": f"{URI}/x/"}}),
+        "does not end with a file's name",
+    ),
+    "null input": ({"properties": {"inputData": {"x": None}}}, "properties.inputData.x is null"),
+    "null output": (of_data(URI, outputData={"o": None}), "properties.outputData.o is null"),
+    "long file": (of_data(URI, outputFileName="x" * 256), "properties.outputFileName is 'xxx"),
+    "long time-out": (of_data(URI, retrySettings={"timeout": f"PT{'9' * 400}S"}), "at most P10675199D"),
+    "NUL": (of_data(f"{URI}/a\0b"), "holds the character NUL"),
+    "up": (of_data(f"{URI}/../x"), "has '..' in its path"),
+    "output up": (of_data(URI, outputData={"o": {"jobOutputType": "UriFolder", "uri": f"{URI}/../x"}}), "has '..'"),
+    "no URL": (of_data("https://["), "is not in storage that azureml-local serves"),
+    "sample data": (
+        of_data("https://azuremlexampledata.blob.core.windows.net/data/mnist/sample"),
+        "it reaches no other accounts of Azure. Download the files",
     ),
     "dataset": ({"properties": {"dataset": {"dataInputType": "DatasetId", "datasetId": "x"}}}, "properties.inputData"),
 }
@@ -474,4 +511,55 @@ def test_request_with_the_same_id_makes_one_job(batch: Batch, header: str) -> No
         assert refused.headers["Repeatability-Result"] == "rejected"
         assert "Repeatability-Request-ID" in message(refused)[1]
     assert batch.post(of_data(batch.folder.id), **{header: "x" * 300}).status_code == 400
+
+
+def test_request_with_the_same_id_at_the_same_moment_makes_one_job(batch: Batch) -> None:
+    ids = {"repeatability_request-id": str(uuid.uuid4())}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: batch.post(of_data(batch.folder.id), **ids), range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["name"] for answer in answers}) == 1
+
+
+def test_repeated_request_gets_its_job_after_the_default_deployment_has_changed(batch: Batch) -> None:
+    """Its caller has asked for the same, and does not know."""
+    ids = {"repeatability_request-id": str(uuid.uuid4())}
+    first = batch.post(of_data(batch.folder.id), **ids)
+    try:
+        set_default(batch, "own")
+        again = batch.post(of_data(batch.folder.id), **ids)
+    finally:
+        set_default(batch, "words")
+    assert (again.status_code, again.json()["name"]) == (201, first.json()["name"])
+    assert again.headers["azureml-model-deployment"] == "words"
+
+
+def set_default(batch: Batch, deployment: str) -> None:
+    endpoint = batch.ml.batch_endpoints.get(batch.endpoint)
+    endpoint.defaults.deployment_name = deployment
+    finish(batch.ml.batch_endpoints.begin_create_or_update(endpoint))
+
+
+def test_invocation_names_no_other_compute(batch: Batch) -> None:
+    answer = batch.post(of_data(batch.folder.id, compute={"target": "elsewhere"}))
+    assert (answer.status_code, "another compute" in message(answer)[1]) == (501, True)
+
+
+def test_output_file_that_exists_fails_the_job(batch: Batch, name: str, tmp_path: Path) -> None:
+    """how-to-use-batch-model-deployments: "If the output file exists, the batch scoring job will fail"."""
+    to = of_data(batch.folder.id, outputData={"score": {"jobOutputType": "UriFile", "uri": f"{URI}/{name}/rows.csv"}})
+    first = batch.completed(batch.post(to).json()["name"])
+    second = batch.ended(batch.post(to).json()["name"])
+    assert second.status == "Failed"
+    (child,) = batch.ml.jobs.list(parent_job_name=second.name)
+    error = batch.run(child.name)["error"]["error"]
+    assert (error["code"], f"{name}/rows.csv" in error["message"]) == ("UserError", True)
+    assert "exists already" in error["message"]
+    assert batch.rows(first.name, tmp_path, "rows.csv") == ROWS
+    beside = {"score": {"jobOutputType": "UriFolder", "uri": f"{URI}/{name}"}}
+    batch.completed(batch.post(of_data(batch.folder.id, outputData=beside)).json()["name"])
+
+
+def test_requests_without_an_id_make_a_job_each(batch: Batch) -> None:
+    first = batch.post(of_data(batch.folder.id))
     assert batch.post(of_data(batch.folder.id)).json()["name"] != first.json()["name"]

@@ -8,7 +8,7 @@ what the client sends and needs back.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,9 @@ from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
 from azure.mgmt.machinelearningservices import models as aml
 from azure.storage.blob import ContainerClient
-from support import PROVIDER, Arm, finish
+from support import PROVIDER, Arm, NewClient, finish
 
-from azureml_local import admin
-from running_service import RunningService, wait_for
+from running_service import wait_for
 
 IMAGE = "mcr.microsoft.com/azureml/minimal-py311-inference"
 COMPONENT = """
@@ -116,6 +115,12 @@ def test_bad_names(arm: Arm, name: str, status: int) -> None:
     assert name in answer.json()["error"]["message"]
 
 
+def test_region_without_a_location_is_refused(arm: Arm, name: str) -> None:
+    path = f"{arm.group}/providers/{PROVIDER}/registries/{name}"
+    answer = arm.put(path, {"location": "eastus", "properties": {"regionDetails": [{}]}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LocationNotAvailableForResourceType")
+
+
 def test_deleted_registry_takes_its_assets_and_files(
     ml: MLClient, arm: Arm, credential: ClientSecretCredential, folder: Path, name: str
 ) -> None:
@@ -166,6 +171,27 @@ def test_files_of_others_are_no_assets_of_a_registry(
         answer = arm.put(path, {"properties": {"modelUri": uri}})
         assert answer.status_code == 400
         assert uri in answer.json()["error"]["message"]
+
+
+ELSEWHERE = "azureml://datastores/workspaceblobstore/paths/x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "said"),
+    [
+        ("models", {"modelUri": "https://["}, "properties.modelUri is 'https://['"),
+        ("data", {"dataUri": "https://[", "dataType": "uri_folder"}, "properties.dataUri is 'https://['"),
+        ("codes", {"codeUri": ELSEWHERE}, f"properties.codeUri is '{ELSEWHERE}'"),
+        ("environments", {"build": {"contextUri": ELSEWHERE}}, f"properties.build.contextUri is '{ELSEWHERE}'"),
+        ("components", {"componentSpec": {"type": "pipeline", "sourceJobId": "azureml:a"}}, "a registry has no jobs"),
+    ],
+)
+def test_what_no_asset_of_a_registry_can_be_made_of(
+    arm: Arm, registry: str, name: str, kind: str, properties: dict[str, Any], said: str
+) -> None:
+    path = f"{arm.group}/providers/{PROVIDER}/registries/{registry}/{kind}/{name}/versions/1"
+    answer = arm.put(path, {"properties": properties})
+    assert (answer.status_code, said in answer.json()["error"]["message"]) == (400, True), answer.text
 
 
 def test_data(shared: MLClient, registry: str, folder: Path, name: str) -> None:
@@ -404,27 +430,6 @@ def test_what_a_registry_lacks_is_refused(arm: Arm, registry: str, job: dict[str
 
 # --- roles ---
 
-NewClient = Callable[..., tuple[ClientSecretCredential, str]]
-
-
-@pytest.fixture
-def new_identity(service: RunningService) -> Iterator[NewClient]:
-    """Make an identity with a role at a scope."""
-    names = []
-
-    def create(role: str, scope: str) -> tuple[ClientSecretCredential, str]:
-        name = "i" + uuid.uuid4().hex[:10]
-        made = admin.call(service.home, "POST", "/identities", {"name": name, "role": role, "scope": scope})
-        names.append(name)
-        return (
-            ClientSecretCredential(made["AZURE_TENANT_ID"], made["AZURE_CLIENT_ID"], made["AZURE_CLIENT_SECRET"]),
-            name,
-        )
-
-    yield create
-    for name in names:
-        admin.call(service.home, "DELETE", f"/identities/{name}")
-
 
 def test_registry_user_makes_and_reads_assets(
     arm: Arm, registry: str, new_identity: NewClient, folder: Path, name: str
@@ -457,6 +462,33 @@ def test_assets_need_a_role_at_the_registry(
     body = {"properties": {**job, "environmentId": environment.id}}
     answer = Arm(arm.session, arm.settings, token).put(f"/jobs/{uuid.uuid4()}", body)
     assert (answer.status_code, f"{REFUSED}read" in answer.text) == (403, True)
+
+
+def test_assets_of_another_workspace_need_a_role_there(
+    arm: Arm, ml: MLClient, other_workspace: MLClient, job: dict[str, Any], new_identity: NewClient, name: str
+) -> None:
+    theirs = other_workspace.environments.create_or_update(Environment(name=name, version="1", image=IMAGE))
+    other = f"{arm.group}/providers/{PROVIDER}/workspaces/{other_workspace.workspace_name}"
+    inside = other.replace("/subscriptions/", "subscriptions/").replace("resourceGroups", "resourcegroups")
+    inside = inside.replace(f"/providers/{PROVIDER}", "")
+    bodies = (
+        {**job, "environmentId": theirs.id},
+        {
+            **job,
+            "inputs": {
+                "data": {
+                    "jobInputType": "uri_folder",
+                    "uri": f"azureml://{inside}/datastores/workspaceblobstore/paths/x",
+                }
+            },
+        },
+    )
+    credential, _ = new_identity("AzureML Data Scientist", arm.workspace)
+    token = credential.get_token("https://management.azure.com/.default").token
+    for body in bodies:
+        answer = Arm(arm.session, arm.settings, token).put(f"/jobs/{uuid.uuid4()}", {"properties": body})
+        assert (answer.status_code, f"over scope '{other}'" in answer.text) == (403, True), answer.text
+        assert arm.put(f"/jobs/{uuid.uuid4()}", {"properties": body}).status_code == 201
 
 
 def test_discovery_needs_a_token(arm: Arm, registry: str) -> None:

@@ -258,6 +258,8 @@ def test_bad_schedules(
         ({"computeId": "nowhere"}, "nowhere"),
         ({"inputs": {"a b": {"jobInputType": "literal", "value": "1"}}}, "a b"),
         ({"command": None}, "command"),
+        ({"inputs": {"a": None}}, "properties.inputs.a is null"),
+        ({"outputs": {"a": None}}, "properties.outputs.a is null"),
     ],
     ids=str,
 )
@@ -267,6 +269,12 @@ def test_definitions_of_no_job(arm: Arm, job: dict[str, Any], name: str, changes
     assert said in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("member", ["inputs", "outputs"])
+def test_definition_of_a_pipeline_with_null(arm: Arm, name: str, member: str) -> None:
+    answer = arm.put(f"/schedules/{name}", schedule({"jobType": "Pipeline", "jobs": {}, member: {"a": None}}))
+    assert (answer.status_code, f"properties.{member}.a is null" in answer.text) == (400, True), answer.text
+
+
 def test_bad_names_and_times(arm: Arm, job: dict[str, Any], name: str) -> None:
     assert "invalid" in arm.put("/schedules/-x", schedule(job)).json()["error"]["message"]
     arm.put(f"/jobs/{name}", {"properties": job})
@@ -274,8 +282,9 @@ def test_bad_names_and_times(arm: Arm, job: dict[str, Any], name: str) -> None:
         answer = arm.put(f"/schedules/{name}", schedule({"jobType": "Pipeline", "sourceJobId": f"azureml:{source}"}))
         assert (answer.status_code, f"no pipeline job {source}" in answer.text) == (400, True)
     arm.ended(arm.put(f"/schedules/{name}", schedule(job)))
-    answer = arm.request("POST", f"/schedules/{name}/trigger", json={"scheduleTime": "noon"})
-    assert (answer.status_code, "scheduleTime is 'noon'" in answer.text) == (400, True)
+    for time in ("noon", "0001-01-01T00:00:00+14:00"):
+        answer = arm.request("POST", f"/schedules/{name}/trigger", json={"scheduleTime": time})
+        assert (answer.status_code, f"scheduleTime is '{time}'" in answer.text) == (400, True)
     assert arm.request("POST", f"/schedules/{name}/trigger", json={}).status_code == 400
     assert arm.request("POST", "/schedules/none/trigger", json={"scheduleTime": "2026-01-01"}).status_code == 404
 
@@ -430,6 +439,26 @@ def test_author_without_a_role_any_more(fast: Fast, name: str) -> None:
     assert error["code"] == "AuthorizationFailed"
     assert "workspaces/jobs/write" in error["message"]
     fast.schedule(name, is_enabled=False)
+
+
+def test_jobs_are_of_whoever_wrote_the_schedule_last(fast: Fast, name: str) -> None:
+    """Another's schedule is no way to have a job done in the other's name."""
+    identity = {"name": "i" + uuid.uuid4().hex[:8], "role": "Contributor", "scope": None}
+    made = admin.call(fast.service.home, "POST", "/identities", identity)
+    other = ClientSecretCredential(
+        made["AZURE_TENANT_ID"], made["AZURE_CLIENT_ID"], made["AZURE_CLIENT_SECRET"], **fast.transport
+    )
+    fast.schedule(name, is_enabled=False)
+    fast.schedule(name, fast.client_of(other))
+    job = wait_for(lambda: fast.jobs(name), "a job")[0]
+    object_id = next(
+        one["object_id"]
+        for one in admin.call(fast.service.home, "GET", "/identities")
+        if one["name"] == identity["name"]
+    )
+    assert job.system_data.created_by == object_id
+    fast.schedule(name, is_enabled=False)
+    admin.call(fast.service.home, "DELETE", f"/identities/{identity['name']}")
 
 
 def fast_status(job: aml.JobBase) -> str:

@@ -63,6 +63,7 @@ def test_deployment_alone_says_all_settings() -> None:
         "environment": "/environments/e/versions/1",
         "model": "${{inputs.model}}",
         "append_row_to": "${{outputs.score}}/predictions.csv",
+        "rows_must_be_new": True,
     }
 
 
@@ -104,6 +105,7 @@ def test_script_with_files_of_its_own_appends_nothing() -> None:
 def test_mlflow_model_needs_no_script() -> None:
     task = node({}, codeConfiguration=None)["task"]
     assert task["type"] == "model"
+    assert task["rows_must_be_new"] is True
     assert (task["model"], task["environment"]) == ("${{inputs.model}}", STEP.environment)
 
 

@@ -23,6 +23,7 @@ from azureml_local.engines.jobs.parallel.messages import MLFLOW_SCRIPT
 from azureml_local.engines.jobs.parallel.scripts import imports
 from azureml_local.engines.jobs.parallel.supervisor import JobFailedError, Supervisor
 from azureml_local.engines.jobs.parallel.workers import PROGRAM
+from azureml_local.engines.staging import BlobPath
 from parallel_runs import INPUT, ParallelRun, job
 
 NAMES = """
@@ -421,6 +422,20 @@ def test_further_attempt_goes_on_where_the_last_one_was(tmp_path: Path, ends: in
     assert run.rows == sorted(files)
     runs = [len(path.read_text()) for path in run.input.glob("*.runs")]
     assert sum(runs) <= 60 + ends * 4  # no more than each worker was at
+
+
+@pytest.mark.parametrize(("is_file", "blob"), [(False, "o/rows.txt"), (True, "o")])
+def test_rows_must_be_new_for_the_first_attempt_only(tmp_path: Path, is_file: bool, blob: str) -> None:
+    """A later one may find there what the job has brought into storage itself, before the service was killed."""
+    run = job(tmp_path, NAMES, TEN, rows_must_be_new=True)
+    run.is_file = is_file
+
+    async def looked_for() -> BlobPath | None:
+        return run.supervisor(0).new_rows_target()
+
+    assert asyncio.run(looked_for()) == BlobPath("c", blob)
+    assert run.run() is None
+    assert asyncio.run(looked_for()) is None
 
 
 def test_attempt_that_finds_everything_done_ends_as_the_last_did(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from azureml_local.arm.pipelines import interfaces, places, references, settings, shapes, wiring
+from azureml_local.arm.pipelines import interfaces, places, references, requests, settings, shapes, wiring
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.arm.pipelines.references import Input, Output, StepOutput, Unknown
 from azureml_local.arm.pipelines.wiring import Given
+from azureml_local.http.errors import FrontendError
 
 
 def declared(**given: Any) -> interfaces.Input:
@@ -189,3 +190,13 @@ def test_a_count_that_is_none_stays_as_it_is() -> None:
     """Whoever reads the job refuses it, by its name."""
     for count in ("9" * 5000, "two", "-1"):
         assert settings.of_step({"resources": {"instance_count": count}}, {})["resources"] == {"instanceCount": count}
+
+
+def test_name_without_anything_declares_nothing() -> None:
+    assert interfaces.inputs_of({"inputs": {"a": None, "b": {"type": "string"}}}).keys() == {"b"}
+    assert interfaces.outputs_of({"outputs": {"a": None}}) == {}
+
+
+def test_null_is_no_input_of_a_component() -> None:
+    with pytest.raises(FrontendError, match=r"properties\.inputs\.a is null"):
+        requests.given_to({"inputs": {"a": {"type": "string"}}}, {"a": None})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,7 +48,8 @@ class Timer:
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Iterator[Any]:
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.delenv("AZUREML_LOCAL_CLOCK_FACTOR", raising=False)
     store = Store(tmp_path / "state.db")
     yield SimpleNamespace(store=store, timers=Timer())
     store.close()
@@ -115,15 +117,40 @@ def test_job_and_note_are_written_together(context: Any, monkeypatch: pytest.Mon
     """What cannot be written is due again."""
 
     def fail(*_: Any) -> Resource:
-        raise OSError("no room")
+        raise sqlite3.OperationalError("no room")
 
     monkeypatch.setattr(firing.scheduled_jobs, "submit_unattended", fail)
     put(context, MINUTELY, away=datetime.timedelta(seconds=0))
     before = context.store.get(ID)
     firing.arm(context, ID)
-    with pytest.raises(OSError, match="no room"):
+    with pytest.raises(sqlite3.OperationalError, match="no room"):
         context.timers.fire()
     assert context.store.get(ID) == before
+
+
+def test_schedule_goes_on_where_the_service_failed(
+    context: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed: list[datetime.datetime] = []
+
+    def fail(context: Any, *_: Any) -> Resource:
+        context.store.put(f"{WORKSPACE}/jobs/half", "workspaces/jobs", WORKSPACE, {"properties": {}}, "author")
+        raise KeyError("unforeseen")
+
+    def store(context: Any, schedule: Resource, time: datetime.datetime) -> Resource:
+        failed.append(time)
+        return schedule
+
+    monkeypatch.setattr(firing.scheduled_jobs, "submit_unattended", fail)
+    monkeypatch.setattr(firing.scheduled_jobs, "store_unforeseen", store)
+    put(context, MINUTELY, away=datetime.timedelta(0))
+    firing.arm(context, ID)
+    context.timers.fire()
+    assert context.store.get(f"{WORKSPACE}/jobs/half") is None
+    assert "unforeseen" in caplog.text
+    context.timers.fire()
+    assert [later - earlier for earlier, later in itertools.pairwise(failed)] == [datetime.timedelta(minutes=1)]
+    assert context.timers.seconds is not None
 
 
 @pytest.mark.parametrize(

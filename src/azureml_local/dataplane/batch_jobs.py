@@ -27,9 +27,12 @@ def routes(context: Context) -> list[Route]:
     """Return the routes."""
     service = Service(context, "/mferp/managementfrontend", "managementfrontend")
     endpoint = "/batchEndpoints/{endpoint}"
-    service.add("GET", endpoint + "/jobs", READ, _of_endpoint)
-    service.add("GET", endpoint + "/deployments/{deployment}/jobs", READ, _of_deployment)
-    service.add("GET", endpoint + "/deployments/{deployment}/jobs/{job}", READ, _job)
+    for path, handler in (
+        ("/jobs", _of_endpoint),
+        ("/deployments/{deployment}/jobs", _of_deployment),
+        ("/deployments/{deployment}/jobs/{job}", _job),
+    ):
+        service.add("GET", endpoint + path, READ, handler, scope=endpoint)
     return service.routes
 
 

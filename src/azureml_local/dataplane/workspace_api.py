@@ -70,7 +70,7 @@ class Service:
         self._component = component
         self._is_for_jobs = is_for_jobs
 
-    def add(self, method: str, template: str, action: str, handler: Handler) -> None:
+    def add(self, method: str, template: str, action: str, handler: Handler, scope: str = "") -> None:
         """Declare a route.
 
         Args:
@@ -78,28 +78,29 @@ class Service:
             template: its path below the workspace.
             action: what the caller must be allowed to do in the workspace, e.g. ``experiments/runs/read``.
             handler: answers; an AzureError that it raises is answered in the service's format.
+            scope: the path, below the workspace, of what the caller must be allowed to do it with, if not all of it.
         """
 
         async def answer(request: Request) -> Response:
-            return await handler(await self._admit(request, action))
+            return await handler(await self._admit(request, action, scope))
 
         self.routes.append(
             Route(self._prefix + template, guarded(answer, self.context, self._component), methods=[method])
         )
 
-    async def _admit(self, request: Request, action: str) -> WorkspaceRequest:
+    async def _admit(self, request: Request, action: str, scope: str) -> WorkspaceRequest:
         principal = authenticate(self.context, request, self._of_jobs(request))
         params = request.path_params
         if params["subscription"].lower() != self.context.settings.subscription_id:
             raise missing_workspace(params)
         workspace_id = ids.WORKSPACE.format(**params)
-        full_action = f"{ids.PROVIDER}/workspaces/{action}"
-        if not self.context.authorizer.permits(principal, full_action, workspace_id):
+        full_action, full_scope = f"{ids.PROVIDER}/workspaces/{action}", workspace_id + scope.format(**params)
+        if not self.context.authorizer.permits(principal, full_action, full_scope):
             raise AzureError(
                 403,
                 "UserError",
                 f"The client '{principal.object_id}' does not have authorization to perform action '{full_action}' "
-                f"over scope '{workspace_id}'.",
+                f"over scope '{full_scope}'.",
             )
         body = await json_object(request) if request.method not in ("GET", "HEAD") else {}
         workspace = self.context.store.get(workspace_id)

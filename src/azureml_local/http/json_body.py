@@ -12,8 +12,8 @@ from starlette.requests import Request
 from azureml_local.http.errors import AzureError
 
 JSON = "application/json"
-# A text, which may hold anything, or a comma that nothing follows.
-TRAILING_COMMA = re.compile(rb'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+# A text, which may hold anything and may lack its end, or a comma that nothing follows. No byte is looked at twice.
+TRAILING_COMMA = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))|,(?=\s*+[}\]])', re.DOTALL)
 LARGEST_BODY = 4 * 1024 * 1024  # Resource Manager's limit
 
 

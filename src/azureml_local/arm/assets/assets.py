@@ -234,17 +234,18 @@ def registry_id(context: Context, name: str) -> str:
 
 
 def require_readable(request: ArmRequest, asset_id: str | None) -> None:
-    """Raise 403 where a caller names an asset of a registry whose assets the caller may not read.
+    """Raise 403 where a caller names an asset of a registry, or of another workspace, that the caller may not read.
 
-    An asset of a workspace, or one that Azure publishes in the registry ``azureml``, is readable for whom uses it.
+    An asset that Azure publishes in the registry ``azureml`` is everybody's.
     https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries#add-users-to-the-registry
     """
     parts = ids.parse_asset(asset_id or "")
     if parts is None or curated_environments.is_curated(parts["registry"]):
         return
     root = root_of(request.context, parts)
-    if is_registry(root) and not request.permits(READ_IN_REGISTRY, root):
-        raise authorization_failed(request.principal.object_id, READ_IN_REGISTRY, root)
+    action = READ_IN_REGISTRY if is_registry(root) else f"{ids.PROVIDER}/workspaces/{parts['kind']}/versions/read"
+    if root.lower() != request.root_id.lower() and not request.permits(action, root):
+        raise authorization_failed(request.principal.object_id, action, root)
 
 
 def is_registry(root_id: str) -> bool:
@@ -477,18 +478,21 @@ def _version_properties(kind: AssetType, request: ArmRequest) -> dict[str, Any]:
                 400, "BadArgument", f"properties.{name} is missing; a {kind.singular} needs it.", target=name
             )
     properties = {**VERSION_DEFAULTS, **kind.defaults, **{k: v for k, v in sent.items() if v is not None}}
-    if kind.uri and is_registry(request.root_id):
-        _require_own_files(request, properties.get(kind.uri) or "", kind)
+    if is_registry(request.root_id):
+        _require_own_files(request, properties, kind)
     elif kind.uri:
         properties |= _of_job(request, properties.get(kind.uri) or "", kind)
     return kind.normalise(kind.completed(request, properties), request.params)
 
 
-def _require_own_files(request: ArmRequest, uri: str, kind: AssetType) -> None:
-    """Raise 400 where an asset of a registry would be made of files that do not lie in the registry's storage."""
-    if not uploads.is_within(request.context, request.context.store.get(request.root_id), uri):
-        message = f"properties.{kind.uri} is '{uri}'; the files of a registry's asset must be uploaded to its storage, "
-        raise FrontendError(400, "UserError", message + "or shared from a workspace.", target=kind.uri)
+def _require_own_files(request: ArmRequest, properties: Mapping[str, Any], kind: AssetType) -> None:
+    """Raise 400 where the files of a registry's asset do not lie in its storage; an environment may have some."""
+    registry = request.context.store.get(request.root_id)
+    context_uri = (properties.get("build") or {}).get("contextUri")
+    if kind.uri:
+        uploads.require_within(request.context, registry, kind.uri, properties.get(kind.uri) or "")
+    elif context_uri:
+        uploads.require_within(request.context, registry, "build.contextUri", context_uri)
 
 
 def _of_job(request: ArmRequest, uri: str, kind: AssetType) -> dict[str, Any]:

@@ -94,6 +94,9 @@ async def create_or_update(request: ArmRequest) -> Response:
     properties = {**VERSION_DEFAULTS, **request.properties}
     if not properties.get("codeUri"):
         raise AzureError(400, "BadArgument", "properties.codeUri is missing; a code needs it.", target="codeUri")
+    if assets.is_registry(request.root_id):
+        registry = request.context.store.get(request.root_id)
+        uploads.require_within(request.context, registry, "codeUri", properties["codeUri"])
     version_id, code_id = _id(request, VERSION), _id(request, CODE)
     is_new = request.context.store.get(version_id) is None
     with request.context.store.transaction():

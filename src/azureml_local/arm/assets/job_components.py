@@ -37,7 +37,7 @@ def completed(request: ArmRequest, properties: dict[str, Any]) -> dict[str, Any]
     """Return a component's ``properties`` with what the job has that it is made of; others as they are.
 
     Raises:
-        FrontendError: 400, there is no such job, or it is none of a pipeline.
+        FrontendError: 400, there is no such job, it is none of a pipeline, or the component is in a registry.
     """
     spec = properties["componentSpec"]
     source = spec.get("sourceJobId")
@@ -63,10 +63,16 @@ def _name(source: str) -> str:
 
 
 def _pipeline(request: ArmRequest, source: str) -> Resource:
+    if "workspace" not in request.params:
+        message = "properties.componentSpec.sourceJobId: a registry has no jobs. Make the component in the job's "
+        raise FrontendError(400, "UserError", message + "workspace, then publish it to the registry without.")
     name = _name(source)
     job = request.context.store.get(f"{request.workspace_id}/jobs/{name}")
     if job is None or job.properties.get("jobType") != "Pipeline":
         what = f"Job {name} not found." if job is None else f"Job {name} is no pipeline job."
+        raise FrontendError(400, "UserError", f"properties.componentSpec.sourceJobId: {what}")
+    if not job.properties["jobs"]:
+        what = f"Job {name} runs the component {job.properties['componentId']}: use that."
         raise FrontendError(400, "UserError", f"properties.componentSpec.sourceJobId: {what}")
     return job
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from azureml_local.arm.context import Context
+from azureml_local.http.errors import FrontendError
 from azureml_local.store import Resource
 
 UPLOAD_HOURS = 8
@@ -53,7 +54,10 @@ def reference(context: Context, uri: str, container: str, permissions: str) -> d
 
 def container_of(context: Context, uri: str) -> str | None:
     """Return the container of a blob in the installation's storage; None for what lies elsewhere."""
-    url = urlsplit(uri)
+    try:
+        url = urlsplit(uri)
+    except ValueError:  # such as https://[
+        return None
     return url.path.split("/")[1] if url.hostname == context.blobs.host and url.path.strip("/") else None
 
 
@@ -61,3 +65,17 @@ def is_within(context: Context, owner: Resource | None, uri: str) -> bool:
     """Say whether blobs lie in a container of a workspace or a registry."""
     container = container_of(context, uri)
     return owner is not None and container is not None and container.startswith(owner_mark(owner))
+
+
+def require_within(context: Context, owner: Resource | None, member: str, uri: str) -> None:
+    """Raise 400 where an asset of a registry would be made of files that do not lie in the registry's storage.
+
+    Args:
+        context: the service's.
+        owner: the registry.
+        member: of the asset's ``properties`` that says where its files lie.
+        uri: what it says.
+    """
+    if not is_within(context, owner, uri) or ".." in unquote(uri).split("/"):
+        message = f"properties.{member} is '{uri}'; the files of a registry's asset must be uploaded to its storage, "
+        raise FrontendError(400, "UserError", message + "or shared from a workspace.", target=member)

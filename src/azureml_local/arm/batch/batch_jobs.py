@@ -54,14 +54,13 @@ def invoke(
         AzureError: 400 where the body is wrong, or another one was sent with this id; 404 where no deployment answers.
     """
     sent = invocations.read(body)
-    deployment = _deployment(context, endpoint, deployment_name)
-    digest = hashlib.sha256(json.dumps([deployment.name, sent], sort_keys=True).encode()).hexdigest()
-    is_component = batch_deployments.component_id(deployment) is not None
-    guid = _guid(endpoint, principal, request_id)
-    name = f"{PIPELINE_PREFIX if is_component else MODEL_PREFIX}-{guid}"
+    guid, digest = _guid(endpoint, principal, request_id), _digest(deployment_name, sent)
     known = _by_guid(context, endpoint, guid)
     if known:
         return _repeated(known, digest)
+    deployment = _deployment(context, endpoint, deployment_name)
+    is_component = batch_deployments.component_id(deployment) is not None
+    name = f"{PIPELINE_PREFIX if is_component else MODEL_PREFIX}-{guid}"
     _require_usable(deployment)
     workspace = context.store.get(ids.workspace_of(endpoint.id))
     assert workspace  # noqa: S101 - an endpoint lies in one
@@ -136,6 +135,12 @@ def _guid(endpoint: Resource, principal: Principal, request_id: str | None) -> s
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "\n".join(parts)))
 
 
+def _digest(deployment_name: str | None, sent: Mapping[str, Any]) -> str:
+    """Return what two invocations share only where they ask for the same: the endpoint's default one may change."""
+    asked = [(deployment_name or "").lower(), sent]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
 def _by_guid(context: Context, endpoint: Resource, guid: str) -> Resource | None:
     """Return the record of the job with an id, of whichever kind its deployment was."""
     found = (find(context, endpoint, f"{prefix}-{guid}") for prefix in (MODEL_PREFIX, PIPELINE_PREFIX))
@@ -163,6 +168,9 @@ def _require_usable(deployment: Resource) -> None:
         raise FrontendError(
             400, "UserError", f"Deployment '{deployment.name}' is in the state {state}. Deploy it anew."
         )
+    if not (batch_deployments.component_id(deployment) or deployment.properties["environmentId"]):
+        message = f"Deployment '{deployment.name}' is in the state {state}: its environment is being made. Try again."
+        raise FrontendError(409, "UserError", message)
 
 
 def _properties(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azureml_local.arm.batch import batch_deployments
+from azureml_local.arm.batch import batch_deployments, deployment_requests
 from azureml_local.arm.batch.invocations import Invocation
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.jobs import parallel_specs
@@ -148,7 +148,7 @@ def _parallel(deployment: Resource, invocation: Invocation, step: Step) -> dict[
     return {
         "type": "parallel",
         "componentId": step.component,
-        "computeId": None if properties["compute"] == batch_deployments.SERVERLESS else properties["compute"],
+        "computeId": None if properties["compute"] == deployment_requests.SERVERLESS else properties["compute"],
         "inputs": {
             DATA: {"value": f"${{{{parent.inputs.{DATA}}}}}", "job_input_type": "literal"},
             MODEL: {"uri": step.model, "job_input_type": step.model_type},
@@ -174,13 +174,16 @@ def _task(deployment: Resource, invocation: Invocation, step: Step) -> dict[str,
     """Return what is done with a mini-batch."""
     file, code = rows_file(deployment, invocation), deployment.properties["codeConfiguration"]
     append_row_to = f"${{{{outputs.{OUTPUT}}}}}/{file}" if file else None
+    # "You must use a unique output location. If the output file exists, the batch scoring job will fail"
+    # (how-to-use-batch-model-deployments).
+    common = {"environment": step.environment, "rows_must_be_new": True}
     if not code:
-        return {**parallel_specs.mlflow_task(MODEL, append_row_to), "environment": step.environment}
+        return {**parallel_specs.mlflow_task(MODEL, append_row_to), **common}
     return {
         "type": parallel_specs.RUN_FUNCTION,
         "code": code["codeId"],
         "entry_script": code["scoringScript"],
-        "environment": step.environment,
+        **common,
         "model": f"${{{{inputs.{MODEL}}}}}",
         "append_row_to": append_row_to,
     }

@@ -15,10 +15,10 @@ from typing import Any
 
 from azureml_local.arm import ids, request_models
 from azureml_local.arm.assets import assets
-from azureml_local.arm.batch import batch_deployments
+from azureml_local.arm.batch import batch_deployments, deployment_requests
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
-from azureml_local.arm.jobs.job_specs import LITERAL, plural_of
+from azureml_local.arm.jobs.job_specs import LITERAL, is_public, plural_of
 from azureml_local.arm.storage import storage_locations
 from azureml_local.http.errors import AzureError, FrontendError, said
 from azureml_local.store import Resource
@@ -36,7 +36,7 @@ TYPES = {
 # "Model deployments: input type: data inputs; number of inputs: 1".
 OF_MODELS = ("UriFile", "UriFolder")
 # What an invocation can say in place of its deployment's own setting, and the least that it may be.
-COUNTS = {name: least for name, (_, least) in batch_deployments.COUNTS.items()}
+COUNTS = {name: least for name, (_, least) in deployment_requests.COUNTS.items()}
 OVERRIDES = (*COUNTS, "retrySettings", "loggingLevel", "outputFileName", "outputDataset", "compute")
 FILE, FOLDER = "UriFile", "UriFolder"
 _DATASTORE_ID = re.compile(
@@ -84,6 +84,10 @@ def read(body: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = request_models.fit(body, "BatchJobResource")["properties"]
     except request_models.MisfitError as error:
         raise _user_error(str(error)) from error
+    for member in ("inputData", "outputData"):
+        for name, given in (found.get(member) or {}).items():
+            if given is None:
+                raise _user_error(f"properties.{member}.{name} is null; leave it out, or say what it is.")
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -108,6 +112,7 @@ def judge(context: Context, workspace: Resource, deployment: Resource, sent: Map
         _require_outputs(context, deployment, outputs)
         return Invocation(sent, inputs, outputs)
     _require_settings(sent)
+    _require_own_compute(sent, deployment)
     return Invocation(sent, _one_input(inputs, deployment), _one_output(places, sent, outputs, deployment))
 
 
@@ -150,6 +155,8 @@ class _Places:
             return found
         uri = self._in_words_of_jobs(given["uri"], "data")
         with _about(f"The output '{name}'"):
+            if found["jobOutputType"] == "uri_file" and not deployment_requests.is_file_name(uri.rpartition("/")[2]):
+                raise _user_error(f"it is a file, and {uri} does not end with a file's name.")
             storage_locations.locate(self.context, self.workspace.id, uri)
         return {**found, "uri": uri}
 
@@ -160,10 +167,10 @@ class _Places:
             actual = asset.properties.get("dataType", kind)
             if actual != kind:
                 raise _user_error(f"it was given as {kind}, and {uri} is of the type {actual}.")
-        elif uri.lower().startswith(("azureml:", "runs:")):
-            storage_locations.locate(self.context, self.workspace.id, uri)
-        elif not uri.lower().startswith(("https://", "http://")):
+        elif not uri.lower().startswith(("azureml:", "runs:", "https://", "http://")):
             raise _user_error(f"'{uri}' is no place of data: give a data asset's id, a datastore's path or a URL.")
+        elif not is_public(uri):
+            storage_locations.locate(self.context, self.workspace.id, uri)
 
     def _in_words_of_jobs(self, uri: str, plural: str) -> str:
         """Return the URI of data, for which this API has further forms, in one that jobs have."""
@@ -272,8 +279,16 @@ def _require_settings(sent: Mapping[str, Any]) -> None:
             raise _user_error(f"properties.retrySettings.timeout: {error}.") from error
         if not positive:
             raise _user_error("properties.retrySettings.timeout must be longer than nothing.")
-    if sent.get("outputFileName") and not batch_deployments.is_file_name(sent["outputFileName"]):
+    if sent.get("outputFileName") and not deployment_requests.is_file_name(sent["outputFileName"]):
         raise _user_error(f"properties.outputFileName is '{sent['outputFileName']}'; it must be a file's name alone.")
+
+
+def _require_own_compute(sent: Mapping[str, Any], deployment: Resource) -> None:
+    """Raise 501 where an invocation asks for another compute than its deployment's."""
+    asked, own = (sent.get("compute") or {}).get("target"), deployment.properties["compute"]
+    if asked and asked.rpartition("/")[2].removeprefix("azureml:").lower() != own.rpartition("/")[2].lower():
+        message = f"azureml-local lacks invocations on another compute than the deployment's, '{own}'."
+        raise AzureError(501, "NotImplemented", message, target="properties.compute.target")
 
 
 def _user_error(message: str) -> FrontendError:

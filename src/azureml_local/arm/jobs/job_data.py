@@ -29,6 +29,7 @@ def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -
         may_be_table: it may be an MLTable in a mode that only parallel jobs know.
     """
     _require_io_name("input", name)
+    require_said(given, f"properties.inputs.{name}")
     kind, where = given["jobInputType"], f"properties.inputs.{name}"
     if kind == LITERAL:
         value = require_text(given["value"], f"{where}.value")
@@ -43,6 +44,12 @@ def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -
         "mode": mode,
         "jobInputType": kind,
     }
+
+
+def require_said(given: Mapping[str, Any] | None, where: str) -> None:
+    """Raise 400 where an input or output is null."""
+    if given is None:
+        raise user_error(f"{where} is null; leave it out, or say what it is.")
 
 
 def outputs(sent: Mapping[str, Any], job: str) -> dict[str, Any]:
@@ -65,6 +72,7 @@ def job_output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return an output as it is stored. Raises AzureError where it is none, or none that is served."""
     _require_io_name("output", name)
     where = f"properties.outputs.{name}"
+    require_said(given, where)
     _refuse(given, "pathOnCompute", where)
     _refuse(given, "autoDeleteSetting", where)
     for member, what in (("assetName", "Asset"), ("assetVersion", "Version")):

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from azureml_local.arm import ids
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.jobs import job_data, job_places
@@ -23,7 +24,7 @@ from azureml_local.arm.process_texts import TextError, environment_variables, re
 from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.storage import storage_locations
 from azureml_local.engines.jobs.distribution import PLANS
-from azureml_local.http.errors import AzureError, FrontendError
+from azureml_local.http.errors import AzureError, FrontendError, authorization_failed
 from azureml_local.store import Resource
 
 # The path parameter id of a job's routes in the OpenAPI (mfe.json).
@@ -92,7 +93,7 @@ def read_command(request: ArmRequest, *, is_parallel: bool = False) -> dict[str,
     """
     request.refuse_lacking(LACKING)
     _require_served_distribution(request.properties.get("distribution") or {})
-    with _texts_for_processes():
+    with texts_for_processes():
         properties = _stored(request, is_parallel)
     _require_plain_values(properties)
     return properties
@@ -294,7 +295,17 @@ def _require_plain_values(properties: Mapping[str, Any]) -> None:
 def _require_place(request: ArmRequest, uri: str) -> None:
     """Raise where a URI is of a datastore, or of a job, that does not exist. Whether files are there shows later."""
     if uri.lower().startswith(("azureml:", "runs:")):
+        _require_usable_datastore(request, uri)
         storage_locations.locate(request.context, request.workspace_id, uri)
+
+
+def _require_usable_datastore(request: ArmRequest, uri: str) -> None:
+    """Raise 403 where a URI is of another workspace's datastore, of which the caller may not have the secrets."""
+    found = ids.parse_datastore_path(uri)
+    other = ids.WORKSPACE.format(**found.groupdict()) if found and found["workspace"] else request.workspace_id
+    action = f"{ids.PROVIDER}/workspaces/datastores/listSecrets/action"
+    if other.lower() != request.workspace_id.lower() and not request.permits(action, other):
+        raise authorization_failed(request.principal.object_id, action, other)
 
 
 def _require_new(request: ArmRequest, output: Mapping[str, Any]) -> None:
@@ -328,7 +339,7 @@ def _most_nodes(compute: Resource) -> int:
 
 
 @contextmanager
-def _texts_for_processes() -> Iterator[None]:
+def texts_for_processes() -> Iterator[None]:
     """Turn what says that no process can be handed a text into a 400."""
     try:
         yield

@@ -161,7 +161,10 @@ def _input(context: Context, workspace_id: str, given: Mapping[str, Any]) -> Inp
 
 def is_public(uri: str) -> bool:
     """Say whether a URI is an address on the Internet that is not Azure's."""
-    address = urlsplit(uri)
+    try:
+        address = urlsplit(uri)
+    except ValueError:  # such as https://[
+        return False
     return address.scheme in ("http", "https") and not hosts.is_azure(address.hostname or "")
 
 

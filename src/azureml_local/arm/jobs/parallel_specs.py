@@ -100,6 +100,7 @@ def read(
         partition_keys=keys,
         rows_output=rows_output,
         rows_file=rows_file,
+        rows_must_be_new=bool(given.get("rows_must_be_new")),
         workers=_integer(
             "max_concurrency_per_instance", settings.get("max_concurrency_per_instance"), workers, least=1
         ),

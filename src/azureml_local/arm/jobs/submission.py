@@ -1,4 +1,4 @@
-"""Submits jobs: on a caller's request, and on behalf of whoever invoked a batch endpoint or made a schedule."""
+"""Submits jobs: on a caller's request, and on behalf of whoever invoked a batch endpoint or wrote a schedule."""
 
 from __future__ import annotations
 

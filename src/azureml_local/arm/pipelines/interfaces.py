@@ -57,8 +57,7 @@ class Input:
 def inputs_of(spec: Mapping[str, Any]) -> dict[str, Input]:
     """Return the inputs that a component's specification declares; members of a group by ``group.member``."""
     declared: dict[str, Input] = {}
-    for name, sent in (spec.get("inputs") or {}).items():
-        given = sent or {}
+    for name, given in _declared(spec.get("inputs")):
         if str(given.get("type", "")).lower() == "group":
             members = inputs_of({"inputs": given.get("values")})
             optional = truth(given.get("optional"))
@@ -75,8 +74,13 @@ def outputs_of(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the outputs that a component's specification declares: ``type`` and ``mode`` of each."""
     return {
         name: {"type": str(given.get("type") or FOLDER).lower(), "mode": given.get("mode")}
-        for name, given in ((name, sent or {}) for name, sent in (spec.get("outputs") or {}).items())
+        for name, given in _declared(spec.get("outputs"))
     }
+
+
+def _declared(members: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """Return what is declared; a name without anything, which YAML may have, declares nothing."""
+    return [(name, given) for name, given in (members or {}).items() if given is not None]
 
 
 def truth(value: Any) -> bool:

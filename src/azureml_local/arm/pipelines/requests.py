@@ -30,6 +30,7 @@ SETTINGS_SHAPE = {**dict.fromkeys(SETTINGS, "scalar"), "default_compute": "text"
 LACKING_SETTINGS = ("on_init", "on_finalize")
 
 
+@job_requests.texts_for_processes()
 def read(request: ArmRequest) -> dict[str, Any]:
     """Return the ``properties`` of a pipeline job as they are stored, from a body that was read as a ``JobBase``.
 
@@ -59,6 +60,7 @@ def read(request: ArmRequest) -> dict[str, Any]:
     }
 
 
+@job_requests.texts_for_processes()
 def plan(request: ArmRequest, properties: dict[str, Any]) -> Plan:
     """Return the plan of a pipeline whose properties were read; its inputs and outputs may be its component's.
 
@@ -156,6 +158,8 @@ def _as_sent(inputs: Mapping[str, Any]) -> dict[str, Given | None]:
 
 def given_to(spec: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Given | None]:
     """Return what each of a component's inputs is given by a job's. Raises FrontendError where that does not fit."""
+    for name, one in inputs.items():
+        job_data.require_said(one, f"properties.inputs.{name}")
     declared, sent = interfaces.inputs_of(spec), _as_sent(inputs)
     unknown = [name for name in sent if name not in declared]
     if unknown:

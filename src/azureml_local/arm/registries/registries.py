@@ -81,13 +81,16 @@ async def update(request: ArmRequest) -> Response:
 
 @routes.route("DELETE", ids.ML_REGISTRY)
 async def delete(request: ArmRequest) -> Response:
-    """Delete a registry with its assets and their files; 204 where there is none."""
+    """Delete a registry with its assets and their files; 204 where there is none.
+
+    The files go first: whatever interrupts that, the registry is there to be deleted again.
+    """
     context, registry = request.context, request.context.store.get(request.root_id)
     if registry is None:
         return Response(status_code=204)
-    context.store.delete(registry.id)
     for container in await context.blobs.containers(uploads.owner_mark(registry)):
         await context.blobs.delete_container(container.name)
+    context.store.delete(registry.id)
     return Response(status_code=200)
 
 
@@ -146,7 +149,7 @@ def _region(request: ArmRequest, sent: Mapping[str, Any]) -> dict[str, Any]:
         "armResourceId": {"resourceId": account_id},
     }
     return {
-        "location": require_location(sent["location"]),
+        "location": require_location(sent.get("location") or ""),
         "acrDetails": sent.get("acrDetails") or [],
         "storageAccountDetails": [{"systemCreatedStorageAccount": storage}],
     }

@@ -1,1 +1,1 @@
-"""Schedules: triggers that make jobs, each on behalf of whoever made the schedule."""
+"""Schedules: triggers that make jobs, each on behalf of whoever wrote the schedule."""

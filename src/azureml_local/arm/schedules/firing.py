@@ -5,8 +5,9 @@ which time on it the schedule has done what was due, in the same transaction as 
 
 What falls due while the service is started again is made up. What was missed for longer is not: each schedule of
 Azure's is a logic app
-(https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job#cost-considerations), whose recurrences
-go on with the next interval
+(https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job#cost-considerations), and "If
+recurrences are missed, the Recurrence trigger doesn't process the missed recurrences but restarts recurrences with the
+next scheduled interval"
 (https://learn.microsoft.com/azure/logic-apps/concepts-schedule-automated-recurring-tasks-workflows#schedule-triggers).
 """
 
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -79,16 +81,37 @@ def disarm(context: Context, schedule_id: str) -> None:
 
 
 def _fire(context: Context, schedule_id: str, due: datetime.datetime) -> None:
-    """Make the job of a due time, and note that it is made: both or neither."""
+    """Make the job of a due time, and note that it is made: both or neither.
+
+    Where the service itself fails at it, the job is one that failed, and the schedule goes on.
+
+    Raises:
+        sqlite3.OperationalError: nothing can be written at present; it is due again.
+    """
+    try:
+        _make(context, schedule_id, due, scheduled_jobs.submit_unattended)
+    except sqlite3.OperationalError:
+        raise
+    except Exception:
+        logger.exception("%s was due at %s, and made no job", schedule_id, due)
+        _make(context, schedule_id, due, scheduled_jobs.store_unforeseen)
+
+
+def _make(
+    context: Context,
+    schedule_id: str,
+    due: datetime.datetime,
+    submit: Callable[[Context, Resource, datetime.datetime], Resource],
+) -> None:
     store = context.store
     with store.transaction():
         schedule = store.get(schedule_id)
-        if schedule is None:
+        if schedule is None or _done(schedule) >= due:
             return
         done = {**schedule.body["calendar"], "done": due.isoformat()}
         store.save(replace(schedule, body={**schedule.body, "calendar": done}))
         store.after_commit(partial(arm, context, schedule_id))
-        job = scheduled_jobs.submit_unattended(context, schedule, due)
+        job = submit(context, schedule, due)
         logger.info("%s was due at %s, and made %s", schedule.id, due, job.id)
 
 

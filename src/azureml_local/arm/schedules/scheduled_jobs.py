@@ -1,4 +1,6 @@
-"""The jobs of a schedule: what each is, and its submission on behalf of whoever made the schedule.
+"""The jobs of a schedule: what each is, and its submission on behalf of whoever wrote the schedule last.
+
+Who changes another's schedule says what its jobs do, and so must not have them done in the other's name.
 
 https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job
 """
@@ -49,7 +51,7 @@ def submit(context: Context, schedule: Resource, time: datetime.datetime) -> Res
     """Submit the job of a schedule for a time.
 
     Raises:
-        AzureError: 403 where whoever made the schedule may not submit jobs any more; what submission raises.
+        AzureError: 403 where whoever wrote the schedule may not submit jobs any more; what submission raises.
     """
     return _mark(context, schedule, submission.submit(_permitted(_request(context, schedule, time))))
 
@@ -64,12 +66,21 @@ def submit_unattended(context: Context, schedule: Resource, time: datetime.datet
     return _mark(context, schedule, job)
 
 
+def store_unforeseen(context: Context, schedule: Resource, time: datetime.datetime) -> Resource:
+    """Store the job of a schedule for a time as one that failed, because the service itself failed at it."""
+    error = AzureError(500, "ServiceError", "azureml-local failed on this job; its log has the details.")
+    whole = schedule.body["definition"]
+    bare = {name: whole.get(name) for name in submission.BARE} | {"jobType": "Pipeline"}
+    bare_schedule = replace(schedule, body={**schedule.body, "definition": bare})
+    return _mark(context, schedule, submission.submit_failed(_request(context, bare_schedule, time), error))
+
+
 def _request(context: Context, schedule: Resource, time: datetime.datetime) -> ArmRequest:
     workspace_id = ids.workspace_of(schedule.id)
     shown = f"{schedule.name}-{time:%Y%m%dT%H%M%SZ}"
     name = _free_name(context, workspace_id, shown[-LONGEST_NAME + 4 :].lstrip("-_"))
     properties = _properties(schedule.body["definition"], shown, name, time)
-    author = context.directory.holder(schedule.created_by) or Principal("", schedule.created_by)
+    author = context.directory.holder(schedule.modified_by) or Principal("", schedule.modified_by)
     return submission.request_for(context, workspace_id, name, properties, author)
 
 

@@ -171,9 +171,9 @@ def _time(text: str) -> datetime.datetime:
     """Return the time of a request to trigger, in UTC, which it is in where it says no offset; raise 400."""
     try:
         time = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
+        return time.astimezone(datetime.UTC) if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError) as error:  # the latter in the years 1 and 9999
         raise _user_error(f"scheduleTime is '{text}'; it must look like 2026-01-31T18:00:00Z.") from error
-    return time.astimezone(datetime.UTC) if time.tzinfo else time.replace(tzinfo=datetime.UTC)
 
 
 def _shown(schedule: Resource) -> Resource:

@@ -16,7 +16,8 @@ def locate(context: Context, workspace_id: str, uri: str) -> BlobPath:
     """Return the place of an ``azureml://`` URI or of a blob's URL.
 
     Raises:
-        AzureError: its datastore or its job does not exist, or it lies in storage that is not on this machine.
+        AzureError: its datastore or its job does not exist, it lies in storage that is not on this machine, or its path
+            leads out of where it begins.
     """
     in_datastore = ids.parse_datastore_path(of_job(context, workspace_id, uri))
     if in_datastore:
@@ -26,12 +27,27 @@ def locate(context: Context, workspace_id: str, uri: str) -> BlobPath:
         account, container = datastore.properties.get("accountName"), datastore.properties.get("containerName")
         path = in_datastore["path"]
     else:
-        url = urlsplit(uri)
-        account = (url.hostname or "").partition(".")[0]
-        container, _, path = unquote(url.path).lstrip("/").partition("/")
+        account, container, path = _of_url(uri)
     if account != context.settings.storage_account or not container:
-        raise FrontendError(400, "UserError", f"{uri} is not in storage that azureml-local serves.")
+        raise FrontendError(
+            400,
+            "UserError",
+            f"{uri} is not in storage that azureml-local serves: it reaches no other accounts of Azure. Download the "
+            "files, then name their folder, a data asset made of it, or azureml://datastores/<datastore>/paths/<path>.",
+        )
+    if ".." in path.split("/"):
+        raise FrontendError(400, "UserError", f"{uri} has '..' in its path: say where it leads to without.")
     return BlobPath(container, path.strip("/"))
+
+
+def _of_url(uri: str) -> tuple[str, str, str]:
+    """Return the account, the container and the path of a blob's URL; empty ones where it is none."""
+    try:
+        url = urlsplit(uri)
+    except ValueError:  # such as https://[
+        return "", "", ""
+    container, _, path = unquote(url.path).lstrip("/").partition("/")
+    return (url.hostname or "").partition(".")[0], container, path
 
 
 def of_job(context: Context, workspace_id: str, uri: str) -> str:

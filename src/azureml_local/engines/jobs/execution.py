@@ -273,9 +273,19 @@ class Part:
             return await places.values()
         values = await places.values()
         if self._attempt.rank == 0:
+            await self._require_new_rows(self._supervisor)
             await self._supervisor.plan(values)
         self._report(STAGED)
         return values
+
+    async def _require_new_rows(self, supervisor: Supervisor) -> None:
+        """Raise DataError where a job would write over rows that are in storage; not over what it wrote itself."""
+        target = supervisor.new_rows_target()
+        if target and target.path in await self._blobs.list_blobs(target.container, target.path):
+            raise data.DataError(
+                f"The output file {target.path} in the container {target.container} exists already, and is not written "
+                "over. Name another output file or folder, or delete the file."
+            )
 
     async def _supervise(self, task: ParallelTask) -> str | None:
         """Do this node's part of a parallel job; return why the job has failed, or None."""

@@ -114,6 +114,7 @@ class ParallelTask:
         partition_keys: the columns whose values all items of a mini-batch share; empty to split by size.
         rows_output: the output that what ``run`` returns is appended to; None where only its count matters.
         rows_file: the file in that output, where that is a folder.
+        rows_must_be_new: the job fails where that file is in storage before it has begun.
         workers: processes on each node.
         error_threshold: how many items may fail. Where it is -1, what ``run`` returns is not counted: as many as there
             are may fail, and no mini-batch fails for it. None where it was not given: any number may fail.
@@ -137,6 +138,7 @@ class ParallelTask:
     partition_keys: tuple[str, ...] = ()
     rows_output: str | None = None
     rows_file: str = ""
+    rows_must_be_new: bool = False
     workers: int = 1
     error_threshold: int | None = None
     mini_batch_error_threshold: int = -1

@@ -20,6 +20,7 @@ from azureml_local.engines.jobs.parallel.progress import Progress
 from azureml_local.engines.jobs.parallel.workers import Worker, WorkerError
 from azureml_local.engines.jobs.spec import Attempt, ParallelTask
 from azureml_local.engines.log_blob import LogBlob
+from azureml_local.engines.staging import BlobPath
 
 INIT_TRIES = 3  # for each worker process
 
@@ -106,6 +107,15 @@ class Supervisor:
         self._progress.say(
             f"Scheduled {tally.total} mini batches. {tally.finished} of them have been processed before."
         )
+
+    def new_rows_target(self) -> BlobPath | None:
+        """Return the blob that rows are to become, where it must not be there yet; None once the job has begun."""
+        if self._task.rows_output is None or not self._task.rows_must_be_new or self._ledger.is_planned:
+            return None
+        output = self._attempt.spec.outputs[self._task.rows_output]
+        if output.is_file:
+            return output.target
+        return BlobPath(output.target.container, f"{output.target.path}/{self._task.rows_file}".lstrip("/"))
 
     async def run(self, values: Mapping[str, str]) -> str | None:
         """Process mini-batches until none is left for this node; return why the job has failed, or None.
