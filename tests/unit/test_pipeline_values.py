@@ -192,11 +192,6 @@ def test_a_count_that_is_none_stays_as_it_is() -> None:
         assert settings.of_step({"resources": {"instance_count": count}}, {})["resources"] == {"instanceCount": count}
 
 
-def test_name_without_anything_declares_nothing() -> None:
-    assert interfaces.inputs_of({"inputs": {"a": None, "b": {"type": "string"}}}).keys() == {"b"}
-    assert interfaces.outputs_of({"outputs": {"a": None}}) == {}
-
-
 def test_null_is_no_input_of_a_component() -> None:
     with pytest.raises(FrontendError, match=r"properties\.inputs\.a is null"):
         requests.given_to({"inputs": {"a": {"type": "string"}}}, {"a": None})

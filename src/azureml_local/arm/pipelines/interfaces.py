@@ -79,8 +79,8 @@ def outputs_of(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _declared(members: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    """Return what is declared; a name without anything, which YAML may have, declares nothing."""
-    return [(name, given) for name, given in (members or {}).items() if given is not None]
+    """Return what is declared; YAML leaves ``null`` where nothing stands after a name."""
+    return [(name, given or {}) for name, given in (members or {}).items()]
 
 
 def truth(value: Any) -> bool:
