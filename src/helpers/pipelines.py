@@ -71,6 +71,8 @@ def _standing(child: Job) -> str:
 def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "") -> str:
     """Wait until a pipeline job has ended, and return its last status; a table shows how its steps stand meanwhile.
 
+    What stays of it says how each step has ended. How long that took this time is no result of the lesson.
+
     Args:
         ml_client: the connected workspace.
         job: what ``jobs.create_or_update`` or ``batch_endpoints.invoke`` returned.
@@ -108,8 +110,11 @@ class _LiveTable:
                 self._began.setdefault(step, now)
             if standing in ENDED:
                 self._ended.setdefault(step, now)
-        took = {step: self._ended.get(step, now) - began for step, began in self._began.items()}
-        table = _Table(f"{self._what}: {status}, {seconds:.0f} s", statuses, took)
+        if status in ENDED:
+            table = _Table(f"{self._what}: {status}", statuses)
+        else:
+            took = {step: self._ended.get(step, now) - began for step, began in self._began.items()}
+            table = _Table(f"{self._what}: {status}, {seconds:.0f} s", statuses, took)
         if self._handle is None:
             self._handle = display(table, display_id=True)  # type: ignore[no-untyped-call]
         else:
@@ -117,34 +122,33 @@ class _LiveTable:
 
 
 class _Table:
-    """How the steps stand, as Jupyter shows it."""
+    """How the steps stand, as Jupyter shows it; with ``seconds``, for how long each has been seen at work."""
 
-    def __init__(self, title: str, statuses: Mapping[str, str], seconds: Mapping[str, float]) -> None:
+    def __init__(self, title: str, statuses: Mapping[str, str], seconds: Mapping[str, float] | None = None) -> None:
         self._title = title
-        self._rows = [
-            (
-                step,
-                f"{LOOKS.get(standing, UNDER_WAY)[0]}{standing}",
-                LOOKS.get(standing, UNDER_WAY)[1],
-                seconds.get(step),
-            )
-            for step, standing in statuses.items()
-        ]
+        self._statuses = statuses
+        self._seconds = seconds
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        lines = [f"{step}: {standing}" for step, standing, _, _ in self._rows]
-        rows = "".join(
-            f'<tr><th scope="row" style="text-align: left">{escape(step)}</th>'
-            f'<td style="text-align: left; background: {colour}; color: #10243e">{escape(standing)}</td>'
-            f"<td>{'' if took is None else f'{took:.0f} s'}</td></tr>"
-            for step, standing, colour, took in self._rows
-        )
-        head = (
-            '<tr><th style="text-align: left">step</th><th style="text-align: left">status</th><th>seen for</th></tr>'
-        )
+        lines, rows = [self._title], []
+        for step, standing in self._statuses.items():
+            mark, colour = LOOKS.get(standing, UNDER_WAY)
+            lines.append(f"{step}: {mark}{standing}")
+            rows.append(
+                f'<tr><th scope="row" style="text-align: left">{escape(step)}</th>'
+                f'<td style="text-align: left; background: {colour}; color: #10243e">{escape(mark + standing)}</td>'
+                f"{self._time(step)}</tr>"
+            )
+        columns = ("step", "status") if self._seconds is None else ("step", "status", "seen for")
+        head = "".join(f'<th style="text-align: left">{name}</th>' for name in columns)
         caption = f'<caption style="text-align: left; white-space: nowrap">{escape(self._title)}</caption>'
-        html = f"<table>{caption}{head}{rows}</table>"
-        return {"text/html": html, "text/plain": "\n".join([self._title, *lines])}
+        html = f"<table>{caption}<tr>{head}</tr>{''.join(rows)}</table>"
+        return {"text/html": html, "text/plain": "\n".join(lines)}
+
+    def _time(self, step: str) -> str:
+        if self._seconds is None:
+            return ""
+        return f"<td>{self._seconds[step]:.0f} s</td>" if step in self._seconds else "<td></td>"
 
 
 def job_log(ml_client: MLClient, job: Job | str) -> str:

@@ -9,7 +9,12 @@ import psutil
 
 SECONDS = 0.1
 # The kinds of process that are watched, by a word of their command line.
-KINDS = {"azureml_local.engines.compute.node": "a node", "parallel": "a worker", "azureml_local": "the service"}
+KINDS = {
+    "azureml_local.engines.compute.node": "a node",
+    "parallel": "a worker",
+    "engines/azurite": "the storage",
+    "azureml_local": "the service",
+}
 MIB = 2**20
 
 

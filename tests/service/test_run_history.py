@@ -23,6 +23,8 @@ from support import SECONDS, Arm
 
 from azureml_local import admin
 from azureml_local.engines.mlflow_server.experiments import experiment_id
+from azureml_local.identity import audiences
+from azureml_local.identity.tokens import Principal, TokenService
 from running_service import RunningService, wait_for
 
 # What answers have and the clients' models lack; the sources are answers of the service that others have published.
@@ -205,6 +207,21 @@ def test_who_is_let_in(ask: Ask, run: str, token_of: Callable[..., str]) -> None
             require_error(refused, 401)
             assert refused.headers["WWW-Authenticate"] == "Bearer"
     assert ask(*write, token=token_of("AzureML Data Scientist")).status_code == 200
+
+
+def test_tokens_of_jobs_are_taken_in_their_workspace_only(
+    ask: Ask, arm: Arm, run: str, service: RunningService
+) -> None:
+    """A step of mldesigner writes what its function returned into its own run; no other workspace's job may."""
+    tokens = TokenService(service.home.signing_key, service.settings.tenant_id)
+    caller = Principal(service.settings.client_id, service.settings.client_object_id)
+    own = arm.get("").json()["properties"]["workspaceId"]
+    write = ("PATCH", "history/v1.0", f"/experiments/trees/runs/{run}", {"tags": {"c": "d"}})
+    for guid, status in ((own, 200), (str(uuid.uuid4()), 401)):
+        token, _ = tokens.issue(caller, audiences.of_jobs(guid))
+        assert ask("GET", "history/v1.0", f"/runs/{run}", token=token).status_code == status
+        assert ask(*write, token=token).status_code == status
+        require_error(ask("POST", "data/v1.0", "/dataversion/batchGetResolvedUris", {"values": []}, token), 401)
 
 
 def test_workspace_that_does_not_exist(ask: Ask, arm: Arm) -> None:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -28,8 +29,8 @@ from azureml_local.engines.jobs import data, execution, fence, runner
 from azureml_local.engines.jobs.command import fill_in
 from azureml_local.engines.jobs.distribution import port_count, processes, reserved_ports
 from azureml_local.engines.jobs.fence import StaleAttemptError
-from azureml_local.engines.jobs.runner import JobRunner
-from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Distribution, Output, Result, Storage
+from azureml_local.engines.jobs.runner import KEPT_ANYWAY, JobRunner
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Distribution, Output, ParallelTask, Result, Storage
 from azureml_local.engines.log_blob import LogBlob
 from azureml_local.engines.staging import BlobPath
 from azureml_local.http.upstream import UpstreamError
@@ -341,6 +342,65 @@ def test_part_says_which_file_it_cannot_keep(tmp_path: Path) -> None:
     assert error is not None
     assert "could not be brought into storage" in error
     assert "caf\\udce9" in error
+
+
+def test_outputs_are_delivered_although_a_log_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered: list[object] = []
+
+    async def deliver(*given: object) -> None:
+        delivered.append(given[-1])
+
+    monkeypatch.setattr(execution.data, "deliver", deliver)
+    asyncio.run(fence.next_attempt(tmp_path))
+    part = execution.Part(Attempt(SPEC, 1, 0, str(tmp_path), sys.executable, (), {}, Storage("account", "a2V5", 1)))
+    part._say = lambda *_: None  # type: ignore[method-assign]
+    part._work.joinpath("logs").mkdir(parents=True)
+    part._work.joinpath("logs", UNNAMEABLE).touch()
+    error = asyncio.run(part.finish(KEPT_ANYWAY))
+    assert error is not None
+    assert delivered == [KEPT_ANYWAY]
+
+
+def test_what_ends_processes_is_not_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another node fails as this one, which has done its part, ends its workers."""
+    ending, may_end, ended = asyncio.Event(), asyncio.Event(), []
+
+    class Workers:
+        def __init__(self, *_: object) -> None: ...
+
+        def start(self) -> None: ...
+
+        async def run(self, _: object) -> str | None:
+            return "too many have failed"
+
+        async def end_processes(self) -> None:
+            ending.set()
+            await may_end.wait()
+            ended.append(True)
+
+    async def staged(_: object) -> dict[str, str]:
+        return {}
+
+    async def main() -> Result:
+        await fence.next_attempt(tmp_path)
+        spec = replace(SPEC, parallel=ParallelTask("score.py", "", "data"))
+        attempt = Attempt(spec, 1, 0, str(tmp_path), sys.executable, (), {}, Storage("account", "a2V5", 1))
+        part = execution.Part(attempt)
+        running = asyncio.ensure_future(part.run())
+        await ending.wait()
+        stopping = asyncio.ensure_future(part.stop())
+        await asyncio.sleep(0)
+        may_end.set()
+        await stopping
+        return await running
+
+    monkeypatch.setattr(execution, "Supervisor", Workers)
+    monkeypatch.setattr(execution.Part, "_stage", staged)
+    monkeypatch.setattr(execution.Part, "_say", lambda *_: None)
+    monkeypatch.setattr(execution.Part, "_report", lambda *_: None)
+    result = asyncio.run(main())
+    assert ended == [True]
+    assert result.error == "too many have failed"
 
 
 def test_job_is_cancelled_although_a_file_cannot_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

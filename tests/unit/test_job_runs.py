@@ -339,6 +339,33 @@ def test_job_whose_deletion_was_cut_off_does_not_run_again(store: Store, known: 
     driven(store, test)
 
 
+def test_pipeline_that_ends_with_its_workspace_does_not_go_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service was killed while the workspace was deleted, and goes on with that: the steps take a while to end."""
+    began: list[str] = []
+
+    async def orchestrate(_: object, job: Resource) -> None:
+        began.append(job.name)
+
+    monkeypatch.setattr(job_runs.orchestration, "run", orchestrate)
+    pipeline = put(store, "Running", "p")
+    store.save(pipeline.with_properties(jobType="Pipeline"))
+    step = put(store, "Running", "s")
+    store.delete(step.id)
+    store.put(step.id, step.type, pipeline.id, step.body, "me")
+
+    async def test(runs: JobRuns, runner: Runner) -> None:
+        runner.may_abandon.clear()
+        ending = asyncio.ensure_future(runs.end_below(WORKSPACE))
+        await until(lambda: bool(runner.abandoned))
+        await runs.resume()
+        runner.may_abandon.set()
+        await ending
+        assert began == []
+        assert {status(store, pipeline.id), status(store, step.id)} == {"Canceled"}
+
+    driven(store, test)
+
+
 def test_job_that_is_deleted_is_to_be_cancelled_unless_its_code_has_ended(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,8 +18,10 @@ import pandas
 import psutil
 import pytest
 
+from azureml_local.engines.jobs.parallel.ledger import Ledger
+from azureml_local.engines.jobs.parallel.messages import MLFLOW_SCRIPT
 from azureml_local.engines.jobs.parallel.scripts import imports
-from azureml_local.engines.jobs.parallel.supervisor import MLFLOW_SCRIPT
+from azureml_local.engines.jobs.parallel.supervisor import JobFailedError, Supervisor
 from azureml_local.engines.jobs.parallel.workers import PROGRAM
 from parallel_runs import INPUT, ParallelRun, job
 
@@ -164,6 +166,14 @@ def test_script_is_loaded_once_a_worker(tmp_path: Path) -> None:
     assert run.run() is None
     assert len((run.output / "inits").read_text()) <= 4
     assert len(run.rows) == 10
+
+
+def test_no_more_workers_start_than_there_is_work_or_room_for(tmp_path: Path) -> None:
+    run = job(tmp_path, NAMES, {"a": ""}, workers=500)
+    assert run.run() is None
+    ledger = Ledger(run.folder)
+    assert ledger.new_process(0) <= (os.cpu_count() or 1)  # as many have started
+    ledger.close()
 
 
 def test_what_scripts_import_as_they_are_loaded(tmp_path: Path) -> None:
@@ -320,6 +330,44 @@ def test_no_progress(tmp_path: Path) -> None:
     error = run.run()
     assert error is not None
     assert "No progress update in 1 seconds." in error
+
+
+def test_only_the_time_of_mini_batches_counts_as_one_without_progress(tmp_path: Path) -> None:
+    """Inputs took an hour to come."""
+
+    async def attempt() -> list[str | None]:
+        nodes = run.begin()
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        loop.time = lambda: now() + 3600  # type: ignore[method-assign]
+        return await run.attempt(nodes)
+
+    run = job(tmp_path, NAMES, TEN, progress_timeout=600.0)
+    assert asyncio.run(attempt()) == [None]
+
+
+def test_failure_is_told_although_another_worker_ends_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def attempt() -> list[str | None]:
+        nodes = run.begin()
+        moment = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.01, moment.set)
+        serving = iter(range(2))
+
+        async def serve(_: Supervisor) -> None:
+            is_second = next(serving) == 1
+            await moment.wait()
+            if is_second:
+                raise JobFailedError("too many")
+
+        monkeypatch.setattr(Supervisor, "_serve", serve)
+        return await run.attempt(nodes)
+
+    run = job(tmp_path, NAMES, TEN)
+    (error,) = asyncio.run(attempt())
+    assert error is not None
+    assert "too many" in error
 
 
 def test_empty_input(tmp_path: Path) -> None:
@@ -578,6 +626,14 @@ transformations:
         (MLTABLE.replace("read_delimited", "read_delta_lake"), {}, "lacks the transformation read_delta_lake"),
         (MLTABLE.replace("all_files_same_headers", "none"), {}, "It must be one of no_header"),
         (MLTABLE, {"partition_keys": ("a",)}, "partition_keys has a, and the paths of the files do not say that."),
+        ("paths: a.csv", {}, "paths of the file MLTable is a.csv. It must be a list."),
+        ("transformations: 5", {}, "transformations of the file MLTable is 5. It must be a list."),
+        ("transformations: [read_delimited: ';']", {}, "read_delimited has ;. It must have options"),
+        ("paths: [{pattern: ''}]", {}, "The pattern '' of the file MLTable is wrong"),
+        ("paths: [{pattern: '**a'}]", {}, "The pattern '**a' of the file MLTable is wrong"),
+        (f"paths: [{{file: {'x' * 5000}}}]", {}, "of the file MLTable is wrong"),
+        ("[" * 5000, {}, "The file MLTable cannot be read"),
+        ("since: 2026-99-99", {}, "The file MLTable cannot be read"),
         ("paths: [{pattern: '*.csv'}]", {"mini_batch_size": "1kb"}, "it must be a count of files"),
     ],
 )

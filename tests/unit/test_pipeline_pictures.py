@@ -159,7 +159,7 @@ def test_a_pipeline_is_watched_to_its_end(
     waiting_steps = "scored: ○ Not started\ncollected: ○ Not started"
     assert shown == [
         f"score: Running, 0 s\nprepared: ○ Not started\n{waiting_steps}",
-        f"score: Failed, 0 s\nprepared: ▶ Running\n{waiting_steps}",
+        f"score: Failed\nprepared: ▶ Running\n{waiting_steps}",
     ]
 
 

@@ -49,8 +49,9 @@ def test_bounds_and_enumerations() -> None:
         interfaces.require_literal(number, "10")
     with pytest.raises(InterfaceError, match="'c' is none of its values: a, b"):
         interfaces.require_literal(declared(type="string", enum=["a", "b"]), "c")
-    with pytest.raises(InterfaceError, match="'min' is 'low', which is no number"):
-        declared(type="integer", min="low")
+    for wrong in ("low", 10**400):
+        with pytest.raises(InterfaceError, match=f"'min' is '{str(wrong)[:9]}.*', which is no number"):
+            declared(type="integer", min=wrong)
 
 
 def test_data_and_literals_are_not_the_same() -> None:
@@ -69,6 +70,14 @@ def test_what_an_input_has_without_a_value() -> None:
     assert wiring.judged(declared(type="uri_folder", default="azureml:d:1"), None) == Given("uri_folder", "azureml:d:1")
     with pytest.raises(InterfaceError, match="it is required"):
         wiring.judged(declared(type="integer", optional="False"), None)
+
+
+def test_what_says_nothing_of_itself() -> None:
+    """YAML leaves ``null`` where nothing stands after a name."""
+    spec = {"inputs": {"a": None, "g": {"type": "group", "values": {"b": None}}}, "outputs": {"c": None}}
+    shapes.require(spec, shapes.SPECIFICATION, "the component")
+    assert list(interfaces.inputs_of(spec)) == ["a", "g.b"]
+    assert interfaces.outputs_of(spec) == {"c": {"type": "uri_folder", "mode": None}}
 
 
 def test_groups_are_flat() -> None:
@@ -166,9 +175,17 @@ def test_settings_of_a_node_before_those_of_its_component() -> None:
         ({"inputs": {"x": {"value": [1]}}}, "the step.inputs.x.value is [1]; it must be text, a number, true or false"),
         ({"type": 3}, "the step.type is 3; it must be text"),
         ({"resources": 1}, "the step.resources is 1; it must be an object"),
+        ({"identity": {"type": ["managed"]}}, 'the step.identity.type is ["managed"]; it must be text'),
+        ({"distribution": {"type": {}}}, "the step.distribution.type is {}; it must be text"),
     ],
 )
 def test_shapes_of_nodes(node: Any, words: str) -> None:
     with pytest.raises(InterfaceError) as refused:
         shapes.require(node, shapes.NODE, "the step")
     assert str(refused.value) == words
+
+
+def test_a_count_that_is_none_stays_as_it_is() -> None:
+    """Whoever reads the job refuses it, by its name."""
+    for count in ("9" * 5000, "two", "-1"):
+        assert settings.of_step({"resources": {"instance_count": count}}, {})["resources"] == {"instanceCount": count}

@@ -14,25 +14,20 @@ from typing import Any
 
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.durations import seconds
-from azureml_local.arm.jobs import job_places
+from azureml_local.arm.jobs import job_data, job_places
 from azureml_local.arm.jobs.job_computes import SERVERLESS
 from azureml_local.arm.jobs.job_specs import LITERAL, plural_of, resolve_input
 from azureml_local.arm.jobs.job_status import FIRST
-from azureml_local.arm.jobs.parallel_specs import TABLES
-from azureml_local.arm.names import require_asset_name
+from azureml_local.arm.jobs.refusals import user_error
 from azureml_local.arm.process_texts import TextError, environment_variables, require_text
 from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.storage import storage_locations
 from azureml_local.engines.jobs.distribution import PLANS
-from azureml_local.engines.jobs.spec import InputMode, OutputMode, TableMode
 from azureml_local.http.errors import AzureError, FrontendError
 from azureml_local.store import Resource
 
 # The path parameter id of a job's routes in the OpenAPI (mfe.json).
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
-# What azure-ai-ml lets through (entities/_job/_input_output_helpers.py, validate_key_contains_allowed_characters), also
-# with dots, as it names the members of groups (validate_pipeline_input_key_characters).
-IO_NAME = re.compile(r"(?=.{1,255}\Z)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 EXPERIMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
 SHM_SIZE = re.compile(r"\d+[bBkKmMgG]")  # the OpenAPI's pattern of shmSize
 COMMAND = "command"
@@ -78,7 +73,7 @@ def read(request: ArmRequest) -> str:
     _require_served_type(request.body)
     request.read("JobBase")
     if not NAME.fullmatch(request.params["job"]):
-        raise _user_error(
+        raise user_error(
             f"The job name '{request.params['job']}' is invalid. It must have 1 to 255 characters, start with a letter "
             "or digit and hold only letters, digits, '-' and '_'."
         )
@@ -180,7 +175,7 @@ def common(request: ArmRequest) -> dict[str, Any]:
     sent, job = request.properties, request.params["job"]
     experiment = sent.get("experimentName") or "Default"
     if not EXPERIMENT.fullmatch(experiment):
-        raise _user_error(
+        raise user_error(
             f"The experiment name '{experiment[:255]}' is invalid. It must have 1 to 255 characters, "
             "start with a letter or digit and hold only letters, digits, '-' and '_'."
         )
@@ -223,8 +218,10 @@ def _stored(request: ArmRequest, is_parallel: bool) -> dict[str, Any]:
         "codeId": sent.get("codeId"),
         "command": require_text(sent["command"], "properties.command"),
         "environmentId": sent["environmentId"],
-        "inputs": {name: job_input(name, given, is_parallel) for name, given in (sent.get("inputs") or {}).items()},
-        "outputs": outputs(sent.get("outputs") or {}, request.params["job"]),
+        "inputs": {
+            name: job_data.job_input(name, given, is_parallel) for name, given in (sent.get("inputs") or {}).items()
+        },
+        "outputs": job_data.outputs(sent.get("outputs") or {}, request.params["job"]),
         "distribution": sent.get("distribution"),
         "autologgerSettings": None,
         "limits": sent.get("limits"),
@@ -273,100 +270,25 @@ def _services(request: ArmRequest) -> dict[str, Any]:
     }
 
 
-def job_input(name: str, given: Mapping[str, Any], may_be_table: bool = False) -> dict[str, Any]:
-    """Return an input as it is stored. Raises AzureError where it is none, or none that is served.
-
-    Args:
-        name: the input's.
-        given: as it was sent.
-        may_be_table: it may be an MLTable in a mode that only parallel jobs know.
-    """
-    _require_io_name("input", name)
-    kind, where = given["jobInputType"], f"properties.inputs.{name}"
-    if kind == LITERAL:
-        value = require_text(given["value"], f"{where}.value")
-        return {"description": given.get("description"), "value": value, "jobInputType": kind}
-    _refuse(given, "pathOnCompute", where)
-    mode = given.get("mode") or InputMode.MOUNT
-    if mode not in (*InputMode, *(TableMode if may_be_table and kind == TABLES else ())):
-        raise AzureError(501, "NotImplemented", f"azureml-local lacks {where}.mode = {mode}.", target=f"{where}.mode")
-    return {
-        "description": given.get("description"),
-        "uri": require_text(given["uri"], f"{where}.uri"),
-        "mode": mode,
-        "jobInputType": kind,
-    }
-
-
-def outputs(sent: Mapping[str, Any], job: str) -> dict[str, Any]:
-    """Return a job's outputs as they are stored, with the one that stands for its artifacts. Raises AzureError."""
-    found = {name: job_output(name, given) for name, given in sent.items() if name != job_places.DEFAULT}
-    # azure-ai-ml reads where the logs are from this address, and wants it without "paths" (_job_ops_helper.py).
-    uri = job_places.artifacts_uri(job).replace("/paths/", "/", 1)
-    found[job_places.DEFAULT] = {
-        "description": None,
-        "uri": uri,
-        "assetName": None,
-        "assetVersion": None,
-        "mode": "ReadWriteMount",
-        "jobOutputType": "uri_folder",
-    }
-    return found
-
-
-def job_output(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an output as it is stored. Raises AzureError where it is none, or none that is served."""
-    _require_io_name("output", name)
-    where = f"properties.outputs.{name}"
-    _refuse(given, "pathOnCompute", where)
-    _refuse(given, "autoDeleteSetting", where)
-    for member, what in (("assetName", "Asset"), ("assetVersion", "Version")):
-        if given.get(member):
-            require_asset_name(given[member], what)
-    if given.get("assetVersion") and not given.get("assetName"):
-        raise _user_error(f"{where}.assetVersion is '{given['assetVersion']}', and {where}.assetName is missing.")
-    return {
-        "description": given.get("description"),
-        "uri": require_text(given["uri"], f"{where}.uri") if given.get("uri") else None,
-        "assetName": given.get("assetName"),
-        "assetVersion": given.get("assetVersion"),
-        "mode": given.get("mode") or OutputMode.MOUNT,
-        "jobOutputType": given["jobOutputType"],
-    }
-
-
-def _refuse(given: Mapping[str, Any], member: str, where: str) -> None:
-    if given.get(member):
-        raise lacking(f"{where}.{member}")
-
-
-def _require_io_name(what: str, name: str) -> None:
-    if not IO_NAME.fullmatch(name):
-        raise _user_error(
-            f"The {what} name '{name[:255]}' is invalid. It must have 1 to 255 characters, start with a letter or '_' "
-            "and hold only letters, digits and '_'; there may be dots between such names."
-        )
-
-
 def _require_plain_values(properties: Mapping[str, Any]) -> None:
     """Raise 400 where a number, a duration or a text is none that a job can have."""
     resources = properties["resources"]
     if resources["instanceCount"] < 1:
-        raise _user_error(f"resources.instanceCount is {resources['instanceCount']}; it must be at least 1.")
+        raise user_error(f"resources.instanceCount is {resources['instanceCount']}; it must be at least 1.")
     if not SHM_SIZE.fullmatch(resources["shmSize"]):
-        raise _user_error(f"resources.shmSize is '{resources['shmSize']}'; it must be a size such as 2g or 512m.")
+        raise user_error(f"resources.shmSize is '{resources['shmSize']}'; it must be a size such as 2g or 512m.")
     for name in COUNTS:
         count = (properties["distribution"] or {}).get(name)
         if count is not None and count < 1:
-            raise _user_error(f"distribution.{name} is {count}; it must be at least 1.")
+            raise user_error(f"distribution.{name} is {count}; it must be at least 1.")
     timeout = (properties["limits"] or {}).get("timeout")
     if timeout is not None:
         try:
             is_positive = seconds(timeout) > 0
         except ValueError as error:
-            raise _user_error(f"limits.timeout: {error}.") from error
+            raise user_error(f"limits.timeout: {error}.") from error
         if not is_positive:
-            raise _user_error(f"limits.timeout is {timeout}; it must be longer than nothing.")
+            raise user_error(f"limits.timeout is {timeout}; it must be longer than nothing.")
 
 
 def _require_place(request: ArmRequest, uri: str) -> None:
@@ -379,7 +301,7 @@ def _require_new(request: ArmRequest, output: Mapping[str, Any]) -> None:
     plural = plural_of(output["jobOutputType"])
     version_id = f"{request.workspace_id}/{plural}/{output['assetName']}/versions/{output['assetVersion']}"
     if request.context.store.get(version_id):
-        raise _user_error(
+        raise user_error(
             f"An output is to be registered as version {output['assetVersion']} of {output['assetName']}, which exists "
             "already. Use another version, or none: the next one is given to it."
         )
@@ -393,10 +315,10 @@ def _require_compute(request: ArmRequest, properties: Mapping[str, Any]) -> None
     compute = request.context.store.get(compute_id)
     is_own = compute_id.lower().startswith(f"{request.workspace_id}/computes/".lower())
     if compute is None or not is_own:
-        raise _user_error(f"Unknown compute target '{compute_id.rpartition('/')[2]}'.")
+        raise user_error(f"Unknown compute target '{compute_id.rpartition('/')[2]}'.")
     wanted, most = (properties.get("resources") or {}).get("instanceCount", 1), _most_nodes(compute)
     if wanted > most:
-        raise _user_error(f"Requested {wanted} nodes but AzureMLCompute cluster only has {most} maximum nodes")
+        raise user_error(f"Requested {wanted} nodes but AzureMLCompute cluster only has {most} maximum nodes")
 
 
 def _most_nodes(compute: Resource) -> int:
@@ -411,7 +333,7 @@ def _texts_for_processes() -> Iterator[None]:
     try:
         yield
     except TextError as error:
-        raise _user_error(str(error)) from error
+        raise user_error(str(error)) from error
 
 
 @contextmanager
@@ -420,16 +342,7 @@ def _named_in_request() -> Iterator[None]:
     try:
         yield
     except FrontendError as error:
-        raise _user_error(error.detail[1] if error.detail else error.message) from error
-
-
-def _user_error(message: str) -> FrontendError:
-    return FrontendError(400, "UserError", message)
-
-
-def lacking(where: str) -> AzureError:
-    """Return the 501 of a member that asks for what azureml-local does not do."""
-    return AzureError(501, "NotImplemented", f"azureml-local lacks {where}.", target=where)
+        raise user_error(error.detail[1] if error.detail else error.message) from error
 
 
 def _immutable(changed: list[str]) -> FrontendError:

@@ -31,7 +31,7 @@ class JobRuns:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._abandoned: set[str] = set()  # jobs without a task that are being ended
+        self._ending: set[str] = set()  # jobs that no task drives, and that are being ended
         self._ends: dict[str, asyncio.Future[None]] = {}  # of jobs whose end is waited for
 
         async def cancel(job: Resource) -> None:
@@ -67,7 +67,7 @@ class JobRuns:
         store = self._context.store
         await self._context.runner.forget_all_but([job.id for job in job_status.unfinished(store)])
         for job in job_status.unfinished(store):
-            if job.properties["status"] != job_status.CANCEL_REQUESTED and job.key not in self._abandoned:
+            if job.properties["status"] != job_status.CANCEL_REQUESTED and job.key not in self._ending:
                 self.start(job)
 
     async def ended(self, job_id: str) -> None:
@@ -79,31 +79,33 @@ class JobRuns:
 
     async def end(self, job_id: str) -> None:
         """Cancel a job and the steps that it has, and return once all have ended and nothing of them runs."""
-        task = self._tasks.get(job_id.lower())
+        key = job_id.lower()
+        task = self._tasks.get(key)
         job = self._context.store.get(job_id)
-        if task:
-            task.cancel("the job was cancelled")
-            await asyncio.wait([task])
-        elif job and job.properties["status"] not in job_status.ENDED:  # the service ended meanwhile
-            await self._abandon(job)
-        if job:  # what drives a pipeline has ended: it begins no further step
-            await self.end_below(job.id)
-        await self._end(lambda: job_status.change(self._context, job_id, "Canceled"), job_id)
+        if task is None:
+            self._ending.add(key)
+        try:
+            if task:
+                task.cancel("the job was cancelled")
+                await asyncio.wait([task])
+            elif job and job.properties["status"] not in job_status.ENDED:  # the service ended meanwhile
+                await self._abandon(job)
+            if job:  # what drives a pipeline has ended: it begins no further step
+                await self.end_below(job.id)
+            await self._end(lambda: job_status.change(self._context, job_id, "Canceled"), job_id)
+        finally:
+            self._ending.discard(key)
 
     async def _abandon(self, job: Resource) -> None:
         """End what is left of a job that no task drives, and keep what it has written where that has a place."""
         if job.properties["jobType"] == "Pipeline":  # whose steps are jobs of their own
             return
-        self._abandoned.add(job.key)
         try:
             outputs = job_specs.outputs(self._context, job)
         except AzureError as failure:
             logger.warning("outputs of the cancelled job %s are not in storage: %s", job.id, failure.message)
             outputs = {}
-        try:
-            await self._context.runner.abandon(job.id, outputs)
-        finally:
-            self._abandoned.discard(job.key)
+        await self._context.runner.abandon(job.id, outputs)
 
     async def end_below(self, parent_id: str) -> None:
         """Cancel the jobs of a workspace, or of a pipeline's steps, and return once nothing of them runs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 
@@ -31,10 +32,15 @@ class Graph:
             circle = " -> ".join(error.args[1])  # each comes before the one that waits for it
             raise GraphError(f"steps wait for each other in a circle: {circle}") from error
 
+    @cached_property
+    def _order(self) -> list[str]:
+        """The steps, each after those that it needs."""
+        return list(TopologicalSorter(self.needs).static_order())
+
     def lost(self, failed: Collection[str]) -> set[str]:
         """Return the steps that never pass: those that failed, and those that cannot do without one of them."""
         lost = set(failed)
-        for step in TopologicalSorter(self.needs).static_order():
+        for step in self._order if lost else ():
             if any(needed in lost and needed not in self.spares[step] for needed in self.needs.get(step, ())):
                 lost.add(step)
         return lost
@@ -49,6 +55,5 @@ class Graph:
         """
         lost = self.lost(failed)
         settled = lost.union(passed)
-        return [
-            step for step, needed in self.needs.items() if step not in {*begun, *lost} and settled.issuperset(needed)
-        ]
+        gone = lost.union(begun)
+        return [step for step, needed in self.needs.items() if step not in gone and settled.issuperset(needed)]

@@ -57,7 +57,8 @@ class Input:
 def inputs_of(spec: Mapping[str, Any]) -> dict[str, Input]:
     """Return the inputs that a component's specification declares; members of a group by ``group.member``."""
     declared: dict[str, Input] = {}
-    for name, given in (spec.get("inputs") or {}).items():
+    for name, sent in (spec.get("inputs") or {}).items():
+        given = sent or {}
         if str(given.get("type", "")).lower() == "group":
             members = inputs_of({"inputs": given.get("values")})
             optional = truth(given.get("optional"))
@@ -74,7 +75,7 @@ def outputs_of(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the outputs that a component's specification declares: ``type`` and ``mode`` of each."""
     return {
         name: {"type": str(given.get("type") or FOLDER).lower(), "mode": given.get("mode")}
-        for name, given in (spec.get("outputs") or {}).items()
+        for name, given in ((name, sent or {}) for name, sent in (spec.get("outputs") or {}).items())
     }
 
 
@@ -99,8 +100,9 @@ def _input(given: Mapping[str, Any]) -> Input:
 def _bound(name: str, value: Any) -> float | None:
     try:
         return None if value is None else float(value)
-    except ValueError as error:
-        raise InterfaceError(f"its component's '{name}' is '{value}', which is no number") from error
+    except (ValueError, OverflowError) as error:
+        shown = str(value)[:60]
+        raise InterfaceError(f"its component's '{name}' is '{shown}', which is no number of 64 bits") from error
 
 
 def require_kind(declared: Input, given: str) -> None:

@@ -45,7 +45,7 @@ async def run(context: Context, job: Resource) -> None:
 class _Children:
     """The jobs that a pipeline's steps have at one moment, by the steps' names."""
 
-    def __init__(self, jobs: Mapping[str, Resource]) -> None:
+    def __init__(self, jobs: dict[str, Resource]) -> None:
         self.jobs = jobs
 
     @property
@@ -137,8 +137,7 @@ class _Orchestration:
         if children.failed and not self._settings["continue_on_step_failure"]:
             await self._context.job_runs.end_below(self._job.id)
             return False
-        if self._begin_ready(children):
-            children = self._children()
+        await self._begin_ready(children)
         self._log.write(text(children.jobs.values()))
         unfinished = {job.key: job for job in children.unfinished}
         for key in waiting.keys() - unfinished.keys():
@@ -151,19 +150,24 @@ class _Orchestration:
         children = self._context.store.children(JOB_TYPE, self._job.id)
         return _Children({lineage.step(child) or "": child for child in children})
 
-    def _begin_ready(self, children: _Children) -> bool:
-        """Begin every step that can begin; say whether there was one.
+    async def _begin_ready(self, children: _Children) -> None:
+        """Begin every step that can begin, and add its job to ``children``.
 
         One that takes over what an earlier run has left has ended at once, so that others can begin then.
         """
-        ready = self._graph.ready(children.jobs, children.passed, children.failed)
-        for step in ready:
-            self._begin(step, children)
-        if ready:
-            self._begin_ready(self._children())
-        return bool(ready)
+        while ready := self._graph.ready(children.jobs, children.passed, children.failed):
+            for step in ready:
+                if self._is_to_end():
+                    return
+                children.jobs[step] = self._begin(step, children)
+                await asyncio.sleep(0)  # whoever asks the service meanwhile does not wait for all of them
 
-    def _begin(self, name: str, children: _Children) -> None:
+    def _is_to_end(self) -> bool:
+        """Say whether the pipeline is being cancelled or deleted: whoever does that ends the steps that it has."""
+        job = self._context.store.get(self._job.id)
+        return job is None or _status(job) in (job_status.CANCEL_REQUESTED, *job_status.ENDED)
+
+    def _begin(self, name: str, children: _Children) -> Resource:
         """Store the job of a step, and begin to run it, or take over what an earlier run of it has left."""
         child = str(uuid.uuid4())
         body = self._body(name, child, children)
@@ -176,7 +180,7 @@ class _Orchestration:
             create = job_creation.create_ended
         elif reusable:
             body["run"]["reuseKey"] = reusable
-        create(self._context, f"{self._workspace_id}/jobs/{child}", self._job.id, body, self._job.created_by)
+        return create(self._context, f"{self._workspace_id}/jobs/{child}", self._job.id, body, self._job.created_by)
 
     def _reuse_key(self, name: str, body: Mapping[str, Any]) -> str | None:
         """Return by what another run of a step is known to be the same; None where none can take its place."""

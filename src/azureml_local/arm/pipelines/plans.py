@@ -23,10 +23,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from azureml_local.arm.context import Context
+from azureml_local.arm.jobs.refusals import user_error
 from azureml_local.arm.pipelines import components, interfaces, references, settings, shapes
 from azureml_local.arm.pipelines.graph import Graph, GraphError
 from azureml_local.arm.pipelines.nodes import COMMAND, PARALLEL, PIPELINE, Node, of_command, of_parallel, parallel
-from azureml_local.arm.pipelines.refusals import about, user_error
+from azureml_local.arm.pipelines.refusals import about
 from azureml_local.arm.pipelines.wiring import Given, Surroundings, Wiring, promised
 from azureml_local.http.errors import AzureError
 

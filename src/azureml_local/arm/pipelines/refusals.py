@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from azureml_local.arm.jobs.refusals import user_error
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.http.errors import AzureError, FrontendError
-
-
-def user_error(message: str) -> FrontendError:
-    """Return the frontend's 400."""
-    return FrontendError(400, "UserError", message)
 
 
 @contextmanager

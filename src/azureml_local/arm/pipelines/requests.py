@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from azureml_local.arm.jobs import job_requests
+from azureml_local.arm.jobs import job_data, job_requests
 from azureml_local.arm.jobs.job_specs import LITERAL
+from azureml_local.arm.jobs.refusals import lacking, user_error
 from azureml_local.arm.pipelines import components, interfaces, places, shapes
 from azureml_local.arm.pipelines.interfaces import InterfaceError
 from azureml_local.arm.pipelines.nodes import PIPELINE
 from azureml_local.arm.pipelines.plans import Defaults, Plan, Planner
-from azureml_local.arm.pipelines.refusals import user_error
 from azureml_local.arm.pipelines.wiring import Given, judged
 from azureml_local.arm.request import ArmRequest
 
@@ -92,7 +92,7 @@ def _require_existing(request: ArmRequest, properties: Mapping[str, Any]) -> Non
 def _settings(sent: Mapping[str, Any]) -> dict[str, Any]:
     for name in LACKING_SETTINGS:
         if sent.get(name):
-            raise job_requests.lacking(f"properties.settings.{name}")
+            raise lacking(f"properties.settings.{name}")
     given = {name: value for name, value in sent.items() if value is not None}
     return {**SETTINGS, **given, **{name: interfaces.truth(given.get(name, SETTINGS[name])) for name in SETTINGS}}
 
@@ -121,13 +121,13 @@ def _shown_settings(request: ArmRequest, settings: Mapping[str, Any], compute: s
 
 def _input(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return an input as it is stored; how its data reaches a step is for the step to say, where it says nothing."""
-    stored = job_requests.job_input(name, given, may_be_table=True)
+    stored = job_data.job_input(name, given, may_be_table=True)
     return stored if stored["jobInputType"] == LITERAL else {**stored, "mode": given.get("mode")}
 
 
 def _outputs(sent: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return outputs as they are stored; how a step writes one is for the step to say, where nothing is said here."""
-    outputs = job_requests.outputs(sent, name)
+    outputs = job_data.outputs(sent, name)
     return {key: {**one, "mode": sent[key].get("mode")} if key in sent else one for key, one in outputs.items()}
 
 
@@ -183,6 +183,6 @@ def defaults(given: Mapping[str, Given | None], inputs: Mapping[str, Any]) -> di
 def declared_outputs(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a component's outputs as they are stored with a job that says nothing of them."""
     return {
-        name: job_requests.job_output(name, {"jobOutputType": declared["type"]})
+        name: job_data.job_output(name, {"jobOutputType": declared["type"]})
         for name, declared in interfaces.outputs_of(spec).items()
     }

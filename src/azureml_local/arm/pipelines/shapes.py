@@ -16,9 +16,9 @@ EACH = "*"
 LONGEST_SHOWN = 60
 
 _SETTINGS = {
-    "distribution": {},
+    "distribution": {"type": "text"},
     "environment_variables": {EACH: "scalar"},
-    "identity": {},
+    "identity": dict.fromkeys(("type", "identity_type", "identityType"), "text"),
     "limits": {},
     "queue_settings": {},
     "resources": {"properties": {}},

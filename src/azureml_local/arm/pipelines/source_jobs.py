@@ -6,8 +6,8 @@ So azure-ai-ml writes the job of a schedule that was given as the name of a job 
 from __future__ import annotations
 
 from azureml_local.arm.jobs import job_places
+from azureml_local.arm.jobs.refusals import user_error
 from azureml_local.arm.pipelines.nodes import PIPELINE
-from azureml_local.arm.pipelines.refusals import user_error
 from azureml_local.arm.request import ArmRequest
 
 TAKEN = (

@@ -162,6 +162,7 @@ class Part:
         self._lock: IO[str] | None = None
         self._task: asyncio.Task[Result] | None = None
         self._is_lost = False
+        self._is_ending = False  # its processes are being ended: that is not to be broken off
         self._supervisor: Supervisor | None = None
 
     async def run(self) -> Result:
@@ -176,7 +177,7 @@ class Part:
     async def stop(self) -> None:
         """See :func:`stop`."""
         if self._task:
-            if not self._task.cancelling():
+            if not self._is_ending and not self._task.cancelling():
                 self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -212,10 +213,10 @@ class Part:
     async def _bring_away(self, modes: Collection[OutputMode]) -> None:
         if self._supervisor:
             await self._supervisor.finish(is_first=bool(modes))
+        await data.deliver(self._blobs, self._job_folder, self._spec.outputs, modes)  # first: logs matter less
         for name in KEPT:
             target = BlobPath(self._spec.artifacts.container, f"{self._spec.artifacts.path}/{name}")
             await staging.upload(self._blobs, self._work / name, target)
-        await data.deliver(self._blobs, self._job_folder, self._spec.outputs, modes)
 
     async def _close_logs(self) -> None:
         closed = await asyncio.gather(*(log.close() for log in self._logs.values()), return_exceptions=True)
@@ -290,6 +291,7 @@ class Part:
             self._report("Running")
             return await self._supervisor.run(values)
         finally:
+            self._is_ending = True
             await self._supervisor.end_processes()
 
     # --- processes ---
@@ -307,6 +309,7 @@ class Part:
                 if failed := await ended:
                     break
         finally:
+            self._is_ending = True
             await asyncio.gather(*(one.process.stop() for one in running))
             await fence.end_processes(self._folder)  # what has left its process group
             await asyncio.gather(*(one.drain() for one in running))

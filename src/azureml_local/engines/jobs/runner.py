@@ -307,7 +307,9 @@ async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, limit: float | No
     for failure in await uninterrupted(_each(part.finish(modes) for part in parts)):
         if isinstance(failure, BaseException):
             raise failure
-        if failure and not error:
+        if failure and error:
+            logger.warning("a job that has failed leaves less than it wrote: %s", failure)
+        elif failure:
             error = "UserError", failure, "Failed"
     return Outcome(attempt.number, error)
 

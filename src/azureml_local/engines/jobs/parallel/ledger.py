@@ -252,6 +252,14 @@ class Ledger:
             "SELECT try.*, detail FROM try JOIN mini_batch ON mini_batch.id = mini_batch ORDER BY try.rowid"
         )
 
+    def errors(self, most: int) -> list[tuple[str, int]]:
+        """Return the errors of tries, and how many have failed so: the most frequent ones first."""
+        return self._database.execute(
+            "SELECT error, count(*) FROM try WHERE error IS NOT NULL GROUP BY error "
+            "ORDER BY count(*) DESC, min(rowid) LIMIT ?",
+            (most,),
+        ).fetchall()
+
     def _version(self) -> int:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         return int(version)

@@ -34,6 +34,7 @@ TIMES = {"yyyy": "(?P<{}year>[0-9]{{4}})"} | {
     part: f"(?P<{{}}{name}>[0-9]{{{{2}}}})"
     for part, name in (("MM", "month"), ("dd", "day"), ("HH", "hour"), ("mm", "minute"), ("ss", "second"))
 }
+LONGEST_SHOWN = 60
 PLACE = re.compile(r"\{([^{}:]+)(?::([^{}]+))?\}")
 
 
@@ -92,11 +93,11 @@ def read(folder: Path) -> Table:
         content = yaml.safe_load((folder / FILE).read_text())
     except FileNotFoundError as error:
         raise TableError("There is no file MLTable in the input of type mltable.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         raise TableError(f"The file MLTable cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise TableError("The file MLTable is no YAML mapping.")
-    steps = [_step(given) for given in content.get("transformations") or ()]
+    steps = [_step(given) for given in _listed(content, "transformations")]
     readers = [step for step in steps if step[0] in READERS]
     if len(readers) > 1 or (readers and steps[0] != readers[0]):
         raise TableError("The file MLTable must have at most one transformation that reads files, as the first.")
@@ -108,7 +109,7 @@ def read(folder: Path) -> Table:
         _require_valid(name, given)
     formats = [_partition_format(given) for name, given in others if name == PARTITIONS]
     return Table(
-        _files(folder, content.get("paths")),
+        _files(folder, _listed(content, "paths")),
         readers[0][0] if readers else None,
         _options(*readers[0]) if readers else {},
         others,
@@ -119,6 +120,14 @@ def read(folder: Path) -> Table:
 def files_below(folder: Path) -> list[str]:
     """Return the paths of the files in a folder and its folders, in order."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _listed(content: Mapping[str, Any], name: str) -> list[Any]:
+    """Return a member of the file that must be a list."""
+    given = content.get(name)
+    if given is not None and not isinstance(given, list):
+        raise TableError(f"{name} of the file MLTable is {str(given)[:LONGEST_SHOWN]}. It must be a list.")
+    return given or []
 
 
 def _step(given: Any) -> tuple[str, Any]:
@@ -133,7 +142,9 @@ def _step(given: Any) -> tuple[str, Any]:
 
 def _options(name: str, given: Any) -> Mapping[str, Any]:
     """Return the options of a step that reads; refuse those that no file can be read with."""
-    options = dict(given or {})
+    if given is not None and not isinstance(given, dict):
+        raise TableError(f"{name} has {str(given)[:LONGEST_SHOWN]}. It must have options such as 'delimiter: \",\"'.")
+    options = given or {}
     encoding = str(options.get("encoding", "utf8"))
     if encoding not in CODECS:
         raise TableError(f"{name} has the encoding {encoding}. It must be one of {', '.join(CODECS)}.")
@@ -156,14 +167,19 @@ def _require_valid(name: str, given: Any) -> None:
         raise TableError(f"{name} names no columns.")
 
 
-def _files(folder: Path, paths: Any) -> list[str]:
+def _files(folder: Path, paths: list[Any]) -> list[str]:
     """Return the paths of a table's files, each once."""
     found: dict[str, None] = {}
-    for given in paths or ():
+    for given in paths:
         kind, path = next(iter(given.items())) if isinstance(given, dict) and len(given) == 1 else (None, given)
         if kind not in ("file", "folder", "pattern"):
             raise TableError(f"The file MLTable has the path {given}. It must be a file, a folder or a pattern.")
-        found.update(dict.fromkeys(_matching(folder, kind, str(path))))
+        try:
+            found.update(dict.fromkeys(_matching(folder, kind, str(path))))
+        except (ValueError, IndexError, OSError) as error:  # so says pathlib that a pattern, or a name, is none
+            raise TableError(
+                f"The {kind} {str(path)[:LONGEST_SHOWN]!r} of the file MLTable is wrong: {error}"
+            ) from error
     return list(found)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import datetime
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from sqlite3 import Row
@@ -82,19 +81,16 @@ def write(ledger: Ledger, task: ParallelTask, why: str | None, folder: Path) -> 
     """
     report = folder / "sys" / "job_report"
     report.mkdir(parents=True, exist_ok=True)
-    errors: Counter[str] = Counter()
     with (report / "processed_mini-batches.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for tried in ledger.tries():
             table.writerow(_line(tried))
-            if tried["error"]:
-                errors[tried["error"]] += 1
     (folder / "readme.txt").write_text(README)
     (folder / "job_result.txt").write_text("\n".join([*result_lines(task, ledger.tally(), why), ""]))
+    errors = [f"{count} x {error}\n" for error, count in ledger.errors(MOST_ERRORS)]
     if errors:
-        lines = [f"{count} x {error}\n" for error, count in errors.most_common(MOST_ERRORS)]
-        (folder / "job_error.txt").write_text("".join(lines))
+        (folder / "job_error.txt").write_text("".join(errors))
 
 
 def _line(tried: Row) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ nothing of it is read but what lies around the cuts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
@@ -118,12 +118,13 @@ def _by_size(files: list[str], table: Table, root: Path, size: int) -> MiniBatch
             yield {"parts": [part]}, None
 
 
-def _parts(table: Table, root: Path, name: str, first: str, size: int | None) -> Iterable[dict[str, Any]]:
+def _parts(table: Table, root: Path, name: str, first: str, size: int | None) -> Iterator[dict[str, Any]]:
     """Yield the parts of a file that are about so large; the whole file as one where ``size`` is None."""
     columns = {"columns": _columns(table, name)} if table.partitions else {}
     cut = _row_groups if table.format == "read_parquet" else _lines
     try:
-        return [{"file": name, **part, **columns} for part in cut(table, root, name, first, size)]
+        for part in cut(table, root, name, first, size):
+            yield {"file": name, **part, **columns}
     except OSError as error:
         raise SplitError(f"The file {name} cannot be read: {error.strerror}.") from error
 

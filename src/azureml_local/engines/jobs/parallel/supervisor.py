@@ -7,26 +7,21 @@ https://learn.microsoft.com/azure/machine-learning/how-to-debug-parallel-run-ste
 from __future__ import annotations
 
 import asyncio
-import datetime
-import shlex
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from azureml_local.engines.jobs import data, fence
-from azureml_local.engines.jobs.command import fill_in
-from azureml_local.engines.jobs.parallel import reports, scripts, splitting, verdict
+from azureml_local.engines.jobs.parallel import messages, reports, scripts, splitting, verdict
 from azureml_local.engines.jobs.parallel.ledger import Ledger, MiniBatch, Tally, Try
+from azureml_local.engines.jobs.parallel.progress import Progress
 from azureml_local.engines.jobs.parallel.workers import Worker, WorkerError
 from azureml_local.engines.jobs.spec import Attempt, ParallelTask
 from azureml_local.engines.log_blob import LogBlob
 
 INIT_TRIES = 3  # for each worker process
-SECONDS_BETWEEN_LINES = 1.0  # of the log of the job's progress
-OUTPUT_VARIABLE = "AZUREML_BI_OUTPUT_PATH"  # how-to-deploy-model-custom-output
-MODEL_VARIABLE = "AZUREML_MODEL_DIR"  # how-to-batch-scoring-script
-MLFLOW_SCRIPT = Path(__file__).parents[2] / "mlflow_resources" / "mlflow_batch_script.py"
 
 
 class JobFailedError(Exception):
@@ -74,20 +69,21 @@ class Supervisor:
         self._message: Mapping[str, Any] = {}
         self._init_failures = 0
         self._why: str | None = None  # the job has failed
-        self._items: int | None = None  # of all mini-batches, where that is known before they are read
-        self._begun = asyncio.get_running_loop().time()
-        self._last_line = self._last_progress = self._begun
-        self._overview_name = f"logs/job_progress_overview.{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M%S}.txt"
+        self._progress = Progress(place.log, place.log_metrics, task.metrics_prefix, is_told=attempt.rank == 0)
+        self._last_progress = 0.0  # when a mini-batch has ended
 
     def start(self) -> None:
-        """Begin to start the worker processes, which takes a moment: inputs are brought meanwhile."""
+        """Begin to start worker processes, which takes a moment: inputs are brought meanwhile.
+
+        There are not more than the machine can start at once: how many mini-batches there will be is not known yet.
+        """
         self._place.work.mkdir(parents=True)
-        names = [self._new_name() for _ in range(self._task.workers)]
+        names = [self._new_name() for _ in range(min(self._task.workers, os.cpu_count() or 1))]
         self._starting = [asyncio.ensure_future(self._start_worker(name)) for name in names]
 
     def import_ahead(self) -> None:
         """Have the worker processes import what the script does, now that the code is here."""
-        names = scripts.imports(self._script, self._place.work)
+        names = scripts.imports(messages.script(self._task, self._place.work), self._place.work)
         self._starting = [asyncio.ensure_future(_importing(starting, names)) for starting in self._starting]
 
     async def plan(self, values: Mapping[str, str]) -> None:
@@ -99,17 +95,17 @@ class Supervisor:
         Raises:
             SplitError: it cannot be split as the job asks for.
         """
-        root = self._root(values)
         if self._ledger.is_planned:
             self._ledger.begin_attempt()
         else:
-            self._report("Start scheduling.")
-            table = splitting.describe(self._task, root)
-            await asyncio.to_thread(_plan, self._job_folder, splitting.split(self._task, root, table))
+            self._progress.say("Start scheduling.")
+            await asyncio.to_thread(_plan, self._job_folder, self._task, messages.root(self._task, values))
         tally = self._ledger.tally()
-        self._items = self._ledger.items()
-        self._log_metrics(tally)
-        self._report(f"Scheduled {tally.total} mini batches. {tally.finished} of them have been processed before.")
+        self._progress.items = self._ledger.items()
+        self._progress.measure(tally)
+        self._progress.say(
+            f"Scheduled {tally.total} mini batches. {tally.finished} of them have been processed before."
+        )
 
     async def run(self, values: Mapping[str, str]) -> str | None:
         """Process mini-batches until none is left for this node; return why the job has failed, or None.
@@ -118,9 +114,10 @@ class Supervisor:
             values: what stands for each input and output.
 
         Raises:
+            SplitError: the MLTable file of the input cannot be read.
             OSError, sqlite3.Error: what becomes of mini-batches cannot be written down.
         """
-        self._message = self._load_message(values)
+        self._message = await asyncio.to_thread(messages.to_load, self._attempt, self._task, self._place.work, values)
         why: str | None = None
         try:
             await self._work()
@@ -142,9 +139,9 @@ class Supervisor:
                 await asyncio.to_thread(reports.write_rows, self._ledger, target)
             tally = self._ledger.tally()
             why = verdict.at_the_end(self._task, tally) if tally.finished == tally.total else self._why_not(tally)
-            self._log_metrics(tally)
+            self._progress.measure(tally)
             for line in reports.result_lines(self._task, tally, why):
-                self._report(line)
+                self._progress.say(line)
             await asyncio.to_thread(reports.write, self._ledger, self._task, why, self._place.work / "logs")
         self._ledger.close()
 
@@ -159,13 +156,15 @@ class Supervisor:
         count = min(self._task.workers, self._ledger.tally().pending)
         if not count:
             return
+        self._last_progress = asyncio.get_running_loop().time()
         serving = [asyncio.ensure_future(self._serve()) for _ in range(count)]
         watch = asyncio.ensure_future(self._watch_progress())
         try:
             for ended in asyncio.as_completed([*serving, watch]):
                 await ended
                 if all(task.done() for task in serving):
-                    return
+                    break
+            await asyncio.gather(*serving)  # one may have failed as the last of the others ended
         finally:
             for task in (*serving, watch):
                 task.cancel()
@@ -192,7 +191,7 @@ class Supervisor:
         if tried.error:
             self._say_failure(mini_batch, tried, details, again=again)
         self._last_progress = asyncio.get_running_loop().time()
-        self._show_progress(tally)
+        self._progress.show(tally)
         why = verdict.exceeded(self._task, tally)
         if why:
             if following:
@@ -271,64 +270,6 @@ class Supervisor:
                 raise JobFailedError(f"No progress update in {limit:g} seconds.")
             await asyncio.sleep(left)
 
-    # --- what scripts are told ---
-
-    def _root(self, values: Mapping[str, str]) -> Path:
-        return Path(values[f"inputs.{self._task.input}"])
-
-    @property
-    def _script(self) -> Path:
-        return self._place.work / self._task.entry_script if self._task.entry_script else MLFLOW_SCRIPT
-
-    def _load_message(self, values: Mapping[str, str]) -> Mapping[str, Any]:
-        task, work = self._task, self._place.work
-        root = self._root(values)
-        table = splitting.describe(task, root)
-        node = self._attempt.rank
-        return {
-            "script": str(self._script),
-            "arguments": [*shlex.split(fill_in(task.arguments, values)), *self._own_arguments()],
-            "environment": self._variables(values),
-            "root": str(root),
-            "table": {"format": table.format, "options": table.options, "steps": table.steps}
-            if table and table.format
-            else None,
-            "keeps_rows": task.rows_output is not None,
-            "place": {
-                "node": node,
-                "working_dir": str(work),
-                "log_dir": str(work / "logs" / "user" / "entry_script_log" / str(node)),
-                "logging_level": task.logging_level,
-            },
-        }
-
-    def _own_arguments(self) -> list[str]:
-        """Return the arguments that Azure adds; for their sake scripts must use ``parse_known_args``."""
-        task = self._task
-        own = {
-            "mini_batch_size": task.mini_batch_size,
-            "partition_keys": ",".join(task.partition_keys),
-            "output_action": "append_row" if task.rows_output else "summary_only",
-            "logging_level": task.logging_level,
-            "process_count_per_node": task.workers,
-            "run_invocation_timeout": f"{task.timeout:g}",
-            "run_max_try": task.max_retries + 1,
-        }
-        return [text for name, value in own.items() if value != "" for text in (f"--{name}", str(value))]
-
-    def _variables(self, values: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the variables that the inputs and outputs add to a process's environment."""
-        variables = data.variables(self._attempt.spec, values)
-        if self._task.model:
-            variables[MODEL_VARIABLE] = values[f"inputs.{self._task.model}"]
-        name = self._task.rows_output or next(iter(self._attempt.spec.outputs), None)
-        if name:
-            place = Path(values[f"outputs.{name}"])
-            is_file = self._attempt.spec.outputs[name].is_file
-            variables[OUTPUT_VARIABLE] = str(place.parent if is_file else place)
-        users = self._attempt.spec.environment_variables
-        return {name: users.get(name, value) for name, value in variables.items()}
-
     def _rows_file(self) -> Path | None:
         name = self._task.rows_output
         if name is None:
@@ -341,11 +282,6 @@ class Supervisor:
     def _say(self, text: str) -> None:
         self._place.log(self._place.own_log).say(text)
 
-    def _report(self, text: str) -> None:
-        """Add to the log of the whole job's progress, which the first node writes."""
-        if self._attempt.rank == 0:
-            self._place.log(self._overview_name).say(text)
-
     def _error_log(self, process: str) -> LogBlob:
         return self._place.log(f"logs/user/error/{self._attempt.rank}/{process}.txt")
 
@@ -353,29 +289,6 @@ class Supervisor:
         what = f"mini batch {mini_batch.id}, try {mini_batch.tries + 1}: {tried.error}"
         self._error_log(tried.process).say(f"{what}\n{details}")
         self._say(f"{tried.process}: {what}{' It is tried again.' if again else ''}")
-
-    def _show_progress(self, tally: Tally) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._last_line < SECONDS_BETWEEN_LINES and tally.finished < tally.total:
-            return
-        self._last_line = now
-        self._log_metrics(tally)
-        elapsed = now - self._begun
-        left = elapsed * (tally.total - tally.finished) / max(tally.finished, 1)
-        self._report(
-            f"Processed {tally.finished} of {tally.total} mini batches in {_time(elapsed)}. "
-            f"Estimate remaining {_time(left)}."
-        )
-
-    def _log_metrics(self, tally: Tally) -> None:
-        """Give the run the metrics that runs of ParallelRunStep show, from the first node."""
-        if self._attempt.rank:
-            return
-        metrics = {"Remaining Mini Batches": tally.total - tally.finished, "Failed Items": tally.failed_items}
-        if self._items is not None:
-            metrics["Remaining Items"] = self._items - tally.items
-        prefix = self._task.metrics_prefix
-        self._place.log_metrics({f"{prefix}{name}": value for name, value in metrics.items()})
 
 
 async def _importing(starting: asyncio.Task[Worker], names: list[str]) -> Worker:
@@ -385,14 +298,10 @@ async def _importing(starting: asyncio.Task[Worker], names: list[str]) -> Worker
     return worker
 
 
-def _plan(folder: Path, mini_batches: splitting.MiniBatches) -> None:
-    """Write down the mini-batches by a connection of this thread's own."""
+def _plan(folder: Path, task: ParallelTask, root: Path) -> None:
+    """Split the input, and write down the mini-batches by a connection of this thread's own."""
     ledger = Ledger(folder)
     try:
-        ledger.plan(mini_batches)
+        ledger.plan(splitting.split(task, root, splitting.describe(task, root)))
     finally:
         ledger.close()
-
-
-def _time(seconds: float) -> str:
-    return str(datetime.timedelta(seconds=round(seconds)))
