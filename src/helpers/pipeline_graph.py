@@ -321,10 +321,17 @@ def _ports(layout: _Layout) -> Iterator[str]:
         node = layout.nodes[edge.source]
         x, y = _port(layout, edge), node.y + node.height
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{INK}"/>'
+        side, anchor = (-8, "end") if _leads_right(layout, edge) else (8, "start")  # where no arrow crosses the name
         yield (
-            f'<text x="{x + 8:.1f}" y="{y + 14:.1f}" font-size="11.5" fill="{INK}" stroke="{PAPER}" stroke-width="3" '
-            f'paint-order="stroke">{escape(edge.output)}</text>'
+            f'<text x="{x + side:.1f}" y="{y + 14:.1f}" font-size="11.5" text-anchor="{anchor}" fill="{INK}" '
+            f'stroke="{PAPER}" stroke-width="3" paint-order="stroke">{escape(edge.output)}</text>'
         )
+
+
+def _leads_right(layout: _Layout, edge: Edge) -> bool:
+    """Say whether all arrows of an edge's output go to the right of where they begin."""
+    ways = [way for one, way in layout.ways.items() if (one.source, one.output) == (edge.source, edge.output)]
+    return all(way[1].x > _port(layout, edge) for way in ways)
 
 
 def _box(node: _Node, graph: Graph, statuses: Mapping[str, str]) -> str:

@@ -108,6 +108,14 @@ def _with_experiment(body: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
+def _with_bare_path(body: dict[str, Any]) -> dict[str, Any]:
+    """Forget that a path is wrapped as an input of its own."""
+    made = _translates()(body)
+    bare = {name: place["RelativePath"] for name, place in body.get("DataPathAssignments", {}).items()}
+    made["properties"]["InputData"].update(bare)
+    return made
+
+
 def _settings(**changed: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """A function that renames a configuration; ``changed`` are functions of it, or None for what is left out."""
 
@@ -227,6 +235,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (_translates(field="Inputs"), "are wanted"),
         (_translates(kind="Literal"), "JobInputType is UriFile"),
         (_translates(literal="UriFile"), "JobInputType is Literal"),
+        (_with_bare_path, "JobInputType is UriFile"),
         (_translates(of=str), "it was 3"),
         (lambda body: {"properties": {"InputData": dict(body.get("ParameterAssignments", {}))}}, "is Literal"),
         ({"properties": {}}, "a function is wanted"),

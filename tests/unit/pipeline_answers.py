@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from azure.ai.ml import Input, dsl, load_component
+from azure.ai.ml.constants import TimeZone
 from azure.ai.ml.entities import CronTrigger, JobSchedule, RecurrencePattern, RecurrenceTrigger
 
 FOLDER = Path(__file__).parents[2] / "notebooks" / "03_batch" / "late_flights"
@@ -102,7 +103,7 @@ def _cron(expression: str, time_zone: str = NEW_YORK) -> CronTrigger:
 
 
 RIGHT: dict[str, list[object]] = {
-    "build_a_batch_pipeline/known": [{"a", "c", "e", "g"}, ["G", "e", "c", "a"], "a, c, e, g"],
+    "build_a_batch_pipeline/known": [{"a", "c", "e", "g"}, ["G", "e", "c", "a"], "a, c, e, g", "aceg"],
     "build_a_batch_pipeline/side_by_side": [_job(two_models, plan=PLAN), _job(named_otherwise, night=PLAN)],
     "build_a_batch_pipeline/again_after": [
         AGAIN,
@@ -116,6 +117,7 @@ RIGHT: dict[str, list[object]] = {
         _cron("30 1 * * 1-5"),
         _cron("30 01 * * mon-fri"),
         _cron("30 1 * * 1,2,3,4,5"),
+        _cron("30 1 * * 1-5", TimeZone.EASTERN_STANDARD_TIME),
         _weekly(),
         _weekly(hours=[1], minutes=[30], week_days=[day.title() for day in reversed(WORKING_DAYS)]),
     ],

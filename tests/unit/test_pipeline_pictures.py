@@ -116,6 +116,15 @@ def test_boxes_do_not_overlap_and_lie_within_the_picture(job: Any) -> None:
             assert x + wide <= x2 or x2 + wide2 <= x or y + high <= y2 or y2 + high2 <= y
 
 
+def test_an_outputs_name_stands_beside_its_arrows() -> None:
+    """On the left of one whose only arrow leads to the right, where that arrow would run through the name."""
+    edges = (*(Edge(f"step {source}", source, "step c") for source in "ab"), Edge("step c", "report", "output report"))
+    labels = {f"step {name}": name for name in "abc"} | {"output report": "report"}
+    svg = PipelinePicture(Graph("beside", labels, dict.fromkeys("abc", "command"), edges)).svg
+    names = {text.text: text.get("text-anchor") for text in ET.fromstring(svg).iter(f"{SVG}text")}
+    assert (names["a"], names["b"]) == ("end", "start")
+
+
 def test_names_do_not_become_markup_and_a_cycle_is_drawn_too() -> None:
     edges = (Edge("step a", "out", "step b"), Edge("step b", "<out>", "step a"))
     svg = PipelinePicture(Graph("<script>", {"step a": "a", "step b": "<b>"}, {"a": "command", "b": "x"}, edges)).svg

@@ -91,7 +91,7 @@ def _problems(made: Any, body: dict[str, Any]) -> Iterator[str]:
         yield f"the inputs are {sorted(inputs)}; {sorted({*values, *paths})} are wanted."
         return
     for name, value in values.items():
-        given = _lower(inputs[name]) if isinstance(inputs[name], dict) else {}
+        given = _lower(inputs[name])
         if str(given.get("jobinputtype", "")).lower() != "literal":
             yield f"`{name}` is a value, no data: its JobInputType is Literal."
         elif given.get("value") != value:
@@ -104,8 +104,8 @@ def _problems(made: Any, body: dict[str, Any]) -> Iterator[str]:
             yield f"`{name}` lies at {given.get('uri')!r} now; {PLAN_URI!r} is meant."
 
 
-def _lower(value: dict[str, Any]) -> dict[str, Any]:
-    return {key.lower(): inner for key, inner in value.items()}
+def _lower(value: Any) -> dict[str, Any]:
+    return {key.lower(): inner for key, inner in value.items()} if isinstance(value, dict) else {}
 
 
 CONFIG = {
@@ -128,7 +128,10 @@ HINTS = {
 }
 
 
-@exercise("from_v1_to_v2/settings", "Use the table; mind what `run_max_try` counts, and what `max_retries` does.")
+@exercise(
+    "from_v1_to_v2/settings",
+    "Compare the two calls; mind what `run_max_try` counts, and what `max_retries` does.",
+)
 def settings(answer: Any) -> CheckResult:
     """Accept a function that turns the arguments of a ``ParallelRunConfig`` into those of ``parallel_run_function``."""
     if not callable(answer):

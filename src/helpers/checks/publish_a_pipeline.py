@@ -65,8 +65,9 @@ def weekdays(answer: Any) -> CheckResult:
         return wrong("this is a schedule; its trigger alone is wanted.")
     if not isinstance(answer, CronTrigger | RecurrenceTrigger):
         return wrong(f"a trigger is wanted, this is of type {type(answer).__name__}.")
-    if str(answer.time_zone).strip().lower() != NEW_YORK:
-        return wrong(f"its time zone is {answer.time_zone}. Half past one there is not half past one in New York.")
+    zone = getattr(answer.time_zone, "value", answer.time_zone)  # a text, or one of the SDK's TimeZone
+    if str(zone).strip().lower() != NEW_YORK:
+        return wrong(f"its time zone is {zone}. Half past one there is not half past one in New York.")
     return _of_cron(answer) if isinstance(answer, CronTrigger) else _of_recurrence(answer)
 
 
