@@ -1,15 +1,15 @@
-"""Pipelines: how their steps stand, in a picture and in a table that lives; a step's log; an output in a folder."""
+"""Pipelines: how their steps stand, in a picture, a line that lives, a table; a step's log; an output in a folder."""
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import DisplayHandle, display
+from IPython.display import display
+from tqdm import tqdm
 
 from helpers.jobs import ENDED, status_of
 from helpers.pictures import REDRAW_SECONDS
@@ -69,9 +69,9 @@ def _standing(child: Job) -> str:
 
 
 def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "") -> str:
-    """Wait until a pipeline job has ended, and return its last status; a table shows how its steps stand meanwhile.
+    """Wait until a pipeline job has ended, and return its last status; a line shows how its steps stand meanwhile.
 
-    What stays of it says how each step has ended. How long that took this time is no result of the lesson.
+    In its place comes a table of how each step has ended. How long that took this time is no result of the lesson.
 
     Args:
         ml_client: the connected workspace.
@@ -80,54 +80,33 @@ def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "")
         on_azure: how long that takes on Azure, e.g. ``"about 8 minutes"``.
     """
     names = graph_of(ml_client.jobs.get(_name(job))).steps
-    table, shown = _LiveTable(what), -REDRAW_SECONDS
-    for seconds in pauses():
-        status = status_of(ml_client, job)  # before the steps: of a pipeline that has ended, they are the last
-        if status in ENDED or seconds - shown >= REDRAW_SECONDS:
-            table.show(_statuses(ml_client, job, names), status, seconds)
-            shown = seconds
-        if status in ENDED:
-            break
     hint = f" (on Azure: {on_azure})" if on_azure else ""
+    shown = -REDRAW_SECONDS
+    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+        for seconds in pauses():
+            status = status_of(ml_client, job)  # before the steps: of a pipeline that has ended, they are the last
+            if status in ENDED or seconds - shown >= REDRAW_SECONDS:
+                statuses = _statuses(ml_client, job, names)
+                marks = "  ".join(f"{_mark(standing)}{step}" for step, standing in statuses.items())
+                line.set_postfix_str(f"{status}, {seconds:.0f} s  {marks}")
+                shown = seconds
+            if status in ENDED:
+                break
+    display(_Table(f"{what}: {status}", statuses))  # type: ignore[no-untyped-call]
     print(f"{MARKS[status == 'Completed']} {what}: {status}{hint}")
     return status
 
 
-class _LiveTable:
-    """A table in a cell's output, a row a step, that is replaced by the next one."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._handle: DisplayHandle | None = None
-        self._began: dict[str, float] = {}
-        self._ended: dict[str, float] = {}
-
-    def show(self, statuses: Mapping[str, str], status: str, seconds: float) -> None:
-        """Show how the steps stand, and for how long each has been seen at work."""
-        now = time.monotonic()
-        for step, standing in statuses.items():
-            if standing not in (NOT_STARTED, REUSED):
-                self._began.setdefault(step, now)
-            if standing in ENDED:
-                self._ended.setdefault(step, now)
-        if status in ENDED:
-            table = _Table(f"{self._what}: {status}", statuses)
-        else:
-            took = {step: self._ended.get(step, now) - began for step, began in self._began.items()}
-            table = _Table(f"{self._what}: {status}, {seconds:.0f} s", statuses, took)
-        if self._handle is None:
-            self._handle = display(table, display_id=True)  # type: ignore[no-untyped-call]
-        else:
-            self._handle.update(table)  # type: ignore[no-untyped-call]
+def _mark(standing: str) -> str:
+    return LOOKS.get(standing, UNDER_WAY)[0]
 
 
 class _Table:
-    """How the steps stand, as Jupyter shows it; with ``seconds``, for how long each has been seen at work."""
+    """How the steps of a pipeline stand, as Jupyter shows it."""
 
-    def __init__(self, title: str, statuses: Mapping[str, str], seconds: Mapping[str, float] | None = None) -> None:
+    def __init__(self, title: str, statuses: Mapping[str, str]) -> None:
         self._title = title
         self._statuses = statuses
-        self._seconds = seconds
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         lines, rows = [self._title], []
@@ -137,18 +116,12 @@ class _Table:
             rows.append(
                 f'<tr><th scope="row" style="text-align: left">{escape(step)}</th>'
                 f'<td style="text-align: left; background: {colour}; color: #10243e">{escape(mark + standing)}</td>'
-                f"{self._time(step)}</tr>"
+                "</tr>"
             )
-        columns = ("step", "status") if self._seconds is None else ("step", "status", "seen for")
-        head = "".join(f'<th style="text-align: left">{name}</th>' for name in columns)
+        head = "".join(f'<th style="text-align: left">{name}</th>' for name in ("step", "status"))
         caption = f'<caption style="text-align: left; white-space: nowrap">{escape(self._title)}</caption>'
         html = f"<table>{caption}<tr>{head}</tr>{''.join(rows)}</table>"
         return {"text/html": html, "text/plain": "\n".join(lines)}
-
-    def _time(self, step: str) -> str:
-        if self._seconds is None:
-            return ""
-        return f"<td>{self._seconds[step]:.0f} s</td>" if step in self._seconds else "<td></td>"
 
 
 def job_log(ml_client: MLClient, job: Job | str) -> str:

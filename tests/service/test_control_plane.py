@@ -154,8 +154,6 @@ def test_resource_type_that_azure_lacks(path: str, arm: Arm) -> None:
     [
         ("POST", "/computes/cpu/listKeys"),
         ("POST", "/computes/cpu/resize"),
-        ("PUT", "/batchEndpoints/b"),
-        ("GET", "/batchEndpoints/b/deployments/d"),
         ("GET", "/connections"),
         ("GET", "/featuresets/f/versions/1"),
         # Operations of resources that are served.

@@ -140,9 +140,9 @@ def test_files(jobs: Jobs, folder: Path) -> None:
         "logs/job_result.txt",
         "logs/readme.txt",
         "logs/sys/job_report/processed_mini-batches.csv",
-        "logs/user/stdout/0/process000.stdout.txt",
-        "logs/user/entry_script_log/0/process000.log.txt",
     } <= artifacts.keys()
+    for log in ("stdout/{}/process000.stdout.txt", "entry_script_log/{}/process000.log.txt"):
+        assert {f"logs/user/{log.format(node)}" for node in (0, 1)} & artifacts.keys()  # one may have had all the work
     assert any(name.startswith("logs/job_progress_overview.") for name in artifacts)
     (scores,) = child.output("scores").values()
     assert scores.decode().splitlines() == [f"{number}.txt:{number}:3" for number in range(10)]

@@ -199,6 +199,7 @@ def test_workers_answer_at_the_same_time(
     )
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(ask, pid=1, wait_for=str(gate))
+        wait_for(Path(f"{gate}.waits").exists)
         other = ask().json()[0]
         assert not waiting.done()
         gate.touch()

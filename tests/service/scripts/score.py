@@ -22,6 +22,7 @@ def run(raw):
     if "count" in asked:
         return len(raw)
     if "wait_for" in asked:
+        Path(asked["wait_for"] + ".waits").touch()
         while not Path(asked["wait_for"]).exists():
             time.sleep(0.01)
     if "sleep" in asked:
