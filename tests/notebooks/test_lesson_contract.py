@@ -126,6 +126,17 @@ def test_parameters_are_not_assigned_again(notebook: nbformat.NotebookNode) -> N
             assert not _stored(cell) & declared, cell.source
 
 
+def test_no_two_lessons_name_something_alike() -> None:
+    """``make run`` runs lessons side by side in one workspace: each base of a name is one lesson's."""
+    bases: dict[str, set[str]] = {}
+    for lesson in LESSONS:
+        for cell in code_cells(read(lesson)):
+            for base in re.findall(r'unique_name\(\s*"([^"]+)"', cell.source):
+                bases.setdefault(base, set()).add(lesson.id)
+    assert len(bases) > len(LESSONS) / 2
+    assert not {base: lessons for base, lessons in bases.items() if len(lessons) > 1}
+
+
 def _stored(cell: nbformat.NotebookNode) -> set[str]:
     nodes = ast.walk(ast.parse(cell.source))
     return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
