@@ -22,7 +22,7 @@ from azureml_local.arm.batch import batch_endpoints, batch_jobs
 from azureml_local.arm.context import Context
 from azureml_local.dataplane.scoring import ScoringRouter
 from azureml_local.dataplane.workspace_api import guarded
-from azureml_local.http.errors import AzureError, FrontendError
+from azureml_local.http.errors import AzureError, FrontendError, lacks_permission
 from azureml_local.http.json_body import json_object
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
@@ -74,6 +74,7 @@ class BatchInvocation:
 
     async def _invoke(self, request: Request) -> Response:
         """Make a job."""
+        begun = time.perf_counter()
         endpoint = self._endpoint(request)
         principal = self._admit(request, endpoint, WRITE)
         request_id = _request_id(request)
@@ -87,17 +88,19 @@ class BatchInvocation:
             if request_id:
                 error.headers["Repeatability-Result"] = "rejected"
             raise
-        return self._answer(request, endpoint, record, 201, {"Repeatability-Result": "accepted"} if request_id else {})
+        headers = {"Repeatability-Result": "accepted"} if request_id else {}
+        return self._answer(request, record, 201, begun, headers)
 
     async def _get(self, request: Request) -> Response:
         """Return a job."""
+        begun = time.perf_counter()
         endpoint = self._endpoint(request)
         self._admit(request, endpoint, READ)
         name = request.path_params["job"]
         record = batch_jobs.find(self._context, endpoint, name)
         if record is None:
             raise FrontendError(404, "UserError", f"Job {name} was not found in batch endpoint {endpoint.name}.")
-        return self._answer(request, endpoint, record, 200, {})
+        return self._answer(request, record, 200, begun, {})
 
     def _endpoint(self, request: Request) -> Resource:
         endpoint = batch_endpoints.at_host(self._context, _host(request.scope))
@@ -122,19 +125,13 @@ class BatchInvocation:
             raise AzureError(401, "UserError", str(error), headers=challenge) from error
         for action in actions:
             if not self._context.authorizer.permits(principal, action, endpoint.id):
-                raise AzureError(
-                    403,
-                    "UserError",
-                    f"The client '{principal.object_id}' with object id '{principal.object_id}' does not have "
-                    f"authorization to perform action '{action}' over scope '{endpoint.id}'.",
-                )
+                raise AzureError(403, "UserError", lacks_permission(principal.object_id, action, endpoint.id))
         return principal
 
     def _answer(
-        self, request: Request, endpoint: Resource, record: Resource, status: int, headers: dict[str, str]
+        self, request: Request, record: Resource, status: int, begun: float, headers: dict[str, str]
     ) -> Response:
-        """Return a job, with the headers that Azure sends."""
-        started = time.perf_counter()
+        """Return a job, with the headers that Azure sends; ``begun`` is when the request came, by the counter."""
         job = batch_jobs.to_json(self._context, record)
         workspace_id, _, path = job["id"].partition("/batchEndpoints/")
         region = (request.url.hostname or "").split(".")[1]
@@ -147,7 +144,7 @@ class BatchInvocation:
                 "Location": f"{location}?api-version={API_VERSION}",
                 "x-ms-response-type": "standard",
                 "X-Request-ID": str(uuid.uuid4()),
-                "x-request-time": f"{time.perf_counter() - started:.3f}",
+                "x-request-time": f"{time.perf_counter() - begun:.3f}",
                 **headers,
             },
         )

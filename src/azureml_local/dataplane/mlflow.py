@@ -23,7 +23,7 @@ from azureml_local.dataplane import mlflow_artifacts, mlflow_models
 from azureml_local.dataplane.mlflow_request import MlflowError, TrackingRequest, TrackingRoutes, texts
 from azureml_local.engines.blobs import BlobError
 from azureml_local.engines.mlflow_server import MlflowServerError
-from azureml_local.http.errors import NO_SPACE, AzureError, is_out_of_space
+from azureml_local.http.errors import NO_SPACE, AzureError, is_out_of_space, lacks_permission
 from azureml_local.http.upstream import UpstreamError
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import InvalidTokenError, Principal
@@ -165,11 +165,7 @@ class TrackingApi:
             raise MlflowError(400, "A name in the path must not hold '/', encoded or not.")
         workspace_id = ids.WORKSPACE.format(**names)
         if not self._context.authorizer.permits(principal, match.handler.action, workspace_id):
-            raise MlflowError(
-                403,
-                f"The client '{principal.object_id}' with object id '{principal.object_id}' does not have "
-                f"authorization to perform action '{match.handler.action}' over scope '{workspace_id}'.",
-            )
+            raise MlflowError(403, lacks_permission(principal.object_id, match.handler.action, workspace_id))
         if workspace is None:
             raise MlflowError(404, f"The workspace '{names['workspace']}' was not found.")
         target = found["api"] + (f"?{request.url.query}" if request.url.query else "")

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from azureml_local.arm import ids
 from azureml_local.arm.context import Context
 from azureml_local.arm.request import missing_workspace
-from azureml_local.http.errors import AzureError, inner_error, insufficient_storage, is_out_of_space
+from azureml_local.http.errors import AzureError, inner_error, insufficient_storage, is_out_of_space, lacks_permission
 from azureml_local.http.json_body import json_object
 from azureml_local.http.upstream import UpstreamError
 from azureml_local.identity import audiences
@@ -96,12 +96,7 @@ class Service:
         workspace_id = ids.WORKSPACE.format(**params)
         full_action, full_scope = f"{ids.PROVIDER}/workspaces/{action}", workspace_id + scope.format(**params)
         if not self.context.authorizer.permits(principal, full_action, full_scope):
-            raise AzureError(
-                403,
-                "UserError",
-                f"The client '{principal.object_id}' does not have authorization to perform action '{full_action}' "
-                f"over scope '{full_scope}'.",
-            )
+            raise AzureError(403, "UserError", lacks_permission(principal.object_id, full_action, full_scope))
         body = await json_object(request) if request.method not in ("GET", "HEAD") else {}
         workspace = self.context.store.get(workspace_id)
         if workspace is None:

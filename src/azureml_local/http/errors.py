@@ -128,6 +128,14 @@ def authorization_failed(object_id: str, action: str, scope: str) -> AzureError:
     )
 
 
+def lacks_permission(object_id: str, action: str, scope: str) -> str:
+    """Return what Azure ML's data plane says in its 403s: whoever has the object id may not do ``action`` there."""
+    return (
+        f"The client '{object_id}' with object id '{object_id}' does not have authorization to perform action "
+        f"'{action}' over scope '{scope}'."
+    )
+
+
 def inner_error(codes: tuple[str, ...]) -> dict[str, Any] | None:
     """Return codes as Azure ML nests them, the first outermost."""
     return {"code": codes[0], "innerError": inner_error(codes[1:])} if codes else None
@@ -160,6 +168,26 @@ def invalid_inference_request(message: str, status: int = 400) -> FrontendError:
     problem = {"errors": {"": [message]}, "title": "One or more validation errors occurred."}
     return FrontendError(
         status, "BadRequest", "The request is invalid.", detail=("InferencingClientCallFailed", json.dumps(problem))
+    )
+
+
+def endpoint_not_found() -> FrontendError:
+    """Return the 404 of an endpoint or deployment, online or batch, that does not exist."""
+    return FrontendError(
+        404,
+        "NotFound",
+        "The specified resource was not found.",
+        detail=("InferencingClientCallFailed", '{"title":"Not Found"}'),
+    )
+
+
+def missing_driver_program() -> FrontendError:
+    """Return the 400 of a deployment, online or batch, that has no scoring script and needs one."""
+    return FrontendError(
+        400,
+        "BadRequest",
+        "The request is invalid.",
+        detail=("MissingDriverProgram", "Could not find driver program in the request."),
     )
 
 

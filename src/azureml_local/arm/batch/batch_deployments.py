@@ -18,7 +18,7 @@ from azureml_local.arm.online import no_code_deployments
 from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.engines.serving import ServingError
-from azureml_local.http.errors import AzureError, invalid_inference_request
+from azureml_local.http.errors import AzureError, endpoint_not_found, invalid_inference_request
 from azureml_local.store import Resource
 
 DEPLOYMENTS = batch_endpoints.ENDPOINT + "/deployments"
@@ -143,5 +143,5 @@ def _require(request: ArmRequest) -> Resource:
     batch_endpoints.require(request)
     deployment = request.context.store.get(DEPLOYMENT.format(**request.params))
     if deployment is None:
-        raise batch_endpoints.not_found()
+        raise endpoint_not_found()
     return deployment

@@ -14,7 +14,12 @@ from azureml_local.arm import ids, inference_hosts, listing
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.http.errors import AzureError, FrontendError, invalid_batch_request, invalid_inference_request
+from azureml_local.http.errors import (
+    AzureError,
+    endpoint_not_found,
+    invalid_batch_request,
+    invalid_inference_request,
+)
 from azureml_local.store import Condition, Resource
 
 ENDPOINTS = ids.WORKSPACE + "/batchEndpoints"
@@ -57,18 +62,8 @@ def require(request: ArmRequest) -> Resource:
     """Return the endpoint in the path, or raise Azure's 404."""
     endpoint = request.context.store.get(ENDPOINT.format(**request.params))
     if endpoint is None:
-        raise not_found()
+        raise endpoint_not_found()
     return endpoint
-
-
-def not_found() -> FrontendError:
-    """Return the 404 of an endpoint or deployment that does not exist."""
-    return FrontendError(
-        404,
-        "NotFound",
-        "The specified resource was not found.",
-        detail=("InferencingClientCallFailed", '{"title":"Not Found"}'),
-    )
 
 
 @routes.route("GET", ENDPOINTS)

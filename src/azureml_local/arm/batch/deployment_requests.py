@@ -13,7 +13,7 @@ from azureml_local.arm import process_texts
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.request import ArmRequest
-from azureml_local.http.errors import AzureError, FrontendError, invalid_batch_request, said
+from azureml_local.http.errors import AzureError, FrontendError, invalid_batch_request, missing_driver_program, said
 
 MLFLOW = "mlflow_model"
 PIPELINE = "pipeline"
@@ -103,12 +103,7 @@ def _require_model(request: ArmRequest, sent: Mapping[str, Any]) -> None:
     if not code and model.properties["modelType"].lower() == MLFLOW:
         return
     if not code or not code.get("codeId") or not code.get("scoringScript"):
-        raise FrontendError(
-            400,
-            "BadRequest",
-            "The request is invalid.",
-            detail=("MissingDriverProgram", "Could not find driver program in the request."),
-        )
+        raise missing_driver_program()
     _named("CodeConfiguration.CodeId", lambda: codes.resolve(context, code["codeId"]))
     if not environment_id:
         raise _invalid("EnvironmentId", "A deployment with a scoring script needs an environment.", None)

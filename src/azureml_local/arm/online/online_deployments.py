@@ -19,7 +19,14 @@ from azureml_local.arm.request import ArmRequest, ArmRoutes
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.serving import CodeSource, ModelSource, ServingError, ServingSpec
-from azureml_local.http.errors import AzureError, FrontendError, invalid_deployment, invalid_inference_request
+from azureml_local.http.errors import (
+    AzureError,
+    FrontendError,
+    endpoint_not_found,
+    invalid_deployment,
+    invalid_inference_request,
+    missing_driver_program,
+)
 from azureml_local.store import Resource
 
 DEPLOYMENTS = online_endpoints.ENDPOINT + "/deployments"
@@ -193,7 +200,7 @@ def _require(request: ArmRequest) -> Resource:
     online_endpoints.require(request)
     deployment = request.context.store.get(DEPLOYMENT.format(**request.params))
     if deployment is None:
-        raise online_endpoints.not_found()
+        raise endpoint_not_found()
     return deployment
 
 
@@ -310,12 +317,7 @@ def _require_code_and_environment(request: ArmRequest, sent: Mapping[str, Any]) 
     if not code and _is_container(context, sent):
         raise AzureError(501, "NotImplemented", "azureml-local lacks deployments of containers: it runs none.")
     if not code or not code.get("codeId") or not code.get("scoringScript"):
-        raise FrontendError(
-            400,
-            "BadRequest",
-            "The request is invalid.",
-            detail=("MissingDriverProgram", "Could not find driver program in the request."),
-        )
+        raise missing_driver_program()
     _require_asset(lambda: codes.resolve(context, code["codeId"]))
     _require_asset(lambda: assets.environment(context, sent.get("environmentId") or ""))
 

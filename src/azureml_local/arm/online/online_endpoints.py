@@ -13,7 +13,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.online import endpoint_roles
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.http.errors import AzureError, FrontendError, invalid_inference_request
+from azureml_local.http.errors import AzureError, endpoint_not_found, invalid_inference_request
 from azureml_local.identity import endpoint_keys
 from azureml_local.store import Condition, Order, Resource
 
@@ -65,18 +65,8 @@ def require(request: ArmRequest) -> Resource:
     """Return the endpoint in the path, or raise Azure's 404."""
     endpoint = request.context.store.get(ENDPOINT.format(**request.params))
     if endpoint is None:
-        raise not_found()
+        raise endpoint_not_found()
     return endpoint
-
-
-def not_found() -> FrontendError:
-    """Return the 404 of an endpoint or deployment that does not exist."""
-    return FrontendError(
-        404,
-        "NotFound",
-        "The specified resource was not found.",
-        detail=("InferencingClientCallFailed", '{"title":"Not Found"}'),
-    )
 
 
 def require_usable_key(key: str, where: str) -> None:
