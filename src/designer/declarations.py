@@ -1,0 +1,159 @@
+"""Components as they are declared: a v2 command component in YAML, with the data type of each port in its tags.
+
+Azure's own port types (``uri_folder``, ``custom_model``) cannot tell a trained model from a transformation; the
+Designer's names for them (``ModelDirectory``, ``TransformationDirectory``) stand in the component's tags, where they
+stay when it is registered: ``port.trained_model: ModelDirectory``. The tag ``module`` names the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+OUR_COMPONENTS = Path(__file__).parent / "components"
+CATEGORY, MODULE, PORT = "category", "module", "port."
+DATASET, MODEL, UNTRAINED, TRANSFORMATION, IMAGES, ANY = (
+    "DataFrameDirectory",
+    "ModelDirectory",
+    "UntrainedModelDirectory",
+    "TransformationDirectory",
+    "ImageDirectory",
+    "AnyDirectory",
+)
+LITERALS = ("string", "number", "integer", "boolean")  # the types of inputs that are parameters, not ports
+
+
+@dataclass(frozen=True)
+class Port:
+    """A place where data enters or leaves a component.
+
+    Args:
+        name: e.g. ``trained_model``.
+        type: Azure's, e.g. ``custom_model``.
+        data_type: the Designer's, e.g. ``ModelDirectory``.
+        optional: whether an input may stay unconnected.
+        description: what goes through it.
+    """
+
+    name: str
+    type: str
+    data_type: str
+    optional: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A literal that a component takes: its type (Azure's), default, and bounds (``enum``, ``min``, ``max``)."""
+
+    name: str
+    type: str
+    default: Any = None
+    optional: bool = False
+    enum: tuple[str, ...] = ()
+    min: float | None = None
+    max: float | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A component: what it is called, its ports and parameters.
+
+    Args:
+        module: the name of the function that does its work.
+        name: the component's, e.g. ``select_columns_in_dataset``; a registered one may have a suffix.
+        version: the component's.
+        display_name: as people know it from the Designer, e.g. ``Select Columns in Dataset``.
+        category: the part of the library that it is in, e.g. ``Data Transformation``.
+        inputs: its input ports, by name, in order.
+        parameters: its parameters, by name, in order.
+        outputs: its output ports, by name, in order.
+        path: the YAML file, where it was read from one.
+        description: what it does.
+    """
+
+    module: str
+    name: str
+    version: str
+    display_name: str
+    category: str
+    inputs: Mapping[str, Port]
+    parameters: Mapping[str, Parameter]
+    outputs: Mapping[str, Port]
+    path: Path | None = None
+    description: str = ""
+
+
+def declaration(body: Mapping[str, Any], path: Path | None = None) -> Declaration:
+    """Read a component's declaration, as its YAML says it."""
+    tags = body.get("tags") or {}
+    inputs, outputs = body.get("inputs") or {}, body.get("outputs") or {}
+    literals = {name: one for name, one in inputs.items() if one["type"] in LITERALS}
+    return Declaration(
+        module=tags.get(MODULE, body["name"]),
+        name=body["name"],
+        version=str(body.get("version", "1")),
+        display_name=body.get("display_name") or body["name"],
+        category=tags.get(CATEGORY, "Custom"),
+        inputs={name: _port(name, one, tags) for name, one in inputs.items() if name not in literals},
+        parameters={name: _parameter(name, one) for name, one in literals.items()},
+        outputs={name: _port(name, one, tags) for name, one in outputs.items()},
+        path=path,
+        description=body.get("description", ""),
+    )
+
+
+def _port(name: str, body: Mapping[str, Any], tags: Mapping[str, str]) -> Port:
+    data_type = tags.get(PORT + name, ANY)
+    return Port(name, body["type"], data_type, bool(body.get("optional")), body.get("description", ""))
+
+
+def _parameter(name: str, body: Mapping[str, Any]) -> Parameter:
+    return Parameter(
+        name,
+        body["type"],
+        body.get("default"),
+        bool(body.get("optional")),
+        tuple(body.get("enum") or ()),
+        body.get("min"),
+        body.get("max"),
+        body.get("description", ""),
+    )
+
+
+@dataclass(frozen=True)
+class Library(Mapping[str, Declaration]):
+    """Declarations by the names of their modules: ours, and those in other folders.
+
+    Args:
+        folders: folders with the YAML files of further components.
+    """
+
+    folders: tuple[Path, ...] = ()
+    _found: dict[str, Declaration] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for folder in (OUR_COMPONENTS, *self.folders):
+            self._found.update({one.module: one for one in _in_folder(folder)})
+
+    def __getitem__(self, module: str) -> Declaration:
+        return self._found[module]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+@cache
+def _in_folder(folder: Path) -> tuple[Declaration, ...]:
+    return tuple(
+        declaration(yaml.safe_load(path.read_text(encoding="utf-8")), path) for path in sorted(folder.glob("*.yml"))
+    )

@@ -1,0 +1,107 @@
+"""Components as functions: each is found by its name, and called with the values of its ports and parameters."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .errors import ModuleError
+from .ports import Kept
+
+BUILT_IN = ("data_sources", "transformations")  # the modules whose functions are components
+
+Function = Callable[..., Any]
+_functions: dict[str, Function] = {}
+
+
+def component(function: Function) -> Function:
+    """Make a function a component of its name.
+
+    Its arguments are the component's ports and parameters, by name; their annotations say what each is. It returns what
+    its output ports carry, in their order: one value, or a tuple.
+    """
+    _functions[function.__name__] = function
+    return function
+
+
+@dataclass(frozen=True)
+class Input:
+    """A port or parameter of a component: its type, and whether it may be left out."""
+
+    type: type
+    optional: bool
+
+    def read(self, text: str) -> Any:
+        """Return the value that a step of a pipeline was given as text: a folder's content, or a literal."""
+        if self.is_port:
+            return self.type.load(Path(text))  # type: ignore[attr-defined]
+        return literal(text, self.type)
+
+    @property
+    def is_port(self) -> bool:
+        """Whether it carries what another component made, not a literal."""
+        return issubclass(self.type, (Kept, Path))
+
+
+def literal(value: Any, wanted: type) -> Any:
+    """Return a literal as the type that a parameter has.
+
+    Raises:
+        ModuleError: it is none.
+    """
+    if isinstance(value, wanted) and not (isinstance(value, bool) and wanted is not bool):
+        return value
+    try:
+        return _READERS[wanted](str(value))
+    except (ValueError, KeyError):
+        raise ModuleError(17, f"{value!r} is no {_NAMES.get(wanted, wanted.__name__)}.") from None
+
+
+_READERS: dict[type, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    float: float,
+    bool: lambda text: {"true": True, "false": False}[text.lower()],
+    Path: Path,
+}
+_NAMES = {int: "whole number", float: "number", bool: "Boolean (True or False)"}
+
+
+def find(name: str) -> Function:
+    """Return the component of a name: one of ours, or the function of that name in a module of that name."""
+    for module in BUILT_IN:
+        importlib.import_module(f".{module}", __package__)
+    if name not in _functions:
+        importlib.import_module(name)
+    return _functions[name]
+
+
+@cache
+def inputs_of(function: Function) -> Mapping[str, Input]:
+    """Return the ports and parameters of a component."""
+    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function).parameters.values()
+    return {one.name: _input(hints[one.name], one.default) for one in parameters}
+
+
+def _input(hint: Any, default: Any) -> Input:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next(one for one in typing.get_args(hint) if one is not type(None))
+    return Input(hint, default is not inspect.Parameter.empty)
+
+
+def call(function: Function, values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Call a component with the values of its ports, and its literals; return what its output ports carry."""
+    inputs = inputs_of(function)
+    arguments = {
+        name: value if inputs[name].is_port else literal(value, inputs[name].type) for name, value in values.items()
+    }
+    result = function(**arguments)
+    return result if isinstance(result, tuple) else (result,)
