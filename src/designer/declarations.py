@@ -2,7 +2,8 @@
 
 Azure's own port types (``uri_folder``, ``custom_model``) cannot tell a trained model from a transformation; the
 Designer's names for them (``ModelDirectory``, ``TransformationDirectory``) stand in the component's tags, where they
-stay when it is registered: ``port.trained_model: ModelDirectory``. The tag ``module`` names the function.
+stay when it is registered: ``port.trained_model: ModelDirectory``. The tag ``module`` names the function that does the
+work, e.g. ``training.train_model``; ``at_inference``, what becomes of the component in an inference pipeline.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import yaml
 
 OUR_COMPONENTS = Path(__file__).parent / "components"
-CATEGORY, MODULE, PORT = "category", "module", "port."
+CATEGORY, MODULE, PORT, AT_INFERENCE = "category", "module", "port.", "at_inference"
 DATASET, MODEL, UNTRAINED, TRANSFORMATION, IMAGES, ANY = (
     "DataFrameDirectory",
     "ModelDirectory",
@@ -66,7 +67,7 @@ class Declaration:
     """A component: what it is called, its ports and parameters.
 
     Args:
-        module: the name of the function that does its work.
+        module: the function that does its work, e.g. ``training.train_model``.
         name: the component's, e.g. ``select_columns_in_dataset``; a registered one may have a suffix.
         version: the component's.
         display_name: as people know it from the Designer, e.g. ``Select Columns in Dataset``.
@@ -76,6 +77,7 @@ class Declaration:
         outputs: its output ports, by name, in order.
         path: the YAML file, where it was read from one.
         description: what it does.
+        at_inference: ``scores`` where it asks a trained model, ``passes_data_on`` where it only picks rows; else empty.
     """
 
     module: str
@@ -88,6 +90,7 @@ class Declaration:
     outputs: Mapping[str, Port]
     path: Path | None = None
     description: str = ""
+    at_inference: str = ""
 
 
 def declaration(body: Mapping[str, Any], path: Path | None = None) -> Declaration:
@@ -106,6 +109,7 @@ def declaration(body: Mapping[str, Any], path: Path | None = None) -> Declaratio
         outputs={name: _port(name, one, tags) for name, one in outputs.items()},
         path=path,
         description=body.get("description", ""),
+        at_inference=tags.get(AT_INFERENCE, ""),
     )
 
 
@@ -129,7 +133,7 @@ def _parameter(name: str, body: Mapping[str, Any]) -> Parameter:
 
 @dataclass(frozen=True)
 class Library(Mapping[str, Declaration]):
-    """Declarations by the names of their modules: ours, and those in other folders.
+    """Declarations by the names of their components: ours, and those in other folders.
 
     Args:
         folders: folders with the YAML files of further components.
@@ -140,10 +144,10 @@ class Library(Mapping[str, Declaration]):
 
     def __post_init__(self) -> None:
         for folder in (OUR_COMPONENTS, *self.folders):
-            self._found.update({one.module: one for one in _in_folder(folder)})
+            self._found.update({one.name: one for one in _in_folder(folder)})
 
-    def __getitem__(self, module: str) -> Declaration:
-        return self._found[module]
+    def __getitem__(self, name: str) -> Declaration:
+        return self._found[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)

@@ -2,6 +2,5 @@
 
 from .dataset import LABEL, Dataset
 from .errors import ModuleError
-from .registry import component
 
-__all__ = ["LABEL", "Dataset", "ModuleError", "component"]
+__all__ = ["LABEL", "Dataset", "ModuleError"]

@@ -1,6 +1,7 @@
 """Runs one component as a step of a pipeline.
 
-    python -m designer_modules select_columns_in_dataset --dataset IN --select_columns all --results_dataset OUT
+    python -m designer_modules transformations.select_columns_in_dataset --dataset IN --select_columns all \\
+        --results_dataset OUT
 
 What the function does not take is an output, in the order of the component's output ports. A parameter whose text
 may hold quotes comes through standard input: ``--sql_query -``.
@@ -32,7 +33,6 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path.cwd()))
     try:
         main(sys.argv[1:])
     except ModuleError as error:

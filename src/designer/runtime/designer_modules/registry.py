@@ -1,8 +1,12 @@
-"""Components as functions: each is found by its name, and called with the values of its ports and parameters."""
+"""Components as functions: each is found by its name, and called with the values of its ports and parameters.
+
+A function's arguments are the component's ports and parameters, by name; their annotations say what each is. It returns
+what the output ports carry, in their order: one value, or a tuple.
+"""
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 import types
 import typing
@@ -10,25 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .errors import ModuleError
 from .ports import Kept
 
-BUILT_IN = ("data_sources", "transformations")  # the modules whose functions are components
-
 Function = Callable[..., Any]
-_functions: dict[str, Function] = {}
-
-
-def component(function: Function) -> Function:
-    """Make a function a component of its name.
-
-    Its arguments are the component's ports and parameters, by name; their annotations say what each is. It returns what
-    its output ports carry, in their order: one value, or a tuple.
-    """
-    _functions[function.__name__] = function
-    return function
 
 
 @dataclass(frozen=True)
@@ -41,7 +32,7 @@ class Input:
     def read(self, text: str) -> Any:
         """Return the value that a step of a pipeline was given as text: a folder's content, or a literal."""
         if self.is_port:
-            return self.type.load(Path(text))  # type: ignore[attr-defined]
+            return Path(text) if self.type is Path else self.type.load(Path(text))  # type: ignore[attr-defined]
         return literal(text, self.type)
 
     @property
@@ -69,18 +60,16 @@ _READERS: dict[type, Callable[[str], Any]] = {
     int: int,
     float: float,
     bool: lambda text: {"true": True, "false": False}[text.lower()],
-    Path: Path,
 }
 _NAMES = {int: "whole number", float: "number", bool: "Boolean (True or False)"}
 
 
 def find(name: str) -> Function:
-    """Return the component of a name: one of ours, or the function of that name in a module of that name."""
-    for module in BUILT_IN:
-        importlib.import_module(f".{module}", __package__)
-    if name not in _functions:
-        importlib.import_module(name)
-    return _functions[name]
+    """Return a component's function, e.g. ``"transformations.join_data"``: of a module here, or beside this package."""
+    module, _, function = name.rpartition(".")
+    ours = f"{__package__}.{module}"
+    found = importlib.import_module(ours if importlib.util.find_spec(ours) else module)
+    return cast(Function, getattr(found, function))
 
 
 @cache
