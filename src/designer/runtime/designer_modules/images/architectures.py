@@ -55,6 +55,14 @@ def resnet(
     return UntrainedNetwork(model_name, {"zero_init_residual": zero_init_residual})
 
 
+def densenet(
+    model_name: str = "densenet121", pretrained: bool = False, memory_efficient: bool = False
+) -> UntrainedNetwork:
+    """Choose a densely connected network; its defaults differ from Microsoft's as those of ``resnet`` do."""
+    _refuse_pretrained(pretrained)
+    return UntrainedNetwork(model_name, {"memory_efficient": memory_efficient})
+
+
 def _refuse_pretrained(pretrained: bool) -> None:
     if pretrained:
         raise ModuleError(NOT_SUPPORTED, "pretrained is True: there are no weights of ImageNet here; set it to False.")

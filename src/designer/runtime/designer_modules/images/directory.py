@@ -7,7 +7,6 @@ In a folder, it is ``images.lst`` (a line of JSON an image: file, id, category),
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -120,10 +119,6 @@ class ImageDirectory:
     def to_rows(self) -> list[dict[str, Any]]:
         """Return its images as a web service answers with them."""
         return [{IMAGE: decoding.to_data_uri(one.picture()), ID: one.id, CATEGORY: one.category} for one in self.images]
-
-    def sizes(self) -> Counter[tuple[int, int]]:
-        """Return how many of its images have which size (width, height)."""
-        return Counter(image.picture().size for image in self.images)
 
 
 def _saved(image: LabeledImage, folder: Path, name: str) -> str:

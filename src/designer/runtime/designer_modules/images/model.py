@@ -29,13 +29,13 @@ class TrainedNetwork:
         untrained: what it was built from.
         network: it, on the CPU, ready to score.
         classes: what it tells apart, in the order of its outputs.
-        size: width and height of the images that it was validated on; None if they differed.
+        size: width and height of the images that it was validated on.
     """
 
     untrained: UntrainedNetwork
     network: nn.Module
     classes: tuple[str, ...]
-    size: tuple[int, int] | None = None
+    size: tuple[int, int]
 
     def probabilities(self, images: ImageDirectory) -> np.ndarray:
         """Return how likely each image is of each class, as images x classes.
@@ -46,12 +46,12 @@ class TrainedNetwork:
         for row, image in enumerate(images.images):
             self._check_size(row, image)
         with torch.inference_mode():
-            batches = [torch.softmax(self.network(batch), dim=1) for batch in _batches(images)]
-        return torch.cat(batches).numpy() if batches else np.empty((0, len(self.classes)))
+            scores = [self.network(torch.stack([tensor(one) for one in batch])) for batch in _batches(images)]
+        return torch.softmax(torch.cat(scores), dim=1).numpy() if scores else np.empty((0, len(self.classes)))
 
     def _check_size(self, row: int, image: LabeledImage) -> None:
         found = image.picture().size
-        if self.size and found != self.size:
+        if found != self.size:
             raise ModuleError(
                 INVALID_DATASET,
                 f"Image {image.id!r} has {found[0]} x {found[1]} pixels; the model was validated on images of"
@@ -79,8 +79,8 @@ class TrainedNetwork:
         untrained = UntrainedNetwork(found["architecture"], found["options"])
         network = networks.build(untrained, len(found["classes"]))
         network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True, map_location="cpu"))
-        size = tuple(found["size"]) if found["size"] else None
-        return cls(untrained, network.eval(), tuple(found["classes"]), size)
+        width, height = found["size"]
+        return cls(untrained, network.eval(), tuple(found["classes"]), (width, height))
 
 
 def tensor(image: LabeledImage) -> Tensor:
@@ -88,14 +88,5 @@ def tensor(image: LabeledImage) -> Tensor:
     return torch.from_numpy(np.array(image.picture())).permute(2, 0, 1).float() / 255
 
 
-def _batches(images: ImageDirectory) -> Iterator[Tensor]:
-    """Yield the images in batches; one that has another size than the one before begins a new batch."""
-    batch: list[Tensor] = []
-    for image in images.images:
-        one = tensor(image)
-        if batch and (len(batch) == BATCH or batch[-1].shape != one.shape):
-            yield torch.stack(batch)
-            batch = []
-        batch.append(one)
-    if batch:
-        yield torch.stack(batch)
+def _batches(images: ImageDirectory) -> Iterator[tuple[LabeledImage, ...]]:
+    return (images.images[start : start + BATCH] for start in range(0, len(images), BATCH))

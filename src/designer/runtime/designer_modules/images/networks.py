@@ -1,6 +1,6 @@
 """The networks themselves, in PyTorch.
 
-The residual ones have the shapes and the parameter names of torchvision's, so that weights go from one to the other.
+They have the shapes and the parameter names of torchvision's, so that weights go from one to the other.
 ``resnet8`` and ``resnet20`` are the ones for small images of He et al. 2015 (https://arxiv.org/abs/1512.03385, 4.2):
 on an image of 32 x 32 pixels, they cost a hundredth of a resnet18.
 """
@@ -8,12 +8,13 @@ on an image of 32 x 32 pixels, they cost a hundredth of a resnet18.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..errors import ModuleError
 from .architectures import NOT_SUPPORTED, UntrainedNetwork
@@ -43,7 +44,7 @@ RESNETS = {
     "wide_resnet50_2": Shape((3, 4, 6, 3), bottleneck=True, width=128),
     "wide_resnet101_2": Shape((3, 4, 23, 3), bottleneck=True, width=128),
 }
-EXPANSION = 4  # of a bottleneck's channels
+EXPANSION = 4  # of the channels at a bottleneck
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -103,12 +104,93 @@ def resnet(shape: Shape, classes: int, zero_init_residual: bool = False) -> nn.M
     return network
 
 
-def _initialise(network: nn.Module, zero_init_residual: bool) -> None:
+def _initialise(network: nn.Module, zero_init_residual: bool = False) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if isinstance(module, ResidualBlock) and zero_init_residual:
             nn.init.zeros_(module.get_parameter(f"bn{module.depth}.weight"))
+
+
+@dataclass(frozen=True)
+class DenseShape:
+    """A densely connected network's: layers in each block, what each adds to the channels, channels to begin with."""
+
+    layers: tuple[int, ...]
+    growth: int = 32
+    channels: int = 64
+
+
+DENSENETS = {
+    "densenet121": DenseShape((6, 12, 24, 16)),
+    "densenet161": DenseShape((6, 12, 36, 24), growth=48, channels=96),
+    "densenet169": DenseShape((6, 12, 32, 32)),
+    "densenet201": DenseShape((6, 12, 48, 32)),
+}
+LEAST_EDGE = dict.fromkeys(DENSENETS, 29)  # pixels; of fewer, nothing is left after four times half
+
+
+class DenseLayer(nn.Sequential):
+    """Two convolutions, whose result is put beside what came in."""
+
+    def __init__(self, inputs: int, growth: int, memory_efficient: bool) -> None:
+        super().__init__(
+            OrderedDict(
+                norm1=nn.BatchNorm2d(inputs),
+                relu1=nn.ReLU(),
+                conv1=_convolution(inputs, EXPANSION * growth, 1),
+                norm2=nn.BatchNorm2d(EXPANSION * growth),
+                relu2=nn.ReLU(),
+                conv2=_convolution(EXPANSION * growth, growth, 3),
+            )
+        )
+        self.memory_efficient = memory_efficient
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the channels that came in, and after them the layer's own."""
+        if self.memory_efficient and self.training:
+            own = checkpoint(super().forward, images, use_reentrant=False)
+        else:
+            own = super().forward(images)  # type: ignore[no-untyped-call]
+        return torch.cat([images, own], dim=1)
+
+
+def densenet(shape: DenseShape, classes: int, memory_efficient: bool = False) -> nn.Module:
+    """Build a densely connected network for RGB images."""
+    channels = shape.channels
+    features: OrderedDict[str, nn.Module] = OrderedDict(
+        conv0=_convolution(3, channels, 7, 2),
+        norm0=nn.BatchNorm2d(channels),
+        relu0=nn.ReLU(),
+        pool0=nn.MaxPool2d(3, 2, padding=1),
+    )
+    for block, count in enumerate(shape.layers, 1):
+        if block > 1:
+            features[f"transition{block - 1}"] = _transition(channels)
+            channels //= 2
+        layers = [DenseLayer(channels + n * shape.growth, shape.growth, memory_efficient) for n in range(count)]
+        features[f"denseblock{block}"] = nn.Sequential(OrderedDict(_numbered("denselayer", layers)))
+        channels += count * shape.growth
+    features |= {"norm5": nn.BatchNorm2d(channels), "relu5": nn.ReLU()}
+    pooled = {"avgpool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "classifier": nn.Linear(channels, classes)}
+    network = nn.Sequential(OrderedDict(features=nn.Sequential(features), **pooled))
+    _initialise(network)
+    return network
+
+
+def _transition(channels: int) -> nn.Module:
+    return nn.Sequential(
+        OrderedDict(
+            norm=nn.BatchNorm2d(channels),
+            relu=nn.ReLU(),
+            conv=_convolution(channels, channels // 2, 1),
+            pool=nn.AvgPool2d(2),
+        )
+    )
+
+
+def _numbered(name: str, modules: Sequence[nn.Module]) -> list[tuple[str, nn.Module]]:
+    return [(f"{name}{number}", module) for number, module in enumerate(modules, 1)]
 
 
 class Normalized(nn.Module):
@@ -128,7 +210,10 @@ class Normalized(nn.Module):
         return self.network((images - self.mean) / self.deviation)  # type: ignore[no-any-return]
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {name: partial(resnet, shape) for name, shape in RESNETS.items()}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    **{name: partial(resnet, shape) for name, shape in RESNETS.items()},
+    **{name: partial(densenet, shape) for name, shape in DENSENETS.items()},
+}
 
 
 def build(untrained: UntrainedNetwork, classes: int) -> Normalized:

@@ -53,6 +53,9 @@ def train_pytorch_model(
     """
     plan = _Plan(epochs, batch_size, warmup_step_number, learning_rate, patience, print_frequency)
     classes = _classes(training_dataset, validation_dataset)
+    least = networks.LEAST_EDGE.get(untrained_model.architecture, 1)
+    _size("training_dataset", training_dataset, least)
+    size = _size("validation_dataset", validation_dataset, least)
     mean, deviation = _colours(training_dataset)
     device = _device()
     with torch.random.fork_rng():
@@ -62,9 +65,7 @@ def train_pytorch_model(
         network.deviation.copy_(deviation)
         training, validation = (_Examples(images, classes) for images in (training_dataset, validation_dataset))
         _fit(network.to(device), training.loader(plan, shuffle=True), validation.loader(plan), plan)
-    sizes = validation_dataset.sizes()
-    only_size = next(iter(sizes)) if len(sizes) == 1 else None
-    return TrainedNetwork(untrained_model, network.cpu().eval(), tuple(classes), only_size)
+    return TrainedNetwork(untrained_model, network.cpu().eval(), tuple(classes), size)
 
 
 @dataclass(frozen=True)
@@ -145,20 +146,26 @@ def _check_labels(port: str, images: ImageDirectory) -> None:
         raise ModuleError(NOT_LABELED, f"Image {unlabeled.id!r} has no category: its folder would name it.", port=port)
 
 
+def _size(port: str, images: ImageDirectory, least: int) -> tuple[int, int]:
+    """Return the one width and height of all images."""
+    first, size = images.images[0], images.images[0].picture().size
+    other = next((image for image in images.images if image.picture().size != size), None)
+    if other:
+        reason = f"Images {first.id!r} and {other.id!r} differ in size, {size} and {other.picture().size} pixels"
+        advice = "connect Apply Image Transformation, with a resize and a center crop"
+        raise ModuleError(INVALID_DATASET, f"{reason}: {advice}.", port=port)
+    if min(size) < least:
+        raise ModuleError(
+            INVALID_DATASET, f"Images have {size} pixels; this network needs {least} or more an edge.", port=port
+        )
+    return size
+
+
 def _colours(images: ImageDirectory) -> tuple[Tensor, Tensor]:
-    """Return the mean and the deviation of each channel; on the way, see that all images have one size."""
-    first = images.images[0]
-    size = first.picture().size
+    """Return the mean and the deviation of each channel."""
     total, squares = torch.zeros(3), torch.zeros(3)
     for image in images.images:
         colours = tensor(image)
-        if image.picture().size != size:
-            raise ModuleError(
-                INVALID_DATASET,
-                f"Images {first.id!r} and {image.id!r} differ in size, {size} and {image.picture().size} pixels:"
-                " connect Apply Image Transformation, with a resize and a center crop.",
-                port="training_dataset",
-            )
         total += colours.mean(dim=(1, 2))
         squares += colours.square().mean(dim=(1, 2))
     mean = total / len(images)

@@ -141,7 +141,7 @@ def _resize(picture: Image.Image, size: int, _: Random) -> Image.Image:
 
 def _center_crop(picture: Image.Image, size: int, _: Random) -> Image.Image:
     """Cut a square out of the middle; where the image is smaller, black surrounds it."""
-    left, top = (round((edge - size) / 2) for edge in picture.size)
+    left, top = (round((edge - size) / 2) if edge >= size else -((size - edge) // 2) for edge in picture.size)
     return picture.crop((left, top, left + size, top + size))
 
 
