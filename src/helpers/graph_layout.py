@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations, pairwise
 
-BEND_HEIGHT, BEND_WIDTH = 52, 12  # pixels, as are the following
+BEND_WIDTH = 12  # pixels, as are the following
 GAP, LAYER_GAP, MARGIN = 26, 44, 14
 SWEEPS, SETTLINGS = 8, 24  # how often rows are ordered, and placed, anew
 STRAIGHT = 8.0  # how much more an edge wants to pass a row without a bend than a box wants to be below another
@@ -93,6 +94,7 @@ class Layout:
         places: of each node, by its key.
         rows: in which row each is, by its key; see ``layers``.
         edges: between them.
+        bend_height: of the places where edges pass a row; that of its highest box keeps them clear of all.
         settle: whether to order again while that makes fewer edges cross, and to place each node below its neighbours
             rather than each row in the middle.
         gap: between two rows.
@@ -103,6 +105,7 @@ class Layout:
         places: Mapping[str, Place],
         rows: Mapping[str, int],
         edges: Iterable[Edge],
+        bend_height: float,
         *,
         settle: bool = False,
         gap: float = LAYER_GAP,
@@ -111,6 +114,7 @@ class Layout:
         self.ways: dict[Edge, list[Place]] = {}
         self.rows: list[list[Place]] = [[] for _ in range(max(rows.values(), default=-1) + 1)]
         self._gap = gap
+        self._bend_height = bend_height
         self._above: dict[int, list[_Piece]] = defaultdict(list)
         self._below: dict[int, list[_Piece]] = defaultdict(list)
         for key, row in rows.items():
@@ -126,7 +130,7 @@ class Layout:
     def _way(self, edge: Edge, rows: Mapping[str, int]) -> list[Place]:
         way = [self.places[edge.source]]
         for row in range(rows[edge.source] + 1, rows[edge.target]):
-            bend = Place(f"{edge.source} {edge.output}", BEND_WIDTH, BEND_HEIGHT, is_bend=True)
+            bend = Place(f"{edge.source} {edge.output}", BEND_WIDTH, self._bend_height, is_bend=True)
             # What one output sends to several steps goes one way as far as it can.
             same = [place for place in self.rows[row] if place.key == bend.key]
             way.append(same[0] if same else bend)
@@ -155,7 +159,7 @@ class Layout:
             if not crossings:
                 break
             for row in self.rows if sweep % 2 else reversed(self.rows):
-                row.sort(key=lambda place, down=sweep % 2: self._middle(self._neighbours(place, bool(down)), place.x))
+                row.sort(key=partial(self._wish, are_above=bool(sweep % 2)))
                 _place_in_row(row)
             if (found := self._crossings()) < crossings:
                 best, crossings = [list(row) for row in self.rows], found
@@ -169,9 +173,8 @@ class Layout:
             return [(one.upper.x + one.leaves - one.enters, _weight(one)) for one in self._above[id(place)]]
         return [(one.lower.x + one.enters - one.leaves, _weight(one)) for one in self._below[id(place)]]
 
-    def _middle(self, wishes: list[tuple[float, float]], otherwise: float) -> float:
-        weights = sum(weight for _, weight in wishes)
-        return sum(x * weight for x, weight in wishes) / weights if weights else otherwise
+    def _wish(self, place: Place, *, are_above: bool) -> float:
+        return _middle(self._neighbours(place, are_above), place.x)
 
     def _crossings(self) -> int:
         found = 0
@@ -186,7 +189,7 @@ class Layout:
         for turn in range(SETTLINGS):
             for row in reversed(self.rows) if turn % 2 else self.rows:
                 wishes = [self._neighbours(place, True) + self._neighbours(place, False) for place in row]
-                wanted = [self._middle(wish, place.x) for wish, place in zip(wishes, row, strict=True)]
+                wanted = [_middle(wish, place.x) for wish, place in zip(wishes, row, strict=True)]
                 weights = [sum(weight for _, weight in wish) or 0.01 for wish in wishes]
                 for place, x in zip(row, _nearest(wanted, weights, list(_distances(row))), strict=True):
                     place.x = x
@@ -204,6 +207,11 @@ class Layout:
             place.x += MARGIN - leftmost
         self.width = max((place.x + place.width / 2 for place in everything), default=0.0) + MARGIN
         self.height = y - self._gap + MARGIN
+
+
+def _middle(wishes: list[tuple[float, float]], otherwise: float) -> float:
+    weights = sum(weight for _, weight in wishes)
+    return sum(x * weight for x, weight in wishes) / weights if weights else otherwise
 
 
 def _weight(piece: _Piece) -> float:

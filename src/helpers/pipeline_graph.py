@@ -159,7 +159,8 @@ def _layers(graph: Graph) -> dict[str, int]:
 
 
 def _laid_out(graph: Graph) -> Layout:
-    return Layout({key: _place(key, label) for key, label in graph.labels.items()}, _layers(graph), graph.edges)
+    places = {key: _place(key, label) for key, label in graph.labels.items()}
+    return Layout(places, _layers(graph), graph.edges, BOX_HEIGHT)
 
 
 def _place(key: str, label: str) -> Place:
