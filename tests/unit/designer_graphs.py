@@ -1,174 +1,157 @@
-"""Graphs of small components, for the tests of what is done with graphs: their ports and tags are the Designer's."""
+"""Graphs of the Designer for tests: made of declarations that are written here, with the classic names and ports."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from designer.declarations import Declaration, Parameter, Port
+from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node
 
-from designer.declarations import (
-    ANY,
-    DATASET,
-    IMAGES,
-    MODEL,
-    TRANSFORMATION,
-    UNTRAINED,
-    Declaration,
-    Library,
-    declaration,
+TYPES = {
+    "data": ("uri_folder", "DataFrameDirectory"),
+    "untrained": ("uri_folder", "UntrainedModelDirectory"),
+    "model": ("custom_model", "ModelDirectory"),
+    "transformation": ("custom_model", "TransformationDirectory"),
+}
+
+
+def component(title: str, category: str, inputs: str = "", outputs: str = "", parameters: str = "") -> Declaration:
+    """Make a declaration; ports are written ``name:data name?:model`` (optional), parameters ``name=default``."""
+    name = title.lower().replace(" ", "_").replace("-", "_")
+    return Declaration(
+        module=f"module.{name}",
+        name=name,
+        version="1",
+        display_name=title,
+        category=category,
+        inputs={port.name: port for port in map(_port, inputs.split())},
+        parameters={one.name: one for one in map(_parameter, parameters.split())},
+        outputs={port.name: port for port in map(_port, outputs.split())},
+        description=f"What {title} does.",
+    )
+
+
+def _port(written: str) -> Port:
+    name, _, kind = written.partition(":")
+    return Port(name.removesuffix("?"), *TYPES[kind], optional=name.endswith("?"), description=f"the {name}")
+
+
+def _parameter(written: str) -> Parameter:
+    name, _, default = written.partition("=")
+    return Parameter(name, "string", default or None)
+
+
+TRANSFORM, TRAIN, SCORE = "Data Transformation", "Model Training", "Model Scoring & Evaluation"
+SELECT = component("Select Columns in Dataset", TRANSFORM, "dataset:data", "results_dataset:data", "columns")
+JOIN = component("Join Data", TRANSFORM, "left_dataset:data right_dataset:data", "results_dataset:data", "left_keys")
+CLEAN = component(
+    "Clean Missing Data",
+    TRANSFORM,
+    "dataset:data",
+    "cleaned_dataset:data cleaning_transformation:transformation",
+    "columns cleaning_mode=replace_with_mean",
 )
-from designer.graph import Graph, GraphInput
+INDICATORS = component(
+    "Convert to Indicator Values",
+    TRANSFORM,
+    "dataset:data",
+    "results_dataset:data indicator_values_transformation:transformation",
+    "columns",
+)
+NORMALIZE = component(
+    "Normalize Data",
+    TRANSFORM,
+    "dataset:data",
+    "transformed_dataset:data transformation_function:transformation",
+    "transformation_method=z_score",
+)
+SPLIT = component(
+    "Split Data",
+    TRANSFORM,
+    "dataset:data",
+    "results_dataset1:data results_dataset2:data",
+    "fraction_of_rows_in_the_first_output_dataset=0.5",
+)
+LOGISTIC = component(
+    "Two-Class Logistic Regression", "Machine Learning Algorithms", "", "untrained_model:untrained", "seed=0"
+)
+FOREST = component(
+    "Two-Class Decision Forest", "Machine Learning Algorithms", "", "untrained_model:untrained", "seed=0"
+)
+TRAIN_MODEL = component(
+    "Train Model", TRAIN, "untrained_model:untrained dataset:data", "trained_model:model", "label_column"
+)
+SCORE_MODEL = component("Score Model", SCORE, "trained_model:model dataset:data", "scored_dataset:data")
+EVALUATE = component(
+    "Evaluate Model", SCORE, "scored_dataset:data scored_dataset_to_compare?:data", "evaluation_results:data"
+)
+APPLY = component(
+    "Apply Transformation", TRANSFORM, "transformation:transformation dataset:data", "transformed_dataset:data"
+)
+WEB_INPUT = component("Web Service Input", "Web Service", "dataset:data", "dataset:data", "name=WebServiceInput0")
+WEB_OUTPUT = component("Web Service Output", "Web Service", "dataset:data", "dataset:data", "name=WebServiceOutput0")
 
-AZURE_TYPES = {MODEL: "custom_model", TRANSFORMATION: "custom_model"}
-NUMBER = {"type": "number", "min": 0.0, "max": 1.0, "default": 0.7}
-TEXT, TEXT_OR_NOTHING = {"type": "string"}, {"type": "string", "optional": True}
+
+def node(made_of: Declaration, **bindings: Binding | str) -> Node:
+    """Bind ports and parameters; ``"select.results_dataset"`` is a node's port, ``"<flights"`` an input."""
+    return Node(made_of, {name: _bound(made_of, name, value) for name, value in bindings.items()})
 
 
-def component(
-    display_name: str,
-    inputs: Mapping[str, str],
-    outputs: Mapping[str, str],
-    at_inference: str = "",
-    optional: tuple[str, ...] = (),
-    **parameters: Mapping[str, Any],
-) -> Declaration:
-    """Declare a component that copies nothing: types of its ports by their names, and its parameters' declarations."""
-    name = display_name.lower().replace(" ", "_")
-    types = {**inputs, **outputs}
-    ports = {port: {"type": AZURE_TYPES.get(kind, "uri_folder")} for port, kind in types.items()}
-    taken = {port: ports[port] | ({"optional": True} if port in optional else {}) for port in inputs}
-    return declaration(
+def _bound(made_of: Declaration, name: str, value: Binding | str) -> Binding:
+    if not isinstance(value, str) or (name in made_of.parameters and not value.startswith("<")):
+        return value
+    if value.startswith("<"):
+        return FromInput(value[1:])
+    source, _, port = value.partition(".")
+    return FromNode(source, port)
+
+
+def data(path: str | None, data_type: str = "DataFrameDirectory") -> GraphInput:
+    return GraphInput("uri_folder", path, data_type=data_type)
+
+
+def late_flights() -> Graph:
+    """The training graph of the lessons: a join, missing values, categories, two models compared. 15 components."""
+    return Graph(
+        "late flights",
         {
-            "type": "command",
-            "name": name,
-            "version": "1",
-            "display_name": display_name,
-            "tags": {
-                "category": "Tests",
-                "module": f"tests.{name}",
-                **({"at_inference": at_inference} if at_inference else {}),
-                **{f"port.{port}": kind for port, kind in types.items()},
-            },
-            "inputs": {**taken, **{key: dict(one) for key, one in parameters.items()}},
-            "outputs": {port: ports[port] for port in outputs},
-            "environment": {"image": "mcr.microsoft.com/azureml/minimal-py311-inference"},
-            "command": "true " + " ".join(f"${{{{outputs.{port}}}}}" for port in outputs),
-        }
-    )
-
-
-ONE, RESULT = {"dataset": DATASET}, {"results_dataset": DATASET}
-COMPONENTS = {
-    one.name: one
-    for one in (
-        component("Import Data", {"data": ANY}, {"dataset": DATASET}, label_column=TEXT_OR_NOTHING),
-        component("Enter Data Manually", {}, {"dataset": DATASET}, data=TEXT),
-        component("Select Columns in Dataset", ONE, RESULT, select_columns=TEXT),
-        component(
-            "Join Data",
-            {"left_dataset": DATASET, "right_dataset": DATASET},
-            RESULT,
-            join_type={"type": "string", "enum": ["Inner", "Left Outer"], "default": "Inner"},
-        ),
-        component("Clean Missing Data", ONE, {"cleaned_dataset": DATASET, "cleaning_transformation": TRANSFORMATION}),
-        component("Normalize Data", ONE, {"transformed_dataset": DATASET, "transformation_function": TRANSFORMATION}),
-        component(
-            "Apply Transformation",
-            {"transformation": TRANSFORMATION, "dataset": DATASET},
-            {"transformed_dataset": DATASET},
-        ),
-        component(
-            "Select Columns Transform",
-            {"dataset_with_desired_columns": DATASET},
-            {"columns_selection_transformation": TRANSFORMATION},
-        ),
-        component(
-            "Split Data",
-            ONE,
-            {"results_dataset1": DATASET, "results_dataset2": DATASET},
-            "passes_data_on",
-            fraction=NUMBER,
-            seed={"type": "integer", "default": 0},
-            stratified={"type": "boolean", "default": False},
-        ),
-        component("Two-Class Logistic Regression".replace("-", " "), {}, {"untrained_model": UNTRAINED}),
-        component(
-            "Train Model",
-            {"untrained_model": UNTRAINED, "dataset": DATASET},
-            {"trained_model": MODEL},
-            label_column=TEXT,
-        ),
-        component(
-            "Tune Model Hyperparameters",
-            {"untrained_model": UNTRAINED, "training_dataset": DATASET, "validation_dataset": DATASET},
-            {"sweep_results": DATASET, "trained_best_model": MODEL},
-            optional=("validation_dataset",),
-            label_column=TEXT,
-        ),
-        component(
-            "Train Clustering Model",
-            {"untrained_model": UNTRAINED, "dataset": DATASET},
-            {"trained_model": MODEL, "results_dataset": DATASET},
-        ),
-        component("Score Model", {"trained_model": MODEL, "dataset": DATASET}, {"scored_dataset": DATASET}, "scores"),
-        component(
-            "Evaluate Model",
-            {"scored_dataset": DATASET, "scored_dataset_to_compare": DATASET},
-            {"evaluation_results": DATASET},
-            optional=("scored_dataset_to_compare",),
-        ),
-        component("Convert to Image Directory", {"input_dataset": ANY}, {"output_image_directory": IMAGES}),
-        component("Init Image Transformation", {}, {"output_image_transformation": TRANSFORMATION}),
-        component(
-            "Apply Image Transformation",
-            {"input_image_transformation": TRANSFORMATION, "input_image_directory": IMAGES},
-            {"output_image_directory": IMAGES},
-        ),
-        component(
-            "Split Image Directory",
-            {"input_image_directory": IMAGES},
-            {"output_image_directory1": IMAGES, "output_image_directory2": IMAGES},
-            "passes_data_on",
-        ),
-        component("ResNet", {}, {"untrained_model": UNTRAINED}),
-        component(
-            "Train PyTorch Model",
-            {"untrained_model": UNTRAINED, "training_dataset": IMAGES, "validation_dataset": IMAGES},
-            {"trained_model": MODEL},
-        ),
-        component(
-            "Score Image Model", {"trained_model": MODEL, "dataset": IMAGES}, {"scored_dataset": DATASET}, "scores"
-        ),
-        # A learner's own, of which nothing is known but its ports.
-        component("Guess", {"rules": MODEL, "rows": DATASET}, {"guesses": DATASET}),
-        component("Make Rules", {"rows": DATASET}, {"rules": MODEL}),
-        component("Untagged", {"given": ANY}, {"made": ANY}),
-    )
-} | {name: Library()[name] for name in ("web_service_input", "web_service_output")}
-FLIGHTS = GraphInput("uri_folder", "azureml:flights:1")
-
-
-def graph(name: str = "flights", **inputs: GraphInput) -> Graph:
-    """Return a graph without nodes."""
-    return Graph(name, {}, inputs)
-
-
-def training() -> Graph:
-    """Return the training graph of most of the Designer's samples."""
-    return (
-        graph(flights=FLIGHTS)
-        .add("import_flights", COMPONENTS["import_data"], data="flights")
-        .add("select", COMPONENTS["select_columns_in_dataset"], dataset="import_flights", select_columns="all")
-        .add("clean", COMPONENTS["clean_missing_data"], dataset="select")
-        .add("split", COMPONENTS["split_data"], dataset="clean.cleaned_dataset")
-        .add("normalize", COMPONENTS["normalize_data"], dataset="split.results_dataset1")
-        .add("learner", COMPONENTS["two_class_logistic_regression"])
-        .add("train", COMPONENTS["train_model"], untrained_model="learner", dataset="normalize", label_column="late")
-        .add(
-            "apply",
-            COMPONENTS["apply_transformation"],
-            transformation="normalize.transformation_function",
-            dataset="split.results_dataset2",
-        )
-        .add("score", COMPONENTS["score_model"], trained_model="train", dataset="apply")
-        .add("evaluate", COMPONENTS["evaluate_model"], scored_dataset="score")
+            "flight_columns": node(SELECT, dataset="<flights", columns="carrier, dep_delay"),
+            "weather_columns": node(SELECT, dataset="<weather"),
+            "join_weather": node(
+                JOIN,
+                left_dataset="flight_columns.results_dataset",
+                right_dataset="weather_columns.results_dataset",
+                left_keys="origin, hour",
+            ),
+            "join_planes": node(JOIN, left_dataset="join_weather.results_dataset", right_dataset="<planes"),
+            "clean": node(CLEAN, dataset="join_planes.results_dataset", cleaning_mode="<cleaning"),
+            "indicators": node(INDICATORS, dataset="clean.cleaned_dataset"),
+            "normalize": node(NORMALIZE, dataset="indicators.results_dataset"),
+            "split": node(
+                SPLIT, dataset="normalize.transformed_dataset", fraction_of_rows_in_the_first_output_dataset=0.7
+            ),
+            "logistic_regression": node(LOGISTIC),
+            "decision_forest": node(FOREST, seed=7),
+            "train": node(
+                TRAIN_MODEL,
+                untrained_model="logistic_regression.untrained_model",
+                dataset="split.results_dataset1",
+                label_column="late",
+            ),
+            "train_forest": node(
+                TRAIN_MODEL, untrained_model="decision_forest.untrained_model", dataset="split.results_dataset1"
+            ),
+            "score": node(SCORE_MODEL, trained_model="train.trained_model", dataset="split.results_dataset2"),
+            "score_forest": node(
+                SCORE_MODEL, trained_model="train_forest.trained_model", dataset="split.results_dataset2"
+            ),
+            "evaluate": node(
+                EVALUATE, scored_dataset="score.scored_dataset", scored_dataset_to_compare="score_forest.scored_dataset"
+            ),
+        },
+        {
+            "flights": data("azureml:flights:1"),
+            "weather": data("azureml:weather:1"),
+            "planes": data(None),
+            "cleaning": GraphInput("string", default="remove_row"),
+        },
+        {"evaluation": FromNode("evaluate", "evaluation_results")},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from designer_graphs import COMPONENTS, training
+from small_components import COMPONENTS, training
 
 import designer
 

@@ -6,7 +6,7 @@ how-to-run-batch-predictions-designer.
 
 from __future__ import annotations
 
-from designer_graphs import COMPONENTS, training
+from small_components import COMPONENTS, training
 
 import designer
 from designer.graph import FromInput, FromNode
