@@ -257,10 +257,8 @@ def _k_means(
 LEARNERS: dict[str, Learner] = {}
 
 
-def _component(
-    name: str, task: str, family: Family, estimator: str, ranges: Mapping[str, str] | None = None
-) -> Component:
-    LEARNERS[name] = Learner(name, task, family, estimator, ranges or {})
+def _component(name: str, task: str, family: Family, estimator: str, ranges: Mapping[str, str]) -> Component:
+    LEARNERS[name] = Learner(name, task, family, estimator, ranges)
     return LEARNERS[name].component()
 
 
@@ -314,4 +312,4 @@ LINEAR = {
     "l2_regularization_weight": "0.001; 0.01; 0.1",
 }
 linear_regression = _component("linear_regression", REGRESSION, _linear_regression, "linear_model.Ridge", LINEAR)
-k_means_clustering = _component("k_means_clustering", CLUSTERING, _k_means, "cluster.KMeans")
+k_means_clustering = _component("k_means_clustering", CLUSTERING, _k_means, "cluster.KMeans", {})

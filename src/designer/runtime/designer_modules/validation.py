@@ -92,9 +92,8 @@ def folds(
     fewest = int(target.value_counts().min()) if is_classification and len(target) else len(target)
     if fewest < number:
         part = "a class" if is_classification else "all"
-        raise ModuleError(
-            21, f"For {number} folds, {number} rows are needed; of {what} there are {fewest}.", column=label
-        )
+        reason = f"{number} folds need {number} rows; of {part} there are {fewest}."
+        raise ModuleError(21, reason, column=label)
     splitter: Any = StratifiedKFold if is_classification else KFold
     for training, held_out in splitter(number, shuffle=True, random_state=seed).split(dataset.frame, target):
         yield dataset.with_frame(dataset.frame.iloc[training]), dataset.with_frame(dataset.frame.iloc[held_out])
