@@ -10,6 +10,7 @@ from typing import Any
 
 _MODULES = {
     "designer.comparison": ("Changes", "compare"),
+    "designer.consuming": ("consumer_code",),
     "designer.declarations": ("Declaration", "Library"),
     "designer.errors": ("GraphError", "Problem"),
     "designer.graph": ("FromInput", "FromNode", "Graph", "GraphInput", "Node"),
@@ -18,6 +19,7 @@ _MODULES = {
         "create_realtime_inference_pipeline",
     ),
     "designer.loading": ("load_components", "register_components"),
+    "designer.packaging": ("Package", "PackageError", "package"),
     "designer.reading": ("graph_of_job", "read_graph"),
     "designer.validation": ("problems", "validate"),
     "designer.view.showing": ("show",),

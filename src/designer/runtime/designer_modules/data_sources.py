@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,23 @@ def enter_data_manually(data: str, data_format: str = "CSV", has_header: bool = 
     return read(io.StringIO(data), has_header, f"the typed data ({data_format})")
 
 
-def import_data(data: Path, file_format: str = AUTOMATIC, has_header: bool = True) -> Dataset:
+def import_data(data: Path, file_format: str = AUTOMATIC, has_header: bool = True, label_column: str = "") -> Dataset:
     """Read a file, or the files of a folder, one below the other in the order of their names; or a kept dataset.
 
     Args:
         data: where they are.
         file_format: ``CSV``, ``TSV``, ``Parquet``, ``JsonLines``, or ``Automatic``: what the names end with.
         has_header: whether the first line of each file names the columns.
+        label_column: the column that a model learns to predict. Data that is to be scored need not have it.
 
     Raises:
         ModuleError: there are none, one cannot be read, or they have different columns.
     """
-    if (data / SCHEMA).is_file():
-        return Dataset.load(data)
+    dataset = Dataset.load(data) if (data / SCHEMA).is_file() else _of_files(data, file_format, has_header)
+    return replace(dataset, roles={**dataset.roles, label_column: LABEL}) if label_column else dataset
+
+
+def _of_files(data: Path, file_format: str, has_header: bool) -> Dataset:
     files = [data] if data.is_file() else sorted(path for path in data.rglob("*") if _is_data(path))
     if not files:
         raise ModuleError(3, "There is no file in the folder.", port="data")
@@ -87,7 +92,7 @@ def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
         except pd.errors.EmptyDataError:
             raise ModuleError(3, f"There is nothing in {name}.") from None
         except (ValueError, UnicodeDecodeError) as error:  # pandas' ParserError is a ValueError
-            raise ModuleError(49, f"{name} cannot be read: {error}") from None
+            raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
         if not has_header:
             frame.columns = pd.Index([f"Col{place}" for place in range(1, len(frame.columns) + 1)])
         return Dataset(_typed(frame))
@@ -112,14 +117,14 @@ def _parquet(source: Any, has_header: bool, name: str) -> Dataset:
     try:
         return Dataset(pd.read_parquet(source))
     except (ValueError, OSError) as error:
-        raise ModuleError(49, f"{name} cannot be read: {error}") from None
+        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
 
 
 def _json_lines(source: Any, has_header: bool, name: str) -> Dataset:
     try:
         return Dataset(_typed(pd.read_json(source, lines=True, convert_dates=False)))
     except ValueError as error:
-        raise ModuleError(49, f"{name} cannot be read: {error}") from None
+        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
 
 
 def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:
@@ -128,7 +133,9 @@ def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:
     try:
         rows, meta = arff.loadarff(source)
     except (arff.ArffError, NotImplementedError, ValueError, IndexError, StopIteration) as error:
-        raise ModuleError(49, f"{name} cannot be read: {error}") from None
+        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
+    if not meta.names():
+        raise ModuleError(49, f"{name} cannot be read: it has no @attribute.")
     frame = pd.DataFrame(rows)
     for column in meta.names():
         kind, categories = meta[column]
@@ -143,7 +150,7 @@ def _svm_light(source: io.StringIO, has_header: bool, name: str) -> Dataset:
     try:
         features, labels = load_svmlight_file(io.BytesIO(source.getvalue().encode()), zero_based=False)
     except ValueError as error:
-        raise ModuleError(49, f"{name} cannot be read: {error}") from None
+        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
     names = [f"Col{place}" for place in range(1, features.shape[1] + 1)]
     return Dataset(pd.DataFrame(features.toarray(), columns=names).assign(Labels=labels), {"Labels": LABEL})
 
