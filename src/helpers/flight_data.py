@@ -51,15 +51,20 @@ def flights(first: str, last: str) -> pd.DataFrame:
 def _departures(first: str, last: str) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.read_csv(_package_folder() / "data" / "flights.csv.zip")
+    wanted = _of_days(pd.read_csv(_package_folder() / "data" / "flights.csv.zip"), first, last)
+    return wanted.sort_values(["date", "sched_dep_time"], kind="stable").reset_index(drop=True)
+
+
+def _of_days(table: pd.DataFrame, first: str, last: str) -> pd.DataFrame:
+    import pandas as pd
+
     day = pd.to_datetime(table[["year", "month", "day"]])
     table = table.assign(date=day.dt.strftime("%Y-%m-%d"), weekday=day.dt.day_of_week)
-    wanted = table[table["date"].between(first, last)].sort_values(["date", "sched_dep_time"], kind="stable")
-    return wanted.reset_index(drop=True)
+    return table[table["date"].between(first, last)]
 
 
-def flight_tables(*, fast: bool = True) -> dict[str, pd.DataFrame]:
-    """Return flights of the first half of 2013 that arrived, the weather, and the aircraft: a table each, by name.
+def flight_tables(first: str = "2013-01-01", last: str = "2013-06-30", *, fast: bool = True) -> dict[str, pd.DataFrame]:
+    """Return flights of some days of 2013 that arrived, the weather, and the aircraft: a table each, by name.
 
     ``flights``: ``time_hour`` (the planned hour of departure, UTC), ``carrier``, ``tailnum`` (the aircraft),
     ``origin``, ``dest``, ``month``, ``weekday`` (0 is Monday), ``hour`` (planned, local), ``distance`` (miles),
@@ -71,14 +76,17 @@ def flight_tables(*, fast: bool = True) -> dict[str, pd.DataFrame]:
     ``planes``: ``tailnum``, ``built`` (the year), ``engines`` and ``seats`` (how many). One flight in seven has none.
 
     Args:
-        fast: 12,000 flights, else 60,000; they are the same ones each time.
+        first: the first day of flights and weather, e.g. ``"2013-01-01"``.
+        last: the last day, which counts too.
+        fast: at most 12,000 flights, else at most 60,000; they are the same ones each time.
     """
     import pandas as pd
 
     data = _package_folder() / "data"
-    departed = _departures("2013-01-01", "2013-06-30")
-    arrived = departed[departed[OUTCOME].notna()].sample(ROWS[fast], random_state=SEED).sort_index()
-    weather = pd.read_csv(data / "weather.csv").query("month <= 6")
+    departed = _departures(first, last)
+    arrived = departed[departed[OUTCOME].notna()]
+    arrived = arrived.sample(min(ROWS[fast], len(arrived)), random_state=SEED).sort_index()
+    weather = _of_days(pd.read_csv(data / "weather.csv"), first, last)
     planes = pd.read_csv(data / "planes.csv")
     return {
         "flights": arrived[FLIGHTS].assign(late=is_late(arrived).astype(int)).reset_index(drop=True),
@@ -87,18 +95,27 @@ def flight_tables(*, fast: bool = True) -> dict[str, pd.DataFrame]:
     }
 
 
-def register_flight_tables(ml_client: MLClient, names: Mapping[str, str], *, fast: bool = True) -> dict[str, Data]:
+def register_flight_tables(
+    ml_client: MLClient,
+    names: Mapping[str, str],
+    first: str = "2013-01-01",
+    last: str = "2013-06-30",
+    *,
+    fast: bool = True,
+) -> dict[str, Data]:
     """Register the tables of part 4 as data assets, a CSV file each, and return what the workspace has made of them.
 
     Args:
         ml_client: the connected workspace.
         names: the assets' names, by table: ``flights``, ``weather``, ``planes``.
+        first: the first day of flights and weather.
+        last: the last day, which counts too.
         fast: fewer flights.
     """
     from azure.ai.ml.entities import Data
 
     registered, folder = {}, Path(tempfile.mkdtemp())
-    for table, frame in flight_tables(fast=fast).items():
+    for table, frame in flight_tables(first, last, fast=fast).items():
         frame.to_csv(folder / f"{table}.csv", index=False)
         asset = Data(name=names[table], path=str(folder / f"{table}.csv"), type="uri_file")
         registered[table] = ml_client.data.create_or_update(asset)

@@ -34,3 +34,12 @@ def test_each_flight_has_one_weather_and_at_most_one_aircraft(tables: dict[str, 
     missing = with_planes.isna().mean()
     assert missing["temp"] < 0.01 < missing["pressure"] < missing["seats"] < 0.2 < 0.7 < missing["wind_gust"]
     assert not flights.isna().any(axis=None)
+
+
+def test_flights_and_weather_are_those_of_the_days() -> None:
+    july = flight_data.flight_tables("2013-07-01", "2013-07-31")
+    assert set(july["flights"]["month"]) == {7} and len(july["flights"]) == 12_000
+    assert july["weather"]["time_hour"].min() == "2013-07-01T04:00:00Z", "midnight in New York"
+    day = flight_data.flight_tables("2013-06-24", "2013-06-24")["flights"]
+    planned = flight_data.flights("2013-06-24", "2013-06-24")
+    assert len(day) == planned["arr_delay"].notna().sum() < len(planned)
