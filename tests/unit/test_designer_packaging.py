@@ -116,7 +116,7 @@ def test_refuses_a_graph_that_is_no_web_service(graph: Graph, said: str, data: d
 
 
 def test_says_which_data_it_lacks(data: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(PackageError, match="'MD_prices' of rides is azureml:MD-prices:1"):
+    with pytest.raises(PackageError, match="'MD_prices' is azureml:MD-prices:1: hand over ml_client"):
         package(designer_rides.GRAPH, tmp_path, data={"rides": data["rides"]})
 
 
