@@ -6,7 +6,10 @@ https://learn.microsoft.com/azure/machine-learning/component-reference/enter-dat
 from __future__ import annotations
 
 import io
+import json
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +34,23 @@ def enter_data_manually(data: str, data_format: str = "CSV", has_header: bool = 
     return read(io.StringIO(data), has_header, f"the typed data ({data_format})")
 
 
-def import_data(data: Path, file_format: str = AUTOMATIC, has_header: bool = True) -> Dataset:
+def import_data(data: Path, file_format: str = AUTOMATIC, has_header: bool = True, label_column: str = "") -> Dataset:
     """Read a file, or the files of a folder, one below the other in the order of their names; or a kept dataset.
 
     Args:
         data: where they are.
         file_format: ``CSV``, ``TSV``, ``Parquet``, ``JsonLines``, or ``Automatic``: what the names end with.
         has_header: whether the first line of each file names the columns.
+        label_column: the column that a model learns to predict. Data that is to be scored need not have it.
 
     Raises:
         ModuleError: there are none, one cannot be read, or they have different columns.
     """
-    if (data / SCHEMA).is_file():
-        return Dataset.load(data)
+    dataset = Dataset.load(data) if (data / SCHEMA).is_file() else _of_files(data, file_format, has_header)
+    return replace(dataset, roles={**dataset.roles, label_column: LABEL}) if label_column else dataset
+
+
+def _of_files(data: Path, file_format: str, has_header: bool) -> Dataset:
     files = [data] if data.is_file() else sorted(path for path in data.rglob("*") if _is_data(path))
     if not files:
         raise ModuleError(3, "There is no file in the folder.", port="data")
@@ -83,9 +90,12 @@ def _same_columns(files: list[Path], parts: list[Dataset]) -> None:
 def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
     def read(source: Any, has_header: bool, name: str) -> Dataset:
         try:
-            frame = pd.read_csv(source, sep=separator, header=0 if has_header else None, index_col=False)
+            with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+                frame = pd.read_csv(source, sep=separator, header=0 if has_header else None, index_col=False)
         except pd.errors.EmptyDataError:
             raise ModuleError(3, f"There is nothing in {name}.") from None
+        except pd.errors.ParserWarning:  # pandas would leave out what is too much
+            raise ModuleError(49, f"{name} cannot be read: the rows have more values than there are columns.") from None
         except (ValueError, UnicodeDecodeError) as error:  # pandas' ParserError is a ValueError
             raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
         if not has_header:
@@ -115,11 +125,14 @@ def _parquet(source: Any, has_header: bool, name: str) -> Dataset:
         raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
 
 
-def _json_lines(source: Any, has_header: bool, name: str) -> Dataset:
-    try:
-        return Dataset(_typed(pd.read_json(source, lines=True, convert_dates=False)))
-    except ValueError as error:
-        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
+def _json_lines(source: Path, has_header: bool, name: str) -> Dataset:
+    rows = []
+    for number, line in enumerate(source.read_bytes().splitlines(), 1):
+        try:
+            rows += [dict(json.loads(line))] if line.strip() else []
+        except (ValueError, TypeError) as error:
+            raise ModuleError(49, f"{name} cannot be read: line {number} is no JSON object: {error}") from None
+    return Dataset(_typed(pd.DataFrame(rows)))
 
 
 def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:
