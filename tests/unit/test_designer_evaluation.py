@@ -258,7 +258,7 @@ def test_metrics_are_logged_where_a_job_runs(tmp_path: Path, monkeypatch: pytest
     found = evaluate_model(good, bad)
     logged = client.get_run(run.info.run_id).data.metrics
     assert logged == pytest.approx(
-        {**_row(found), **{f"{name} to compare": value for name, value in _row(found, 1).items()}}
+        {**_row(found), **{f"{name} - to compare": value for name, value in _row(found, 1).items()}}
     )
 
 

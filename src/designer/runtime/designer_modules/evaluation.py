@@ -137,7 +137,7 @@ def log(results: Mapping[str, list[Row]]) -> None:
     now = int(time.time() * 1000)
     named = {
         f"{name}{suffix}": float(value)
-        for suffix, rows in zip(("", " to compare"), results.values(), strict=False)
+        for suffix, rows in zip(("", " - to compare"), results.values(), strict=False)
         for name, value in rows[-1].items()
         if isinstance(value, int | float) and np.isfinite(value)
     }

@@ -18,6 +18,6 @@ def one_thread() -> AbstractContextManager[Any]:
 
 @cache
 def _libraries() -> Any:
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
