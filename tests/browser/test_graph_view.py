@@ -1,9 +1,13 @@
 from playwright.sync_api import Page
 from pathlib import Path
 
+
 def test_try(lab, page: Page):
-    lab.write("a.ipynb", f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1]/'unit')!r})\nfrom designer_graphs import late_flights\nimport designer\nstatuses={{'clean':'Completed','split':'Running'}}\ndesigner.show(late_flights(), statuses)")
-    log=[]
+    lab.write(
+        "a.ipynb",
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1] / 'unit')!r})\nfrom designer_graphs import late_flights\nimport designer\nstatuses={{'clean':'Completed','split':'Running'}}\ndesigner.show(late_flights(), statuses)",
+    )
+    log = []
     page.on("console", lambda m: log.append(m.text))
     lab.open(page, "a.ipynb")
     page.locator(".jp-CodeCell").first.click()

@@ -78,7 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 @pytest.fixture(scope="module")
 def service(made: Package) -> WebService:
-    return WebService.load(made.model)
+    return WebService.load(Path(made.model))
 
 
 def _answer(service: WebService, rows: list[dict[str, Any]], **query: str) -> tuple[int, Any]:
@@ -145,7 +145,7 @@ def test_the_service_answers_what_the_components_give(service: WebService, made:
     from designer_modules.images.model import TrainedNetwork
     from designer_modules.images.transformation import ImageTransformation
 
-    assets = made.model / "assets"
+    assets = Path(made.model) / "assets"
     transformation = ImageTransformation.load(assets / "transformation_output_image_transformation")
     model = TrainedNetwork.load(assets / "train_trained_model")
     scored = score_image_model(model, transformation.apply(images, "For inference")).frame
@@ -229,7 +229,7 @@ def test_a_category_that_training_did_not_have_is_no_reason_to_refuse(service: W
 
 def test_openapi_says_what_an_image_is(made: Package) -> None:
     for version in ("swagger2.json", "swagger3.json"):
-        document = json.loads((made.code / version).read_text())
+        document = json.loads((Path(made.code) / version).read_text())
         schemas = document.get("definitions") or document["components"]["schemas"]
         row = schemas["WebServiceInput0Row"]
         assert row["required"] == ["image"]
@@ -247,11 +247,11 @@ def test_its_example_is_an_image_of_the_sample(made: Package, service: WebServic
 def test_images_can_be_the_answer(made: Package, tmp_path: Path) -> None:
     """The retired engine answered with data URIs, too (``processor``)."""
     graph = INFERENCE.connect("for_inference", "web_service_output.dataset")
-    places = made.model / "assets"
+    places = Path(made.model) / "assets"
     sample = ImageDirectory((LabeledImage("1.png", picture(200), "bright"),))
     sample.save(tmp_path / "sample")
     data = {path.name: path for path in places.iterdir()} | {"convert_output_image_directory": tmp_path / "sample"}
-    service = WebService.load(package(graph.remove("score"), tmp_path / "package", data=data).model)
+    service = WebService.load(Path(package(graph.remove("score"), tmp_path / "package", data=data).model))
     _, answer = _answer(service, [{"image": GOOD, "id": "x"}])
     (row,) = answer["Results"]["WebServiceOutput0"]
     assert decoding.from_data_uri(row["image"]).size == (8, 8)

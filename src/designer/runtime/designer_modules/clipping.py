@@ -1,7 +1,7 @@
 """Clip Values: replaces numbers that are beyond a threshold.
 
-https://learn.microsoft.com/azure/machine-learning/component-reference/clip-values; Microsoft's has no transformation, and
-takes the percentiles of what it is given: in a web service, of one row.
+https://learn.microsoft.com/azure/machine-learning/component-reference/clip-values; Microsoft's has no
+transformation, and takes the percentiles of what it is given: in a web service, of one row.
 """
 
 from __future__ import annotations
