@@ -18,6 +18,7 @@ from designer_modules import Dataset, ModuleError, learners
 from designer_modules.evaluation import evaluate_model
 from designer_modules.importance import permutation_feature_importance
 from designer_modules.models import TrainedModel
+from designer_modules.sampling import folds_of, partition_and_sample
 from designer_modules.scoring import assign_data_to_clusters, score_model
 from designer_modules.training import train_clustering_model, train_model
 from designer_modules.tuning import tune_model_hyperparameters
@@ -299,6 +300,15 @@ def test_cross_validation_of_a_regression_is_scikit_learns() -> None:
     )
     _, by_fold = cross_validate_model(learners.linear_regression(), Dataset(DIABETES), "target")
     np.testing.assert_allclose(by_fold.frame["Coefficient_of_Determination"].iloc[:10], direct["test_score"])
+
+
+def test_folds_that_were_assigned_are_used() -> None:
+    assigned = partition_and_sample(
+        Dataset(CANCER), partition_or_sample_mode="Assign to Folds", number_of_folds_to_split_evenly_into=4
+    )
+    scored, by_fold = cross_validate_model(learners.two_class_logistic_regression(), assigned, "target")
+    assert by_fold.frame["Fold Number"].tolist() == ["0", "1", "2", "3", "Mean", "Standard Deviation"]
+    assert (scored.frame["Fold Number"] + 1).tolist() == folds_of(assigned).tolist()
 
 
 def test_a_text_that_only_one_row_has_does_not_break_the_folds() -> None:
