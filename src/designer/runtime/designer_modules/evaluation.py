@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from .dataset import Dataset
 from .errors import ModuleError
 from .models import CLUSTERING, MULTICLASS, REGRESSION, TWO_CLASS
 from .scoring import ASSIGNMENTS, DISTANCE, SCORED_BY, SCORED_LABELS, SCORED_PROBABILITIES
+from .tracking import log_metrics
 
 Row = dict[str, Any]
 
@@ -128,18 +128,11 @@ def _numbered(
 
 def log(results: Mapping[str, list[Row]]) -> None:
     """Log metrics with MLflow, where a job runs that they belong to; those of a second dataset with a suffix."""
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    if not (run_id and os.environ.get("MLFLOW_TRACKING_URI")):
-        return
-    import mlflow
-
     named: dict[str, float] = {}
-    for suffix, rows in zip(("", " (to compare)"), results.values(), strict=False):
+    for suffix, rows in zip(("", " - to compare"), results.values(), strict=False):
         named |= {
             f"{name}{suffix}": float(value)
             for name, value in rows[-1].items()  # of clusters, all together
             if isinstance(value, int | float) and np.isfinite(value)
         }
-    client = mlflow.MlflowClient()
-    for name, value in named.items():
-        client.log_metric(run_id, name, value)
+    log_metrics(named)
