@@ -8,7 +8,8 @@ from typing import Any
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "integer": int,
     "number": float,
-    "boolean": lambda text: {"true": True, "false": False}[text.lower()],
+    # azure-ai-ml writes 0 for a False that is an input of a pipeline.
+    "boolean": lambda text: {"true": True, "false": False, "1": True, "0": False}[text.lower()],
     "string": str,
 }
 
