@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .dataset import Dataset
+from .dataset import Dataset, type_of
 from .errors import ModuleError
 from .values import numbers, refuse
 
@@ -74,8 +74,11 @@ def present(dataset: Dataset, names: Sequence[str]) -> list[str]:
 
 
 def changed(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a table with other values in these columns, which are added where they are not there."""
-    return pd.DataFrame({name: frame[name] for name in frame.columns} | dict(columns), index=frame.index, copy=False)
+    """Return a table with other values in these columns, which are added where they are not there.
+
+    One new table, and one look at each column: for one row, pandas takes several times as long to set them in a copy.
+    """
+    return pd.DataFrame({name: column.array for name, column in frame.items()} | dict(columns), copy=False)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class Normalization(Transformation):
 
     def apply(self, dataset: Dataset) -> Dataset:
         """Return the dataset with numbers on the new scale; missing ones stay missing."""
-        scaled = {name: self._scaled(dataset.frame[name]) for name in present(dataset, list(self.columns))}
+        names = set(present(dataset, list(self.columns)))
+        scaled = {name: self._scaled(column) for name, column in dataset.frame.items() if name in names}
         return dataset.with_frame(changed(dataset.frame, scaled))
 
     def _scaled(self, column: pd.Series) -> Numbers:
@@ -140,33 +144,38 @@ class Replacement(Transformation):
 
     def apply(self, dataset: Dataset) -> Dataset:
         """Return the dataset with a value in the place of each missing one."""
-        columns: dict[str, Any] = {}
-        for name in present(dataset, list(self.values)):
-            column = dataset.frame[name]
-            missing = column.isna()
-            columns[name] = _filled(column, missing, self.values[name])
-            if self.indicators:
-                columns[f"{name}_IsMissing"] = missing
-        frame = changed(dataset.frame, columns)
-        return dataset.with_frame(frame.drop(columns=list(self.removed), errors="ignore"))
+        names = present(dataset, list(self.values))
+        missing = dict(zip(dataset.frame.columns, dataset.frame.isna().to_numpy().T, strict=True))
+        dtypes = dict(zip(dataset.frame.columns, dataset.frame.dtypes, strict=True))
+        columns = {
+            name: _filled(dataset.frame[name], missing[name], value).array
+            for name, value in self.values.items()
+            if name in names and (missing[name].any() or _lacks(dtypes[name], value))
+        }
+        flags = {f"{name}_IsMissing": missing[name] for name in names if self.indicators}
+        frame = changed(dataset.frame, columns | flags) if columns or flags else dataset.frame
+        return dataset.with_frame(frame.drop(columns=list(self.removed), errors="ignore") if self.removed else frame)
 
 
-def _filled(column: pd.Series, missing: pd.Series, value: Any) -> pd.Series:
-    if isinstance(column.dtype, pd.CategoricalDtype) and value not in column.cat.categories:
+def _lacks(dtype: Any, value: Any) -> bool:
+    return isinstance(dtype, pd.CategoricalDtype) and value not in dtype.categories
+
+
+def _filled(column: pd.Series, missing: NDArray[np.bool_], value: Any) -> pd.Series:
+    if _lacks(column.dtype, value):
         column = column.cat.add_categories([value])
-    if not missing.any():
-        return column
     if missing.all() and not isinstance(column.dtype, pd.CategoricalDtype):
         return pd.Series(value, column.index)  # its type says nothing
-    try:
-        return (column.astype(float) if _is_whole(column) and isinstance(value, float) else column).fillna(value)
-    except (TypeError, ValueError):
+    column = column.infer_objects()
+    kind = type_of(column)
+    if kind != "Categorical" and kind not in _TYPES[type(value)]:
         row = int(np.flatnonzero(~missing)[0])
         refuse(column, row, 17, f"is not of the type of {value!r}, which takes the place of missing values")
+    return (column.astype(float) if kind == "Integer" and isinstance(value, float) else column).fillna(value)
 
 
-def _is_whole(column: pd.Series) -> bool:
-    return column.dtype.kind in "iu"
+# The types of columns in which a value can take the place of a missing one.
+_TYPES = {int: ("Integer", "Double"), float: ("Integer", "Double"), bool: ("Boolean",), str: ("String",)}
 
 
 @dataclass(frozen=True)
@@ -207,6 +216,73 @@ class ColumnSelection(Transformation):
 
 
 @dataclass(frozen=True)
+class Clipping(Transformation):
+    """Other numbers in the place of those that are beyond a threshold.
+
+    Args:
+        below: for each column, the lower threshold, and what takes the place of smaller numbers; None: nothing does.
+        above: the upper threshold, and what takes the place of greater ones.
+        indicators: whether a column ``<name>_clipped`` says which were beyond.
+        overwrite: whether the numbers take the place of the column's, instead of being in ``<name>_clipped_value``.
+    """
+
+    below: Mapping[str, tuple[float, float | None]]
+    above: Mapping[str, tuple[float, float | None]]
+    indicators: bool
+    overwrite: bool
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with the numbers clipped."""
+        new: dict[str, Any] = {}
+        for name in present(dataset, list({**self.below, **self.above})):
+            found = numbers(dataset.frame[name])
+            low, for_low = self.below.get(name, (-np.inf, None))
+            high, for_high = self.above.get(name, (np.inf, None))
+            too_low, too_high = found < low, found > high
+            clipped = np.where(too_low, np.nan if for_low is None else for_low, found)
+            clipped = np.where(too_high, np.nan if for_high is None else for_high, clipped)
+            new[name if self.overwrite else f"{name}_clipped_value"] = clipped
+            if self.indicators:
+                new[f"{name}_clipped"] = too_low | too_high
+        return dataset.with_frame(changed(dataset.frame, new))
+
+
+@dataclass(frozen=True)
+class Binning(Transformation):
+    """Bins in the place of numbers.
+
+    Args:
+        edges: by column, between the bins.
+        scale: what the highest bin is, where bins are shares of it; 0 where they are 1, 2, ...
+        output_mode: one of ``OUTPUT_MODES``.
+        categorical: whether bins are categories.
+    """
+
+    edges: Mapping[str, Sequence[float]]
+    scale: float
+    output_mode: str
+    categorical: bool
+    OUTPUT_MODES: ClassVar = ("Append", "Inplace", "ResultOnly")
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with each number's bin; a missing one has none."""
+        names = present(dataset, list(self.edges))
+        suffix = "" if self.output_mode == "Inplace" else "_quantized"
+        new = {name + suffix: self._binned(dataset.frame[name]) for name in names}
+        return dataset.with_frame(
+            pd.DataFrame(new) if self.output_mode == "ResultOnly" else changed(dataset.frame, new)
+        )
+
+    def _binned(self, column: pd.Series) -> Any:
+        edges = self.edges[str(column.name)]
+        found = numbers(column)
+        bins = [place * self.scale / (len(edges) + 1) if self.scale else place for place in range(1, len(edges) + 2)]
+        places = np.where(np.isnan(found), -1, np.searchsorted(edges, found, side="left"))
+        codes = pd.Categorical.from_codes(places, bins)
+        return codes if self.categorical else pd.Series(codes).astype(float).array
+
+
+@dataclass(frozen=True)
 class Indicators(Transformation):
     """A column of 0 and 1 for each value of a categorical column.
 
@@ -222,28 +298,35 @@ class Indicators(Transformation):
     def _places(self) -> dict[str, dict[Any, int]]:
         return {name: {value: place for place, value in enumerate(all)} for name, all in self.categories.items()}
 
+    @cached_property
+    def _names(self) -> dict[str, list[str]]:
+        return {name: [indicator(name, value) for value in all] for name, all in self.categories.items()}
+
     def apply(self, dataset: Dataset) -> Dataset:
         """Return the dataset with the new columns.
 
         Raises:
             ModuleError: a value is none of the categories.
         """
-        names = present(dataset, list(self.categories))
-        new: dict[str, Any] = {}
-        for name in names:
-            places = self._placed(dataset.frame[name])
-            new |= {
-                indicator(name, value): (places == place).astype(np.int64)
-                for place, value in enumerate(self.categories[name])
-            }
-        frame = changed(dataset.frame, new)
-        return dataset.with_frame(frame.drop(columns=names) if self.overwrite else frame)
+        frame = dataset.frame.reset_index(drop=True)
+        parts = [frame]
+        for name in present(dataset, list(self.categories)):
+            places = self._placed(frame[name])
+            ones = places[:, np.newaxis] == np.arange(len(self.categories[name]))
+            parts.append(pd.DataFrame(ones.astype(np.int64), columns=self._names[name]))
+        if self.overwrite:
+            parts[0] = frame.drop(columns=list(self.categories), errors="ignore")
+        return dataset.with_frame(pd.concat(parts, axis="columns"))
 
     def _placed(self, column: pd.Series) -> NDArray[np.int64]:
+        """Return the place of each value among the categories."""
         known = self._places[str(column.name)]
-        objects = column.astype(object)
-        values = objects.where(objects.notna(), None).tolist()
-        places = np.fromiter((known.get(value, -1) for value in values), np.int64, len(values))
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            of_codes = [known.get(value, -1) for value in column.cat.categories]
+            places = np.array([*of_codes, known.get(None, -1)])[column.cat.codes.to_numpy()]  # the code -1: missing
+        else:
+            values = zip(column.tolist(), column.isna().tolist(), strict=True)
+            places = np.fromiter((known.get(None if gone else value, -1) for value, gone in values), np.int64)
         if (places < 0).any():
             categories = ", ".join(repr(value) for value in known if value is not None)
             refuse(
@@ -252,7 +335,7 @@ class Indicators(Transformation):
                 18,
                 f"is none of the categories that were there in training: {categories}",
             )
-        return places
+        return np.asarray(places)
 
 
 def indicator(column: str, value: Any) -> str:
