@@ -10,6 +10,7 @@ from typing import Any
 
 _MODULES = {
     "designer.comparison": ("Changes", "compare"),
+    "designer.consuming": ("consumer_code",),
     "designer.declarations": ("Declaration", "Library"),
     "designer.errors": ("GraphError", "Problem"),
     "designer.graph": ("FromInput", "FromNode", "Graph", "GraphInput", "Node"),
@@ -20,7 +21,10 @@ _MODULES = {
     "designer.loading": ("load_components", "register_components"),
     "designer.packaging": ("Package", "PackageError", "package"),
     "designer.reading": ("graph_of_job", "read_graph"),
+    "designer.running": ("run_in_process",),
     "designer.validation": ("problems", "validate"),
+    "designer.view.showing": ("show",),
+    "designer.view.watching": ("watch",),
     "designer.writing": ("pipeline_component", "pipeline_job", "to_yaml"),
 }
 _FOUND_IN = {name: module for module, names in _MODULES.items() for name in names}

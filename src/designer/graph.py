@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from designer.declarations import ANY, Declaration, Parameter, Port
+from designer.declarations import ANY, DATA_TYPES, Declaration, Parameter, Port, first_port
 from designer.errors import GraphError, Problem
 
 Literal = str | int | float | bool
@@ -109,6 +109,15 @@ class Graph:
     inputs: Mapping[str, GraphInput] = field(default_factory=dict)
     outputs: Mapping[str, FromNode] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lines = [self.name]
+        lines += [f"  input {name}: {one.path or one.default}" for name, one in self.inputs.items()]
+        for name, node in self.nodes.items():
+            given = ", ".join(f"{place} = {_shown(bound)}" for place, bound in node.bindings.items())
+            lines.append(f"  {name} ({node.component.display_name}): {given}")
+        lines += [f"  output {name}: {source}" for name, source in self.outputs.items()]
+        return "\n".join(lines)
 
     # --- edits: each returns a new graph ---
 
@@ -243,10 +252,20 @@ class Graph:
         return FromNode(node, port or next(iter(outputs)))
 
     def data_type(self, source: FromInput | FromNode) -> str:
-        """Return the Designer's type of what an input or output port carries."""
-        if isinstance(source, FromInput):
-            return self.inputs[source.name].data_type
-        return self.nodes[source.node].component.outputs[source.port].data_type
+        """Return the Designer's type of what an input or output port carries.
+
+        An output of any type, e.g. Web Service Input's, carries what came in by the port of any type.
+        """
+        seen: set[FromNode] = set()
+        found: Binding | None = source
+        while isinstance(found, FromNode) and found not in seen and found.node in self.nodes:
+            seen.add(found)
+            node = self.nodes[found.node]
+            made = node.component.outputs.get(found.port)
+            if made is None or made.data_type != ANY:
+                return made.data_type if made else ANY
+            found = node.bindings.get(first_port(node.component.inputs, ANY))
+        return self.inputs[found.name].data_type if isinstance(found, FromInput) and found.name in self.inputs else ANY
 
     def pruned_inputs(self, before: Graph | None = None) -> Graph:
         """Return the graph without the inputs that no node uses; with ``before``, only those that one used there."""
@@ -308,6 +327,10 @@ class Graph:
         return GraphInput(port.type, default=port.default if bound is None or isinstance(bound, FromNode) else bound)
 
 
+def _shown(bound: Binding) -> str:
+    return str(bound) if isinstance(bound, FromInput | FromNode) else repr(bound)
+
+
 def fits(made: str, taken: str) -> bool:
     """Say whether a port that takes one type of data can be connected with one that makes another."""
     return made == taken or ANY in (made, taken)
@@ -318,12 +341,15 @@ def _fitting(node: str, ports: Any, data_type: str, verb: str, taken: Mapping[st
     found = [port for port in ports if fits(data_type, port.data_type) and port.name not in (taken or {})]
     found.sort(key=lambda port: port.data_type != data_type)
     if not found:
-        raise GraphError(Problem(f"It {verb} no {data_type}: {_ports(ports)}.", node))
+        raise GraphError(Problem(f"It {verb} no {DATA_TYPES.get(data_type, data_type)}: {_ports(ports)}.", node))
     return str(found[0].name)
 
 
 def _ports(ports: Any) -> str:
-    return ", ".join(f"{port.name} is {port.data_type}" for port in ports) or "there is no such port"
+    return (
+        ", ".join(f"{port.name} is {DATA_TYPES.get(port.data_type, port.data_type)}" for port in ports)
+        or "there is no such port"
+    )
 
 
 def _passed_on(node: Node, port: Port) -> FromInput | FromNode | None:

@@ -13,12 +13,14 @@ import pytest
 import torch
 from designer_images import bright_and_dark, picture
 from designer_modules import ModuleError
+from designer_modules.evaluation import evaluate_model
 from designer_modules.images import networks, training
 from designer_modules.images.architectures import UntrainedNetwork, densenet, resnet
 from designer_modules.images.directory import ImageDirectory, LabeledImage
 from designer_modules.images.model import TrainedNetwork
 from designer_modules.images.scoring import score_image_model
 from designer_modules.images.training import train_pytorch_model
+from sklearn.metrics import accuracy_score, recall_score
 
 SMALL = resnet("resnet8")
 PROBABILITIES = ["Scored Probabilities_bright", "Scored Probabilities_dark"]
@@ -109,8 +111,20 @@ def test_without_categories_no_column_is_made_up(trained: TrainedNetwork) -> Non
     assert "category" not in scored.frame
 
 
-def test_no_image_gives_no_row(trained: TrainedNetwork) -> None:
-    assert len(score_image_model(trained, ImageDirectory(())).frame) == 0
+def test_no_image_at_all_is_refused(trained: TrainedNetwork) -> None:
+    with pytest.raises(ModuleError, match="Error 0021: There is no image to score"):
+        score_image_model(trained, ImageDirectory(()))
+
+
+def test_evaluate_model_measures_as_scikit_learn_does(trained: TrainedNetwork) -> None:
+    images = ImageDirectory(
+        tuple(LabeledImage(str(n), picture(n), "bright" if n % 3 else "dark") for n in range(10, 250, 20))
+    )
+    scored = score_image_model(trained, images)
+    metrics = evaluate_model(scored).frame.iloc[0]
+    truth, predicted = scored.frame["category"], scored.frame["Scored Labels"]
+    assert metrics["Overall_Accuracy"] == pytest.approx(accuracy_score(truth, predicted))
+    assert metrics["Macro_Recall"] == pytest.approx(recall_score(truth, predicted, average="macro"))
 
 
 def test_an_image_of_another_size_than_it_was_validated_on_is_refused(trained: TrainedNetwork) -> None:

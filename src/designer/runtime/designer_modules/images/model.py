@@ -39,7 +39,7 @@ class TrainedNetwork:
     size: tuple[int, int]
 
     def probabilities(self, images: ImageDirectory) -> np.ndarray:
-        """Return how likely each image is of each class, as images x classes.
+        """Return how likely each of one or more images is of each class, as images x classes.
 
         Raises:
             ModuleError: an image is not as large as those that it was validated on.
@@ -48,7 +48,7 @@ class TrainedNetwork:
             self._check_size(row, image)
         with torch.inference_mode():
             scores = [self.network(torch.stack([tensor(one) for one in batch])) for batch in _batches(images)]
-        return torch.softmax(torch.cat(scores), dim=1).numpy() if scores else np.empty((0, len(self.classes)))
+        return torch.softmax(torch.cat(scores), dim=1).numpy()
 
     def _check_size(self, row: int, image: LabeledImage) -> None:
         found = image.picture().size
