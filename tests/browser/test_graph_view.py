@@ -1,5 +1,6 @@
-from playwright.sync_api import Page
 from pathlib import Path
+
+from playwright.sync_api import Page
 
 
 def test_try(lab, page: Page):
