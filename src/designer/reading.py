@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from designer.declarations import ANY, LITERALS, Declaration, Parameter, Port, declaration
+from designer.declarations import ANONYMOUS, ANY, LITERALS, Declaration, Parameter, Port, declaration
 from designer.errors import GraphError, Problem
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Literal, Node
 from designer.literals import literal
@@ -80,7 +80,8 @@ def _fetched(ml_client: MLClient, references: Collection[str]) -> dict[str, Decl
     def fetch(reference: str) -> Declaration:
         name, mark, version = re.split("([:@])", reference.removeprefix("azureml:"), maxsplit=1)
         component = ml_client.components.get(name, **{"version" if mark == ":" else "label": version})
-        return declaration(dumped(component), id=f"azureml:{component.name}:{component.version}")
+        # Its own name is another one where it was sent with a job: there it is called azureml_anonymous.
+        return declaration(dumped(component), id=f"azureml:{name}:{component.version}")
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(references, pool.map(fetch, references), strict=True))
@@ -129,7 +130,8 @@ def _declared(component: Any) -> Declaration:
     if includes := body.get("additional_includes"):
         body["additional_includes"] = [str((Path(component.base_path) / one).resolve()) for one in includes]
     found = IN_A_WORKSPACE.search(component.id or "")
-    return declaration(body, id=f"azureml:{found[1]}:{found[2]}" if found else "")
+    is_registered = found and found[1] != ANONYMOUS  # else it was sent with another job, and is still here as a whole
+    return declaration(body, id=f"azureml:{found[1]}:{found[2]}" if found and is_registered else "")
 
 
 def _graph(pipeline: Any, folder: Path, fetched: Fetched) -> Graph:
