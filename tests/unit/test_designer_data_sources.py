@@ -70,7 +70,7 @@ def test_svm_light_has_columns_by_place_and_labels() -> None:
     [
         (" \n", "CSV", 3, "no data"),
         ("a,b\n1,2\n1,2,3\n", "CSV", 49, "line 3"),
-        ("a,b\n1,2,3\n4,5,6\n", "CSV", 49, "a row has more values than there are columns"),
+        ("a,b\n1,2,3\n4,5,6\n", "CSV", 49, "the rows have more values than there are columns"),
         ("@DATA\n1,2\n", "ARFF", 49, "no @attribute"),
         ("@ATTRIBUTE a {x}\n@DATA\ny\n", "ARFF", 49, "y"),
         ("@ATTRIBUTE a STRING\n@DATA\ny\n", "ARFF", 49, "String"),

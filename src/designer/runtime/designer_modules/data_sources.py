@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -89,13 +90,14 @@ def _same_columns(files: list[Path], parts: list[Dataset]) -> None:
 def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
     def read(source: Any, has_header: bool, name: str) -> Dataset:
         try:
-            frame = pd.read_csv(source, sep=separator, header=0 if has_header else None)
+            with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+                frame = pd.read_csv(source, sep=separator, header=0 if has_header else None, index_col=False)
         except pd.errors.EmptyDataError:
             raise ModuleError(3, f"There is nothing in {name}.") from None
+        except pd.errors.ParserWarning:  # pandas would leave out what is too much
+            raise ModuleError(49, f"{name} cannot be read: the rows have more values than there are columns.") from None
         except (ValueError, UnicodeDecodeError) as error:  # pandas' ParserError is a ValueError
             raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
-        if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first values for the rows' names
-            raise ModuleError(49, f"{name} cannot be read: a row has more values than there are columns.")
         if not has_header:
             frame.columns = pd.Index([f"Col{place}" for place in range(1, len(frame.columns) + 1)])
         return Dataset(_typed(frame))

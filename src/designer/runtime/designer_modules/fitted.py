@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .dataset import Dataset
+from .dataset import Dataset, type_of
 from .errors import ModuleError
 from .values import numbers, refuse
 
@@ -166,15 +166,16 @@ def _filled(column: pd.Series, missing: NDArray[np.bool_], value: Any) -> pd.Ser
         column = column.cat.add_categories([value])
     if missing.all() and not isinstance(column.dtype, pd.CategoricalDtype):
         return pd.Series(value, column.index)  # its type says nothing
-    try:
-        return (column.astype(float) if _is_whole(column) and isinstance(value, float) else column).fillna(value)
-    except (TypeError, ValueError):
+    column = column.infer_objects()
+    kind = type_of(column)
+    if kind != "Categorical" and kind not in _TYPES[type(value)]:
         row = int(np.flatnonzero(~missing)[0])
         refuse(column, row, 17, f"is not of the type of {value!r}, which takes the place of missing values")
+    return (column.astype(float) if kind == "Integer" and isinstance(value, float) else column).fillna(value)
 
 
-def _is_whole(column: pd.Series) -> bool:
-    return column.dtype.kind in "iu"
+# The types of columns in which a value can take the place of a missing one.
+_TYPES = {int: ("Integer", "Double"), float: ("Integer", "Double"), bool: ("Boolean",), str: ("String",)}
 
 
 @dataclass(frozen=True)
