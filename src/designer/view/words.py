@@ -42,11 +42,7 @@ def _called(box: Box) -> str:
 
 def _gets(box: Box, came: list[tuple[str, str]]) -> str:
     if box.kind == INPUT:
-        return (
-            f"is the {box.what} {box.description}"
-            if box.description != box.detail
-            else f"is a {box.what}: {box.detail}"
-        )
+        return f"is a {box.what}{f': {box.detail}' if box.detail else ''}"
     if box.kind == RESULT:
         return f"is {_listed(source for _, source in came) or 'nothing'}"
     return f"gets {_listed(f'{source} as {port}' for port, source in came) or 'nothing'}"
