@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .dataset import Dataset
 from .errors import ModuleError
 
 Choice = TypeVar("Choice")
@@ -33,6 +34,23 @@ def within(parameter: str, value: float, lowest: float, highest: float) -> None:
     """
     if not lowest <= value <= highest:
         raise ModuleError(8, f"{parameter} is {value}; it must be from {lowest} to {highest}.")
+
+
+def with_booleans(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose columns of true, false and nothing are such; pandas takes them for any objects."""
+    columns = frame.items() if frame.columns.is_unique else ()  # those of one name are refused later
+    mixed = {name: column for name, column in columns if column.dtype == object}
+    booleans = [name for name, column in mixed.items() if pd.api.types.infer_dtype(column) == "boolean"]
+    return frame.astype(dict.fromkeys(booleans, "boolean")) if booleans else frame
+
+
+def about_label(dataset: Dataset | None, message: str) -> str:
+    """Return what to add to a script's error that is about a label which is not there; nothing for another one."""
+    if dataset is None or dataset.label is None or dataset.label in dataset.frame.columns:
+        return ""
+    if dataset.label not in message:
+        return ""
+    return f" The label, {dataset.label!r}, is not there: a web service is not sent it; do without it."
 
 
 def numbers(column: pd.Series) -> NDArray[np.float64]:
