@@ -71,11 +71,8 @@ def _numbers(column: pd.Series) -> NDArray[np.float64]:
         return np.asarray(column.to_numpy(), dtype=np.float64)
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind == "M":
         raise ModuleError(17, f"The column must be numeric; it is {column.dtype}.", column=str(column.name))
-    converted = pd.to_numeric(column, errors="coerce")
-    refuse_first(column, converted.isna() & column.notna(), 17, "is no number")
-    if column.notna().any() and pd.api.types.is_string_dtype(column.dtype):
-        raise ModuleError(17, "The column holds text, not numbers; see Edit Metadata.", column=str(column.name))
-    return np.asarray(converted.to_numpy(dtype=np.float64, na_value=np.nan))
+    refuse_first(column, [isinstance(value, str) for value in column], 17, "is no number but text; see Edit Metadata")
+    return np.asarray(pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def refuse_first(column: pd.Series, wrong: Any, code: int, reason: str) -> None:
