@@ -173,20 +173,16 @@ def _parameter(name: str, body: Mapping[str, Any]) -> Parameter:
     )
 
 
-@dataclass(frozen=True)
 class Library(Mapping[str, Declaration]):
     """Declarations by the names of their components: ours, and those in other folders.
 
     Args:
-        folders: folders with the YAML files of further components.
+        folders: each with the YAML files of further components.
     """
 
-    folders: tuple[Path, ...] = ()
-    _found: dict[str, Declaration] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        for folder in (OUR_COMPONENTS, *self.folders):
-            self._found.update({one.name: one for one in _in_folder(folder)})
+    def __init__(self, *folders: Path | str) -> None:
+        theirs = [one for folder in folders for one in _in_folder(Path(folder).resolve())]
+        self._found = {one.name: one for one in (*_ours(), *theirs)}
 
     def __getitem__(self, name: str) -> Declaration:
         return self._found[name]
@@ -199,6 +195,10 @@ class Library(Mapping[str, Declaration]):
 
 
 @cache
+def _ours() -> tuple[Declaration, ...]:
+    return _in_folder(OUR_COMPONENTS)
+
+
 def _in_folder(folder: Path) -> tuple[Declaration, ...]:
     return tuple(
         declaration(yaml.safe_load(path.read_text(encoding="utf-8")), path) for path in sorted(folder.glob("*.yml"))

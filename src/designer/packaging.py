@@ -64,24 +64,24 @@ class Package:
     folder: Path
 
     @property
-    def model(self) -> Path:
+    def model(self) -> str:
         """The folder to register as a model."""
-        return self.folder / "model"
+        return str(self.folder / "model")
 
     @property
-    def code(self) -> Path:
+    def code(self) -> str:
         """The folder with the code."""
-        return self.folder / "code"
+        return str(self.folder / "code")
 
     @property
-    def conda_file(self) -> Path:
+    def conda_file(self) -> str:
         """What it needs to run."""
-        return self.folder / "conda.yml"
+        return str(self.folder / "conda.yml")
 
     @cached_property
     def contract(self) -> dict[str, Any]:
         """What it takes and gives: the content of ``graph.json``."""
-        return json.loads((self.model / GRAPH).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return json.loads(Path(self.model, GRAPH).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
     @property
     def example(self) -> dict[str, Any]:
@@ -111,23 +111,23 @@ def package(
         GraphError: the graph is none for a web service, or what an input names is not there.
         PackageError: something is missing; or the web service does not score its example.
     """
-    made = Package(Path(folder))
+    made = Package(Path(folder).resolve())
     for old in (made.model, made.code):
         shutil.rmtree(old, ignore_errors=True)
-    library = Library(tuple(Path(one).resolve() for one in folders))
+    library = Library(*folders)
     with tempfile.TemporaryDirectory() as scratch:
         places = _Places(graph, ml_client, data or {}, Path(scratch))
         described = contract(graph, _samples(graph, places))
         for name in _assets(described):
-            shutil.copytree(places.of(name), made.model / ASSETS / name)
-    _write_json(made.model / GRAPH, described)
+            shutil.copytree(places.of(name), Path(made.model, ASSETS, name))
+    _write_json(Path(made.model, GRAPH), described)
     components = _components(graph, described, library)
-    _copy_code(components, made.code)
-    conda.write(components, made.conda_file)
+    _copy_code(components, Path(made.code))
+    conda.write(components, Path(made.conda_file))
     described["outputs"] = _with_answers(made, described)
-    _write_json(made.model / GRAPH, described)
-    _write_json(made.code / "swagger2.json", openapi.version_2(described))
-    _write_json(made.code / "swagger3.json", openapi.version_3(described))
+    _write_json(Path(made.model, GRAPH), described)
+    _write_json(Path(made.code) / "swagger2.json", openapi.version_2(described))
+    _write_json(Path(made.code) / "swagger3.json", openapi.version_3(described))
     return made
 
 
@@ -202,11 +202,11 @@ def _with_answers(made: Package, described: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         PackageError: it cannot be scored.
     """
-    command = [sys.executable, "-m", f"{MODULES}.serving", str(made.model.resolve()), "format=classic", "details=true"]
+    command = [sys.executable, "-m", f"{MODULES}.serving", made.model, "format=classic", "details=true"]
     finished = subprocess.run(  # noqa: S603 - the package that was just written
         command,
         input=json.dumps(_classic(openapi.example_request(described))),
-        env={**os.environ, "PYTHONPATH": str(made.code.resolve())},
+        env={**os.environ, "PYTHONPATH": made.code, "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=made.code,
         capture_output=True,
         text=True,

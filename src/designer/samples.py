@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-EXAMPLE_SIDE = 64  # pixels of an example image at most
+EXAMPLE_SIDE = 16  # pixels of an example image at most: it stands in documents and programs
 
 
 def sample(folder: Path, label: str | None) -> dict[str, Any]:
@@ -28,9 +28,10 @@ def _of_rows(folder: Path, label: str | None) -> dict[str, Any]:
     """Take the first row without a missing value for the example, where there is one."""
     from designer_modules import Dataset
     from designer_modules.serving.answers import rows_of
+    from designer_modules.web_service import web_service_input
 
-    dataset = Dataset.load(folder)
-    optional = [name for name in (label or dataset.label,) if name in dataset.frame.columns]
+    dataset = web_service_input(Dataset.load(folder), label_column=label or "")
+    optional = [name for name in (dataset.label,) if name in dataset.frame.columns]
     frame = dataset.frame.drop(columns=optional)
     complete = frame.dropna()
     example = rows_of("sample", (frame if complete.empty else complete).head(1))

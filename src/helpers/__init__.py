@@ -9,7 +9,14 @@ from helpers.collected_data import collected, delete_collected
 from helpers.connection import connect, preempt, remove_identity, second_identity
 from helpers.datastores import datastore_files
 from helpers.drifting import drift
-from helpers.flight_data import flights, is_late, register_delay_model, train_delay_model
+from helpers.flight_data import (
+    flight_tables,
+    flights,
+    is_late,
+    register_delay_model,
+    register_flight_tables,
+    train_delay_model,
+)
 from helpers.folders import lesson_folder
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
@@ -31,6 +38,7 @@ __all__ = [
     "download_output",
     "draw_pipeline",
     "drift",
+    "flight_tables",
     "flights",
     "follow",
     "is_late",
@@ -44,6 +52,7 @@ __all__ = [
     "progress",
     "quiz",
     "register_delay_model",
+    "register_flight_tables",
     "remove_identity",
     "score",
     "second_identity",

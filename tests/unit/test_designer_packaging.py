@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +16,7 @@ import pytest
 import yaml
 
 import designer_rides
+from designer.declarations import Library
 from designer.errors import GraphError
 from designer.graph import FromInput, FromNode, Graph, Node
 from designer.packaging import Package, PackageError, package
@@ -32,9 +35,9 @@ def made(data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pac
 def answer(made: Package, request: Any, *query: str) -> subprocess.CompletedProcess[str]:
     """Ask a package as the module does that is there for it: in a process that has nothing but its code."""
     return subprocess.run(
-        [sys.executable, "-m", "designer_modules.serving", str(made.model), *query],
+        [sys.executable, "-m", "designer_modules.serving", made.model, *query],
         input=json.dumps(request),
-        env={**os.environ, "PYTHONPATH": str(made.code)},
+        env={**os.environ, "PYTHONPATH": made.code},
         cwd=made.folder,
         capture_output=True,
         text=True,
@@ -43,12 +46,12 @@ def answer(made: Package, request: Any, *query: str) -> subprocess.CompletedProc
 
 
 def test_a_package_holds_the_model_and_the_code(made: Package) -> None:
-    assert {path.name for path in made.model.iterdir()} == {"graph.json", "assets"}
-    assert [path.name for path in (made.model / "assets").iterdir()] == ["MD_prices"]  # the sample is no asset
+    assert {path.name for path in Path(made.model).iterdir()} == {"graph.json", "assets"}
+    assert [path.name for path in Path(made.model, "assets").iterdir()] == ["MD_prices"]  # the sample is no asset
     assert {"score.py", "designer_modules", "prices.py", "swagger2.json", "swagger3.json"} == {
-        path.name for path in made.code.iterdir()
+        path.name for path in Path(made.code).iterdir()
     }
-    assert not list(made.code.rglob("__pycache__"))
+    assert not list(Path(made.code).rglob("__pycache__"))
 
 
 def test_it_scores_in_a_process_that_has_nothing_else(made: Package) -> None:
@@ -76,7 +79,7 @@ def test_its_example_is_a_row_of_the_sample_without_the_label(made: Package) -> 
 
 def test_its_conda_file_joins_those_of_its_components(made: Package) -> None:
     (pip,) = [
-        one["pip"] for one in yaml.safe_load(made.conda_file.read_text())["dependencies"] if isinstance(one, dict)
+        one["pip"] for one in yaml.safe_load(Path(made.conda_file).read_text())["dependencies"] if isinstance(one, dict)
     ]
     assert any(one.startswith("azureml-inference-server-http==") for one in pip)
     assert any(one.startswith("pandas==") for one in pip)
@@ -87,7 +90,7 @@ def test_a_package_is_written_anew(data: dict[str, Path], tmp_path: Path) -> Non
     (tmp_path / "code" / "old.py").touch()
     (tmp_path / "notes.txt").touch()
     made = package(designer_rides.GRAPH, tmp_path, data=data)
-    assert not (made.code / "old.py").exists()
+    assert not Path(made.code, "old.py").exists()
     assert (tmp_path / "notes.txt").exists()  # what is not ours stays
 
 
@@ -133,3 +136,41 @@ def test_a_service_that_does_not_score_its_example_is_refused(data: dict[str, Pa
     )
     with pytest.raises(PackageError, match="does not score its own example"):
         package(swapped, tmp_path, data=data)
+
+
+def from_a_job() -> Graph:
+    """Return the graph as it is read from a job, whose components do not know where they came from."""
+    nodes = {
+        name: replace(node, component=replace(node.component, path=None))
+        for name, node in designer_rides.GRAPH.nodes.items()
+    }
+    return replace(designer_rides.GRAPH, nodes=nodes)
+
+
+def test_finds_a_learners_own_component_by_its_folder(data: dict[str, Path], tmp_path: Path) -> None:
+    made = package(from_a_job(), tmp_path, data=data, folders=[designer_rides.FOLDER])
+    assert Path(made.code, "prices.py").is_file()
+    assert "pandas==" in Path(made.conda_file).read_text()
+
+
+def test_says_which_module_of_a_learners_own_is_missing(data: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"Score Prices: prices\.py is missing"):
+        package(from_a_job(), tmp_path, data=data)
+
+
+def test_one_environment_cannot_have_two_versions(data: dict[str, Path], tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    shutil.copytree(designer_rides.FOLDER, library)
+    select = designer_rides.LIBRARY["select_columns_in_dataset"]
+    assert select.path
+    conda = select.path.parents[1] / "environments" / "tables.yml"
+    (library / "own.conda").write_text(re.sub("pandas==.*", "pandas==1.5.3", conda.read_text()))
+    declared = (library / "score_prices.yml").read_text()
+    (library / "score_prices.yml").write_text(re.sub("conda_file: .*", "conda_file: own.conda", declared))
+    nodes = {
+        **designer_rides.GRAPH.nodes,
+        "score": replace(designer_rides.GRAPH.nodes["score"], component=Library(library)["score_prices"]),
+        "select": Node(select, {"dataset": FromNode("enter", "results_dataset"), "select_columns": "all"}),
+    }
+    with pytest.raises(GraphError, match=r"One component needs pandas==1\.5\.3, another one pandas=="):
+        package(replace(designer_rides.GRAPH, nodes=nodes), tmp_path / "made", data=data)
