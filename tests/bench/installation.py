@@ -291,7 +291,7 @@ class Client:
         return self.put(f"/environments/{name}/versions/1", {"properties": properties}).json()["id"]
 
     def register_code(self, files: Mapping[str, bytes]) -> str:
-        """Upload the files of a code folder, by their path in it, and return the code's id."""
+        """Upload code, by the files' paths in its folder, register it, and return its id."""
         version = f"/codes/{uuid.uuid4()}/versions/1"
         upload = _checked(
             self.session.post(self._url(f"{version}/startPendingUpload"), params=API, headers=self._headers, json={})
