@@ -137,6 +137,8 @@ def _described(column: pd.Series, role: str | None) -> dict[str, Any]:
         described["role"] = role
     if isinstance(column.dtype, pd.CategoricalDtype):
         described["categories"] = column.cat.categories.tolist()
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        described["time_zone"] = str(column.dtype.tz)
     return described
 
 
