@@ -1,0 +1,38 @@
+"""The exercises of *Publish and consume an inference pipeline*, solved.
+
+What stands between the markers becomes the learner's to write; `make notebooks` puts the
+rest into the lesson.
+"""
+
+# %% publish_and_consume/choices
+### BEGIN SOLUTION
+choices = {
+    "gate": "managed",
+    "hangar": "kubernetes",
+    "month": "batch",
+    "trial": "local",
+    "notes": "kubernetes",
+}
+### END SOLUTION
+helpers.check("publish_and_consume/choices", choices)
+
+
+# %% publish_and_consume/request_of
+### BEGIN SOLUTION
+def request_of(table):
+    rows = table.drop(columns="late").astype(object)
+    rows = rows.where(rows.notna(), None)
+    return {"Inputs": {"WebServiceInput0": rows.to_dict(orient="records")}}
+
+
+### END SOLUTION
+helpers.check("publish_and_consume/request_of", request_of)
+
+# %% publish_and_consume/whole_day
+### BEGIN SOLUTION
+day = helpers.flight_tables("2013-06-24", "2013-06-24", fast=False)["flights"]
+rows = day.drop(columns="late").to_dict(orient="records")
+body = {"Inputs": {"WebServiceInput0": rows}}
+whole_day = requests.post(endpoint.scoring_uri, json=body, headers=header, timeout=60)
+### END SOLUTION
+helpers.check("publish_and_consume/whole_day", whole_day)
