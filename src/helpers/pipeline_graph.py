@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from helpers.graph_layout import Edge, Layout, Place, curve, layers
+from helpers.svg import INK, PAPER, document, image, in_words, text
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import PipelineComponent, PipelineJob
@@ -23,7 +24,6 @@ BINDING = re.compile(
     r"\$\{\{\s*parent\.(?:inputs\.(?P<input>\w+)|jobs\.(?P<step>\w+)\.outputs\.(?P<output>\w+))\s*\}\}"
 )
 PARENT_OUTPUT = re.compile(r"\$\{\{\s*parent\.outputs\.(\w+)\s*\}\}")
-INK, PAPER = "#10243e", "#ffffff"
 # How a step stands: the mark says the same as the colour, which can be told apart by those who do not see red or green.
 LOOKS = {
     "": ("", "#cfe3f7"),
@@ -35,17 +35,8 @@ LOOKS = {
     "Not started": ("○ ", "#f2f2f2"),
 }
 UNDER_WAY = ("▶ ", "#fbf0a8")  # Queued, Preparing, Finalizing, ...
-BOX_HEIGHT, PILL_HEIGHT, BEND_WIDTH = 52, 28, 12  # pixels, as are the following
-LETTER, PADDING, GAP, LAYER_GAP, MARGIN = 8.4, 28, 26, 44, 14
-
-
-@dataclass(frozen=True)
-class Edge:
-    """What goes from one node of a graph into another. ``output`` is empty where an input of the pipeline goes in."""
-
-    source: str
-    output: str
-    target: str
+BOX_HEIGHT, PILL_HEIGHT = 52, 28  # pixels, as are the following
+LETTER, PADDING, NAME_MARGIN = 8.4, 28, 42
 
 
 @dataclass(frozen=True)
@@ -149,11 +140,8 @@ class PipelinePicture:
         return _draw(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        # In an image of its own, as Jupyter shows SVG that comes as such, it would have no text.
-        data = base64.b64encode(self.svg.encode()).decode()
-        image = f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(self.alt)}">'
-        words = escape(self.alt).replace("\n", "<br>")
-        return {"text/html": f"{image}<details><summary>in words</summary>{words}</details>", "text/plain": self.alt}
+        html = image(self.svg, self.alt) + in_words(self.alt)
+        return {"text/html": html, "text/plain": self.alt}
 
 
 def _said(graph: Graph, edge: Edge) -> str:
@@ -167,158 +155,57 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _layers(graph: Graph) -> dict[str, int]:
-    """Return in which row each node is: a step below what it needs, an input just above who needs it first."""
-    needs = defaultdict(list)
-    for edge in graph.edges:
-        needs[edge.target].append(edge.source)
-    layers: dict[str, int] = {}
-
-    def layer(key: str) -> int:
-        if key not in layers:
-            layers[key] = 0  # a cycle ends here: nobody can send such a pipeline, but look at it
-            layers[key] = max((layer(source) + 1 for source in needs[key]), default=0)
-        return layers[key]
-
-    for key in graph.labels:
-        layer(key)
-    for key in graph.labels:
-        if key.startswith("input "):
-            layers[key] = min(layers[edge.target] for edge in graph.edges if edge.source == key) - 1
-    return layers
+    return layers(graph.labels, graph.edges, falls=lambda key: key.startswith("input "))
 
 
-@dataclass
-class _Node:
-    """A node, or a place where an edge passes a row, with its place in the picture."""
-
-    key: str
-    width: float
-    height: float
-    x: float = 0.0  # its middle
-    y: float = 0.0  # its upper edge
-
-    @property
-    def left(self) -> float:
-        return self.x - self.width / 2
+def _laid_out(graph: Graph) -> Layout:
+    places = {key: _place(key, label) for key, label in graph.labels.items()}
+    return Layout(places, _layers(graph), graph.edges, BOX_HEIGHT)
 
 
-class _Layout:
-    """Nodes in rows, ordered so that few edges cross; an edge that passes a row has a place of its own there."""
-
-    def __init__(self, graph: Graph) -> None:
-        layers = _layers(graph)
-        self.nodes = {key: _node(key, label) for key, label in graph.labels.items()}
-        self.ways: dict[Edge, list[_Node]] = {}
-        self._rows: list[list[_Node]] = [[] for _ in range(max(layers.values(), default=-1) + 1)]
-        self._above: dict[int, list[_Node]] = defaultdict(list)
-        for key, layer in layers.items():
-            self._rows[layer].append(self.nodes[key])
-        for edge in graph.edges:
-            self.ways[edge] = self._way(edge, layers)
-        self._place()
-
-    def _way(self, edge: Edge, layers: Mapping[str, int]) -> list[_Node]:
-        way = [self.nodes[edge.source]]
-        for layer in range(layers[edge.source] + 1, layers[edge.target]):
-            bend = _Node(f"{edge.source} {edge.output}", BEND_WIDTH, BOX_HEIGHT)
-            # What one output sends to several steps goes one way as far as it can.
-            same = [node for node in self._rows[layer] if node.key == bend.key]
-            way.append(same[0] if same else bend)
-            if not same:
-                self._rows[layer].append(bend)
-        way.append(self.nodes[edge.target])
-        for upper, lower in pairwise(way):
-            self._above[id(lower)].append(upper)
-        return way
-
-    def _wish(self, node: _Node) -> float:
-        above = self._above[id(node)]
-        return sum(one.x for one in above) / len(above) if above else float("inf")
-
-    def _place_in_row(self, row: list[_Node]) -> None:
-        x = -(sum(node.width for node in row) + GAP * (len(row) - 1)) / 2
-        for node in row:
-            node.x = x + node.width / 2
-            x += node.width + GAP
-
-    def _place(self) -> None:
-        y = float(MARGIN)
-        for row in self._rows:
-            row.sort(key=self._wish)
-            self._place_in_row(row)
-            height = max((node.height for node in row), default=0.0)
-            for node in row:
-                node.y = y + (height - node.height) / 2
-            y += height + LAYER_GAP
-        everything = [node for row in self._rows for node in row]
-        leftmost = min((node.left for node in everything), default=0.0)
-        for node in everything:
-            node.x += MARGIN - leftmost
-        self.width = max((node.x + node.width / 2 for node in everything), default=0.0) + 4 * MARGIN
-        self.height = y - LAYER_GAP + MARGIN
-
-
-def _node(key: str, label: str) -> _Node:
+def _place(key: str, label: str) -> Place:
     height = BOX_HEIGHT if key.startswith("step ") else PILL_HEIGHT
     least = 13 if key.startswith("step ") else 4  # letters: "✓ Not started" has to fit
-    return _Node(key, max(len(label), least) * LETTER + PADDING, height)
+    return Place(key, max(len(label), least) * LETTER + PADDING, height)
 
 
 def _draw(picture: PipelinePicture) -> str:
     graph = picture.graph
-    layout = _Layout(graph)
-    width, height = round(layout.width), round(layout.height)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        "role=\"img\" font-family=\"system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif\">",
-        f"<title>{escape(picture.alt)}</title>",
-        '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
-        f'<path d="M0 0 10 5 0 10z" fill="{INK}"/></marker></defs>',
-        f'<rect width="100%" height="100%" fill="{PAPER}"/>',
+    layout = _laid_out(graph)
+    parts = (
         *_ways(layout),
-        *(_box(node, graph, picture.statuses) for node in layout.nodes.values()),
+        *(_box(node, graph, picture.statuses) for node in layout.places.values()),
         *_ports(layout),
-        "</svg>",
-    ]
-    return "\n".join(parts)
+    )
+    return document(layout.width + NAME_MARGIN, layout.height, picture.alt, parts)
 
 
-def _ways(layout: _Layout) -> Iterator[str]:
+def _ways(layout: Layout) -> Iterator[str]:
     """Draw the edges, each from the port of its output to a place of its own at its target's upper edge."""
     entries = defaultdict(list)
     for edge, way in layout.ways.items():
         entries[edge.target].append((way[-2].x, edge))
     for target, came in entries.items():
-        node = layout.nodes[target]
+        node = layout.places[target]
         for number, (_, edge) in enumerate(sorted(came, key=lambda one: one[0]), start=1):
             yield _way(layout, edge, node.left + node.width * number / (len(came) + 1))
 
 
-def _way(layout: _Layout, edge: Edge, end: float) -> str:
-    way = layout.ways[edge]
-    x, y = _port(layout, edge), way[0].y + way[0].height
-    path = f"M{x:.1f} {y:.1f}"
-    for node in way[1:]:
-        is_last = node is way[-1]
-        to = end if is_last else node.x
-        middle = (y + node.y) / 2
-        path += f" C{x:.1f} {middle:.1f} {to:.1f} {middle:.1f} {to:.1f} {node.y - 2 * is_last:.1f}"
-        if not is_last:
-            path += f" V{node.y + node.height:.1f}"
-        x, y = to, node.y + node.height
+def _way(layout: Layout, edge: Edge, end: float) -> str:
+    path = curve(layout.ways[edge], _port(layout, edge), end)
     return f'<path d="{path}" fill="none" stroke="{INK}" stroke-width="1.6" marker-end="url(#tip)"/>'
 
 
-def _port(layout: _Layout, edge: Edge) -> float:
+def _port(layout: Layout, edge: Edge) -> float:
     """Return where an output leaves its node's lower edge."""
-    node = layout.nodes[edge.source]
+    node = layout.places[edge.source]
     outputs = sorted({one.output for one in layout.ways if one.source == edge.source})
     return node.left + node.width * (outputs.index(edge.output) + 1) / (len(outputs) + 1)
 
 
-def _ports(layout: _Layout) -> Iterator[str]:
+def _ports(layout: Layout) -> Iterator[str]:
     for edge in {(edge.source, edge.output): edge for edge in layout.ways if edge.output}.values():
-        node = layout.nodes[edge.source]
+        node = layout.places[edge.source]
         x, y = _port(layout, edge), node.y + node.height
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{INK}"/>'
         side, anchor = (-8, "end") if _leads_right(layout, edge) else (8, "start")  # where no arrow crosses the name
@@ -328,29 +215,24 @@ def _ports(layout: _Layout) -> Iterator[str]:
         )
 
 
-def _leads_right(layout: _Layout, edge: Edge) -> bool:
+def _leads_right(layout: Layout, edge: Edge) -> bool:
     """Say whether all arrows of an edge's output go to the right of where they begin."""
     ways = [way for one, way in layout.ways.items() if (one.source, one.output) == (edge.source, edge.output)]
     return all(way[1].x > _port(layout, edge) for way in ways)
 
 
-def _box(node: _Node, graph: Graph, statuses: Mapping[str, str]) -> str:
+def _box(node: Place, graph: Graph, statuses: Mapping[str, str]) -> str:
     kind, _, name = node.key.partition(" ")
     label = escape(graph.labels[node.key])
     if kind != "step":
-        return _rectangle(node, PAPER, PILL_HEIGHT / 2) + _text(node.x, node.y + 19, 13, label)
+        return _rectangle(node, PAPER, PILL_HEIGHT / 2) + text(node.x, node.y + 19, 13, label)
     status = statuses.get(name, "")
     mark, colour = LOOKS.get(status, UNDER_WAY)
     below = f"{mark}{status}" if status else graph.kinds[name]
-    title = _text(node.x, node.y + 22, 15, label, bold=True)
-    return _rectangle(node, colour, 8) + title + _text(node.x, node.y + 41, 12.5, escape(below))
+    title = text(node.x, node.y + 22, 15, label, bold=True)
+    return _rectangle(node, colour, 8) + title + text(node.x, node.y + 41, 12.5, escape(below))
 
 
-def _rectangle(node: _Node, colour: str, radius: float) -> str:
+def _rectangle(node: Place, colour: str, radius: float) -> str:
     place = f'x="{node.left:.1f}" y="{node.y:.1f}" width="{node.width:.1f}" height="{node.height}" rx="{radius}"'
     return f'<rect {place} fill="{colour}" stroke="{INK}" stroke-width="1.4"/>'
-
-
-def _text(x: float, y: float, size: float, text: str, *, bold: bool = False) -> str:
-    weight = ' font-weight="700"' if bold else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}"{weight} text-anchor="middle" fill="{INK}">{text}</text>'

@@ -57,6 +57,16 @@ def test_lessons_deploy_with_the_versions_that_they_train_with() -> None:
             assert requirement.specifier == CONSTRAINTS[requirement.name].specifier, f"{conda_file}: {line}"
 
 
+def test_the_designers_components_run_with_the_pinned_versions() -> None:
+    """An environment that this interpreter satisfies need not be built: a step then begins at once."""
+    conda_files = sorted((ROOT / "src/designer/environments").glob("*.yml"))
+    assert conda_files
+    for conda_file in conda_files:
+        for line in _pip_lines(conda_file):
+            requirement = Requirement(line)
+            assert requirement.specifier == CONSTRAINTS[requirement.name].specifier, f"{conda_file}: {line}"
+
+
 def test_no_lock_file_names_a_registry() -> None:
     lock = json.loads((ROOT / "src/azureml_local/engines/azurite/package-lock.json").read_text())
     assert not [name for name, package in lock["packages"].items() if "resolved" in package]

@@ -4,7 +4,8 @@
         --results_dataset OUT
 
 What the function does not take is an output, in the order of the component's output ports. A parameter whose text
-may hold quotes comes through standard input: ``--sql_query -``.
+may hold quotes or lines comes by a here-document, through standard input or another file: ``--data -``,
+``--regular_expression /dev/fd/3``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from . import registry
 from .errors import ModuleError
 
-STANDARD_INPUT = "-"
+STANDARD_INPUT, FILES = "-", "/dev/fd/"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -25,11 +26,18 @@ def main(arguments: Sequence[str]) -> None:
     function = registry.find(name)
     given = dict(zip((option.removeprefix("--") for option in rest[::2]), rest[1::2], strict=True))
     inputs = registry.inputs_of(function)
-    texts = {key: sys.stdin.read() if value == STANDARD_INPUT else value for key, value in given.items()}
+    texts = {key: _text(value) for key, value in given.items()}
     values = {key: inputs[key].read(text) for key, text in texts.items() if key in inputs}
     folders = [Path(text) for key, text in texts.items() if key not in inputs]
     for result, folder in zip(registry.call(function, values), folders, strict=True):
         result.save(folder)
+
+
+def _text(value: str) -> str:
+    """Return a value's text; a here-document's without the line break at its end."""
+    if value == STANDARD_INPUT:
+        return sys.stdin.read().removesuffix("\n")
+    return Path(value).read_text(encoding="utf-8").removesuffix("\n") if value.startswith(FILES) else value
 
 
 if __name__ == "__main__":

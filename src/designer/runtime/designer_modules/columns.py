@@ -1,64 +1,117 @@
-"""How a component is told which columns it is for."""
+"""How a component is told which columns it is for.
+
+The Designer's column selector, as text: https://learn.microsoft.com/azure/machine-learning/component-reference/
+select-columns-in-dataset
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from .dataset import Dataset, type_of
 from .errors import ModuleError
 
-NUMERIC = ("Integer", "Double", "Boolean")
+NUMERIC = ("Integer", "Double")
+_INDEXES = re.compile(r"(\d+)(?:-(\d+))?")
 
 
-def select(dataset: Dataset, columns: str) -> list[str]:
+def select(dataset: Dataset, columns: str, *, with_absent_label: bool = False) -> list[str]:
     """Return the names of the columns that a parameter selects, in the order of the selection.
 
     Args:
         dataset: whose columns.
-        columns: parts separated by commas, or a JSON list of them: a name; ``all``, ``numeric``, ``categorical``,
-            ``text``, ``label`` or ``features``; with ``-`` before it, one that is left out. With nothing else than
-            such, the others are selected.
+        columns: parts separated by commas, or a JSON list of them: a name; ``all``, ``numeric``, ``boolean``,
+            ``categorical``, ``text``, ``datetime``, ``label`` or ``features``; places counted from 1, e.g. ``3`` or
+            ``2-5``; with ``-`` before it, one that is left out. With nothing else than such, the others are selected.
+            In a JSON list a name may hold a comma, and an apostrophe as ``\\u0027``.
+        with_absent_label: whether a label that is named, but not there, is in the list.
 
     Raises:
         ModuleError: a column is not there. A label that is not there is left out: a web service is not sent it.
     """
-    parts = [str(part) for part in json.loads(columns)] if columns.lstrip().startswith("[") else columns.split(",")
-    parts = [part.strip() for part in parts if part.strip()]
-    if all(part.startswith("-") for part in parts):
+    parts = _parts(columns)
+    if all(_excludes(dataset, part) for part in parts):
         parts = ["all", *parts] if parts else []
     chosen: dict[str, None] = {}
     for part in parts:
-        if part.startswith("-") and part not in dataset.frame.columns:
+        if _excludes(dataset, part):
             for name in _named(dataset, part[1:]):
                 chosen.pop(name, None)
         else:
             chosen |= dict.fromkeys(_named(dataset, part))
-    return list(chosen)
+    there = dataset.frame.columns
+    return list(chosen) if with_absent_label else [name for name in chosen if name in there]
+
+
+def one(dataset: Dataset, column: str, parameter: str) -> str:
+    """Return the name of the one column that a parameter selects.
+
+    Raises:
+        ModuleError: it selects none, or several; the label, if it is not there.
+    """
+    names = select(dataset, column, with_absent_label=True)
+    if len(names) != 1:
+        raise ModuleError(22, f"{parameter} must select one column; {column!r} selects {len(names)}.")
+    dataset.column(names[0])
+    return names[0]
+
+
+def at_least_one(columns: str, names: Sequence[str]) -> Sequence[str]:
+    """Return the names that a parameter has selected.
+
+    Raises:
+        ModuleError: there are none.
+    """
+    if not names:
+        raise ModuleError(11, f"No column is selected by {columns!r}.")
+    return names
+
+
+def _parts(columns: str) -> list[str]:
+    if not columns.lstrip().startswith("["):
+        return [part.strip() for part in columns.split(",") if part.strip()]
+    try:
+        return [str(part) for part in json.loads(columns)]
+    except ValueError as error:
+        raise ModuleError(2, f"Columns begin like a JSON list, but {columns!r} is none: {error}.") from None
+
+
+def _excludes(dataset: Dataset, part: str) -> bool:
+    return part.startswith("-") and part not in dataset.frame.columns
 
 
 def _named(dataset: Dataset, part: str) -> list[str]:
-    names = [str(name) for name in dataset.frame.columns]
-    if part in names:
+    names = list(dataset.frame.columns)
+    if part in names or part == dataset.label:
         return [part]
-    if part == dataset.label:
-        return []
-    if part not in KINDS:
-        raise ModuleError(1, f"Column {part!r} is not there; there are: {', '.join(names)}.", column=part)
-    return [name for name in names if KINDS[part](dataset, dataset.frame[name])]
+    if part in KINDS:
+        return [name for name in names if KINDS[part](dataset, dataset.frame[name])]
+    if places := _INDEXES.fullmatch(part):
+        return _at(names, part, int(places[1]), int(places[2] or places[1]))
+    raise ModuleError(1, f"Column {part!r} is not there; there are: {', '.join(names)}.", column=part)
 
 
-def _is_categorical(_: Dataset, column: pd.Series) -> bool:
-    return type_of(column) in ("Categorical", "String")
+def _at(names: list[str], part: str, first: int, last: int) -> list[str]:
+    if not 1 <= first <= last <= len(names):
+        raise ModuleError(60, f"{part!r} is no place or range of places; the columns are 1 to {len(names)}.")
+    return names[first - 1 : last]
+
+
+def _is(*types: str) -> Callable[[Dataset, pd.Series], bool]:
+    return lambda dataset, column: type_of(column) in types
 
 
 KINDS: dict[str, Callable[[Dataset, pd.Series], bool]] = {
     "all": lambda dataset, column: True,
-    "numeric": lambda dataset, column: type_of(column) in NUMERIC,
-    "categorical": _is_categorical,
-    "text": lambda dataset, column: type_of(column) == "String",
+    "numeric": _is(*NUMERIC),
+    "boolean": _is("Boolean"),
+    "categorical": _is("Categorical"),
+    "text": _is("String"),
+    "datetime": _is("DateTime"),
     "label": lambda dataset, column: column.name == dataset.label,
     "features": lambda dataset, column: column.name not in dataset.roles,
 }

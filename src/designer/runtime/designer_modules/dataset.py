@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from .errors import ModuleError
+
 DATA, SCHEMA = "data.parquet", "schema.json"
 LABEL = "label"  # the role of the column that a model learns to predict
 
@@ -23,11 +25,22 @@ class Dataset:
         roles: what a column is for, by its name; most have no role. It may name a column that is not there: a web
             service's caller, who wants to know the label, does not send it.
         properties: what else is known of it, as JSON values, e.g. which classes a scored dataset's model knows.
+
+    Raises:
+        ModuleError: two columns have one name, or a name is no text.
     """
 
     frame: pd.DataFrame
     roles: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = self.frame.columns
+        if not names.is_unique:
+            twice = names[names.duplicated()][0]
+            raise ModuleError(28, f"There are two columns {twice!r}; give each a name of its own.", column=str(twice))
+        if wrong := [name for name in names if not isinstance(name, str)]:
+            raise ModuleError(155, f"A column's name must be text; {wrong[0]!r} is none.")
 
     def with_frame(self, frame: pd.DataFrame) -> Dataset:
         """Return the dataset with another table, for whose columns the roles still hold."""
@@ -38,24 +51,46 @@ class Dataset:
         """The name of the label column, if one has that role."""
         return next((name for name, role in self.roles.items() if role == LABEL), None)
 
+    def column(self, name: str) -> pd.Series:
+        """Return a column.
+
+        Raises:
+            ModuleError: it is not there.
+        """
+        if name not in self.frame.columns:
+            there = ", ".join(self.frame.columns)
+            raise ModuleError(1, f"Column {name!r} is not there; there are: {there}.", column=name)
+        return self.frame[name]
+
     def save(self, folder: Path) -> None:
         """Write it into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.frame.to_parquet(folder / DATA, index=False)
-        (folder / SCHEMA).write_text(json.dumps(self.schema(), indent=1), encoding="utf-8")
+        (folder / SCHEMA).write_text(json.dumps(self.schema(), indent=1, default=str), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Dataset:
-        """Read it from a folder that ``save`` has written."""
+        """Read it from a folder that ``save`` has written.
+
+        Raises:
+            ModuleError: the folder holds something else, e.g. CSV files.
+        """
+        if not (folder / SCHEMA).is_file():
+            raise ModuleError(18, "This folder is no dataset of the Designer; read its files with Import Data first.")
         schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
-        frame = pd.read_parquet(folder / DATA)
-        roles = {column["name"]: column["role"] for column in schema["columns"] if column.get("role")}
-        return cls(frame, roles, schema.get("properties", {}))
+        return cls(pd.read_parquet(folder / DATA), roles_of(schema), schema.get("properties", {}))
 
     def schema(self) -> dict[str, Any]:
-        """Return what its columns are: name, type, role, categories."""
+        """Return what its columns are: name, type, role, categories; and which column the label is, also if absent."""
         columns = [_described(self.frame[name], self.roles.get(name)) for name in self.frame.columns]
-        return {"columns": columns, "properties": dict(self.properties)}
+        absent = {name: role for name, role in self.roles.items() if name not in self.frame.columns}
+        return {"columns": columns, "properties": dict(self.properties), **({"absent": absent} if absent else {})}
+
+
+def roles_of(schema: Mapping[str, Any]) -> dict[str, str]:
+    """Return the roles of columns that a schema says."""
+    there: dict[str, str] = {column["name"]: column["role"] for column in schema["columns"] if column.get("role")}
+    return {**there, **schema.get("absent", {})}
 
 
 def _described(column: pd.Series, role: str | None) -> dict[str, Any]:

@@ -30,10 +30,10 @@ class Input:
     optional: bool
 
     def read(self, text: str) -> Any:
-        """Return the value that a step of a pipeline was given as text: a folder's content, or a literal."""
+        """Return what a step was given as text: what a folder holds; a literal as it is, for ``call`` to read."""
         if self.is_port:
             return Path(text) if self.type is Path else self.type.load(Path(text))  # type: ignore[attr-defined]
-        return literal(text, self.type)
+        return text
 
     @property
     def is_port(self) -> bool:
@@ -41,7 +41,7 @@ class Input:
         return issubclass(self.type, (Kept, Path))
 
 
-def literal(value: Any, wanted: type) -> Any:
+def literal(value: Any, wanted: type, parameter: str = "") -> Any:
     """Return a literal as the type that a parameter has.
 
     Raises:
@@ -52,7 +52,8 @@ def literal(value: Any, wanted: type) -> Any:
     try:
         return _READERS[wanted](str(value))
     except (ValueError, KeyError):
-        raise ModuleError(17, f"{value!r} is no {_NAMES.get(wanted, wanted.__name__)}.") from None
+        subject = f"{parameter} is {value!r}, which" if parameter else repr(value)
+        raise ModuleError(2, f"{subject} is no {_NAMES.get(wanted, wanted.__name__)}.") from None
 
 
 _READERS: dict[type, Callable[[str], Any]] = {
@@ -90,7 +91,8 @@ def call(function: Function, values: Mapping[str, Any]) -> tuple[Any, ...]:
     """Call a component with the values of its ports, and its literals; return what its output ports carry."""
     inputs = inputs_of(function)
     arguments = {
-        name: value if inputs[name].is_port else literal(value, inputs[name].type) for name, value in values.items()
+        name: value if inputs[name].is_port else literal(value, inputs[name].type, name)
+        for name, value in values.items()
     }
     result = function(**arguments)
     return result if isinstance(result, tuple) else (result,)

@@ -1,0 +1,260 @@
+"""Transformations that were fitted to a dataset, and are applied to others: in the next step, or in a web service.
+
+Each is small numbers and names: in a folder, it is a JSON file. None changes itself or what it is applied to.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .dataset import Dataset
+from .errors import ModuleError
+from .values import numbers, refuse
+
+FILE = "transformation.json"
+Numbers = NDArray[np.float64]
+
+
+class Transformation(ABC):
+    """What a component has learned of a dataset, and does to others that have the same columns."""
+
+    kinds: ClassVar[dict[str, type[Transformation]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Transformation.kinds[cls.__name__] = cls
+
+    @abstractmethod
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset, transformed.
+
+        Raises:
+            ModuleError: a column is not there (but a label need not be), or has a value that cannot be transformed.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"transformation": type(self).__name__, **asdict(self)}  # type: ignore[call-overload]
+        (folder / FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Transformation:
+        """Read one from a folder that ``save`` has written.
+
+        Raises:
+            ModuleError: the folder holds something else.
+        """
+        if not (folder / FILE).is_file():
+            raise ModuleError(158, f"This folder is no transformation: it has no {FILE}.")
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return cls.kinds[content.pop("transformation")](**content)
+
+
+def present(dataset: Dataset, names: Sequence[str]) -> list[str]:
+    """Return those columns that are there.
+
+    Raises:
+        ModuleError: one is not, and is not the label.
+    """
+    there = dataset.frame.columns
+    for name in names:
+        if name not in there and name != dataset.label:
+            dataset.column(name)
+    return [name for name in names if name in there]
+
+
+def changed(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a table with other values in these columns, which are added where they are not there."""
+    return pd.DataFrame({name: frame[name] for name in frame.columns} | dict(columns), index=frame.index, copy=False)
+
+
+@dataclass(frozen=True)
+class Normalization(Transformation):
+    """Numbers on another scale.
+
+    Args:
+        method: a key of ``SCALES``.
+        columns: for each column, where its scale begins and how long it is; a length of None where all values were the
+            same, and 0 is wanted for such a column.
+    """
+
+    method: str
+    columns: Mapping[str, tuple[float, float | None]]
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with numbers on the new scale; missing ones stay missing."""
+        scaled = {name: self._scaled(dataset.frame[name]) for name in present(dataset, list(self.columns))}
+        return dataset.with_frame(changed(dataset.frame, scaled))
+
+    def _scaled(self, column: pd.Series) -> Numbers:
+        start, length = self.columns[str(column.name)]
+        found = numbers(column)
+        if length is None:
+            return np.where(np.isnan(found), np.nan, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return SCALES[self.method](found, start, length)
+
+
+def _log_normal(found: Numbers, mean: float, deviation: float) -> Numbers:
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr((np.log(np.maximum(found, 0)) - mean) / deviation))
+
+
+def _logistic(found: Numbers, start: float, length: float) -> Numbers:
+    return np.asarray(1 / (1 + np.exp(-found)))
+
+
+SCALES: dict[str, Callable[[Numbers, float, float], Numbers]] = {
+    "ZScore": lambda found, mean, deviation: (found - mean) / deviation,
+    "MinMax": lambda found, lowest, length: (found - lowest) / length,
+    "Logistic": _logistic,
+    "LogNormal": _log_normal,
+    "Tanh": lambda found, start, length: np.tanh(found),
+}
+
+
+@dataclass(frozen=True)
+class Replacement(Transformation):
+    """Values in the place of missing ones.
+
+    Args:
+        values: by column.
+        indicators: whether a column says which were missing.
+        removed: columns without any value, which go.
+    """
+
+    values: Mapping[str, Any]
+    indicators: bool = False
+    removed: Sequence[str] = ()
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with a value in the place of each missing one."""
+        columns: dict[str, Any] = {}
+        for name in present(dataset, list(self.values)):
+            column = dataset.frame[name]
+            missing = column.isna()
+            columns[name] = _filled(column, missing, self.values[name])
+            if self.indicators:
+                columns[f"{name}_IsMissing"] = missing
+        frame = changed(dataset.frame, columns)
+        return dataset.with_frame(frame.drop(columns=list(self.removed), errors="ignore"))
+
+
+def _filled(column: pd.Series, missing: pd.Series, value: Any) -> pd.Series:
+    if isinstance(column.dtype, pd.CategoricalDtype) and value not in column.cat.categories:
+        column = column.cat.add_categories([value])
+    if not missing.any():
+        return column
+    if missing.all() and not isinstance(column.dtype, pd.CategoricalDtype):
+        return pd.Series(value, column.index)  # its type says nothing
+    try:
+        return (column.astype(float) if _is_whole(column) and isinstance(value, float) else column).fillna(value)
+    except (TypeError, ValueError):
+        row = int(np.flatnonzero(~missing)[0])
+        refuse(column, row, 17, f"is not of the type of {value!r}, which takes the place of missing values")
+
+
+def _is_whole(column: pd.Series) -> bool:
+    return column.dtype.kind in "iu"
+
+
+@dataclass(frozen=True)
+class RowRemoval(Transformation):
+    """Rows are left out that miss a value in one of these columns."""
+
+    columns: Sequence[str]
+    indicators: bool = False
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset without rows that miss a value."""
+        names = present(dataset, self.columns)
+        kept = dataset.frame.dropna(subset=names).reset_index(drop=True)
+        flags = {f"{name}_IsMissing": np.zeros(len(kept), dtype=bool) for name in names if self.indicators}
+        return dataset.with_frame(changed(kept, flags) if flags else kept)
+
+
+@dataclass(frozen=True)
+class ColumnRemoval(Transformation):
+    """These columns are left out."""
+
+    columns: Sequence[str]
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset without the columns."""
+        return dataset.with_frame(dataset.frame.drop(columns=list(self.columns), errors="ignore"))
+
+
+@dataclass(frozen=True)
+class ColumnSelection(Transformation):
+    """These columns are kept, in this order."""
+
+    columns: Sequence[str]
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with the columns only."""
+        return dataset.with_frame(dataset.frame[present(dataset, self.columns)])
+
+
+@dataclass(frozen=True)
+class Indicators(Transformation):
+    """A column of 0 and 1 for each value of a categorical column.
+
+    Args:
+        categories: the values, by column; None for a missing one.
+        overwrite: whether the columns are left out themselves.
+    """
+
+    categories: Mapping[str, Sequence[Any]]
+    overwrite: bool
+
+    @cached_property
+    def _places(self) -> dict[str, dict[Any, int]]:
+        return {name: {value: place for place, value in enumerate(all)} for name, all in self.categories.items()}
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with the new columns.
+
+        Raises:
+            ModuleError: a value is none of the categories.
+        """
+        names = present(dataset, list(self.categories))
+        new: dict[str, Any] = {}
+        for name in names:
+            places = self._placed(dataset.frame[name])
+            new |= {
+                indicator(name, value): (places == place).astype(np.int64)
+                for place, value in enumerate(self.categories[name])
+            }
+        frame = changed(dataset.frame, new)
+        return dataset.with_frame(frame.drop(columns=names) if self.overwrite else frame)
+
+    def _placed(self, column: pd.Series) -> NDArray[np.int64]:
+        known = self._places[str(column.name)]
+        objects = column.astype(object)
+        values = objects.where(objects.notna(), None).tolist()
+        places = np.fromiter((known.get(value, -1) for value in values), np.int64, len(values))
+        if (places < 0).any():
+            categories = ", ".join(repr(value) for value in known if value is not None)
+            refuse(
+                column,
+                int(np.flatnonzero(places < 0)[0]),
+                18,
+                f"is none of the categories that were there in training: {categories}",
+            )
+        return places
+
+
+def indicator(column: str, value: Any) -> str:
+    """Return the name of the column that says where a column has a value."""
+    return f"{column}-{'Missing' if value is None else value}"

@@ -1,0 +1,133 @@
+"""Components that train models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import columns
+from .dataset import Dataset, type_of
+from .errors import ModuleError
+from .features import Features
+from .learners import LEARNERS
+from .models import CLASSIFICATION, CLUSTERING, TWO_CLASS, TrainedModel, UntrainedModel
+
+
+def train_model(untrained_model: UntrainedModel, dataset: Dataset, label_column: str = "") -> TrainedModel:
+    """Train a classification or regression model: with every column that has no role. Rows without label are ignored.
+
+    Args:
+        untrained_model: a learner with its parameters.
+        dataset: the labelled rows.
+        label_column: the column to predict; by default the one that the dataset says is the label.
+
+    Raises:
+        ModuleError: the label or a feature cannot be used, or scikit-learn refuses the parameters.
+    """
+    label = label_of(dataset, label_column)
+    rows = np.flatnonzero(dataset.frame[label].notna())
+    labelled = dataset.frame.iloc[rows]
+    classes, target = _classes_and_target(labelled[label], supervised_task(untrained_model), rows)
+    return fitted(untrained_model, labelled, feature_names(dataset, label), rows, label, classes, target)
+
+
+def label_of(dataset: Dataset, label_column: str) -> str:
+    """Return the name of the column that is to be predicted.
+
+    Raises:
+        ModuleError: none is named, several are, or it is not there.
+    """
+    if not label_column:
+        if dataset.label is None:
+            raise ModuleError(24, "No label column is named, and the dataset has none.", port="dataset")
+        label_column = dataset.label
+    names = [label_column] if label_column in dataset.frame.columns else columns.select(dataset, label_column)
+    if len(names) != 1:
+        reason = f"The label is one column; {label_column!r} selects {len(names)} that are there."
+        raise ModuleError(22, reason, column=label_column)
+    return names[0]
+
+
+def feature_names(dataset: Dataset, label: str) -> list[str]:
+    """Return the columns that a model learns from: those without a role, but the label."""
+    names = [str(name) for name in dataset.frame.columns if name not in dataset.roles and name != label]
+    if not names:
+        raise ModuleError(47, f"There is no column beside the label {label!r} to learn from.", port="dataset")
+    return names
+
+
+def supervised_task(untrained_model: UntrainedModel) -> str:
+    """Return what a model learns to predict.
+
+    Raises:
+        ModuleError: it predicts nothing, but finds clusters.
+    """
+    task = LEARNERS[untrained_model.learner].task
+    if task == CLUSTERING:
+        raise ModuleError(13, "A clustering model is trained by Train Clustering Model.", port="untrained_model")
+    return task
+
+
+def _classes_and_target(column: pd.Series, task: str, rows: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray]:
+    if column.empty:
+        raise ModuleError(134, "No row has a label.", column=str(column.name))
+    if task in CLASSIFICATION:
+        classes = _classes(column, task)
+        numbers = {value: number for number, value in enumerate(classes)}
+        return classes, np.array([numbers[value] for value in column.tolist()])
+    if type_of(column) not in ("Integer", "Double"):
+        reason = f"A regression's label must be a number; this is a column of type {type_of(column)}."
+        raise ModuleError(23, reason, column=str(column.name))
+    target = column.to_numpy(dtype=float)
+    infinite = np.flatnonzero(np.isinf(target))
+    if infinite.size:
+        reason = f"The label {target[infinite[0]]} is not finite."
+        raise ModuleError(33, reason, column=str(column.name), row=int(rows[infinite[0]]))
+    return (), target
+
+
+def _classes(column: pd.Series, task: str) -> tuple[Any, ...]:
+    found = sorted(set(column.tolist()), key=lambda value: (str(type(value)), value))
+    name = str(column.name)
+    if type_of(column) == "Double" and not all(value.is_integer() for value in found):
+        raise ModuleError(23, "A classification's label must be categories; these are real numbers.", column=name)
+    if len(found) < 2 or (task == TWO_CLASS and len(found) > 2):
+        wanted = "exactly two" if task == TWO_CLASS else "at least two"
+        values = ", ".join(repr(value) for value in found[:5]) + (" ..." if len(found) > 5 else "")
+        raise ModuleError(23, f"The label must have {wanted} values; it has {len(found)}: {values}.", column=name)
+    return tuple(found)
+
+
+def fitted(
+    model: UntrainedModel,
+    frame: pd.DataFrame,
+    names: list[str],
+    rows: np.ndarray | None = None,
+    label: str | None = None,
+    classes: tuple[Any, ...] = (),
+    target: np.ndarray | None = None,
+) -> TrainedModel:
+    """Train a model with columns of a table.
+
+    Args:
+        model: the learner with its parameters.
+        frame: the rows.
+        names: the columns to learn from.
+        rows: the numbers of the rows in the dataset that they are part of.
+        label: the column that ``target`` is of.
+        classes: the values that it has, for a classification.
+        target: what to predict: the classes' numbers, or the label itself.
+
+    Raises:
+        ModuleError: a value cannot be used, or scikit-learn refuses the parameters or the data.
+    """
+    features = Features.of(frame, names)
+    learner = LEARNERS[model.learner]
+    matrix = features.matrix(frame, rows)
+    try:
+        estimator = learner.build(**model.parameters).fit(matrix, target)
+    except ValueError as error:
+        raise ModuleError(1000, f"scikit-learn cannot train {model.learner}: {error}") from error
+    return TrainedModel(model.learner, model.parameters, learner.task, features, estimator, label, classes)

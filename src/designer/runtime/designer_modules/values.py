@@ -1,0 +1,78 @@
+"""The values of columns: whether they are what a component needs, and if not, which of them is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .errors import ModuleError
+
+Choice = TypeVar("Choice")
+
+
+def chosen(parameter: str, value: str, choices: Mapping[str, Choice]) -> Choice:
+    """Return what a parameter's value stands for.
+
+    Raises:
+        ModuleError: it is none of the choices.
+    """
+    if value not in choices:
+        raise ModuleError(8, f"{parameter} is {value!r}; it must be one of: {', '.join(choices)}.")
+    return choices[value]
+
+
+def within(parameter: str, value: float, lowest: float, highest: float) -> None:
+    """Check a number.
+
+    Raises:
+        ModuleError: it is not between these two.
+    """
+    if not lowest <= value <= highest:
+        raise ModuleError(8, f"{parameter} is {value}; it must be from {lowest} to {highest}.")
+
+
+def numbers(column: pd.Series) -> NDArray[np.float64]:
+    """Return a column's numbers; NaN where one is missing.
+
+    Raises:
+        ModuleError: a value is none, or infinite.
+    """
+    found = _numbers(column)
+    if np.isinf(found).any():
+        row = int(np.flatnonzero(np.isinf(found))[0])
+        raise ModuleError(33, f"The value is infinite ({found[row]}).", column=str(column.name), row=row)
+    return found
+
+
+def _numbers(column: pd.Series) -> NDArray[np.float64]:
+    if column.dtype.kind in "fiu":
+        return np.asarray(column, dtype=np.float64)
+    if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind == "M":
+        raise ModuleError(17, f"The column must be numeric; it is {column.dtype}.", column=str(column.name))
+    converted = pd.to_numeric(column, errors="coerce")
+    refuse_first(column, converted.isna() & column.notna(), 17, "is no number")
+    if column.notna().any() and pd.api.types.is_string_dtype(column.dtype):
+        raise ModuleError(17, "The column holds text, not numbers; see Edit Metadata.", column=str(column.name))
+    return np.asarray(converted.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def refuse_first(column: pd.Series, wrong: Any, code: int, reason: str) -> None:
+    """Refuse the first value that is marked as wrong, if one is.
+
+    Raises:
+        ModuleError: one is; it names the column, the row and the value.
+    """
+    rows = np.flatnonzero(np.asarray(wrong, dtype=bool))
+    if len(rows):
+        refuse(column, int(rows[0]), code, reason)
+
+
+def refuse(column: pd.Series, row: int, code: int, reason: str) -> NoReturn:
+    """Refuse a value of a column."""
+    value = column.iloc[row]
+    value = value.item() if isinstance(value, np.generic) else value
+    raise ModuleError(code, f"{value!r} {reason}.", column=str(column.name), row=row)
