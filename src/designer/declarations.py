@@ -8,6 +8,7 @@ work, e.g. ``training.train_model``; ``at_inference``, what becomes of the compo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from designer.literals import literal
 
 OUR_COMPONENTS = Path(__file__).parent / "components"
 CATEGORY, MODULE, PORT, AT_INFERENCE = "category", "module", "port.", "at_inference"
@@ -26,6 +29,7 @@ DATASET, MODEL, UNTRAINED, TRANSFORMATION, IMAGES, ANY = (
     "ImageDirectory",
     "AnyDirectory",
 )
+ANONYMOUS = "azureml_anonymous"  # what azure-ai-ml calls the components that it sends with a job
 LITERALS = ("string", "number", "integer", "boolean")  # the types of inputs that are parameters, not ports
 
 
@@ -46,6 +50,11 @@ class Port:
     data_type: str
     optional: bool = False
     description: str = ""
+
+
+def first_port(ports: Mapping[str, Port], *data_types: str) -> str:
+    """Return the name of the first port for one of these types of data; empty where there is none."""
+    return next((name for name, port in ports.items() if port.data_type in data_types), "")
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class Declaration:
         path: the YAML file, where it was read from one.
         description: what it does.
         at_inference: ``scores`` where it asks a trained model, ``passes_data_on`` where it only picks rows; else empty.
+        id: where a workspace has it, e.g. ``azureml:train_model:1``; empty for one that is not there.
+        body: the whole of it, as its YAML says it. Paths in it are relative to the folder of ``path``.
     """
 
     module: str
@@ -88,21 +99,24 @@ class Declaration:
     inputs: Mapping[str, Port]
     parameters: Mapping[str, Parameter]
     outputs: Mapping[str, Port]
-    path: Path | None = None
+    path: Path | None = field(default=None, compare=False)
     description: str = ""
     at_inference: str = ""
+    id: str = ""
+    body: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-def declaration(body: Mapping[str, Any], path: Path | None = None) -> Declaration:
+def declaration(body: Mapping[str, Any], path: Path | None = None, id: str = "") -> Declaration:
     """Read a component's declaration, as its YAML says it."""
     tags = body.get("tags") or {}
     inputs, outputs = body.get("inputs") or {}, body.get("outputs") or {}
     literals = {name: one for name, one in inputs.items() if one["type"] in LITERALS}
+    name = _name(body)
     return Declaration(
-        module=tags.get(MODULE, body["name"]),
-        name=body["name"],
+        module=tags.get(MODULE, name),
+        name=name,
         version=str(body.get("version", "1")),
-        display_name=body.get("display_name") or body["name"],
+        display_name=body.get("display_name") or name,
         category=tags.get(CATEGORY, "Custom"),
         inputs={name: _port(name, one, tags) for name, one in inputs.items() if name not in literals},
         parameters={name: _parameter(name, one) for name, one in literals.items()},
@@ -110,7 +124,18 @@ def declaration(body: Mapping[str, Any], path: Path | None = None) -> Declaratio
         path=path,
         description=body.get("description", ""),
         at_inference=tags.get(AT_INFERENCE, ""),
+        id=id,
+        body=body,
     )
+
+
+def _name(body: Mapping[str, Any]) -> str:
+    """Return a component's name. One that was sent with a job has lost its own: its function's stands in."""
+    name = str(body.get("name") or ANONYMOUS)
+    if name != ANONYMOUS:
+        return name
+    module = (body.get("tags") or {}).get(MODULE)
+    return module.rpartition(".")[2] if module else re.sub(r"\W+", "_", body.get("display_name") or name).lower()
 
 
 def _port(name: str, body: Mapping[str, Any], tags: Mapping[str, str]) -> Port:
@@ -119,14 +144,17 @@ def _port(name: str, body: Mapping[str, Any], tags: Mapping[str, str]) -> Port:
 
 
 def _parameter(name: str, body: Mapping[str, Any]) -> Parameter:
+    default, least, most = (
+        None if (value := body.get(key)) is None else literal(value, body["type"]) for key in ("default", "min", "max")
+    )
     return Parameter(
         name,
         body["type"],
-        body.get("default"),
+        default,
         bool(body.get("optional")),
         tuple(body.get("enum") or ()),
-        body.get("min"),
-        body.get("max"),
+        least,
+        most,
         body.get("description", ""),
     )
 

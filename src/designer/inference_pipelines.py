@@ -1,0 +1,125 @@
+"""From a finished training run to an inference pipeline: what it needs of the run becomes assets of the workspace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from designer.declarations import DATASET, IMAGES, TRANSFORMATION, Declaration
+from designer.errors import GraphError, Problem
+from designer.graph import FromNode, Graph
+from designer.reading import graph_of_job
+from designer.rewriting import batch_inference, realtime_inference, saved_ports, with_paths
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Job
+
+# As the studio names what it saves: https://learn.microsoft.com/azure/machine-learning/tutorial-designer-automobile-price-deploy
+PREFIXES = {TRANSFORMATION: "TD", DATASET: "DS", IMAGES: "DS"}
+MODEL_PREFIX = "MD"
+REUSED = "azureml.reusedrunid"  # the property of a step that was not run again: whose outputs it has
+MADE_BY = "made_by"  # the tag of an asset: the job and output it was saved from
+LONGEST_NAME = 255
+
+
+def create_realtime_inference_pipeline(
+    ml_client: MLClient,
+    job: Job | str,
+    *,
+    scorer: str | None = None,
+    inputs: Sequence[str] = (),
+    name: str | None = None,
+    library: Mapping[str, Declaration] | None = None,
+) -> Graph:
+    """Make the real-time inference pipeline of a training run, as *Create inference pipeline* in the studio does.
+
+    Trained models become models ``MD-...`` of the workspace, transformations ``TD-...``, data ``DS-...``.
+
+    Args:
+        ml_client: the connected workspace.
+        job: the pipeline job that has completed, or its name.
+        scorer: the node that scores, where there are several that do.
+        inputs: the data sources whose place a request's rows take; by default the one that the scored rows come from.
+        name: what the pipeline is called.
+        library: has the components that come in; the library of the Designer where None.
+
+    Raises:
+        GraphError: the job has not completed; or its graph cannot be rewritten.
+    """
+    training = graph_of_job(ml_client, job)
+    inference = realtime_inference(training, scorer=scorer, inputs=inputs, name=name, library=library)
+    return _saved(ml_client, job, training, inference)
+
+
+def create_batch_inference_pipeline(
+    ml_client: MLClient,
+    job: Job | str,
+    *,
+    scorer: str | None = None,
+    inputs: Sequence[str] = (),
+    name: str | None = None,
+    library: Mapping[str, Declaration] | None = None,
+) -> Graph:
+    """Make the batch inference pipeline of a training run.
+
+    The arguments are those of ``create_realtime_inference_pipeline``.
+
+    Raises:
+        GraphError: the job has not completed; or its graph cannot be rewritten.
+    """
+    training = graph_of_job(ml_client, job)
+    inference = batch_inference(training, scorer=scorer, inputs=inputs, name=name, library=library)
+    return _saved(ml_client, job, training, inference)
+
+
+def _saved(ml_client: MLClient, job: Job | str, training: Graph, inference: Graph) -> Graph:
+    """Save what an inference graph needs of a training run, and return the graph with it."""
+    steps = _steps(ml_client, job)
+    paths = {}
+    for name, source in saved_ports(training, inference).items():
+        if inference.inputs[name].path is None:
+            data_type = inference.inputs[name].data_type
+            paths[name] = _save(
+                ml_client, asset_name(training, source, data_type), steps[source.node], source.port, data_type
+            )
+    return with_paths(inference, paths)
+
+
+def _steps(ml_client: MLClient, job: Job | str) -> dict[str, str]:
+    """Return the jobs that made the outputs of a pipeline's steps, by the names of the steps."""
+    name = job if isinstance(job, str) else str(job.name)
+    status = ml_client.jobs.get(name).status
+    if status != "Completed":
+        raise GraphError(
+            Problem(
+                f"The job {name} is {status}; an inference pipeline is made of one that has completed. Run it first."
+            )
+        )
+    children = ml_client.jobs.list(parent_job_name=name)
+    return {str(child.display_name): (child.properties or {}).get(REUSED) or str(child.name) for child in children}
+
+
+def asset_name(training: Graph, source: FromNode, data_type: str) -> str:
+    """Return the name of the asset for what a port carried: readable, and the same for each run of the pipeline."""
+    parts = (PREFIXES.get(data_type, MODEL_PREFIX), training.name, source.node, source.port)
+    return "-".join(re.sub(r"\W+", "_", part).strip("_") for part in parts)[:LONGEST_NAME]
+
+
+def _save(ml_client: MLClient, name: str, job: str, port: str, data_type: str) -> str:
+    """Make an asset of an output of a job, unless it is one already, and return what a pipeline calls it."""
+    from azure.ai.ml.entities import Data, Model
+
+    is_data = data_type in (DATASET, IMAGES)
+    operations: Any = ml_client.data if is_data else ml_client.models
+    made_by = f"{job}.{port}"
+    found = next((one for one in operations.list(name=name) if (one.tags or {}).get(MADE_BY) == made_by), None)
+    if found is None:
+        path, tags = f"azureml://jobs/{job}/outputs/{port}", {MADE_BY: made_by}
+        found = operations.create_or_update(
+            Data(name=name, path=path, type="uri_folder", tags=tags)
+            if is_data
+            else Model(name=name, path=path, type="custom_model", tags=tags)
+        )
+    return f"azureml:{found.name}:{found.version}"

@@ -1,0 +1,197 @@
+"""An inference graph as a web service: a folder to register as one model, and one with the code that serves it.
+
+    <folder>/model/    graph.json and assets/: the trained models and transformations, and data that no request brings
+    <folder>/code/     score.py, the components' modules, swagger2.json and swagger3.json
+    <folder>/conda.yml what it needs to run
+
+They are deployed with ordinary calls of the SDK, see ``Package``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from designer import conda, openapi
+from designer.contract import WEB_SERVICE_INPUT, PackageError, contract, is_component
+from designer.graph import FromInput, Graph
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+RUNTIME = Path(__file__).parent / "runtime"
+MODULES = "designer_modules"
+SCORE = "score.py"
+GRAPH, ASSETS = "graph.json", "assets"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A web service's files.
+
+    They are registered and deployed so, with an image for inference such as
+    ``mcr.microsoft.com/azureml/minimal-py311-inference``::
+
+        model = ml_client.models.create_or_update(Model(name="flights", path=package.model))
+        ManagedOnlineDeployment(
+            model=model,
+            code_configuration=CodeConfiguration(code=package.code, scoring_script="score.py"),
+            environment=Environment(image=IMAGE, conda_file=package.conda_file),
+            ...)
+
+    Args:
+        folder: where they lie.
+    """
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The folder to register as a model."""
+        return self.folder / "model"
+
+    @property
+    def code(self) -> Path:
+        """The folder with the code."""
+        return self.folder / "code"
+
+    @property
+    def conda_file(self) -> Path:
+        """What it needs to run."""
+        return self.folder / "conda.yml"
+
+    @cached_property
+    def contract(self) -> dict[str, Any]:
+        """What it takes and gives: the content of ``graph.json``."""
+        return json.loads((self.model / GRAPH).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """A request that it answers: the first row of the data that the graph was made with."""
+        return openapi.example_request(self.contract)
+
+
+def package(
+    graph: Graph,
+    folder: str | Path,
+    *,
+    ml_client: MLClient | None = None,
+    data: Mapping[str, str | Path] | None = None,
+) -> Package:
+    """Write the files of a web service.
+
+    Args:
+        graph: a real-time inference graph: with a Web Service Input and a Web Service Output.
+        folder: where to write; what a package left there before is replaced.
+        ml_client: the workspace that holds what the graph's inputs name.
+        data: local folders for inputs of the graph, by their names; they need not be fetched then.
+
+    Raises:
+        PackageError: the graph is none for a web service, or does not score its example.
+    """
+    made = Package(Path(folder))
+    for old in (made.model, made.code):
+        shutil.rmtree(old, ignore_errors=True)
+    places = {name: Path(place) for name, place in (data or {}).items()}
+    described = contract(graph, _samples(graph, places))
+    for name in _assets(described):
+        shutil.copytree(_place(graph, places, name), made.model / ASSETS / name)
+    _write_json(made.model / GRAPH, described)
+    _copy_code(graph, described, made.code)
+    conda.write(graph, made.conda_file)
+    described["outputs"] = _with_answers(made, described)
+    _write_json(made.model / GRAPH, described)
+    _write_json(made.code / "swagger2.json", openapi.version_2(described))
+    _write_json(made.code / "swagger3.json", openapi.version_3(described))
+    return made
+
+
+def _samples(graph: Graph, places: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the folder of what each Web Service Input has for a sample."""
+    samples = {}
+    for name, node in graph.nodes.items():
+        if is_component(node, WEB_SERVICE_INPUT):
+            binding = node.bindings.get("dataset")
+            if not isinstance(binding, FromInput):
+                raise PackageError(f"{name}: the sample of a Web Service Input has to be an input of the graph.")
+            samples[name] = _place(graph, places, binding.name)
+    return samples
+
+
+def _place(graph: Graph, places: Mapping[str, Path], name: str) -> Path:
+    if name not in places:
+        raise PackageError(f"Input {name!r} of {graph.name} is {graph.inputs[name].path}: which folder is that?")
+    return places[name]
+
+
+def _assets(described: Mapping[str, Any]) -> Iterator[str]:
+    sources = [source for node in described["nodes"] for source in node["inputs"].values()]
+    yield from dict.fromkeys(source["asset"] for source in sources if "asset" in source)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _copy_code(graph: Graph, described: Mapping[str, Any], code: Path) -> None:
+    """Copy our modules, those beside the declarations of a learner's own components, and the scoring script."""
+    shutil.copytree(RUNTIME, code, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(RUNTIME / MODULES / "serving" / SCORE, code / SCORE)
+    for name in described["nodes"]:
+        component = graph.nodes[name["name"]].component
+        file = "/".join(component.module.split(".")[:-1]) + ".py"
+        if (RUNTIME / MODULES / file).is_file():
+            continue
+        if component.path is None or not (component.path.parent / file).is_file():
+            raise PackageError(f"{component.display_name}: {file} does not lie beside its declaration.")
+        for beside in component.path.parent.glob("*.py"):
+            shutil.copy(beside, code / beside.name)
+
+
+def _with_answers(made: Package, described: Mapping[str, Any]) -> dict[str, Any]:
+    """Score the example in a process that has nothing but the package; return the outputs with what came of it.
+
+    Raises:
+        PackageError: it cannot be scored.
+    """
+    command = [sys.executable, "-m", f"{MODULES}.serving", str(made.model.resolve()), "format=classic", "details=true"]
+    finished = subprocess.run(  # noqa: S603 - the package that was just written
+        command,
+        input=json.dumps(_classic(openapi.example_request(described))),
+        env={**os.environ, "PYTHONPATH": str(made.code.resolve())},
+        cwd=made.code,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode:
+        said = finished.stdout.strip() or finished.stderr.strip()
+        raise PackageError(f"The service does not score its own example: {said}")
+    tables = {name: one["value"] for name, one in json.loads(finished.stdout).items()}
+    return {name: {**one, **_answered(tables[name])} for name, one in described["outputs"].items()}
+
+
+def _classic(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request in the format ``classic``."""
+    tables = {
+        name: {"ColumnNames": list(rows[0]), "Values": [list(row.values()) for row in rows]}
+        for name, rows in request["Inputs"].items()
+    }
+    return {**request, "Inputs": tables}
+
+
+def _answered(table: Mapping[str, Any]) -> dict[str, Any]:
+    names = table["ColumnNames"]
+    return {
+        "columns": [{"name": name, "type": kind} for name, kind in zip(names, table["ColumnTypes"], strict=True)],
+        "example": [dict(zip(names, row, strict=True)) for row in table["Values"]],
+    }

@@ -1,0 +1,26 @@
+"""What of a training run is saved: it becomes inputs of the inference graph, named after what made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from designer.graph import FromNode, Graph
+
+
+def input_name(source: FromNode) -> str:
+    """Return what the input is called that stands for what a port carried in the training run."""
+    return f"{source.node}_{source.port}"
+
+
+def saved_ports(training: Graph, inference: Graph) -> dict[str, FromNode]:
+    """Return the ports of a training graph whose data an inference graph needs, by the names of its inputs."""
+    ports = [FromNode(name, port) for name, node in training.nodes.items() for port in node.component.outputs]
+    named = {input_name(port): port for port in ports if input_name(port) not in training.inputs}
+    return {name: named[name] for name in inference.inputs if name in named}
+
+
+def with_paths(graph: Graph, paths: Mapping[str, str]) -> Graph:
+    """Return a graph with data for its inputs: what each one's path is, by its name."""
+    inputs = {name: replace(one, path=paths.get(name, one.path)) for name, one in graph.inputs.items()}
+    return replace(graph, inputs=inputs)

@@ -1,0 +1,205 @@
+"""What is wrong with a graph, found before anything runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from designer.declarations import ANY, LITERALS, Parameter, Port
+from designer.errors import GraphError, Problem
+from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node, fits
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+WORDS = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "True or False"}
+
+
+def validate(graph: Graph, data_may_be_missing: bool = False) -> None:
+    """Check that a graph can be run.
+
+    Args:
+        graph: the graph.
+        data_may_be_missing: whether inputs may have no data yet, because a caller will name it.
+
+    Raises:
+        GraphError: it cannot; ``problems`` holds all reasons, each with its node and its port or parameter.
+    """
+    if found := problems(graph, data_may_be_missing):
+        raise GraphError(*found)
+
+
+def problems(graph: Graph, data_may_be_missing: bool = False) -> list[Problem]:
+    """Return all that is wrong with a graph; empty where it can be run. The arguments are those of ``validate``."""
+    found = [] if graph.nodes else [Problem("There is no component in the graph.")]
+    for name, node in graph.nodes.items():
+        found += _of_node(graph, name, node)
+    found += _of_outputs(graph)
+    found += _cycles(graph)
+    found += () if data_may_be_missing else _without_value(graph)
+    return found
+
+
+def _of_node(graph: Graph, name: str, node: Node) -> Iterator[Problem]:
+    for place in node.bindings:
+        if place not in node.component.inputs and place not in node.component.parameters:
+            yield Problem(
+                f"{node.component.display_name} has no port or parameter {place!r}; {_has(node, place)}", name, place
+            )
+    for port in node.component.inputs.values():
+        yield from _of_port(graph, name, port, node.bindings.get(port.name))
+    for parameter in node.component.parameters.values():
+        yield from _of_parameter(graph, name, parameter, node.bindings.get(parameter.name))
+
+
+def _has(node: Node, place: str) -> str:
+    there = [*node.component.inputs, *node.component.parameters]
+    return f"it has {_listed(there)}.{_meant(place, there)}"
+
+
+def _of_port(graph: Graph, node: str, port: Port, bound: Binding | None) -> Iterator[Problem]:
+    if bound is None:
+        if not port.optional:
+            yield Problem(
+                f"The port is not connected; it needs a {port.data_type}{_offers(graph, node, port)}.", node, port.name
+            )
+    elif isinstance(bound, FromInput) and bound.name not in graph.inputs:
+        yield Problem(_no_input(graph, bound.name), node, port.name)
+    elif isinstance(bound, FromNode) and bound.node not in graph.nodes:
+        yield Problem(
+            f"It is connected with a node {bound.node!r} that is not there.{_meant(bound.node, graph.nodes)}",
+            node,
+            port.name,
+        )
+    elif isinstance(bound, FromNode) and bound.port not in graph.nodes[bound.node].component.outputs:
+        there = graph.nodes[bound.node].component.outputs
+        yield Problem(f"{bound.node} has no output port {bound.port!r}; it has {_listed(there)}.", node, port.name)
+    elif not isinstance(bound, FromInput | FromNode):
+        yield Problem(
+            f"It needs a {port.data_type} from another node or an input, not the value {bound!r}.", node, port.name
+        )
+    elif isinstance(bound, FromInput) and graph.inputs[bound.name].type in LITERALS:
+        yield Problem(f"The input {bound.name!r} is a parameter; the port needs a {port.data_type}.", node, port.name)
+    elif not fits(graph.data_type(bound), port.data_type):
+        made = graph.data_type(bound)
+        yield Problem(
+            f"It needs a {port.data_type}, but {bound} is a {made}{_offers(graph, node, port)}.", node, port.name
+        )
+
+
+def _offers(graph: Graph, node: str, port: Port) -> str:
+    """Name output ports of other nodes that would be right."""
+    there = [
+        f"{name}.{output.name}"
+        for name, other in graph.nodes.items()
+        for output in other.component.outputs.values()
+        if name != node and output.data_type == port.data_type != ANY
+    ]
+    return f", e.g. {_listed(there[:3], 'or')}" if there else ""
+
+
+def _of_parameter(graph: Graph, node: str, parameter: Parameter, bound: Binding | None) -> Iterator[Problem]:
+    if isinstance(bound, FromNode):
+        yield Problem(f"A parameter takes {WORDS[parameter.type]}, not what {bound} carries.", node, parameter.name)
+    elif isinstance(bound, FromInput):
+        yield from _of_exposed(graph, node, parameter, bound.name)
+    elif bound is not None:
+        if reason := wrong_value(parameter, bound):
+            yield Problem(reason, node, parameter.name)
+    elif parameter.default is None and not parameter.optional:
+        yield Problem(f"The parameter has no value; it needs {_right(parameter)}.", node, parameter.name)
+
+
+def _of_exposed(graph: Graph, node: str, parameter: Parameter, name: str) -> Iterator[Problem]:
+    one = graph.inputs.get(name)
+    if one is None:
+        yield Problem(_no_input(graph, name), node, parameter.name)
+    elif one.type not in LITERALS:
+        yield Problem(f"The input {name!r} is data; the parameter takes {WORDS[parameter.type]}.", node, parameter.name)
+    elif one.default is not None and (reason := wrong_value(parameter, one.default)):
+        yield Problem(f"The input {name!r}: {reason}", node, parameter.name)
+
+
+def wrong_value(parameter: Parameter, value: Any) -> str:
+    """Say what is wrong with a parameter's value, and what would be right; empty where nothing is."""
+    right = f"it needs {_right(parameter)}."
+    is_bool = isinstance(value, bool) and parameter.type != "boolean"
+    if is_bool or not isinstance(value, TYPES[parameter.type]):
+        return f"{value!r} is not {WORDS[parameter.type]}; {right}"
+    if parameter.enum and value not in parameter.enum:
+        return f"{value!r} is not possible; {right}{_meant(str(value), parameter.enum)}"
+    if isinstance(value, float | int) and not _in_bounds(parameter, value):
+        return f"{value!r} is out of bounds; {right}"
+    return ""
+
+
+def _in_bounds(parameter: Parameter, value: float) -> bool:
+    low = -math.inf if parameter.min is None else parameter.min
+    high = math.inf if parameter.max is None else parameter.max
+    return math.isfinite(value) and low <= value <= high
+
+
+def _right(parameter: Parameter) -> str:
+    if parameter.enum:
+        return f"one of {_listed(map(repr, parameter.enum), 'or')}"
+    bounds = {"at least": parameter.min, "at most": parameter.max}
+    said = " and ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
+    return f"{WORDS[parameter.type]} of {said}" if said else WORDS[parameter.type]
+
+
+def _of_outputs(graph: Graph) -> Iterator[Problem]:
+    for name, source in graph.outputs.items():
+        if source.node not in graph.nodes:
+            reason = (
+                f"The output comes from a node {source.node!r} that is not there.{_meant(source.node, graph.nodes)}"
+            )
+            yield Problem(reason, place=name)
+        elif source.port not in (there := graph.nodes[source.node].component.outputs):
+            yield Problem(f"{source.node} has no output port {source.port!r}; it has {_listed(there)}.", place=name)
+
+
+def _cycles(graph: Graph) -> Iterator[Problem]:
+    needs = {name: sources(node) & graph.nodes.keys() for name, node in graph.nodes.items()}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        way = error.args[1]
+        yield Problem(
+            f"The nodes go in a circle: {' -> '.join(way)}; a graph has none. Take one connection away.", way[0]
+        )
+
+
+def sources(node: Node) -> set[str]:
+    """Return the names of the nodes that a node gets something from."""
+    return {bound.node for bound in node.bindings.values() if isinstance(bound, FromNode)}
+
+
+def _without_value(graph: Graph) -> Iterator[Problem]:
+    for name, one in graph.inputs.items():
+        if not _has_value(one) and not one.settings.get("optional"):
+            wanted = WORDS[one.type] if one.type in LITERALS else f"the path of a {one.data_type}"
+            yield Problem(f"The input has no value; it needs {wanted}.", place=name)
+
+
+def _has_value(one: GraphInput) -> bool:
+    return (one.default if one.type in LITERALS else one.path) is not None
+
+
+def _no_input(graph: Graph, name: str) -> str:
+    return f"The graph has no input {name!r}; it has {_listed(graph.inputs)}.{_meant(name, graph.inputs)}"
+
+
+def _meant(name: str, there: Iterable[str]) -> str:
+    close = get_close_matches(name, list(there), 1)
+    return f" Is {close[0]!r} meant?" if close else ""
+
+
+def _listed(words: Iterable[str], last: str = "and") -> str:
+    *some, end = [*words] or ["none"]
+    return f"{', '.join(some)} {last} {end}" if some else end

@@ -1,0 +1,77 @@
+"""A small inference graph of components of a learner's own, and what it was trained with: what a ride costs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from designer_modules import LABEL, Dataset
+
+from designer.declarations import DATASET, Declaration, Library, Parameter, Port
+from designer.graph import FromInput, FromNode, Graph, GraphInput, Node
+
+FOLDER = Path(__file__).parent / "rides"
+LIBRARY = Library((FOLDER,))
+WEB_SERVICE_INPUT = Declaration(
+    "web_service.web_service_input",
+    "web_service_input",
+    "1",
+    "Web Service Input",
+    "Web Service",
+    {"dataset": Port("dataset", "uri_folder", DATASET)},
+    {
+        "name": Parameter("name", "string", "WebServiceInput0"),
+        "label_column": Parameter("label_column", "string", ""),
+    },
+    {"dataset": Port("dataset", "uri_folder", DATASET)},
+)
+WEB_SERVICE_OUTPUT = Declaration(
+    "web_service.web_service_output",
+    "web_service_output",
+    "1",
+    "Web Service Output",
+    "Web Service",
+    {"dataset": Port("dataset", "uri_folder", DATASET)},
+    {"name": Parameter("name", "string", "WebServiceOutput0")},
+    {"dataset": Port("dataset", "uri_folder", DATASET)},
+)
+GRAPH = Graph(
+    "rides",
+    {
+        "enter": Node(WEB_SERVICE_INPUT, {"dataset": FromInput("rides"), "label_column": "price"}),
+        "score": Node(
+            LIBRARY["score_prices"],
+            {
+                "trained_model": FromInput("MD_prices"),
+                "dataset": FromNode("enter", "dataset"),
+                "surcharge": FromInput("surcharge"),
+            },
+        ),
+        "leave": Node(WEB_SERVICE_OUTPUT, {"dataset": FromNode("score", "scored_dataset")}),
+    },
+    {
+        "rides": GraphInput("uri_folder", "azureml:rides:1"),
+        "MD_prices": GraphInput("custom_model", "azureml:MD-prices:1"),
+        "surcharge": GraphInput("number", default=1.5),
+    },
+)
+
+
+def rides() -> Dataset:
+    """Return the rides that the model was trained with: a taxi costs 2 a kilometre, a limousine 4."""
+    kinds = pd.Categorical(["taxi", "limousine", "taxi"])
+    frame = pd.DataFrame({"km": [1.0, 2.5, 10.0], "kind": kinds, "price": [2.0, 10.0, 20.0]})
+    return Dataset(frame, {"price": LABEL})
+
+
+def data(folder: Path) -> dict[str, Path]:
+    """Write what the graph's inputs name, and return where each lies."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        from prices import train_prices
+    finally:
+        sys.path.remove(str(FOLDER))
+    rides().save(folder / "rides")
+    train_prices(rides()).save(folder / "model")
+    return {"rides": folder / "rides", "MD_prices": folder / "model"}

@@ -1,0 +1,138 @@
+"""A graph's package: what lies in it, that it runs by itself, and that a graph that cannot be a service is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import designer_rides
+import pytest
+import yaml
+
+from designer.contract import PackageError
+from designer.graph import FromInput, FromNode, Graph, Node
+from designer.packaging import Package, package
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return designer_rides.data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def made(data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return package(designer_rides.GRAPH, tmp_path_factory.mktemp("made") / "service", data=data)
+
+
+def answer(made: Package, request: Any, *query: str) -> subprocess.CompletedProcess[str]:
+    """Ask a package as the module does that is there for it: in a process that has nothing but its code."""
+    return subprocess.run(
+        [sys.executable, "-m", "designer_modules.serving", str(made.model), *query],
+        input=json.dumps(request),
+        env={**os.environ, "PYTHONPATH": str(made.code)},
+        cwd=made.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_package_holds_the_model_and_the_code(made: Package) -> None:
+    assert {path.name for path in made.model.iterdir()} == {"graph.json", "assets"}
+    assert [path.name for path in (made.model / "assets").iterdir()] == ["MD_prices"]  # the sample is no asset
+    assert {"score.py", "designer_modules", "prices.py", "swagger2.json", "swagger3.json"} == {
+        path.name for path in made.code.iterdir()
+    }
+    assert not list(made.code.rglob("__pycache__"))
+
+
+def test_it_scores_in_a_process_that_has_nothing_else(made: Package) -> None:
+    finished = answer(made, {"Inputs": {"WebServiceInput0": [{"km": 3, "kind": "limousine"}]}})
+    assert json.loads(finished.stdout)["Results"] == {
+        "WebServiceOutput0": [{"km": 3.0, "kind": "limousine", "Scored Labels": 13.5}]  # 3 km at 4, and 1.5
+    }
+    assert finished.returncode == 0
+
+
+def test_what_it_refuses_ends_with_1(made: Package) -> None:
+    finished = answer(made, {"Inputs": {"WebServiceInput0": [{"km": None, "kind": "taxi"}]}})
+    (problem,) = json.loads(finished.stdout)["error"]["details"]
+    assert (problem["component"], problem["column"], problem["row"]) == ("Score Prices", "km", 0)
+    assert finished.returncode == 1
+
+
+def test_its_example_is_a_row_of_the_sample_without_the_label(made: Package) -> None:
+    assert made.example == {
+        "Inputs": {"WebServiceInput0": [{"km": 1.0, "kind": "taxi"}]},
+        "GlobalParameters": {"surcharge": 1.5},
+    }
+    assert json.loads(answer(made, made.example).stdout)["Results"]["WebServiceOutput0"][0]["Scored Labels"] == 3.5
+
+
+def test_its_conda_file_joins_those_of_its_components(made: Package) -> None:
+    (pip,) = [
+        one["pip"] for one in yaml.safe_load(made.conda_file.read_text())["dependencies"] if isinstance(one, dict)
+    ]
+    assert any(one.startswith("azureml-inference-server-http==") for one in pip)
+    assert any(one.startswith("pandas==") for one in pip)
+
+
+def test_a_package_is_written_anew(data: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "old.py").touch()
+    (tmp_path / "notes.txt").touch()
+    made = package(designer_rides.GRAPH, tmp_path, data=data)
+    assert not (made.code / "old.py").exists()
+    assert (tmp_path / "notes.txt").exists()  # what is not ours stays
+
+
+def without(name: str) -> Graph:
+    graph = designer_rides.GRAPH
+    return replace(graph, nodes={node: one for node, one in graph.nodes.items() if node != name})
+
+
+@pytest.mark.parametrize(
+    ("graph", "said"),
+    [
+        (without("enter"), "no Web Service Input"),
+        (without("leave"), "no Web Service Output"),
+        (
+            replace(
+                designer_rides.GRAPH,
+                nodes={
+                    **designer_rides.GRAPH.nodes,
+                    "enter": Node(designer_rides.WEB_SERVICE_INPUT, {"dataset": FromNode("score", "scored_dataset")}),
+                },
+            ),
+            "has to be an input of the graph",
+        ),
+    ],
+)
+def test_refuses_a_graph_that_is_no_web_service(graph: Graph, said: str, data: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=said):
+        package(graph, tmp_path, data=data)
+
+
+def test_says_which_data_it_lacks(data: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="'MD_prices' of rides is azureml:MD-prices:1"):
+        package(designer_rides.GRAPH, tmp_path, data={"rides": data["rides"]})
+
+
+def test_a_service_that_does_not_score_its_example_is_refused(data: dict[str, Path], tmp_path: Path) -> None:
+    nodes = designer_rides.GRAPH.nodes
+    swapped = replace(
+        designer_rides.GRAPH,
+        nodes={
+            **nodes,
+            "score": nodes["score"].__class__(
+                nodes["score"].component, {**nodes["score"].bindings, "trained_model": FromInput("rides")}
+            ),
+        },
+    )
+    with pytest.raises(PackageError, match="does not score its own example"):
+        package(swapped, tmp_path, data=data)
