@@ -87,7 +87,7 @@ def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
         except pd.errors.EmptyDataError:
             raise ModuleError(3, f"There is nothing in {name}.") from None
         except (ValueError, UnicodeDecodeError) as error:  # pandas' ParserError is a ValueError
-            raise ModuleError(49, f"{name} cannot be read: {error}") from None
+            raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
         if not has_header:
             frame.columns = pd.Index([f"Col{place}" for place in range(1, len(frame.columns) + 1)])
         return Dataset(_typed(frame))
@@ -112,14 +112,14 @@ def _parquet(source: Any, has_header: bool, name: str) -> Dataset:
     try:
         return Dataset(pd.read_parquet(source))
     except (ValueError, OSError) as error:
-        raise ModuleError(49, f"{name} cannot be read: {error}") from None
+        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
 
 
 def _json_lines(source: Any, has_header: bool, name: str) -> Dataset:
     try:
         return Dataset(_typed(pd.read_json(source, lines=True, convert_dates=False)))
     except ValueError as error:
-        raise ModuleError(49, f"{name} cannot be read: {error}") from None
+        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
 
 
 def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:
@@ -128,7 +128,9 @@ def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:
     try:
         rows, meta = arff.loadarff(source)
     except (arff.ArffError, NotImplementedError, ValueError, IndexError, StopIteration) as error:
-        raise ModuleError(49, f"{name} cannot be read: {error}") from None
+        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
+    if not meta.names():
+        raise ModuleError(49, f"{name} cannot be read: it has no @attribute.")
     frame = pd.DataFrame(rows)
     for column in meta.names():
         kind, categories = meta[column]
@@ -143,7 +145,7 @@ def _svm_light(source: io.StringIO, has_header: bool, name: str) -> Dataset:
     try:
         features, labels = load_svmlight_file(io.BytesIO(source.getvalue().encode()), zero_based=False)
     except ValueError as error:
-        raise ModuleError(49, f"{name} cannot be read: {error}") from None
+        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
     names = [f"Col{place}" for place in range(1, features.shape[1] + 1)]
     return Dataset(pd.DataFrame(features.toarray(), columns=names).assign(Labels=labels), {"Labels": LABEL})
 
