@@ -103,7 +103,7 @@ def register_flight_tables(
     *,
     fast: bool = True,
 ) -> dict[str, Data]:
-    """Register the tables of part 4 as data assets, a CSV file each, and return what the workspace has made of them.
+    """Register the tables of part 4 as data assets, a folder with a CSV file each, and return what became of them.
 
     Args:
         ml_client: the connected workspace.
@@ -116,8 +116,9 @@ def register_flight_tables(
 
     registered, folder = {}, Path(tempfile.mkdtemp())
     for table, frame in flight_tables(first, last, fast=fast).items():
-        frame.to_csv(folder / f"{table}.csv", index=False)
-        asset = Data(name=names[table], path=str(folder / f"{table}.csv"), type="uri_file")
+        (folder / table).mkdir()
+        frame.to_csv(folder / table / f"{table}.csv", index=False)
+        asset = Data(name=names[table], path=str(folder / table), type="uri_folder")
         registered[table] = ml_client.data.create_or_update(asset)
     return registered
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from azure.ai.ml import Input, dsl
 from small_components import COMPONENTS, training
 
 import designer
@@ -25,3 +26,16 @@ def test_the_job_of_a_graph_that_cannot_run_names_why() -> None:
 def test_components_keep_their_names() -> None:
     job = designer.pipeline_job(training())
     assert job.jobs["split"].component.name == COMPONENTS["split_data"].name == "split_data"
+
+
+def test_booleans_of_a_pipeline_function_come_back_as_such() -> None:
+    """azure-ai-ml dumps a step's True as 1."""
+    components = designer.load_components()
+
+    @dsl.pipeline  # its argument has no annotation: it would be read as a type of input
+    def cleaned(data):  # type: ignore[no-untyped-def]
+        components.clean_missing_data(dataset=data, generate_missing_value_indicator_column=True)
+
+    graph = designer.read_graph(cleaned(Input(type="uri_folder", path="azureml:flights:1")))
+    assert graph.nodes["clean_missing_data"].bindings["generate_missing_value_indicator_column"] is True
+    assert not designer.problems(graph)
