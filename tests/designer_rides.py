@@ -8,47 +8,24 @@ from pathlib import Path
 import pandas as pd
 from designer_modules import LABEL, Dataset
 
-from designer.declarations import DATASET, Declaration, Library, Parameter, Port
+from designer.declarations import Library
 from designer.graph import FromInput, FromNode, Graph, GraphInput, Node
 
 FOLDER = Path(__file__).parent / "rides"
 LIBRARY = Library((FOLDER,))
-WEB_SERVICE_INPUT = Declaration(
-    "web_service.web_service_input",
-    "web_service_input",
-    "1",
-    "Web Service Input",
-    "Web Service",
-    {"dataset": Port("dataset", "uri_folder", DATASET)},
-    {
-        "name": Parameter("name", "string", "WebServiceInput0"),
-        "label_column": Parameter("label_column", "string", ""),
-    },
-    {"dataset": Port("dataset", "uri_folder", DATASET)},
-)
-WEB_SERVICE_OUTPUT = Declaration(
-    "web_service.web_service_output",
-    "web_service_output",
-    "1",
-    "Web Service Output",
-    "Web Service",
-    {"dataset": Port("dataset", "uri_folder", DATASET)},
-    {"name": Parameter("name", "string", "WebServiceOutput0")},
-    {"dataset": Port("dataset", "uri_folder", DATASET)},
-)
 GRAPH = Graph(
     "rides",
     {
-        "enter": Node(WEB_SERVICE_INPUT, {"dataset": FromInput("rides"), "label_column": "price"}),
+        "enter": Node(LIBRARY["web_service_input"], {"dataset": FromInput("rides"), "label_column": "price"}),
         "score": Node(
             LIBRARY["score_prices"],
             {
                 "trained_model": FromInput("MD_prices"),
-                "dataset": FromNode("enter", "dataset"),
+                "dataset": FromNode("enter", "results_dataset"),
                 "surcharge": FromInput("surcharge"),
             },
         ),
-        "leave": Node(WEB_SERVICE_OUTPUT, {"dataset": FromNode("score", "scored_dataset")}),
+        "leave": Node(LIBRARY["web_service_output"], {"dataset": FromNode("score", "scored_dataset")}),
     },
     {
         "rides": GraphInput("uri_folder", "azureml:rides:1"),

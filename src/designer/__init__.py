@@ -18,6 +18,7 @@ _MODULES = {
         "create_realtime_inference_pipeline",
     ),
     "designer.loading": ("load_components", "register_components"),
+    "designer.packaging": ("Package", "PackageError", "package"),
     "designer.reading": ("graph_of_job", "read_graph"),
     "designer.validation": ("problems", "validate"),
     "designer.writing": ("pipeline_component", "pipeline_job", "to_yaml"),

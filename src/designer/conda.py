@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from designer.contract import PackageError
 from designer.declarations import Declaration, Library
+from designer.errors import GraphError, Problem
 from designer.graph import Graph
 
 ENVIRONMENTS = Path(__file__).parent / "environments"
@@ -20,7 +20,7 @@ def write(graph: Graph, path: Path) -> None:
     """Write the conda file for a graph's components.
 
     Raises:
-        PackageError: two of them want different versions of a package.
+        GraphError: two of them want different versions of a package.
     """
     packages: dict[str, str] = {}
     channels: dict[str, None] = {}
@@ -34,7 +34,7 @@ def write(graph: Graph, path: Path) -> None:
         for requirement in _pip(content):
             name = _name(requirement)
             if packages.setdefault(name, requirement) != requirement:
-                raise PackageError(f"One component needs {packages[name]}, another one {requirement}.")
+                raise GraphError(Problem(f"One component needs {packages[name]}, another one {requirement}."))
     dependencies: list[Any] = [*others, {"pip": sorted(packages.values())}]
     path.write_text(
         yaml.safe_dump(
@@ -69,4 +69,4 @@ def _file(component: Declaration) -> Path | None:
     environment = yaml.safe_load(component.path.read_text(encoding="utf-8")).get("environment")
     if not isinstance(environment, dict) or "conda_file" not in environment:
         return None
-    return (component.path.parent / environment["conda_file"]).resolve()
+    return component.path.parent.joinpath(environment["conda_file"]).resolve()

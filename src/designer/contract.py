@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from designer.declarations import Parameter
-from designer.graph import FromInput, FromNode, Graph, GraphInput, Node
-
-WEB_SERVICE_INPUT, WEB_SERVICE_OUTPUT = "web_service_input", "web_service_output"
-
-
-class PackageError(Exception):
-    """A graph cannot become a web service; or one that was packaged does not score its own example."""
+from designer.errors import GraphError, Problem
+from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node
+from designer.rewriting.realtime import INPUT, OUTPUT
 
 
-def contract(graph: Graph, samples: Mapping[str, Path]) -> dict[str, Any]:
+def contract(graph: Graph, samples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the content of ``graph.json``.
 
     Web Service Input and Output are no nodes there: the one is replaced by a request's rows, the other by the answer.
 
     Args:
         graph: a real-time inference graph.
-        samples: for each Web Service Input, by its node's name, the folder of the dataset that it has in the pipeline:
-            its columns are what a request has to bring.
-
-    Raises:
-        PackageError: the graph has no Web Service Input, or no Web Service Output.
+        samples: for each Web Service Input, by its node's name, what a request has to bring: ``schema``, ``optional``
+            and ``example``, see ``designer.samples``.
     """
-    entries = {name: node for name, node in graph.nodes.items() if is_component(node, WEB_SERVICE_INPUT)}
-    exits = {name: node for name, node in graph.nodes.items() if is_component(node, WEB_SERVICE_OUTPUT)}
-    for found, what in ((entries, "Web Service Input"), (exits, "Web Service Output")):
-        if not found:
-            raise PackageError(f"{graph.name} has no {what}: make a real-time inference pipeline of it first.")
+    entries = {name: str(value_of(node, "name")) for name, node in nodes_of(graph, INPUT).items()}
+    exits = nodes_of(graph, OUTPUT)
     inner = {name: node for name, node in graph.nodes.items() if name not in entries and name not in exits}
-    names = {name: str(_value(node, "name")) for name, node in entries.items()}
     return {
         "name": graph.name,
-        "nodes": [_node(name, node, names) for name, node in inner.items()],
-        "inputs": {names[name]: _input(node, samples[name]) for name, node in entries.items()},
-        "outputs": {str(_value(node, "name")): _source(node.bindings["dataset"], names) for node in exits.values()},
+        "nodes": [_node(name, node, entries) for name, node in inner.items()],
+        "inputs": {entry: samples[name] for name, entry in entries.items()},
+        "outputs": {str(value_of(node, "name")): _answer(name, node, entries) for name, node in exits.items()},
         "parameters": dict(_parameters(graph.inputs, inner)),
     }
 
 
-def is_component(node: Node, name: str) -> bool:
-    """Say whether a node is of a component of ours, whatever name it is registered by."""
-    return node.component.module.rpartition(".")[2] == name
+def nodes_of(graph: Graph, component: str) -> dict[str, Node]:
+    """Return the nodes of Web Service Input or Output, whatever name the component is registered by.
+
+    Raises:
+        GraphError: there is none; or two of them have the same name in requests or answers.
+    """
+    found = {name: node for name, node in graph.nodes.items() if node.component.module.rpartition(".")[2] == component}
+    if not found:
+        title = component.replace("_", " ").title()
+        raise GraphError(Problem(f"{graph.name} has no {title}: make a real-time inference pipeline of it first."))
+    names: dict[Any, str] = {}
+    for node, one in found.items():
+        if (first := names.setdefault(value_of(one, "name"), node)) != node:
+            raise GraphError(Problem(f"It has the same name as that of {first}; give each its own.", node, "name"))
+    return found
 
 
-def _value(node: Node, parameter: str) -> Any:
+def value_of(node: Node, parameter: str) -> Any:
+    """Return what a parameter of a node is."""
     return node.bindings.get(parameter, node.component.parameters[parameter].default)
 
 
@@ -69,28 +70,18 @@ def _node(name: str, node: Node, entries: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _source(binding: Any, entries: Mapping[str, str]) -> dict[str, str]:
-    if isinstance(binding, FromInput):
-        return {"asset": binding.name}
+def _answer(name: str, node: Node, entries: Mapping[str, str]) -> dict[str, str]:
+    binding = node.bindings.get("dataset")
     if not isinstance(binding, FromNode):
-        raise PackageError(f"{binding!r} goes into a port: a port gets what another node or an input carries.")
-    if binding.node in entries:
-        return {"input": entries[binding.node]}
-    return {"node": binding.node, "port": binding.port}
+        raise GraphError(Problem("Connect it with the node whose data is the answer.", name, "dataset"))
+    return _source(binding, entries)
 
 
-def _input(node: Node, sample: Path) -> dict[str, Any]:
-    from designer_modules import Dataset
-    from designer_modules.serving.answers import rows_of
-
-    dataset = Dataset.load(sample)
-    label = _value(node, "label_column") or dataset.label
-    frame = dataset.frame
-    complete = frame.dropna()
-    example = rows_of(
-        "the sample", (frame if complete.empty else complete).head(1).drop(columns=label or [], errors="ignore")
-    )
-    return {"schema": dataset.schema(), "optional": [label] if label else [], "example": example}
+def _source(binding: Binding, entries: Mapping[str, str]) -> dict[str, str]:
+    if isinstance(binding, FromNode):
+        is_entry = binding.node in entries
+        return {"input": entries[binding.node]} if is_entry else {"node": binding.node, "port": binding.port}
+    return {"asset": str(binding)}
 
 
 def _parameters(inputs: Mapping[str, GraphInput], nodes: Mapping[str, Node]) -> Iterator[tuple[str, dict[str, Any]]]:

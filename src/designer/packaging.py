@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from designer import conda, openapi
-from designer.contract import WEB_SERVICE_INPUT, PackageError, contract, is_component
+from designer.contract import contract, nodes_of, value_of
+from designer.errors import GraphError, Problem
 from designer.graph import FromInput, Graph
+from designer.rewriting.realtime import INPUT
+from designer.samples import sample
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -31,6 +34,10 @@ RUNTIME = Path(__file__).parent / "runtime"
 MODULES = "designer_modules"
 SCORE = "score.py"
 GRAPH, ASSETS = "graph.json", "assets"
+
+
+class PackageError(Exception):
+    """A web service cannot be packaged: something is missing, or it does not score its own example."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,8 @@ def package(
         data: local folders for inputs of the graph, by their names; they need not be fetched then.
 
     Raises:
-        PackageError: the graph is none for a web service, or does not score its example.
+        GraphError: the graph is none for a web service.
+        PackageError: data is missing; or the web service does not score its example.
     """
     made = Package(Path(folder))
     for old in (made.model, made.code):
@@ -114,15 +122,14 @@ def package(
     return made
 
 
-def _samples(graph: Graph, places: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the folder of what each Web Service Input has for a sample."""
+def _samples(graph: Graph, places: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """Return what the sample of each Web Service Input says."""
     samples = {}
-    for name, node in graph.nodes.items():
-        if is_component(node, WEB_SERVICE_INPUT):
-            binding = node.bindings.get("dataset")
-            if not isinstance(binding, FromInput):
-                raise PackageError(f"{name}: the sample of a Web Service Input has to be an input of the graph.")
-            samples[name] = _place(graph, places, binding.name)
+    for name, node in nodes_of(graph, INPUT).items():
+        binding = node.bindings.get("dataset")
+        if not isinstance(binding, FromInput):
+            raise GraphError(Problem("The sample has to be an input of the graph.", name, "dataset"))
+        samples[name] = sample(_place(graph, places, binding.name), value_of(node, "label_column"))
     return samples
 
 

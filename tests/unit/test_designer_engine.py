@@ -179,7 +179,7 @@ def test_refuses_a_graph_that_cannot_run(
 
 
 def test_refuses_a_literal_that_the_component_cannot_take(engine: Callable[..., Engine]) -> None:
-    with pytest.raises(NodeError, match="'many' is no number"):
+    with pytest.raises(NodeError, match="factor is 'many', which is no number"):
         engine(
             node("a", "add", left="given", right="given", parameters={"factor": "many"}),
             inputs={"given": {}},

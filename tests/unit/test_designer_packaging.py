@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import designer_rides
 import pytest
 import yaml
 
-from designer.contract import PackageError
+import designer_rides
+from designer.errors import GraphError
 from designer.graph import FromInput, FromNode, Graph, Node
-from designer.packaging import Package, package
+from designer.packaging import Package, PackageError, package
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,9 @@ def test_a_package_is_written_anew(data: dict[str, Path], tmp_path: Path) -> Non
     assert (tmp_path / "notes.txt").exists()  # what is not ours stays
 
 
+ENTERS_FROM_A_NODE = Node(designer_rides.LIBRARY["web_service_input"], {"dataset": FromNode("score", "scored_dataset")})
+
+
 def without(name: str) -> Graph:
     graph = designer_rides.GRAPH
     return replace(graph, nodes={node: one for node, one in graph.nodes.items() if node != name})
@@ -102,19 +105,13 @@ def without(name: str) -> Graph:
         (without("enter"), "no Web Service Input"),
         (without("leave"), "no Web Service Output"),
         (
-            replace(
-                designer_rides.GRAPH,
-                nodes={
-                    **designer_rides.GRAPH.nodes,
-                    "enter": Node(designer_rides.WEB_SERVICE_INPUT, {"dataset": FromNode("score", "scored_dataset")}),
-                },
-            ),
+            replace(designer_rides.GRAPH, nodes={**designer_rides.GRAPH.nodes, "enter": ENTERS_FROM_A_NODE}),
             "has to be an input of the graph",
         ),
     ],
 )
 def test_refuses_a_graph_that_is_no_web_service(graph: Graph, said: str, data: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(PackageError, match=said):
+    with pytest.raises(GraphError, match=said):
         package(graph, tmp_path, data=data)
 
 

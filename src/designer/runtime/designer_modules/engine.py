@@ -77,7 +77,7 @@ class Step:
         inputs = registry.inputs_of(self.function)
         try:
             given = {
-                name: registry.literal(parameters[source], inputs[name].type)
+                name: registry.literal(parameters[source], inputs[name].type, name)
                 for name, source in self.parameters.items()
             }
             brought = {name: values[slot] for name, slot in self.ports.items()}
@@ -158,7 +158,7 @@ class Engine:
                     constants[name] = assets.load(source["asset"], inputs[name])
             for name, value in node["parameters"].items():
                 if not isinstance(value, Mapping):
-                    constants[name] = registry.literal(value, inputs[name].type)
+                    constants[name] = registry.literal(value, inputs[name].type, name)
         except ModuleError as error:
             raise NodeError(node["name"], node["component"], error) from error
         return Step(

@@ -24,14 +24,18 @@ from .refusals import BAD_MODULE, RequestError, problem
 RESULTS = "Results"
 
 
-def swagger(outputs: Mapping[str, Dataset]) -> str:
-    """Return the answer with an object for each row."""
-    return _written({RESULTS: {name: rows_of(name, dataset.frame) for name, dataset in outputs.items()}})
+def swagger(outputs: Mapping[str, Any]) -> str:
+    """Return the answer with an object for each row: of a dataset, or of an image directory."""
+    return _written({RESULTS: {name: rows_of(name, _frame(data)) for name, data in outputs.items()}})
 
 
-def classic(outputs: Mapping[str, Dataset], details: bool = False) -> str:
+def classic(outputs: Mapping[str, Any], details: bool = False) -> str:
     """Return the answer with the names of columns once, and an array for each row; with their types for ``details``."""
-    return _written({name: _table(name, dataset.frame, details) for name, dataset in outputs.items()})
+    return _written({name: _table(name, _frame(data), details) for name, data in outputs.items()})
+
+
+def _frame(data: Any) -> pd.DataFrame:
+    return data.frame if isinstance(data, Dataset) else pd.DataFrame(data.to_rows())
 
 
 def _written(content: Any) -> str:
@@ -46,7 +50,7 @@ def rows_of(output: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
         frame: the table.
 
     Raises:
-        RequestError: there is an infinite number, or a name that two columns have.
+        RequestError: there is an infinite number.
     """
     names = [str(name) for name in frame.columns]
     return [dict(zip(names, row, strict=True)) for row in _rows(output, frame)]
@@ -61,9 +65,6 @@ def _table(output: str, frame: pd.DataFrame, details: bool) -> dict[str, Any]:
 
 
 def _rows(output: str, frame: pd.DataFrame) -> Any:
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise _cannot(output, "Two columns have this name, and an answer can hold only one.", column=str(twice))
     if not len(frame.columns):
         return [() for _ in range(len(frame))]
     return zip(*(_values(output, str(name), column) for name, column in frame.items()), strict=True)

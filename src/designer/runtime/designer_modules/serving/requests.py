@@ -32,6 +32,10 @@ class Table:
 
     columns: Mapping[str, list[Any]]
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return it with an object for each row."""
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+
 
 @dataclass(frozen=True)
 class Request:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..dataset import Dataset
+from ..dataset import Dataset, roles_of
+from ..errors import ModuleError
 from .refusals import Problem, RequestError, problem
 from .requests import Table
 from .values import Column
@@ -42,11 +43,11 @@ class TableSchema:
             name,
             tuple(map(Column.of, columns)),
             frozenset(described.get("optional", ())),
-            {column["name"]: column["role"] for column in columns if column.get("role")},
+            roles_of(described["schema"]),
             described["schema"].get("properties", {}),
         )
 
-    def dataset(self, table: Table) -> Dataset:
+    def read(self, table: Table) -> Dataset:
         """Return a request's rows as a dataset.
 
         Raises:
@@ -78,3 +79,34 @@ class TableSchema:
         names = ", ".join(known[:MOST_NAMES]) + (", ..." if len(known) > MOST_NAMES else "")
         reason = f"The input has no such column; it has: {names}."
         return [problem(reason, input=self.name, column=name) for name in table.columns if name not in known]
+
+
+@dataclass(frozen=True)
+class ImageSchema:
+    """An input for images: what a row has to be, the image directory itself says."""
+
+    name: str
+
+    @classmethod
+    def of(cls, name: str, _: Mapping[str, Any]) -> ImageSchema:
+        """Return the schema of an input as ``graph.json`` describes it."""
+        return cls(name)
+
+    def read(self, table: Table) -> Any:
+        """Return a request's rows as an image directory.
+
+        Raises:
+            RequestError: a row is wrong.
+        """
+        from ..images.directory import ImageDirectory  # imports Pillow, which services of tables need not have
+
+        try:
+            return ImageDirectory.from_rows(table.rows())
+        except ModuleError as error:
+            raise RequestError([problem(error.reason, input=self.name, column=error.column, row=error.row)]) from error
+
+
+def schema_of(name: str, described: Mapping[str, Any]) -> TableSchema | ImageSchema:
+    """Return the schema of an input as ``graph.json`` describes it."""
+    kind = ImageSchema if described["schema"].get("type") == "ImageDirectory" else TableSchema
+    return kind.of(name, described)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from azureml_inference_server_http.api.aml_request import AMLRequest, rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
+
 from designer_modules.serving import WebService
 
 service: WebService
@@ -24,7 +25,7 @@ def init() -> None:
     service = WebService.load(Path(os.environ["AZUREML_MODEL_DIR"]))
 
 
-@rawhttp
+@rawhttp  # type: ignore[untyped-decorator]
 def run(request: AMLRequest) -> AMLResponse:
     """Answer one request."""
     if request.method == "OPTIONS":  # a browser asks whether it may; the server adds what AML_CORS_ORIGINS allows

@@ -14,7 +14,7 @@ from ..engine import GRAPH, Engine, NodeError
 from ..errors import ModuleError
 from . import answers, parameters, requests
 from .refusals import BAD_METHOD, BAD_MODULE, OUR_FAULT, RequestError, problem
-from .schemas import TableSchema
+from .schemas import schema_of
 
 CODE = Path(__file__).resolve().parents[2]  # where this package lies, and beside it a learner's own modules
 log = logging.getLogger("azmlinfsrv.designer")  # below the inference server's logger, whose lines are kept
@@ -37,11 +37,11 @@ class WebService:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._inputs = {name: TableSchema.of(name, one) for name, one in engine.graph["inputs"].items()}
+        self._inputs = {name: schema_of(name, one) for name, one in engine.graph["inputs"].items()}
 
     @classmethod
     def load(cls, folder: Path) -> WebService:
-        """Return the service of a package's ``model`` folder, or of a folder that this lies in, as a registered one does.
+        """Return the service of a package's ``model`` folder, or of the folder that it lies in once registered.
 
         Raises:
             FileNotFoundError: there is no ``graph.json``.
@@ -103,7 +103,7 @@ class WebService:
         if problems:
             raise RequestError(problems)
         given = parameters.judged(self._engine.graph.get("parameters", {}), request.parameters)
-        datasets = {name: schema.dataset(request.inputs[name]) for name, schema in self._inputs.items()}
+        datasets = {name: schema.read(request.inputs[name]) for name, schema in self._inputs.items()}
         return self._engine.run(datasets, given)
 
 
