@@ -50,6 +50,13 @@ def _auc(truth: np.ndarray, probability: np.ndarray) -> float:
     return float(roc_auc_score(truth, probability))
 
 
+def average_log_loss(truth: np.ndarray, probability: np.ndarray) -> float:
+    """Return how surprised a two-class model is by the truth, on average."""
+    from sklearn.metrics import log_loss
+
+    return float(log_loss(truth, probability, labels=[False, True]))
+
+
 def multiclass(truth: np.ndarray, predicted: np.ndarray) -> Metrics:
     """Return the metrics of a classification with several classes, which are numbered."""
     from sklearn.metrics import accuracy_score, precision_score, recall_score

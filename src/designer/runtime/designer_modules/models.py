@@ -26,7 +26,12 @@ CLASSIFICATION = (TWO_CLASS, MULTICLASS)
 INVALID_MODEL = 159  # the Designer's error for a folder that is no model
 
 # What the learners' estimators consist of, beside what skops trusts anyway.
-TRUSTED: tuple[str, ...] = ()
+TRUSTED = (
+    "designer_modules.learners.first_rows",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from .errors import ModuleError
 from .features import Features
 from .learners import LEARNERS
 from .models import CLASSIFICATION, CLUSTERING, TWO_CLASS, TrainedModel, UntrainedModel
+from .scoring import scored
 
 
 def train_model(untrained_model: UntrainedModel, dataset: Dataset, label_column: str = "") -> TrainedModel:
@@ -31,6 +32,32 @@ def train_model(untrained_model: UntrainedModel, dataset: Dataset, label_column:
     labelled = dataset.frame.iloc[rows]
     classes, target = _classes_and_target(labelled[label], supervised_task(untrained_model), rows)
     return fitted(untrained_model, labelled, feature_names(dataset, label), rows, label, classes, target)
+
+
+def train_clustering_model(
+    untrained_model: UntrainedModel,
+    dataset: Dataset,
+    column_set: str,
+    check_for_append_or_uncheck_for_result_only: bool = True,
+) -> tuple[TrainedModel, Dataset]:
+    """Find clusters, and assign the rows to them.
+
+    Args:
+        untrained_model: a clustering learner with its parameters.
+        dataset: the rows; a label is not looked at.
+        column_set: the columns to find clusters by.
+        check_for_append_or_uncheck_for_result_only: whether the assignments come with the dataset's columns.
+
+    Raises:
+        ModuleError: a column cannot be used, or scikit-learn refuses the parameters.
+    """
+    if LEARNERS[untrained_model.learner].task != CLUSTERING:
+        raise ModuleError(13, f"{untrained_model.learner} is trained by Train Model.", port="untrained_model")
+    names = [name for name in columns.select(dataset, column_set) if name != dataset.label]
+    if not names:
+        raise ModuleError(47, f"{column_set!r} selects no column to find clusters by.", port="dataset")
+    model = fitted(untrained_model, dataset.frame, names)
+    return model, scored(model, dataset, check_for_append_or_uncheck_for_result_only)
 
 
 def label_of(dataset: Dataset, label_column: str) -> str:
@@ -127,7 +154,7 @@ def fitted(
     learner = LEARNERS[model.learner]
     matrix = features.matrix(frame, rows)
     try:
-        estimator = learner.build(**model.parameters).fit(matrix, target)
+        estimator = learner.build(model.parameters).fit(matrix, target)
     except ValueError as error:
         raise ModuleError(1000, f"scikit-learn cannot train {model.learner}: {error}") from error
     return TrainedModel(model.learner, model.parameters, learner.task, features, estimator, label, classes)

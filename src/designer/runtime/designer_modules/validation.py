@@ -1,0 +1,99 @@
+"""How good a learner is with rows that it has not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .dataset import Dataset, type_of
+from .errors import ModuleError
+from .evaluation import Row, evaluated
+from .features import CATEGORIES, Features
+from .models import CLASSIFICATION, UntrainedModel
+from .scoring import scored
+from .training import feature_names, label_of, supervised_task, train_model
+
+FOLDS = 10
+FOLD, EXAMPLES = "Fold Number", "Number of examples in fold"
+
+
+def cross_validate_model(
+    untrained_model: UntrainedModel, dataset: Dataset, label_column: str = "", random_seed: int = 0
+) -> tuple[Dataset, Dataset]:
+    """Train and measure a model in ten folds, each time with another tenth of the rows left out.
+
+    Args:
+        untrained_model: a learner with its parameters.
+        dataset: the labelled rows; those without label are left out.
+        label_column: the column to predict; by default the one that the dataset says is the label.
+        random_seed: makes the folds the same each time. Of a classification, they have the classes in equal parts.
+
+    Returns:
+        each row, scored by the model that did not learn from it; the metrics of each fold, their mean and deviation.
+
+    Raises:
+        ModuleError: the label or a feature cannot be used, or there are too few rows.
+    """
+    label = label_of(dataset, label_column)
+    known = with_known_categories(dataset, label)
+    parts, results = [], []
+    for fold, (training, held_out) in enumerate(folds(known, label, untrained_model, FOLDS, random_seed)):
+        model = train_model(untrained_model, training, label)
+        part = scored(model, held_out, append=True)
+        [row] = evaluated(part)
+        print(f"Fold {fold}: " + told(row), flush=True)
+        results.append({FOLD: str(fold), EXAMPLES: len(held_out.frame), **row})
+        parts.append(part.with_frame(part.frame.assign(**{FOLD: fold})))
+    frame = pd.concat([part.frame for part in parts]).sort_index()
+    return parts[0].with_frame(frame), Dataset(pd.DataFrame([*results, *_summary(results)]))
+
+
+def _summary(results: list[Row]) -> list[Row]:
+    metrics = pd.DataFrame(results).drop(columns=[FOLD, EXAMPLES])
+    total = sum(row[EXAMPLES] for row in results)
+    summaries = (("Mean", metrics.mean()), ("Standard Deviation", metrics.std()))
+    return [{FOLD: name, EXAMPLES: total, **values.to_dict()} for name, values in summaries]
+
+
+def told(row: Row) -> str:
+    """Return metrics as a line to print."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in row.items())
+
+
+def with_known_categories(dataset: Dataset, label: str) -> Dataset:
+    """Return the labelled rows; their texts know all the values, so that a part of the rows may miss some.
+
+    Raises:
+        ModuleError: a value cannot be used.
+    """
+    names = feature_names(dataset, label)
+    rows = np.flatnonzero(dataset.frame[label].notna())
+    frame = dataset.frame.iloc[rows]
+    texts = {name: frame[name].astype("category") for name in names if type_of(frame[name]) in CATEGORIES}
+    Features.of(frame, names).matrix(frame, rows)  # tells of the row in the dataset, not of one in a part of it
+    return dataset.with_frame(frame.assign(**texts).reset_index(drop=True))
+
+
+def folds(
+    dataset: Dataset, label: str, model: UntrainedModel, number: int, seed: int
+) -> Iterator[tuple[Dataset, Dataset]]:
+    """Yield for each fold the rows to learn from and those left out.
+
+    Raises:
+        ModuleError: there are fewer rows, of a classification's class, than folds.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    is_classification = supervised_task(model) in CLASSIFICATION
+    target = dataset.frame[label].astype(str) if is_classification else dataset.frame[label]
+    fewest = int(target.value_counts().min()) if is_classification and len(target) else len(target)
+    if fewest < number:
+        part = "a class" if is_classification else "all"
+        reason = f"{number} folds need {number} rows; of {part} there are {fewest}."
+        raise ModuleError(21, reason, column=label)
+    splitter: Any = StratifiedKFold if is_classification else KFold
+    for training, held_out in splitter(number, shuffle=True, random_state=seed).split(dataset.frame, target):
+        yield dataset.with_frame(dataset.frame.iloc[training]), dataset.with_frame(dataset.frame.iloc[held_out])
