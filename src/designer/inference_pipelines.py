@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from designer.declarations import DATASET, IMAGES, TRANSFORMATION, Declaration
+from designer.declarations import Declaration
 from designer.errors import GraphError, Problem
-from designer.graph import FromNode, Graph
+from designer.graph import Graph, GraphInput
 from designer.reading import graph_of_job
-from designer.rewriting import batch_inference, realtime_inference, saved_ports, with_paths
+from designer.rewriting import batch_inference, realtime_inference
+from designer.rewriting.paths import ROWS
+from designer.rewriting.saved import asset_name, saved_ports, with_paths
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job
 
-# As the studio names what it saves: https://learn.microsoft.com/azure/machine-learning/tutorial-designer-automobile-price-deploy
-PREFIXES = {TRANSFORMATION: "TD", DATASET: "DS", IMAGES: "DS"}
-MODEL_PREFIX = "MD"
 REUSED = "azureml.reusedrunid"  # the property of a step that was not run again: whose outputs it has
 MADE_BY = "made_by"  # the tag of an asset: the job and output it was saved from
-LONGEST_NAME = 255
 
 
 def create_realtime_inference_pipeline(
@@ -77,13 +74,10 @@ def create_batch_inference_pipeline(
 def _saved(ml_client: MLClient, job: Job | str, training: Graph, inference: Graph) -> Graph:
     """Save what an inference graph needs of a training run, and return the graph with it."""
     steps = _steps(ml_client, job)
-    paths = {}
-    for name, source in saved_ports(training, inference).items():
-        if inference.inputs[name].path is None:
-            data_type = inference.inputs[name].data_type
-            paths[name] = _save(
-                ml_client, asset_name(training, source, data_type), steps[source.node], source.port, data_type
-            )
+    paths = {
+        name: _save(ml_client, asset_name(training, source), steps[source.node], source.port, inference.inputs[name])
+        for name, source in saved_ports(training, inference).items()
+    }
     return with_paths(inference, paths)
 
 
@@ -101,25 +95,28 @@ def _steps(ml_client: MLClient, job: Job | str) -> dict[str, str]:
     return {str(child.display_name): (child.properties or {}).get(REUSED) or str(child.name) for child in children}
 
 
-def asset_name(training: Graph, source: FromNode, data_type: str) -> str:
-    """Return the name of the asset for what a port carried: readable, and the same for each run of the pipeline."""
-    parts = (PREFIXES.get(data_type, MODEL_PREFIX), training.name, source.node, source.port)
-    return "-".join(re.sub(r"\W+", "_", part).strip("_") for part in parts)[:LONGEST_NAME]
-
-
-def _save(ml_client: MLClient, name: str, job: str, port: str, data_type: str) -> str:
+def _save(ml_client: MLClient, name: str, job: str, port: str, saved: GraphInput) -> str:
     """Make an asset of an output of a job, unless it is one already, and return what a pipeline calls it."""
     from azure.ai.ml.entities import Data, Model
 
-    is_data = data_type in (DATASET, IMAGES)
+    is_data = saved.data_type in ROWS
     operations: Any = ml_client.data if is_data else ml_client.models
     made_by = f"{job}.{port}"
-    found = next((one for one in operations.list(name=name) if (one.tags or {}).get(MADE_BY) == made_by), None)
+    found = next((one for one in _versions(operations, name) if (one.tags or {}).get(MADE_BY) == made_by), None)
     if found is None:
         path, tags = f"azureml://jobs/{job}/outputs/{port}", {MADE_BY: made_by}
         found = operations.create_or_update(
-            Data(name=name, path=path, type="uri_folder", tags=tags)
+            Data(name=name, path=path, type=saved.type, tags=tags)
             if is_data
-            else Model(name=name, path=path, type="custom_model", tags=tags)
+            else Model(name=name, path=path, type=saved.type, tags=tags)
         )
     return f"azureml:{found.name}:{found.version}"
+
+
+def _versions(operations: Any, name: str) -> list[Any]:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        return list(operations.list(name=name))
+    except ResourceNotFoundError:
+        return []  # there is no asset of this name yet

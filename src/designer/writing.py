@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +13,7 @@ import yaml
 from designer.declarations import LITERALS, Declaration
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node
 from designer.reading import dumped
+from designer.rewriting.saved import is_saved
 from designer.validation import validate
 
 if TYPE_CHECKING:
@@ -49,15 +50,17 @@ def pipeline_job(graph: Graph, compute: str | None = None, experiment_name: str 
     return job
 
 
-def pipeline_component(graph: Graph, name: str, version: str | None = None) -> PipelineComponent:
+def pipeline_component(
+    graph: Graph, name: str, *, version: str | None = None, inputs: Collection[str] | None = None
+) -> PipelineComponent:
     """Return a graph as a component: what a batch endpoint deploys (``PipelineComponentBatchDeployment``).
-
-    Data of its inputs has to be named at each call; literals have their defaults.
 
     Args:
         graph: the graph.
         name: the component's.
         version: the component's; None lets the workspace count.
+        inputs: the inputs for data that a caller names at each call: by default all but saved models, transformations
+            and data, which are fixed. Literals have their defaults, and a caller may name others.
 
     Raises:
         GraphError: it cannot be run; all reasons are named.
@@ -65,10 +68,11 @@ def pipeline_component(graph: Graph, name: str, version: str | None = None) -> P
     from azure.ai.ml import load_component
 
     validate(graph, data_may_be_missing=True)
-    body = _pipeline(graph) | {
+    fixed = {key: one for key, one in graph.inputs.items() if _is_fixed(key, one, inputs)}
+    body = _pipeline(graph, fixed) | {
         "$schema": COMPONENT_SCHEMA,
         "name": name,
-        "inputs": {key: _declared(one) for key, one in graph.inputs.items()},
+        "inputs": {key: _declared(one) for key, one in graph.inputs.items() if key not in fixed},
     }
     body |= {"version": version} if version else {}
     text = yaml.safe_dump({key: one for key, one in body.items() if key not in OF_A_JOB}, sort_keys=False)
@@ -83,6 +87,12 @@ def to_yaml(graph: Graph) -> str:
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
 
 
+def _is_fixed(name: str, one: GraphInput, inputs: Collection[str] | None) -> bool:
+    if one.type in LITERALS:
+        return False
+    return is_saved(one) if inputs is None else name not in inputs
+
+
 def _give_names(jobs: Mapping[str, Any], graph: Graph) -> None:
     """Name the components, whose names azure-ai-ml drops where they lie in a pipeline's YAML."""
     for name, job in jobs.items():
@@ -91,14 +101,15 @@ def _give_names(jobs: Mapping[str, Any], graph: Graph) -> None:
             job.component.name, job.component.version = declared.name, declared.version
 
 
-def _pipeline(graph: Graph) -> dict[str, Any]:
+def _pipeline(graph: Graph, fixed: Mapping[str, GraphInput] | None = None) -> dict[str, Any]:
+    """Return a graph as YAML; ``fixed`` inputs are data that steps name themselves."""
     return {
         "type": "pipeline",
         "display_name": graph.name,
         **graph.settings,
         "inputs": {name: _input(one) for name, one in graph.inputs.items()},
         "outputs": {name: _output(graph, name) for name in graph.outputs},
-        "jobs": {name: _step(graph, name, node) for name, node in graph.nodes.items()},
+        "jobs": {name: _step(graph, name, node, fixed or {}) for name, node in graph.nodes.items()},
     }
 
 
@@ -120,10 +131,10 @@ def _output(graph: Graph, name: str) -> dict[str, Any]:
     return {"type": declared.type, **(graph.settings.get("outputs") or {}).get(name, {})}
 
 
-def _step(graph: Graph, name: str, node: Node) -> dict[str, Any]:
+def _step(graph: Graph, name: str, node: Node, fixed: Mapping[str, GraphInput]) -> dict[str, Any]:
     inputs, outputs = node.settings.get("inputs") or {}, node.settings.get("outputs") or {}
     rest = {key: value for key, value in node.settings.items() if key not in ("inputs", "outputs")}
-    written = {port: _bound(one, inputs.get(port)) for port, one in node.bindings.items()}
+    written = {port: _bound(one, inputs.get(port), fixed) for port, one in node.bindings.items()}
     returned = {port: f"${{{{parent.outputs.{output}}}}}" for output, port in _returned(graph, name)}
     merged = {port: outputs.get(port, {}) | ({"path": returned[port]} if port in returned else {}) for port in outputs}
     return {
@@ -141,9 +152,11 @@ def _returned(graph: Graph, node: str) -> Iterator[tuple[str, str]]:
             yield output, source.port
 
 
-def _bound(binding: Binding, settings: Mapping[str, Any] | None) -> Any:
+def _bound(binding: Binding, settings: Mapping[str, Any] | None, fixed: Mapping[str, GraphInput]) -> Any:
     if not isinstance(binding, FromInput | FromNode):
         return binding
+    if isinstance(binding, FromInput) and binding.name in fixed:
+        return _input(fixed[binding.name])
     text = (
         f"${{{{parent.inputs.{binding.name}}}}}"
         if isinstance(binding, FromInput)

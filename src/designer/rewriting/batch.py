@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from designer.declarations import ANY, Declaration, Library
+from designer.declarations import Declaration, Library
 from designer.graph import FromInput, Graph, GraphInput, Node
-from designer.rewriting.inference import Inference
+from designer.rewriting.inference import LABEL_COLUMN, Inference
 from designer.rewriting.paths import Source, entrance, scored_rows
 
 IMPORT, DATA = "import_data", "data"
@@ -45,14 +45,20 @@ def batch_inference(
     inference = Inference(training, {source: source for source in sources}, library)
     last = inference.take(end)
     for source in sources:
-        _let_in(training, inference, source, library)
+        _let_in(training, inference, source, sources, library)
     graph = Graph(
         name or f"{training.name}-batch inference", inference.in_order(), inference.inputs, {}, training.settings
     )
     return graph.pruned_inputs().connect(str(last), end.port)
 
 
-def _let_in(training: Graph, inference: Inference, source: Source, library: Mapping[str, Declaration]) -> None:
+def _let_in(
+    training: Graph,
+    inference: Inference,
+    source: Source,
+    sources: Sequence[Source],
+    library: Mapping[str, Declaration],
+) -> None:
     """Make data that comes in an input of the graph."""
     if isinstance(source, FromInput):
         inference.inputs[source.name] = training.inputs[source.name]
@@ -60,12 +66,18 @@ def _let_in(training: Graph, inference: Inference, source: Source, library: Mapp
     node = training.nodes[source.node]
     files = [bound for port, bound in node.bindings.items() if port in node.component.inputs]
     if files and all(isinstance(bound, FromInput) for bound in files):  # it reads files already
-        inference.nodes[source.node] = Node(node.component, node.bindings, node.settings)
+        inference.nodes[source.node] = _labelled(node, inference.label)
         used = {bound.name for bound in node.bindings.values() if isinstance(bound, FromInput)}
         inference.inputs.update({name: training.inputs[name] for name in training.inputs if name in used})
         return
-    # ...
     component = library[IMPORT]
     port = next(iter(component.inputs.values()))
-    inference.nodes[source.node] = Node(component, {port.name: FromInput(DATA)})
-    inference.inputs[DATA] = GraphInput(port.type, data_type=ANY)
+    name = DATA if len(sources) == 1 else f"{source.node}_{DATA}"
+    inference.nodes[source.node] = _labelled(Node(component, {port.name: FromInput(name)}), inference.label)
+    inference.inputs[name] = GraphInput(port.type, data_type=port.data_type)
+
+
+def _labelled(node: Node, label: str) -> Node:
+    """Tell a component that reads data which column need not be there."""
+    says_so = LABEL_COLUMN in node.component.parameters and LABEL_COLUMN not in node.bindings
+    return node.bound(**{LABEL_COLUMN: label}) if label and says_so else node

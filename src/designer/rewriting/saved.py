@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from designer.graph import FromNode, Graph
+from designer.declarations import MODEL, TRANSFORMATION, UNTRAINED
+from designer.graph import FromNode, Graph, GraphInput
+
+# As the studio names what it saves:
+# https://learn.microsoft.com/azure/machine-learning/tutorial-designer-automobile-price-deploy
+PREFIXES = {MODEL: "MD", UNTRAINED: "MD", TRANSFORMATION: "TD"}
+DATA_PREFIX = "DS"
+LONGEST_NAME = 255
 
 
 def input_name(source: FromNode) -> str:
     """Return what the input is called that stands for what a port carried in the training run."""
     return f"{source.node}_{source.port}"
+
+
+def asset_name(training: Graph, source: FromNode) -> str:
+    """Return the name of the asset for what a port carried: readable, and the same for each run of the pipeline."""
+    prefix = PREFIXES.get(training.data_type(source), DATA_PREFIX)
+    parts = (prefix, training.name, source.node, source.port)
+    return "-".join(re.sub(r"\W+", "_", part).strip("_") for part in parts)[:LONGEST_NAME]
+
+
+def is_saved(one: GraphInput) -> bool:
+    """Say whether an input is what a training run made, or takes its place: not what a caller brings."""
+    return one.data_type in PREFIXES or (one.path or "").startswith(f"azureml:{DATA_PREFIX}-")
 
 
 def saved_ports(training: Graph, inference: Graph) -> dict[str, FromNode]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,23 @@ def enter_data_manually(data: str, data_format: str = "CSV", has_header: bool = 
     return read(io.StringIO(data), has_header, f"the typed data ({data_format})")
 
 
-def import_data(data: Path, file_format: str = AUTOMATIC, has_header: bool = True) -> Dataset:
+def import_data(data: Path, file_format: str = AUTOMATIC, has_header: bool = True, label_column: str = "") -> Dataset:
     """Read a file, or the files of a folder, one below the other in the order of their names; or a kept dataset.
 
     Args:
         data: where they are.
         file_format: ``CSV``, ``TSV``, ``Parquet``, ``JsonLines``, or ``Automatic``: what the names end with.
         has_header: whether the first line of each file names the columns.
+        label_column: the column that a model learns to predict. Data that is to be scored need not have it.
 
     Raises:
         ModuleError: there are none, one cannot be read, or they have different columns.
     """
-    if (data / SCHEMA).is_file():
-        return Dataset.load(data)
+    dataset = Dataset.load(data) if (data / SCHEMA).is_file() else _of_files(data, file_format, has_header)
+    return replace(dataset, roles={**dataset.roles, label_column: LABEL}) if label_column else dataset
+
+
+def _of_files(data: Path, file_format: str, has_header: bool) -> Dataset:
     files = [data] if data.is_file() else sorted(path for path in data.rglob("*") if _is_data(path))
     if not files:
         raise ModuleError(3, "There is no file in the folder.", port="data")

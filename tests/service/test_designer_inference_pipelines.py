@@ -1,0 +1,178 @@
+"""From a training pipeline to inference pipelines, as real jobs: what they score is what the training run scored.
+
+Truth: the scored data of the training run itself, on the same rows.
+"""
+
+# No postponed annotations: azure-ai-ml reads those of pipeline functions.
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from azure.ai.ml import Input, MLClient, dsl
+from azure.ai.ml.entities import BatchEndpoint, Data, PipelineComponentBatchDeployment
+from support import finish
+
+import designer
+from running_service import wait_for
+
+ENDED = ("Completed", "Failed", "Canceled")
+FOLDER = Input(type="uri_folder")
+LABEL, SCORES = "late", ["Scored Labels", "Scored Probabilities"]
+components = designer.load_components()
+
+
+def flights(rows: int = 60) -> pd.DataFrame:
+    """Rows that are told apart by ``number``, with values that are missing."""
+    frame = pd.DataFrame({"number": range(rows), "distance": [(17 * row) % 41 / 4 for row in range(rows)]})
+    frame["wind"] = [None if row % 7 == 3 else (13 * row) % 23 / 2 for row in range(rows)]
+    frame[LABEL] = [int(row) for row in frame["distance"] + frame["wind"].fillna(5) > 10]
+    return frame
+
+
+@dsl.pipeline
+def training(data: FOLDER, share: float = 0.5) -> None:  # type: ignore[valid-type]
+    read = components.import_data(data=data)
+    select = components.select_columns_in_dataset(
+        dataset=read.outputs.dataset, select_columns="number,distance,wind,late"
+    )
+    clean = components.clean_missing_data(
+        dataset=select.outputs.results_dataset, columns_to_be_cleaned="wind", cleaning_mode="Replace with mean"
+    )
+    split = components.split_data(
+        dataset=clean.outputs.cleaned_dataset, fraction_of_rows_in_the_first_output_dataset=share
+    )
+    normalize = components.normalize_data(dataset=split.outputs.results_dataset1, columns_to_transform="distance,wind")
+    learner = components.two_class_logistic_regression(random_number_seed=1)
+    train = components.train_model(
+        untrained_model=learner.outputs.untrained_model,
+        dataset=normalize.outputs.transformed_dataset,
+        label_column="late",
+    )
+    apply = components.apply_transformation(
+        transformation=normalize.outputs.transformation_function, dataset=split.outputs.results_dataset2
+    )
+    score = components.score_model(trained_model=train.outputs.trained_model, dataset=apply.outputs.transformed_dataset)
+    components.evaluate_model(scored_dataset=score.outputs.scored_dataset)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training pipeline that has run, twice: the second time its steps were not run again."""
+
+    ml: MLClient
+    cluster: str
+    name: str
+    data: str
+    folder: Path
+    first: str = ""
+    second: str = ""
+
+    def pipeline(self) -> Any:
+        """Return the training pipeline."""
+        pipeline = training(data=Input(type="uri_folder", path=self.data))
+        pipeline.display_name, pipeline.settings.default_compute = self.name, self.cluster
+        return pipeline
+
+    def run(self, pipeline: Any) -> str:
+        """Submit a pipeline and wait for its end; it must complete."""
+        return self.completed(self.ml.jobs.create_or_update(pipeline).name)
+
+    def completed(self, name: str) -> str:
+        """Wait for a job's end; it must complete."""
+        status = wait_for(
+            lambda: found if (found := self.ml.jobs.get(name).status) in ENDED else None, f"{name} ends", 300
+        )
+        steps = {child.display_name: child.status for child in self.ml.jobs.list(parent_job_name=name)}
+        assert status == "Completed", steps
+        return name
+
+    def step(self, job: str, step: str) -> str:
+        """Return the name of the job of a step."""
+        return next(child.name for child in self.ml.jobs.list(parent_job_name=job) if child.display_name == step)
+
+    def scored(self, job: str, output: str) -> pd.DataFrame:
+        """Return a dataset that a job has made, by ``number``."""
+        folder = self.folder / f"{job}-{output}"
+        self.ml.jobs.download(job, download_path=folder, output_name=output)
+        return pd.read_parquet(next(folder.rglob("data.parquet"))).set_index("number").sort_index()
+
+    @property
+    def truth(self) -> pd.DataFrame:
+        """What the training run scored: the rows that it did not train with."""
+        return self.scored(self.step(self.first, "score"), "scored_dataset")
+
+
+@pytest.fixture(scope="module")
+def trained(ml: MLClient, cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    folder = tmp_path_factory.mktemp("designer")
+    name = "flights_" + uuid.uuid4().hex[:8]
+    (folder / "data").mkdir()
+    flights().to_csv(folder / "data" / "flights.csv", index=False)
+    data = ml.data.create_or_update(Data(name=name, path=str(folder / "data"), type="uri_folder"))
+    made = Trained(ml, cluster, name, f"azureml:{data.name}:{data.version}", folder)
+    first = made.run(made.pipeline())
+    yield replace(made, first=first, second=made.run(made.pipeline()))
+
+
+def same(found: pd.DataFrame, truth: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(found.loc[truth.index, SCORES], truth[SCORES], rtol=1e-12)
+
+
+def test_the_graph_of_a_job_is_that_of_its_pipeline(trained: Trained) -> None:
+    """Of what was sent nothing is lost; the workspace's components, which have lost their names, are still known."""
+    sent, found = designer.read_graph(trained.pipeline()), designer.graph_of_job(trained.ml, trained.first)
+    assert (found.name, found.inputs, found.outputs) == (sent.name, sent.inputs, sent.outputs)
+    assert {name: node.bindings for name, node in found.nodes.items()} == {
+        name: node.bindings for name, node in sent.nodes.items()
+    }
+    for name, node in found.nodes.items():
+        version = node.component.id.rpartition(":")[2]
+        assert node.component.id == f"azureml:azureml_anonymous:{version}"
+        assert replace(node.component, id="", version="1.0.0") == sent.nodes[name].component
+
+
+def test_the_graph_of_a_job_can_be_submitted_again(trained: Trained) -> None:
+    """It is the same job: no step is run again."""
+    job = trained.run(designer.pipeline_job(designer.graph_of_job(trained.ml, trained.first)))
+    steps = trained.ml.jobs.list(parent_job_name=job)
+    assert {step.display_name: step.properties.get("azureml.isreused") for step in steps} == dict.fromkeys(
+        designer.graph_of_job(trained.ml, job).nodes, "true"
+    )
+
+
+def test_the_realtime_inference_pipeline_scores_the_same(trained: Trained) -> None:
+    graph = designer.create_realtime_inference_pipeline(trained.ml, trained.first)
+    job = trained.run(designer.pipeline_job(graph, compute=trained.cluster))
+    same(trained.scored(job, "answer"), trained.truth)
+
+
+def test_assets_of_a_run_whose_steps_were_reused_are_those_of_the_first(trained: Trained) -> None:
+    graphs = [designer.create_realtime_inference_pipeline(trained.ml, job) for job in (trained.first, trained.second)]
+    assert graphs[0].inputs == graphs[1].inputs
+
+
+def test_the_batch_inference_pipeline_scores_data_of_a_caller(trained: Trained) -> None:
+    ml, name = trained.ml, trained.name.replace("_", "-")
+    graph = designer.create_batch_inference_pipeline(ml, trained.first)
+    component = ml.components.create_or_update(designer.pipeline_component(graph, trained.name))
+    finish(ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name=name)))
+    finish(
+        ml.batch_deployments.begin_create_or_update(
+            PipelineComponentBatchDeployment(
+                name="one", endpoint_name=name, component=component, settings={"default_compute": trained.cluster}
+            )
+        )
+    )
+    unlabelled = trained.folder / "unlabelled"
+    unlabelled.mkdir()
+    flights().drop(columns=LABEL).to_csv(unlabelled / "flights.csv", index=False)
+    data = ml.data.create_or_update(Data(name=f"{trained.name}_new", path=str(unlabelled), type="uri_folder"))
+    invoked = ml.batch_endpoints.invoke(
+        endpoint_name=name, deployment_name="one", inputs={"data": Input(type="uri_folder", path=data.id)}
+    )
+    same(trained.scored(trained.completed(invoked.name), "scored_dataset"), trained.truth)
+    finish(ml.batch_endpoints.begin_delete(name))
