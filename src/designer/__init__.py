@@ -10,6 +10,7 @@ from typing import Any
 
 _MODULES = {
     "designer.comparison": ("Changes", "compare"),
+    "designer.consuming": ("consumer_code",),
     "designer.declarations": ("Declaration", "Library"),
     "designer.errors": ("GraphError", "Problem"),
     "designer.graph": ("FromInput", "FromNode", "Graph", "GraphInput", "Node"),

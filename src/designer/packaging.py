@@ -14,7 +14,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from designer import conda, openapi
 from designer.contract import contract, nodes_of, value_of
+from designer.declarations import Declaration, Library
+from designer.downloads import download
 from designer.errors import GraphError, Problem
 from designer.graph import FromInput, Graph
 from designer.rewriting.realtime import INPUT
@@ -61,24 +64,24 @@ class Package:
     folder: Path
 
     @property
-    def model(self) -> Path:
+    def model(self) -> str:
         """The folder to register as a model."""
-        return self.folder / "model"
+        return str(self.folder / "model")
 
     @property
-    def code(self) -> Path:
+    def code(self) -> str:
         """The folder with the code."""
-        return self.folder / "code"
+        return str(self.folder / "code")
 
     @property
-    def conda_file(self) -> Path:
+    def conda_file(self) -> str:
         """What it needs to run."""
-        return self.folder / "conda.yml"
+        return str(self.folder / "conda.yml")
 
     @cached_property
     def contract(self) -> dict[str, Any]:
         """What it takes and gives: the content of ``graph.json``."""
-        return json.loads((self.model / GRAPH).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return json.loads(Path(self.model, GRAPH).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
     @property
     def example(self) -> dict[str, Any]:
@@ -89,59 +92,82 @@ class Package:
 def package(
     graph: Graph,
     folder: str | Path,
-    *,
     ml_client: MLClient | None = None,
+    *,
     data: Mapping[str, str | Path] | None = None,
+    folders: Sequence[str | Path] = (),
 ) -> Package:
-    """Write the files of a web service.
+    """Write the files of a web service, and have it score its example.
 
     Args:
         graph: a real-time inference graph: with a Web Service Input and a Web Service Output.
         folder: where to write; what a package left there before is replaced.
         ml_client: the workspace that holds what the graph's inputs name.
-        data: local folders for inputs of the graph, by their names; they need not be fetched then.
+        data: local folders for inputs of the graph, by their names; the others are fetched from the workspace.
+        folders: where a learner's own components lie, as for ``load_components``; needed where the graph was read from
+            a job, which does not know that.
 
     Raises:
-        GraphError: the graph is none for a web service.
-        PackageError: data is missing; or the web service does not score its example.
+        GraphError: the graph is none for a web service, or what an input names is not there.
+        PackageError: something is missing; or the web service does not score its example.
     """
-    made = Package(Path(folder))
+    made = Package(Path(folder).resolve())
     for old in (made.model, made.code):
         shutil.rmtree(old, ignore_errors=True)
-    places = {name: Path(place) for name, place in (data or {}).items()}
-    described = contract(graph, _samples(graph, places))
-    for name in _assets(described):
-        shutil.copytree(_place(graph, places, name), made.model / ASSETS / name)
-    _write_json(made.model / GRAPH, described)
-    _copy_code(graph, described, made.code)
-    conda.write(graph, made.conda_file)
+    library = Library(tuple(Path(one).resolve() for one in folders))
+    with tempfile.TemporaryDirectory() as scratch:
+        places = _Places(graph, ml_client, data or {}, Path(scratch))
+        described = contract(graph, _samples(graph, places))
+        for name in _assets(described):
+            shutil.copytree(places.of(name), Path(made.model, ASSETS, name))
+    _write_json(Path(made.model, GRAPH), described)
+    components = _components(graph, described, library)
+    _copy_code(components, Path(made.code))
+    conda.write(components, Path(made.conda_file))
     described["outputs"] = _with_answers(made, described)
-    _write_json(made.model / GRAPH, described)
-    _write_json(made.code / "swagger2.json", openapi.version_2(described))
-    _write_json(made.code / "swagger3.json", openapi.version_3(described))
+    _write_json(Path(made.model, GRAPH), described)
+    _write_json(Path(made.code) / "swagger2.json", openapi.version_2(described))
+    _write_json(Path(made.code) / "swagger3.json", openapi.version_3(described))
     return made
 
 
-def _samples(graph: Graph, places: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+class _Places:
+    """Local folders with what the inputs of a graph name, each fetched once."""
+
+    def __init__(
+        self, graph: Graph, ml_client: MLClient | None, given: Mapping[str, str | Path], scratch: Path
+    ) -> None:
+        self._graph = graph
+        self._ml_client = ml_client
+        self._scratch = scratch
+        self._found = {name: Path(place) for name, place in given.items()}
+
+    def of(self, name: str) -> Path:
+        """Return the folder for an input."""
+        if name not in self._found:
+            wanted = self._graph.inputs[name]
+            if self._ml_client is None:
+                raise PackageError(
+                    f"Input {name!r} is {wanted.path}: hand over ml_client, or data={{{name!r}: folder}}."
+                )
+            self._found[name] = download(self._ml_client, name, wanted, self._scratch / name)
+        return self._found[name]
+
+
+def _samples(graph: Graph, places: _Places) -> dict[str, dict[str, Any]]:
     """Return what the sample of each Web Service Input says."""
     samples = {}
     for name, node in nodes_of(graph, INPUT).items():
         binding = node.bindings.get("dataset")
         if not isinstance(binding, FromInput):
             raise GraphError(Problem("The sample has to be an input of the graph.", name, "dataset"))
-        samples[name] = sample(_place(graph, places, binding.name), value_of(node, "label_column"))
+        samples[name] = sample(places.of(binding.name), value_of(node, "label_column"))
     return samples
 
 
-def _place(graph: Graph, places: Mapping[str, Path], name: str) -> Path:
-    if name not in places:
-        raise PackageError(f"Input {name!r} of {graph.name} is {graph.inputs[name].path}: which folder is that?")
-    return places[name]
-
-
-def _assets(described: Mapping[str, Any]) -> Iterator[str]:
+def _assets(described: Mapping[str, Any]) -> list[str]:
     sources = [source for node in described["nodes"] for source in node["inputs"].values()]
-    yield from dict.fromkeys(source["asset"] for source in sources if "asset" in source)
+    return list(dict.fromkeys(source["asset"] for source in sources if "asset" in source))
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -149,17 +175,23 @@ def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _copy_code(graph: Graph, described: Mapping[str, Any], code: Path) -> None:
+def _components(graph: Graph, described: Mapping[str, Any], library: Library) -> list[Declaration]:
+    """Return the components that a service runs, as they are declared in a file where there is one."""
+    by_module = {one.module: one for one in library.values()}
+    used = [graph.nodes[node["name"]].component for node in described["nodes"]]
+    return [one if one.path else by_module.get(one.module, one) for one in used]
+
+
+def _copy_code(components: Iterable[Declaration], code: Path) -> None:
     """Copy our modules, those beside the declarations of a learner's own components, and the scoring script."""
     shutil.copytree(RUNTIME, code, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(RUNTIME / MODULES / "serving" / SCORE, code / SCORE)
-    for name in described["nodes"]:
-        component = graph.nodes[name["name"]].component
+    for component in components:
         file = "/".join(component.module.split(".")[:-1]) + ".py"
         if (RUNTIME / MODULES / file).is_file():
             continue
         if component.path is None or not (component.path.parent / file).is_file():
-            raise PackageError(f"{component.display_name}: {file} does not lie beside its declaration.")
+            raise PackageError(f"{component.display_name}: {file} is missing. In which of the folders=[...] is it?")
         for beside in component.path.parent.glob("*.py"):
             shutil.copy(beside, code / beside.name)
 
@@ -170,11 +202,11 @@ def _with_answers(made: Package, described: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         PackageError: it cannot be scored.
     """
-    command = [sys.executable, "-m", f"{MODULES}.serving", str(made.model.resolve()), "format=classic", "details=true"]
+    command = [sys.executable, "-m", f"{MODULES}.serving", made.model, "format=classic", "details=true"]
     finished = subprocess.run(  # noqa: S603 - the package that was just written
         command,
         input=json.dumps(_classic(openapi.example_request(described))),
-        env={**os.environ, "PYTHONPATH": str(made.code.resolve())},
+        env={**os.environ, "PYTHONPATH": made.code, "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=made.code,
         capture_output=True,
         text=True,

@@ -32,9 +32,9 @@ def made(data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Pac
 def answer(made: Package, request: Any, *query: str) -> subprocess.CompletedProcess[str]:
     """Ask a package as the module does that is there for it: in a process that has nothing but its code."""
     return subprocess.run(
-        [sys.executable, "-m", "designer_modules.serving", str(made.model), *query],
+        [sys.executable, "-m", "designer_modules.serving", made.model, *query],
         input=json.dumps(request),
-        env={**os.environ, "PYTHONPATH": str(made.code)},
+        env={**os.environ, "PYTHONPATH": made.code},
         cwd=made.folder,
         capture_output=True,
         text=True,
@@ -43,12 +43,12 @@ def answer(made: Package, request: Any, *query: str) -> subprocess.CompletedProc
 
 
 def test_a_package_holds_the_model_and_the_code(made: Package) -> None:
-    assert {path.name for path in made.model.iterdir()} == {"graph.json", "assets"}
-    assert [path.name for path in (made.model / "assets").iterdir()] == ["MD_prices"]  # the sample is no asset
+    assert {path.name for path in Path(made.model).iterdir()} == {"graph.json", "assets"}
+    assert [path.name for path in Path(made.model, "assets").iterdir()] == ["MD_prices"]  # the sample is no asset
     assert {"score.py", "designer_modules", "prices.py", "swagger2.json", "swagger3.json"} == {
-        path.name for path in made.code.iterdir()
+        path.name for path in Path(made.code).iterdir()
     }
-    assert not list(made.code.rglob("__pycache__"))
+    assert not list(Path(made.code).rglob("__pycache__"))
 
 
 def test_it_scores_in_a_process_that_has_nothing_else(made: Package) -> None:
@@ -76,7 +76,7 @@ def test_its_example_is_a_row_of_the_sample_without_the_label(made: Package) -> 
 
 def test_its_conda_file_joins_those_of_its_components(made: Package) -> None:
     (pip,) = [
-        one["pip"] for one in yaml.safe_load(made.conda_file.read_text())["dependencies"] if isinstance(one, dict)
+        one["pip"] for one in yaml.safe_load(Path(made.conda_file).read_text())["dependencies"] if isinstance(one, dict)
     ]
     assert any(one.startswith("azureml-inference-server-http==") for one in pip)
     assert any(one.startswith("pandas==") for one in pip)
@@ -87,7 +87,7 @@ def test_a_package_is_written_anew(data: dict[str, Path], tmp_path: Path) -> Non
     (tmp_path / "code" / "old.py").touch()
     (tmp_path / "notes.txt").touch()
     made = package(designer_rides.GRAPH, tmp_path, data=data)
-    assert not (made.code / "old.py").exists()
+    assert not Path(made.code, "old.py").exists()
     assert (tmp_path / "notes.txt").exists()  # what is not ours stays
 
 
@@ -116,7 +116,7 @@ def test_refuses_a_graph_that_is_no_web_service(graph: Graph, said: str, data: d
 
 
 def test_says_which_data_it_lacks(data: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(PackageError, match="'MD_prices' of rides is azureml:MD-prices:1"):
+    with pytest.raises(PackageError, match="'MD_prices' is azureml:MD-prices:1: hand over ml_client"):
         package(designer_rides.GRAPH, tmp_path, data={"rides": data["rides"]})
 
 
