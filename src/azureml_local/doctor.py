@@ -16,6 +16,7 @@ import psutil
 from azureml_local import daemon
 from azureml_local.engines import azurite
 from azureml_local.home import Home, HomeError
+from node_packages import NpmError
 
 NEEDED_DISK = 2 * 2**30  # bytes: a few models, environments and logs
 NEEDED_MEMORY = 1 * 2**30  # bytes: the service, storage, and two small models
@@ -42,7 +43,7 @@ def main(home: Home, *, install: bool) -> int:
         print("Installing Azurite (Microsoft's storage emulator) with npm: about 30 seconds ...", flush=True)
         try:
             azurite.install()
-        except azurite.AzuriteError as error:
+        except NpmError as error:
             sys.stderr.write(f"{error}\n")
             return 1
     findings = check(home)

@@ -22,6 +22,8 @@ _MODULES = {
     "designer.packaging": ("Package", "PackageError", "package"),
     "designer.reading": ("graph_of_job", "read_graph"),
     "designer.validation": ("problems", "validate"),
+    "designer.view.showing": ("show",),
+    "designer.view.watching": ("watch",),
     "designer.writing": ("pipeline_component", "pipeline_job", "to_yaml"),
 }
 _FOUND_IN = {name: module for module, names in _MODULES.items() for name in names}

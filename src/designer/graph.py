@@ -243,10 +243,20 @@ class Graph:
         return FromNode(node, port or next(iter(outputs)))
 
     def data_type(self, source: FromInput | FromNode) -> str:
-        """Return the Designer's type of what an input or output port carries."""
-        if isinstance(source, FromInput):
-            return self.inputs[source.name].data_type
-        return self.nodes[source.node].component.outputs[source.port].data_type
+        """Return the Designer's type of what an input or output port carries.
+
+        An output of any type, e.g. Web Service Input's, carries what came in by the port of any type.
+        """
+        seen: set[FromNode] = set()
+        found: Binding | None = source
+        while isinstance(found, FromNode) and found not in seen:
+            seen.add(found)
+            component = self.nodes[found.node].component
+            if component.outputs[found.port].data_type != ANY:
+                return component.outputs[found.port].data_type
+            taken = next((port.name for port in component.inputs.values() if port.data_type == ANY), "")
+            found = self.nodes[found.node].bindings.get(taken)
+        return self.inputs[found.name].data_type if isinstance(found, FromInput) and found.name in self.inputs else ANY
 
     def pruned_inputs(self, before: Graph | None = None) -> Graph:
         """Return the graph without the inputs that no node uses; with ``before``, only those that one used there."""

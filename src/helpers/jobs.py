@@ -25,9 +25,9 @@ ENDED = frozenset(("Completed", "Failed", "Canceled"))
 NAMES_OF_THE_RUN = ("RunId: ", "Web View: ")
 
 
-def status_of(ml_client: MLClient, job: Job) -> str:
+def status_of(ml_client: MLClient, job: Job | str) -> str:
     """Return a job's present status, e.g. ``"Running"``; the SDK has it as a member of an enumeration, or as text."""
-    status = ml_client.jobs.get(job.name).status
+    status = ml_client.jobs.get(job if isinstance(job, str) else job.name).status
     return str(getattr(status, "value", status))
 
 

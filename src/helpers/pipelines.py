@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,7 @@ def step_statuses(ml_client: MLClient, job: Job | PipelineComponent) -> dict[str
     return _statuses(ml_client, job, graph_of(ml_client.jobs.get(_name(job))).steps)
 
 
-def _statuses(ml_client: MLClient, job: Job | PipelineComponent, names: Iterable[str]) -> dict[str, str]:
+def _statuses(ml_client: MLClient, job: Job | PipelineComponent | str, names: Iterable[str]) -> dict[str, str]:
     started = {name: _standing(child) for name, child in steps(ml_client, _name(job)).items()}
     return dict.fromkeys(names, NOT_STARTED) | started
 
@@ -68,6 +69,34 @@ def _standing(child: Job) -> str:
     return str(getattr(child.status, "value", child.status))
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a pipeline job stands: its status, the seconds that it was watched, and each step's status by its name."""
+
+    status: str
+    seconds: float
+    steps: Mapping[str, str]
+
+
+def standings(ml_client: MLClient, job: Job | str, names: Iterable[str]) -> Iterator[Standing]:
+    """Yield how a pipeline job stands, again and again until it has ended.
+
+    Args:
+        ml_client: the connected workspace.
+        job: the pipeline job, or its name.
+        names: its steps.
+    """
+    names = list(names)
+    shown = -REDRAW_SECONDS
+    for seconds in pauses():
+        status = status_of(ml_client, job)  # before the steps: of a pipeline that has ended, they are the last
+        if status in ENDED or seconds - shown >= REDRAW_SECONDS:
+            yield Standing(status, seconds, _statuses(ml_client, job, names))
+            shown = seconds
+        if status in ENDED:
+            return
+
+
 def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "") -> str:
     """Wait until a pipeline job has ended, and return its last status; a line shows how its steps stand meanwhile.
 
@@ -80,21 +109,28 @@ def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "")
         on_azure: how long that takes on Azure, e.g. ``"about 8 minutes"``.
     """
     names = graph_of(ml_client.jobs.get(_name(job))).steps
-    hint = f" (on Azure: {on_azure})" if on_azure else ""
-    shown = -REDRAW_SECONDS
-    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
-        for seconds in pauses():
-            status = status_of(ml_client, job)  # before the steps: of a pipeline that has ended, they are the last
-            if status in ENDED or seconds - shown >= REDRAW_SECONDS:
-                statuses = _statuses(ml_client, job, names)
-                marks = "  ".join(f"{_mark(standing)}{step}" for step, standing in statuses.items())
-                line.set_postfix_str(f"{status}, {seconds:.0f} s  {marks}")
-                shown = seconds
-            if status in ENDED:
-                break
-    display(_Table(f"{what}: {status}", statuses))  # type: ignore[no-untyped-call]
-    print(f"{MARKS[status == 'Completed']} {what}: {status}{hint}")
-    return status
+    last = watch_in_a_line(standings(ml_client, job, names), what, on_azure)
+    display(_Table(f"{what}: {last.status}", last.steps))  # type: ignore[no-untyped-call]
+    say_ended(what, last.status, on_azure)
+    return last.status
+
+
+def watch_in_a_line(standings: Iterable[Standing], what: str, on_azure: str = "") -> Standing:
+    """Show how a pipeline and its steps stand in a line, until it has ended, and return how it stood last."""
+    with tqdm(desc=f"… {what}{_hint(on_azure)}", bar_format="{desc}: {postfix}", leave=False) as line:
+        for standing in standings:
+            marks = "  ".join(f"{_mark(status)}{step}" for step, status in standing.steps.items())
+            line.set_postfix_str(f"{standing.status}, {standing.seconds:.0f} s  {marks}")
+    return standing
+
+
+def say_ended(what: str, status: str, on_azure: str = "") -> None:
+    """Print how a pipeline has ended."""
+    print(f"{MARKS[status == 'Completed']} {what}: {status}{_hint(on_azure)}")
+
+
+def _hint(on_azure: str) -> str:
+    return f" (on Azure: {on_azure})" if on_azure else ""
 
 
 def _mark(standing: str) -> str:

@@ -39,7 +39,7 @@ def _parameter(written: str) -> Parameter:
     return Parameter(name, "string", default or None)
 
 
-TRANSFORM, TRAIN, SCORE = "Data Transformation", "Model Training", "Model Scoring & Evaluation"
+TRANSFORM, TRAIN, SCORE = "Data Transformation", "Model Training", "Model Scoring and Evaluation"
 SELECT = component("Select Columns in Dataset", TRANSFORM, "dataset:data", "results_dataset:data", "columns")
 JOIN = component("Join Data", TRANSFORM, "left_dataset:data right_dataset:data", "results_dataset:data", "left_keys")
 CLEAN = component(
@@ -70,12 +70,8 @@ SPLIT = component(
     "results_dataset1:data results_dataset2:data",
     "fraction_of_rows_in_the_first_output_dataset=0.5",
 )
-LOGISTIC = component(
-    "Two-Class Logistic Regression", "Machine Learning Algorithms", "", "untrained_model:untrained", "seed=0"
-)
-FOREST = component(
-    "Two-Class Decision Forest", "Machine Learning Algorithms", "", "untrained_model:untrained", "seed=0"
-)
+LOGISTIC = component("Two-Class Logistic Regression", "Classification", "", "untrained_model:untrained", "seed=0")
+FOREST = component("Two-Class Decision Forest", "Classification", "", "untrained_model:untrained", "seed=0")
 TRAIN_MODEL = component(
     "Train Model", TRAIN, "untrained_model:untrained dataset:data", "trained_model:model", "label_column"
 )

@@ -40,9 +40,9 @@ PORT_TYPES = {
 }
 KEPT_AS = {
     DATASET: {"Dataset"},
-    UNTRAINED: {"UntrainedModel"},
-    MODEL: {"TrainedModel"},
-    TRANSFORMATION: {"Transformation"},
+    UNTRAINED: {"UntrainedModel", "UntrainedNetwork"},
+    MODEL: {"TrainedModel", "TrainedNetwork"},
+    TRANSFORMATION: {"Transformation", "ImageTransformation"},
     IMAGES: {"ImageDirectory"},
 }
 LITERALS: dict[str, type] = {"string": str, "number": float, "integer": int, "boolean": bool}

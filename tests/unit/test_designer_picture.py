@@ -11,6 +11,7 @@ import html
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Mapping
 from itertools import combinations
 
 import pytest
@@ -19,15 +20,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 
+from designer import Changes, compare, show
 from designer.graph import FromInput, FromNode, Graph, GraphInput
-from designer.view import show
+from designer.rewriting import realtime_inference
 from designer.view.boxes import boxes, short_path
 from designer.view.looks import CHANGES, STATES
 from designer.view.picture import Picture
+from designer.view.scene import scene
 
 SVG = "{http://www.w3.org/2000/svg}"
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 ANY_COMPONENT = component("Anything", "Custom", "a:data b?:model c:data", "x:data long_name_of_an_output:data")
+
+
+def _picture(graph: Graph, statuses: Mapping[str, str] | None = None) -> Picture:
+    return Picture(scene(graph), statuses or {})
 
 
 def drawn(picture: Picture) -> ET.Element:
@@ -94,7 +101,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 @given(graphs())
 def test_boxes_lie_apart_within_the_picture_and_no_edge_crosses_one(graph: Graph) -> None:
-    svg = drawn(Picture(graph))
+    svg = drawn(_picture(graph))
     found = rectangles(svg)
     assert len(found) == len(boxes(graph))
     width, height = float(svg.get("width", 0)), float(svg.get("height", 0))
@@ -108,7 +115,7 @@ def test_boxes_lie_apart_within_the_picture_and_no_edge_crosses_one(graph: Graph
 
 @given(graphs())
 def test_edges_lead_downwards_from_port_to_port(graph: Graph) -> None:
-    svg = drawn(Picture(graph))
+    svg = drawn(_picture(graph))
     there = ports(svg)
     bound = sum(
         isinstance(one, FromInput | FromNode) for node in graph.nodes.values() for one in node.bindings.values()
@@ -124,12 +131,12 @@ def test_edges_lead_downwards_from_port_to_port(graph: Graph) -> None:
 @given(graphs())
 def test_the_same_graph_is_drawn_the_same(graph: Graph) -> None:
     again = Graph(graph.name, dict(graph.nodes), dict(graph.inputs), dict(graph.outputs))
-    assert Picture(graph).svg == Picture(again).svg
+    assert _picture(graph).svg == _picture(again).svg
 
 
 def test_every_port_has_its_name_on_its_edge_of_the_box() -> None:
     graph = late_flights()
-    svg = drawn(Picture(graph))
+    svg = drawn(_picture(graph))
     named = [text.text for text in svg.iter(f"{SVG}text") if text.get("font-size") == "10"]
     components = [one.component for one in graph.nodes.values()]
     assert Counter(named) == Counter(port for one in components for port in (*one.inputs, *one.outputs))
@@ -141,7 +148,7 @@ def test_every_port_has_its_name_on_its_edge_of_the_box() -> None:
 
 def test_names_of_ports_have_room_side_by_side() -> None:
     """By the width that the widest of the usual fonts, DejaVu Sans, gives a letter of that size: 0.62 of it."""
-    svg = drawn(Picture(late_flights()))
+    svg = drawn(_picture(late_flights()))
     rows: dict[float, list[tuple[float, float]]] = {}
     for text in svg.iter(f"{SVG}text"):
         if text.get("font-size") == "10":
@@ -154,39 +161,79 @@ def test_names_of_ports_have_room_side_by_side() -> None:
 
 def test_a_graph_of_fifteen_components_fits_a_page() -> None:
     """As wide as a cell of JupyterLab on a laptop's screen, so that nothing has to be made smaller."""
-    svg = drawn(Picture(late_flights()))
+    svg = drawn(_picture(late_flights()))
     assert len(late_flights().nodes) == 15
     assert float(svg.get("width", 0)) <= 1100
 
 
 def test_optional_ports_are_rings() -> None:
-    svg = drawn(Picture(Graph("one", {"evaluate": node(EVALUATE)})))
+    svg = drawn(_picture(Graph("one", {"evaluate": node(EVALUATE)})))
     fills = [circle.get("fill") for circle in svg.iter(f"{SVG}circle")]
     assert fills.count("#ffffff") == 1 and len(fills) == 3
 
 
 @pytest.mark.parametrize("status", [*filter(None, STATES), "Preparing"])
 def test_a_state_is_said_by_a_mark_and_by_a_word(status: str) -> None:
-    said = texts(drawn(Picture(Graph("one", {"score": node(SCORE_MODEL)}), {"score": status})))
+    said = texts(drawn(_picture(Graph("one", {"score": node(SCORE_MODEL)}), {"score": status})))
     (line,) = [one for one in said if status in one]
     assert line.endswith(f" {status}") and len(line) > len(status) + 1
     marks = [STATES[one][0] for one in STATES]
     assert len(set(marks)) == len(marks)
 
 
-def test_changes_are_said_in_boxes_and_in_a_legend() -> None:
-    changes = {"step train": "gone", "step score": "kept", "step clean": "replaced", "input flights": "added"}
-    picture = Picture(late_flights(), changes=changes)
-    said = texts(drawn(picture))
-    assert {"- gone", "⇄ replaced", "+ added"} <= set(said) and "= kept" not in said
+@pytest.fixture(scope="module")
+def changes() -> Changes:
+    """From training to real-time inference, by the rewrite."""
+    training = late_flights()
+    return compare(training, realtime_inference(training, scorer="score"))
+
+
+def _marks(picture: Picture) -> dict[str, list[str]]:
+    """The keys of boxes, by what has become of them."""
+    found: dict[str, list[str]] = {}
+    for key, change in picture.scene.changes.items():
+        found.setdefault(change, []).append(key)
+    return found
+
+
+def test_each_side_of_a_comparison_is_marked(changes: Changes) -> None:
+    training, inference = (show(one, changes=changes) for one in (changes.before, changes.after))
+    before, after = _marks(training), _marks(inference)
+    assert {f"step {name}" for name in changes.removed} <= {*before["removed"]}
+    assert {f"step {name}" for name in changes.replaced} == {*before["replaced"]}
+    assert {"step web_service_input", "step web_service_output", "output answer"} == {*after["added"]}
+    assert "step clean" in after["replaced"] and "input train_trained_model" in after["replaced"]
+    assert "added" not in before and "removed" not in after
+    assert "train: Train Model (replaced) gets" in training.alt
+
+
+def test_one_graph_lies_over_the_other(changes: Changes) -> None:
+    picture = show(changes)
+    svg = drawn(picture)
+    there = {*boxes(changes.before)} | {*boxes(changes.after)}
+    assert {*picture.scene.boxes} == there and len(rectangles(svg)) == len(there)
+    marks = _marks(picture)
+    assert {"step train", "step evaluate", "output evaluation"} <= {*marks["removed"]}
+    said = texts(svg)
+    assert {"- removed", "⇄ replaced", "+ added"} <= set(said) and "= kept" not in said
     assert [f"{CHANGES[one].mark} {one}: {CHANGES[one].means}" in said for one in CHANGES] == [True] * 4
-    assert "train: Train Model (gone) gets" in picture.alt
+    dashed = [one for one in svg.iter(f"{SVG}path") if one.get("class") == "edge" and one.get("stroke-dasharray")]
+    assert len(dashed) == list(picture.scene.changed_edges.values()).count("removed")
+    # What reaches a box that stays is told as it is now.
+    assert "score: Score Model (kept) gets train_trained_model as trained_model and" in picture.alt
+
+
+def test_graphs_stand_side_by_side(changes: Changes) -> None:
+    shown, _ = DisplayFormatter().format(show(changes, side_by_side=True))
+    assert shown["text/html"].count("<img ") == 2
+    assert f"<b>{changes.before.name}</b>" in shown["text/html"]
+    assert "web_service_output: Web Service Output (added)" in shown["text/plain"]
 
 
 def test_the_legend_names_the_categories_that_are_there() -> None:
     graph = Graph("mine", {"a": node(component("My own", "Of mine", "", "x:data")), "b": node(LOGISTIC)})
-    said = texts(drawn(Picture(graph)))
-    assert said[-2:] == ["Machine Learning Algorithms", "Of mine"]
+    said = texts(drawn(_picture(graph)))
+    assert said[-2:] == ["Classification", "Of mine"]
 
 
 def test_it_says_in_words_what_it_shows() -> None:
@@ -214,7 +261,7 @@ def test_it_says_in_words_what_it_shows() -> None:
 
 
 def test_a_step_is_told_after_those_it_needs() -> None:
-    order = [line.partition(":")[0] for line in Picture(late_flights()).alt.splitlines()]
+    order = [line.partition(":")[0] for line in _picture(late_flights()).alt.splitlines()]
     graph = late_flights()
     for name, one in graph.nodes.items():
         for bound in one.bindings.values():
@@ -223,7 +270,7 @@ def test_a_step_is_told_after_those_it_needs() -> None:
 
 def test_names_do_not_become_markup() -> None:
     nasty = component("<b>&\"bold'", "<i>", "", "x:data")
-    svg = Picture(Graph("<script>", {"<a>": node(nasty)}, {"<in>": data("<path>")})).svg
+    svg = _picture(Graph("<script>", {"<a>": node(nasty)}, {"<in>": data("<path>")})).svg
     assert "<script>" not in svg and "<b>" not in svg
     assert "<b>&\"bold'" in texts(ET.fromstring(svg))
 
@@ -239,15 +286,15 @@ def test_graphs_that_are_not_right_are_drawn_too() -> None:
         {"i": data("azureml:d:1")},
         {"o": FromNode("nobody", "x")},
     )
-    assert len(paths(drawn(Picture(graph)))) == 3
-    drawn(Picture(Graph("empty", {})))
-    assert Picture(Graph("empty", {})).alt == "The pipeline empty, as a graph."
+    assert len(paths(drawn(_picture(graph)))) == 3
+    drawn(_picture(Graph("empty", {})))
+    assert _picture(Graph("empty", {})).alt == "The pipeline empty, as a graph."
 
 
 def test_a_literal_is_a_parameter_not_a_box() -> None:
     graph = Graph("one", {"score": node(SCORE_MODEL)}, {"days": GraphInput("integer", default=14)})
     assert list(boxes(graph)) == ["step score"]
-    assert "Its parameter days is 14." in Picture(graph).alt
+    assert "Its parameter days is 14." in _picture(graph).alt
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from designer.declarations import ANY, LITERALS, Declaration, Parameter
 from designer.declarations import Port as DeclaredPort
@@ -80,18 +80,35 @@ class Box:
 
 
 def boxes(graph: Graph) -> dict[str, Box]:
-    """Return the boxes of a graph by their keys: its data and saved assets, its components, its outputs."""
+    """Return the boxes of a graph by their keys: its data and saved assets, its components, its outputs.
+
+    A port that something is bound to, but that the component does not have, is there, too: people look for mistakes.
+    """
     assets = [_asset(name, one) for name, one in graph.inputs.items() if not is_literal(one)]
     steps = [_step(name, node, graph.inputs) for name, node in graph.nodes.items()]
     results = [_result(name, source, graph.nodes) for name, source in graph.outputs.items()]
-    return {box.key: box for box in (*assets, *steps, *results)}
+    found = {box.key: box for box in (*assets, *steps, *results)}
+    for edge in _edges(graph, found):
+        source, target = found[edge.source], found[edge.target]
+        found[edge.source] = replace(source, outputs=_with(source.outputs, edge.output))
+        found[edge.target] = replace(found[edge.target], inputs=_with(target.inputs, edge.input))
+    return found
 
 
 def edges(graph: Graph) -> tuple[Edge, ...]:
     """Return what goes from box to box. What is bound to something that is not there goes nowhere."""
-    there = boxes(graph)
+    return _edges(graph, boxes(graph))
+
+
+def _edges(graph: Graph, there: Mapping[str, Box]) -> tuple[Edge, ...]:
     found = (*_edges_into_steps(graph), *_edges_into_results(graph))
     return tuple(edge for edge in found if edge.source in there and edge.target in there)
+
+
+def _with(ports: tuple[Port, ...], name: str) -> tuple[Port, ...]:
+    if any(port.name == name for port in ports):
+        return ports
+    return (*ports, Port(name, "nothing", description="The component has no such port."))
 
 
 def is_literal(graph_input: GraphInput) -> bool:

@@ -18,12 +18,14 @@ CATEGORIES = {
     "Data Input and Output": "#88ccee",
     "Data Transformation": "#44aa99",
     "Feature Selection": "#117733",
-    "Statistical Functions": "#999933",
-    "Machine Learning Algorithms": "#ddcc77",
+    "Statistical Functions": "#117733",
+    "Classification": "#ddcc77",
+    "Regression": "#ddaa33",
+    "Clustering": "#aa4499",
     "Model Training": "#cc6677",
-    "Model Scoring & Evaluation": "#882255",
-    "Python Language": "#332288",
-    "Computer Vision": "#aa4499",
+    "Model Scoring and Evaluation": "#882255",
+    "Python Language": "#999933",
+    "Computer Vision": "#332288",
     "Web Service": "#d55e00",
     OUTPUT: "#bbbbbb",
 }
@@ -41,12 +43,11 @@ class Change:
     means: str
 
 
-KEPT, GONE = "kept", "gone"
 CHANGES = {
-    KEPT: Change("=", "#10243e", "#ffffff", "", "as it was"),
-    "replaced": Change("⇄", "#b5578f", "#f7e4ee", "", "stands in for what was trained or fitted"),
+    "kept": Change("=", "#10243e", "#ffffff", "", "as it was"),
+    "replaced": Change("⇄", "#b5578f", "#f7e4ee", "", "by what the training run saved, or by another component"),
     "added": Change("+", "#008764", "#daf1e8", "", "was not there before"),
-    GONE: Change("-", "#7a7a7a", "#f4f4f4", "6 4", "is no longer there"),
+    "removed": Change("-", "#7a7a7a", "#f4f4f4", "6 4", "is no longer there"),
 }
 
 
@@ -56,5 +57,5 @@ def state(status: str) -> tuple[str, str]:
 
 
 def category(name: str) -> str:
-    """Return the colour of a category of the component library."""
-    return CATEGORIES.get(name, OTHER_CATEGORY)
+    """Return the colour of a category of the component library, or of the one that it is a part of."""
+    return CATEGORIES.get(name.partition("/")[0].replace("&", "and"), OTHER_CATEGORY)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from html import escape
 from typing import Any
 
-from designer.graph import Graph
 from designer.view.boxes import STEP, Box, Port
-from designer.view.boxes import boxes as boxes_of
-from designer.view.boxes import edges as edges_of
-from designer.view.looks import CATEGORIES, CHANGES, KEPT, Change, category, state
-from designer.view.placing import Placed, place
+from designer.view.looks import CATEGORIES, CHANGES, Change, category, state
+from designer.view.scene import KEPT, Scene
 from designer.view.words import in_lines, settings_in_lines
-from helpers.graph_layout import MARGIN, Edge, Place
+from helpers.graph_layout import MARGIN, Place
 from helpers.svg import INK, PAPER, document, image, in_words, text
 
 STRIP, RADIUS = 7, 8  # pixels, as are the following
-LEGEND_ROW, LEGEND_LETTER, SWATCH = 20, 6.6, 12
+LEAST_WIDTH, LEGEND_ROW, LEGEND_LETTER, SWATCH = 420.0, 20, 6.6, 12
 
 
 @dataclass(frozen=True)
@@ -27,49 +23,60 @@ class Picture:
     """A graph as Jupyter shows it.
 
     Args:
-        graph: what is shown.
+        scene: what is shown.
         statuses: how steps stand, by their names, e.g. ``{"score": "Running"}``; empty where nothing runs.
-        changes: what has become of boxes compared with another graph, by their keys: ``kept``, ``replaced``,
-            ``added``, ``gone``.
-        changed_edges: the same of edges.
     """
 
-    graph: Graph
+    scene: Scene
     statuses: Mapping[str, str] = field(default_factory=dict)
-    changes: Mapping[str, str] = field(default_factory=dict)
-    changed_edges: Mapping[Edge, str] = field(default_factory=dict)
-
-    @cached_property
-    def placed(self) -> Placed:
-        """Its boxes and edges, each with its place."""
-        return place(boxes_of(self.graph), edges_of(self.graph))
 
     @property
     def alt(self) -> str:
         """The picture in words, a line for each box."""
-        placed = self.placed
-        lines = in_lines(self.graph, placed.boxes, placed.paths.keys(), self.statuses, self.changes)
-        return "\n".join(lines)
+        return "\n".join(in_lines(self.scene, self.statuses))
 
     @property
     def svg(self) -> str:
         """The picture, as an SVG document."""
+        placed = self.scene.placed
         legend, height = _legend(self)
-        parts = (*_edges(self), *(part for box in self.placed.boxes.values() for part in _box(self, box)), *legend)
-        return document(self._width, height, self.alt, parts)
+        parts = (*_edges(self), *(part for box in placed.boxes.values() for part in _box(self, box)), *legend)
+        return document(self.width, height, self.alt, parts)
 
     @property
-    def _width(self) -> float:
-        return max(self.placed.width, 420.0)
+    def width(self) -> float:
+        """How wide it is, in pixels."""
+        return max(self.scene.placed.width, LEAST_WIDTH)
+
+    @property
+    def html(self) -> str:
+        """The picture as an image, and below it the same in words, to be opened."""
+        words = "\n".join((self.alt, *settings_in_lines(self.scene.placed.boxes)))
+        return image(self.svg, self.alt) + in_words(words)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        words = "\n".join((self.alt, *settings_in_lines(self.placed.boxes)))
-        return {"text/html": image(self.svg, self.alt) + in_words(words), "text/plain": self.alt}
+        return {"text/html": self.html, "text/plain": self.alt}
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Two pictures beside each other, or, where there is no room, one below the other."""
+
+    pictures: tuple[Picture, ...]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        html = "".join(
+            f'<figure style="flex: 1 1 {round(min(one.width, 480))}px; margin: 0"><figcaption>'
+            f"<b>{escape(one.scene.name)}</b></figcaption>{one.html}</figure>"
+            for one in self.pictures
+        )
+        html = f'<div style="display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start">{html}</div>'
+        return {"text/html": html, "text/plain": "\n".join(one.alt for one in self.pictures)}
 
 
 def _edges(picture: Picture) -> Iterator[str]:
-    for edge, path in picture.placed.paths.items():
-        look = CHANGES[picture.changed_edges.get(edge, KEPT)]
+    for edge, path in picture.scene.placed.paths.items():
+        look = CHANGES[picture.scene.changed_edges.get(edge, KEPT)]
         yield f'<path class="edge" d="{path}" fill="none" {_stroke(look, 1.6)} marker-end="url(#tip)"/>'
 
 
@@ -80,10 +87,10 @@ def _stroke(look: Change, width: float) -> str:
 
 def _box(picture: Picture, box: Box) -> Iterator[str]:
     """Draw a box: its outline, a strip in its category's colour, three lines, its ports."""
-    at = picture.placed.places[box.key]
+    at = picture.scene.placed.places[box.key]
     status = picture.statuses.get(box.name, "") if box.kind == STEP else ""
     mark, colour = state(status)
-    change = picture.changes.get(box.key, KEPT)
+    change = picture.scene.changes.get(box.key, KEPT)
     look = CHANGES[change]
     stands = [f"{mark}{status}"] if status else []
     stands += [f"{look.mark} {change}"] if change != KEPT else []
@@ -123,24 +130,24 @@ def _port(port: Port, x: float, y: float, names_at: float) -> Iterator[str]:
 def _legend(picture: Picture) -> tuple[list[str], float]:
     """Draw what the colours mean below the graph; return that, and the height of the whole."""
     entries = [*_category_entries(picture), *_change_entries(picture)]
-    parts, x, y = [], float(MARGIN), picture.placed.height + LEGEND_ROW / 2
+    parts, x, y = [], float(MARGIN), picture.scene.placed.height + LEGEND_ROW / 2
     for swatch, words in entries:
         width = SWATCH + 6 + len(words) * LEGEND_LETTER + 18
-        if x > MARGIN and x + width > picture._width:
+        if x > MARGIN and x + width > picture.width:
             x, y = float(MARGIN), y + LEGEND_ROW
         parts.append(f'<rect x="{x:.1f}" y="{y - SWATCH + 2:.1f}" width="{SWATCH}" height="{SWATCH}" rx="3" {swatch}/>')
         parts.append(f'<text x="{x + SWATCH + 6:.1f}" y="{y:.1f}" font-size="11.5" fill="{INK}">{escape(words)}</text>')
         x += width
-    return parts, (y + MARGIN if entries else picture.placed.height)
+    return parts, (y + MARGIN if entries else picture.scene.placed.height)
 
 
 def _category_entries(picture: Picture) -> Iterator[tuple[str, str]]:
-    there = dict.fromkeys(box.category for box in picture.placed.boxes.values())
+    there = dict.fromkeys(box.category for box in picture.scene.placed.boxes.values())
     for name in sorted(there, key=[*CATEGORIES, *there].index):
         yield f'fill="{category(name)}"', name
 
 
 def _change_entries(picture: Picture) -> Iterator[tuple[str, str]]:
-    for name in (name for name in CHANGES if name in picture.changes.values()):
+    for name in (name for name in CHANGES if name in picture.scene.changes.values()):
         look = CHANGES[name]
         yield f'fill="{look.fill}" {_stroke(look, 2)}', f"{look.mark} {name}: {look.means}"

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from designer.graph import Graph
-from designer.view.boxes import INPUT, RESULT, STEP, Box, is_literal
+from designer.view.boxes import INPUT, RESULT, STEP, Box
+from designer.view.scene import REMOVED, Scene
 from helpers.graph_layout import Edge
 
 
-def in_lines(
-    graph: Graph,
-    boxes: Mapping[str, Box],
-    edges: Collection[Edge],
-    statuses: Mapping[str, str],
-    changes: Mapping[str, str],
-) -> list[str]:
+def in_lines(scene: Scene, statuses: Mapping[str, str]) -> list[str]:
     """Return a line for each box: what it is, how it stands, what has become of it, and what it gets from where.
 
     Args:
-        graph: whose boxes they are.
-        boxes: by their keys, in the order in which they are told.
-        edges: between them.
+        scene: whose boxes they are.
         statuses: how steps stand, by their names.
-        changes: what has become of boxes, by their keys.
     """
-    lines = [f"The pipeline {graph.name}, as a graph."]
-    lines += [f"Its parameter {name} is {one.default}." for name, one in graph.inputs.items() if is_literal(one)]
+    boxes = scene.placed.boxes
+    lines = [f"The pipeline {scene.name}, as a graph."]
+    lines += [f"Its parameter {name} is {value}." for name, value in scene.parameters.items()]
     for box in boxes.values():
         status = statuses.get(box.name, "") if box.kind == STEP else ""
-        marks = ", ".join(filter(None, (status, changes.get(box.key, ""))))
-        came = [(edge.input, _source(boxes, edge)) for edge in edges if edge.target == box.key]
+        marks = ", ".join(filter(None, (status, scene.changes.get(box.key, ""))))
+        now = [edge for edge in scene.edges if scene.changed_edges.get(edge) != REMOVED or box.key in scene.removed]
+        came = [(edge.input, _source(boxes, edge)) for edge in now if edge.target == box.key]
         lines.append(f"{_called(box)}{f' ({marks})' if marks else ''} {_gets(box, came)}.")
     return lines
 

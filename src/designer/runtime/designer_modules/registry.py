@@ -56,11 +56,13 @@ def literal(value: Any, wanted: type, parameter: str = "") -> Any:
         raise ModuleError(2, f"{subject} is no {_NAMES.get(wanted, wanted.__name__)}.") from None
 
 
+# A step of @dsl.pipeline may be given 1 and 0: azure-ai-ml writes Booleans as the first kind of number that they fit.
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _READERS: dict[type, Callable[[str], Any]] = {
     str: str,
     int: int,
     float: float,
-    bool: lambda text: {"true": True, "false": False}[text.lower()],
+    bool: lambda text: _TRUTHS[text.lower()],
 }
 _NAMES = {int: "whole number", float: "number", bool: "Boolean (True or False)"}
 

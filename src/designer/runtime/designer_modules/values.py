@@ -42,15 +42,15 @@ def numbers(column: pd.Series) -> NDArray[np.float64]:
         ModuleError: a value is none, or infinite.
     """
     found = _numbers(column)
-    if np.isinf(found).any():
+    if not np.isfinite(found).all() and np.isinf(found).any():
         row = int(np.flatnonzero(np.isinf(found))[0])
         raise ModuleError(33, f"The value is infinite ({found[row]}).", column=str(column.name), row=row)
     return found
 
 
 def _numbers(column: pd.Series) -> NDArray[np.float64]:
-    if column.dtype.kind in "fiu":
-        return np.asarray(column, dtype=np.float64)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiu":
+        return np.asarray(column.to_numpy(), dtype=np.float64)
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind == "M":
         raise ModuleError(17, f"The column must be numeric; it is {column.dtype}.", column=str(column.name))
     converted = pd.to_numeric(column, errors="coerce")

@@ -6,24 +6,43 @@ rows of the request take the place of the first one's dataset, and what reaches 
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
 
-from .dataset import LABEL, Dataset
+from .dataset import LABEL, SCHEMA, Dataset
+from .ports import AnyDirectory, Kept
+
+IMAGES = "ImageDirectory"
 
 
-def web_service_input(dataset: Dataset, name: str = "WebServiceInput0", label_column: str = "") -> Dataset:
-    """Pass on the dataset whose columns and types are those of a request's rows.
+class Rows(Kept, Protocol):
+    """A dataset, or images: a row of a request is a row of the one, or an image."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Dataset | AnyDirectory:
+        """Read them from a folder. Images are not decoded, so that a graph of tables needs no library for them."""
+        path = folder / SCHEMA
+        schema = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return AnyDirectory.load(folder) if schema.get("type") == IMAGES else Dataset.load(folder)
+
+
+def web_service_input(dataset: Rows, name: str = "WebServiceInput0", label_column: str = "") -> Rows:
+    """Pass on the rows whose columns and types are those of a request's.
 
     Args:
         dataset: a sample, e.g. what the pipeline was trained with.
         name: what a request calls it.
-        label_column: the column that a caller need not send: the model predicts it.
+        label_column: the column that a caller need not send: the model predicts it. Images say so themselves.
     """
-    return replace(dataset, roles={**dataset.roles, label_column: LABEL}) if label_column else dataset
+    if not isinstance(dataset, Dataset) or not label_column:
+        return dataset
+    return replace(dataset, roles={**dataset.roles, label_column: LABEL})
 
 
-def web_service_output(dataset: Dataset, name: str = "WebServiceOutput0") -> Dataset:
-    """Pass on the dataset that is the answer to a request.
+def web_service_output(dataset: Rows, name: str = "WebServiceOutput0") -> Rows:
+    """Pass on the rows that are the answer to a request.
 
     Args:
         dataset: e.g. what Score Model made.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle  # only its error; torch.load with weights_only runs nothing
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from .directory import ImageDirectory, LabeledImage
 
 DESCRIPTION, WEIGHTS = "network.json", "weights.pt"
 BATCH = 64  # images that are scored at once
-INVALID_DATASET = 18
+INVALID_DATASET, UNREADABLE = 18, 82
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class TrainedNetwork:
     size: tuple[int, int]
 
     def probabilities(self, images: ImageDirectory) -> np.ndarray:
-        """Return how likely each image is of each class, as images x classes.
+        """Return how likely each of one or more images is of each class, as images x classes.
 
         Raises:
             ModuleError: an image is not as large as those that it was validated on.
@@ -47,7 +48,7 @@ class TrainedNetwork:
             self._check_size(row, image)
         with torch.inference_mode():
             scores = [self.network(torch.stack([tensor(one) for one in batch])) for batch in _batches(images)]
-        return torch.softmax(torch.cat(scores), dim=1).numpy() if scores else np.empty((0, len(self.classes)))
+        return torch.softmax(torch.cat(scores), dim=1).numpy()
 
     def _check_size(self, row: int, image: LabeledImage) -> None:
         found = image.picture().size
@@ -78,9 +79,17 @@ class TrainedNetwork:
         found = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         untrained = UntrainedNetwork(found["architecture"], found["options"])
         network = networks.build(untrained, len(found["classes"]))
-        network.load_state_dict(torch.load(folder / WEIGHTS, weights_only=True, map_location="cpu"))
+        _read_weights(network, folder / WEIGHTS)
         width, height = found["size"]
         return cls(untrained, network.eval(), tuple(found["classes"]), (width, height))
+
+
+def _read_weights(network: nn.Module, path: Path) -> None:
+    try:
+        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
+        reason = f"{path.name} does not hold the weights of this network, and nothing else: {str(error)[:200]}"
+        raise ModuleError(UNREADABLE, reason) from error
 
 
 def tensor(image: LabeledImage) -> Tensor:
