@@ -43,8 +43,10 @@ def cleaned(table):
     return box("clean_missing_data", step).cleaned_dataset
 
 
-def labelled(table):
-    step = components.edit_metadata(dataset=table, column="late", fields="Labels")
+def marked(table):
+    step = components.edit_metadata(
+        dataset=table, column="carrier,origin,dest", categorical="Categorical"
+    )
     return box("edit_metadata", step).results_dataset
 
 
@@ -71,7 +73,7 @@ def prepared(flights, weather, planes):
     aircraft = imported("planes", planes)
     table = joined("join_weather", imported("flights", flights), hours, "origin,time_hour")
     table = without("select_columns", joined("join_planes", table, aircraft, "tailnum"), LEFT_OUT)
-    return indicators(normalized(labelled(cleaned(table))))
+    return indicators(normalized(marked(cleaned(table))))
 
 
 def split(table):
