@@ -28,8 +28,9 @@ def _of_rows(folder: Path, label: str | None) -> dict[str, Any]:
     """Take the first row without a missing value for the example, where there is one."""
     from designer_modules import Dataset
     from designer_modules.serving.answers import rows_of
+    from designer_modules.web_service import web_service_input
 
-    dataset = Dataset.load(folder)
+    dataset = web_service_input(Dataset.load(folder), label_column=label or "")
     optional = [name for name in (label or dataset.label,) if name in dataset.frame.columns]
     frame = dataset.frame.drop(columns=optional)
     complete = frame.dropna()
