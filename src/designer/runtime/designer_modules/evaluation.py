@@ -134,7 +134,7 @@ def log(results: Mapping[str, list[Row]]) -> None:
     import mlflow
 
     named: dict[str, float] = {}
-    for suffix, rows in zip(("", " (to compare)"), results.values(), strict=False):
+    for suffix, rows in zip(("", " - to compare"), results.values(), strict=False):
         named |= {
             f"{name}{suffix}": float(value)
             for name, value in rows[-1].items()  # of clusters, all together
