@@ -67,6 +67,34 @@ def _flown(count: int | None = None, label: bool = False, status: int = 200, ans
     return response
 
 
+def _sorted_by_row(rows: bool = True, sets: Any = set, others: bool = False) -> Callable[[Any], Any]:
+    """A function that says what to mend, or one with a plausible fault."""
+
+    def answer(said: Any) -> Any:
+        found: dict[Any, Any] = {}
+        for one in said.get("error", {}).get("details", []):
+            if "column" in one or others:
+                key = one.get("row") if rows else 0
+                found[key] = sets([*found.get(key, ()), one.get("column")])
+        return found
+
+    return answer
+
+
+def _last_only(said: Any) -> Any:
+    return {one.get("row"): {one["column"]} for one in said.get("error", {}).get("details", []) if "column" in one}
+
+
+def _falsy(said: Any) -> Any:
+    found: dict[Any, Any] = {}
+    for one in said.get("error", {}).get("details", []):
+        if one.get("row") and "column" in one:
+            found.setdefault(one["row"], set()).add(one["column"])
+        elif "column" in one:
+            found.setdefault(None, set()).add(one["column"])
+    return found
+
+
 def _by(measure: Callable[[Any, Any], float], ties: bool = False) -> Callable[[Any, Any, Any], str]:
     """A function that prefers the version with the smaller measure."""
 
@@ -93,6 +121,7 @@ def _endpoint(default: str | None) -> Any:
 RIGHT: dict[str, list[object]] = {
     "publish_and_consume/choices": [CHOICES, {key: value.title() for key, value in CHOICES.items()}],
     "publish_and_consume/request_of": [_by_pandas, _by_loop, _by_where],
+    "publish_and_consume/to_mend": [_sorted_by_row(), _sorted_by_row(sets=list), _sorted_by_row(sets=frozenset)],
     "publish_and_consume/whole_day": [_flown(), _flown()],
     "batch_inference_pipeline/ways": [WAYS, {**WAYS, "gate": "Real time", "rebook": "realtime"}],
     "batch_inference_pipeline/bad_column": [
@@ -125,6 +154,15 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (lambda table: {"data": []}, 'the rows belong into `body["Inputs"]["WebServiceInput0"]`'),
         (lambda table: json.dumps(_by_pandas(table)), "the body as a dictionary is wanted"),
         (_by_pandas(pd.DataFrame({"late": [0]})), "a function is wanted"),
+    ],
+    "publish_and_consume/to_mend": [
+        (_last_only, "a row can have several wrong columns"),
+        (_falsy, "the first is a row like any other"),
+        (_sorted_by_row(rows=False), "one column of one row"),
+        (_sorted_by_row(others=True), "no column is named"),
+        (lambda said: {2: "hour"}, "each row has a set of columns"),
+        (lambda said: [one["column"] for one in said["error"]["details"]], "a dictionary is wanted"),
+        ({"hour"}, "a function is wanted"),
     ],
     "publish_and_consume/whole_day": [
         (_flown(1), "the request has 1 rows"),

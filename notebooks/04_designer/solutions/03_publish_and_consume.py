@@ -28,11 +28,23 @@ def request_of(table):
 ### END SOLUTION
 helpers.check("publish_and_consume/request_of", request_of)
 
+
+# %% publish_and_consume/to_mend
+### BEGIN SOLUTION
+def to_mend(answer):
+    wrong = {}
+    for problem in answer.get("error", {}).get("details", []):
+        if "column" in problem:
+            wrong.setdefault(problem.get("row"), set()).add(problem["column"])
+    return wrong
+
+
+### END SOLUTION
+helpers.check("publish_and_consume/to_mend", to_mend)
+
 # %% publish_and_consume/whole_day
 ### BEGIN SOLUTION
-day = helpers.flight_tables("2013-06-24", "2013-06-24", fast=False)["flights"]
-rows = day.drop(columns="late").to_dict(orient="records")
-body = {"Inputs": {"WebServiceInput0": rows}}
-whole_day = requests.post(endpoint.scoring_uri, json=body, headers=header, timeout=60)
+flown = helpers.flight_tables("2013-06-13", "2013-06-13", fast=False)["flights"]
+whole_day = ask(flown.drop(columns="late").to_dict(orient="records"))
 ### END SOLUTION
 helpers.check("publish_and_consume/whole_day", whole_day)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +22,28 @@ CHOICES = {
 }
 INPUT, OUTPUT = "WebServiceInput0", "WebServiceOutput0"
 LABEL = "late"
-DAY = "2013-06-24"
+DAY = "2013-06-13"
+
+
+def _refusal(*details: dict[str, Any]) -> dict[str, Any]:
+    return {"error": {"code": 400, "message": "Input Data Error.", "details": [*details]}}
+
+
+def _wrong(column: str, row: int | None = None) -> dict[str, Any]:
+    place = {"input": INPUT, "column": column} | ({} if row is None else {"row": row})
+    return {**place, "reason": "It is not what it should be."}
+
+
+# What a service says, what there is to mend, and what it shows.
+ANSWERS: list[tuple[dict[str, Any], dict[int | None, set[str]], str]] = [
+    (_refusal(_wrong("hour", 2)), {2: {"hour"}}, "one column of one row"),
+    (_refusal(_wrong("hour", 0)), {0: {"hour"}}, "rows are counted from 0: the first is a row like any other"),
+    (_refusal(_wrong("hour", 2), _wrong("dest", 0), _wrong("distance", 2)), {0: {"dest"}, 2: {"hour", "distance"}},
+     "a row can have several wrong columns, and rows come in any order"),
+    (_refusal(_wrong("distance")), {None: {"distance"}}, "where no row is named, it is about all of them"),
+    (_refusal({"parameter": "threshold", "reason": "There is no such parameter."}), {}, "no column is named"),
+    ({"Results": {OUTPUT: [{"Scored Labels": 1}]}}, {}, "this is no refusal"),
+]  # fmt: skip
 
 
 @exercise("publish_and_consume/choices", 'Write a dictionary such as {"gate": "local", ...}, with the five keys.')
@@ -78,6 +100,24 @@ def _of_rows(rows: Any) -> CheckResult:
                 found = row.get(column, "nothing")
                 return wrong(f"row {number}: {column} is {value!r} in the table, and {found!r} in the request.")
     return right("numbers stay numbers, what is unknown is null, and the label stays at home.")
+
+
+@exercise(
+    "publish_and_consume/to_mend", 'Begin with `answer["error"]["details"]`: each has a column, and perhaps a row.'
+)
+def to_mend(answer: Any) -> CheckResult:
+    """Accept a function that sorts the columns of a refusal by their rows."""
+    if not callable(answer):
+        return wrong(f"a function is wanted, this is of type {type(answer).__name__}.")
+    for said, expected, why in ANSWERS:
+        found = answer(copy.deepcopy(said))
+        if not isinstance(found, Mapping):
+            return wrong(f"a dictionary is wanted; it returned {found!r} for {said}.")
+        if any(isinstance(columns, str) for columns in found.values()):
+            return wrong(f"each row has a set of columns, also where it is a single one; it returned {found!r}.")
+        if {row: set(columns) for row, columns in found.items()} != expected:
+            return wrong(f"of {said} it makes {found!r}: {why}.")
+    return right("a form can now mark each field that is wrong, all at once.")
 
 
 @exercise("publish_and_consume/whole_day", f"`helpers.flight_tables` has the flights of {DAY}; send all at once.")
