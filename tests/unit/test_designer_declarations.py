@@ -86,7 +86,7 @@ def test_azure_ai_ml_loads_it(declared: Declaration) -> None:
 
 @each
 def test_it_is_described_as_people_know_it(declared: Declaration) -> None:
-    assert declared.category in CATEGORIES
+    assert declared.category.split("/")[0] in CATEGORIES  # a part of a part, e.g. Computer Vision/Image Classification
     texts = [declared, *declared.inputs.values(), *declared.parameters.values(), *declared.outputs.values()]
     assert all(one.description for one in texts)
 

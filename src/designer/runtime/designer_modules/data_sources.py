@@ -6,6 +6,8 @@ https://learn.microsoft.com/azure/machine-learning/component-reference/enter-dat
 from __future__ import annotations
 
 import io
+import json
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,9 +90,12 @@ def _same_columns(files: list[Path], parts: list[Dataset]) -> None:
 def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
     def read(source: Any, has_header: bool, name: str) -> Dataset:
         try:
-            frame = pd.read_csv(source, sep=separator, header=0 if has_header else None, index_col=False)
+            with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+                frame = pd.read_csv(source, sep=separator, header=0 if has_header else None, index_col=False)
         except pd.errors.EmptyDataError:
             raise ModuleError(3, f"There is nothing in {name}.") from None
+        except pd.errors.ParserWarning:  # pandas would leave out what is too much
+            raise ModuleError(49, f"{name} cannot be read: the rows have more values than there are columns.") from None
         except (ValueError, UnicodeDecodeError) as error:  # pandas' ParserError is a ValueError
             raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
         if not has_header:
@@ -120,11 +125,14 @@ def _parquet(source: Any, has_header: bool, name: str) -> Dataset:
         raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
 
 
-def _json_lines(source: Any, has_header: bool, name: str) -> Dataset:
-    try:
-        return Dataset(_typed(pd.read_json(source, lines=True, convert_dates=False)))
-    except ValueError as error:
-        raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
+def _json_lines(source: Path, has_header: bool, name: str) -> Dataset:
+    rows = []
+    for number, line in enumerate(source.read_bytes().splitlines(), 1):
+        try:
+            rows += [dict(json.loads(line))] if line.strip() else []
+        except (ValueError, TypeError) as error:
+            raise ModuleError(49, f"{name} cannot be read: line {number} is no JSON object: {error}") from None
+    return Dataset(_typed(pd.DataFrame(rows)))
 
 
 def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:

@@ -78,7 +78,8 @@ class Dataset:
         if not (folder / SCHEMA).is_file():
             raise ModuleError(18, "This folder is no dataset of the Designer; read its files with Import Data first.")
         schema = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
-        return cls(pd.read_parquet(folder / DATA), roles_of(schema), schema.get("properties", {}))
+        frame = _categorized(pd.read_parquet(folder / DATA), schema)
+        return cls(frame, roles_of(schema), schema.get("properties", {}))
 
     def schema(self) -> dict[str, Any]:
         """Return what its columns are: name, type, role, categories; and which column the label is, also if absent."""
@@ -91,6 +92,19 @@ def roles_of(schema: Mapping[str, Any]) -> dict[str, str]:
     """Return the roles of columns that a schema says."""
     there: dict[str, str] = {column["name"]: column["role"] for column in schema["columns"] if column.get("role")}
     return {**there, **schema.get("absent", {})}
+
+
+def _categorized(frame: pd.DataFrame, schema: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a table with the categories of its columns: a Parquet file has those of texts only, if it has a row."""
+    known = {column["name"]: column["categories"] for column in schema["columns"] if "categories" in column}
+    for name, categories in known.items():
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype) and column.cat.categories.tolist() == categories:
+            continue
+        is_time = pd.api.types.is_datetime64_any_dtype(column.dtype)
+        values = pd.DatetimeIndex(categories, dtype=column.dtype) if is_time else pd.Index(categories)
+        frame[name] = pd.Categorical(column, values)
+    return frame
 
 
 def _described(column: pd.Series, role: str | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .dataset import Dataset
+from .dataset import Dataset, type_of
 from .errors import ModuleError
 from .values import numbers, refuse
 
@@ -166,15 +166,16 @@ def _filled(column: pd.Series, missing: NDArray[np.bool_], value: Any) -> pd.Ser
         column = column.cat.add_categories([value])
     if missing.all() and not isinstance(column.dtype, pd.CategoricalDtype):
         return pd.Series(value, column.index)  # its type says nothing
-    try:
-        return (column.astype(float) if _is_whole(column) and isinstance(value, float) else column).fillna(value)
-    except (TypeError, ValueError):
+    column = column.infer_objects()
+    kind = type_of(column)
+    if kind != "Categorical" and kind not in _TYPES[type(value)]:
         row = int(np.flatnonzero(~missing)[0])
         refuse(column, row, 17, f"is not of the type of {value!r}, which takes the place of missing values")
+    return (column.astype(float) if kind == "Integer" and isinstance(value, float) else column).fillna(value)
 
 
-def _is_whole(column: pd.Series) -> bool:
-    return column.dtype.kind in "iu"
+# The types of columns in which a value can take the place of a missing one.
+_TYPES = {int: ("Integer", "Double"), float: ("Integer", "Double"), bool: ("Boolean",), str: ("String",)}
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,73 @@ class ColumnSelection(Transformation):
     def apply(self, dataset: Dataset) -> Dataset:
         """Return the dataset with the columns only."""
         return dataset.with_frame(dataset.frame[present(dataset, self.columns)])
+
+
+@dataclass(frozen=True)
+class Clipping(Transformation):
+    """Other numbers in the place of those that are beyond a threshold.
+
+    Args:
+        below: for each column, the lower threshold, and what takes the place of smaller numbers; None: nothing does.
+        above: the upper threshold, and what takes the place of greater ones.
+        indicators: whether a column ``<name>_clipped`` says which were beyond.
+        overwrite: whether the numbers take the place of the column's, instead of being in ``<name>_clipped_value``.
+    """
+
+    below: Mapping[str, tuple[float, float | None]]
+    above: Mapping[str, tuple[float, float | None]]
+    indicators: bool
+    overwrite: bool
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with the numbers clipped."""
+        new: dict[str, Any] = {}
+        for name in present(dataset, list({**self.below, **self.above})):
+            found = numbers(dataset.frame[name])
+            low, for_low = self.below.get(name, (-np.inf, None))
+            high, for_high = self.above.get(name, (np.inf, None))
+            too_low, too_high = found < low, found > high
+            clipped = np.where(too_low, np.nan if for_low is None else for_low, found)
+            clipped = np.where(too_high, np.nan if for_high is None else for_high, clipped)
+            new[name if self.overwrite else f"{name}_clipped_value"] = clipped
+            if self.indicators:
+                new[f"{name}_clipped"] = too_low | too_high
+        return dataset.with_frame(changed(dataset.frame, new))
+
+
+@dataclass(frozen=True)
+class Binning(Transformation):
+    """Bins in the place of numbers.
+
+    Args:
+        edges: by column, between the bins.
+        scale: what the highest bin is, where bins are shares of it; 0 where they are 1, 2, ...
+        output_mode: one of ``OUTPUT_MODES``.
+        categorical: whether bins are categories.
+    """
+
+    edges: Mapping[str, Sequence[float]]
+    scale: float
+    output_mode: str
+    categorical: bool
+    OUTPUT_MODES: ClassVar = ("Append", "Inplace", "ResultOnly")
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """Return the dataset with each number's bin; a missing one has none."""
+        names = present(dataset, list(self.edges))
+        suffix = "" if self.output_mode == "Inplace" else "_quantized"
+        new = {name + suffix: self._binned(dataset.frame[name]) for name in names}
+        return dataset.with_frame(
+            pd.DataFrame(new) if self.output_mode == "ResultOnly" else changed(dataset.frame, new)
+        )
+
+    def _binned(self, column: pd.Series) -> Any:
+        edges = self.edges[str(column.name)]
+        found = numbers(column)
+        bins = [place * self.scale / (len(edges) + 1) if self.scale else place for place in range(1, len(edges) + 2)]
+        places = np.where(np.isnan(found), -1, np.searchsorted(edges, found, side="left"))
+        codes = pd.Categorical.from_codes(places, bins)
+        return codes if self.categorical else pd.Series(codes).astype(float).array
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ https://learn.microsoft.com/azure/machine-learning/component-reference/join-data
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from . import columns
 from .dataset import Dataset, type_of
@@ -34,24 +36,18 @@ def join_data(
         ModuleError: a key is not there, there are other than as many on both sides, or their types differ.
     """
     how = chosen("join_type", join_type, {INNER: "inner", LEFT: "left", FULL: "outer", SEMI: "semi"})
-    keys = _keys(dataset1, join_key_columns_for_l, "dataset1"), _keys(dataset2, join_key_columns_for_r, "dataset2")
-    _fit(dataset1.frame, dataset2.frame, *keys)
-    left = dataset1.frame.reset_index(drop=True)
-    right = _with_other_names(dataset2.frame, left.columns)
-    right_keys = [right.columns[dataset2.frame.columns.get_loc(name)] for name in keys[1]]
-    on = [f"\0{place}" for place in range(len(keys[0]))]  # names that no column has
-    left_on = _matched(left, keys[0], on, match_case)
-    right_on = _matched(right, right_keys, on, match_case)
+    left_keys = _keys(dataset1, join_key_columns_for_l, "dataset1")
+    right_keys = _keys(dataset2, join_key_columns_for_r, "dataset2")
+    _fit(dataset1.frame, dataset2.frame, left_keys, right_keys)
+    names = _other_names(dataset2.frame.columns, dataset1.frame.columns)
+    on = _compared(dataset1.frame, left_keys, dataset2.frame, right_keys, match_case)
     if how == "semi":
-        found = left_on[on].reset_index(names="\0row").merge(right_on[on].dropna().drop_duplicates(), on=on)["\0row"]
-        return dataset1.with_frame(left.iloc[sorted(found)].reset_index(drop=True))
-    partners = right_on.dropna(subset=on)
-    joined = left_on.merge(partners, how=how, on=on, sort=False)
-    if how == "outer":
-        joined = pd.concat([joined, right_on[right_on[on].isna().any(axis=1)]], ignore_index=True)
-    dropped = [*on, *(() if keep_right_key_columns_in_joined_table else right_keys)]
-    roles = {**{name: role for name, role in dataset2.roles.items() if name in right.columns}, **dataset1.roles}
-    return Dataset(joined.drop(columns=dropped), roles, dataset1.properties)
+        return dataset1.with_frame(dataset1.frame[_have_partners(*on)].reset_index(drop=True))
+    joined = _merged(dataset1.frame, dataset2.frame.rename(columns=names), on, how)
+    if not keep_right_key_columns_in_joined_table:
+        joined = joined.drop(columns=[names[name] for name in right_keys])
+    roles = {name: role for name, role in dataset2.roles.items() if names.get(name) == name}
+    return Dataset(joined, {**roles, **dataset1.roles}, dataset1.properties)
 
 
 def _keys(dataset: Dataset, selection: str, port: str) -> list[str]:
@@ -82,27 +78,59 @@ def _family(column: pd.Series) -> str:
     return {"Integer": "Double"}.get(type_of(column), type_of(column))
 
 
-def _with_other_names(right: pd.DataFrame, taken: pd.Index) -> pd.DataFrame:
-    names = set(taken)
-    new = []
-    for name in right.columns:
-        number, free = 2, name
-        while free in names:
-            number, free = number + 1, f"{name} ({number})"
-        names.add(free)
-        new.append(free)
-    return right.set_axis(new, axis="columns")
-
-
-def _matched(frame: pd.DataFrame, keys: Sequence[str], on: Sequence[str], match_case: bool) -> pd.DataFrame:
-    """Return a table with its keys once more, as they are compared."""
+def _other_names(names: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
+    """Return what the right columns are called in the joined table."""
+    used = set(taken)
     new = {}
-    for name, place in zip(keys, on, strict=True):
-        key = frame[name]
-        if isinstance(key.dtype, pd.CategoricalDtype):
-            key = key.astype(key.cat.categories.dtype) if key.notna().all() else key.astype(object)
-        new[place] = key.str.lower() if type_of(key) == "String" and not match_case else key
-    return frame.assign(**new)
+    for name in names:
+        number, free = 2, name
+        while free in used:
+            number, free = number + 1, f"{name} ({number})"
+        used.add(free)
+        new[name] = free
+    return new
+
+
+def _compared(
+    left: pd.DataFrame, left_keys: Sequence[str], right: pd.DataFrame, right_keys: Sequence[str], match_case: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the keys of both tables as they are compared, under names that no column has."""
+    pairs = [(left[name], right[other]) for name, other in zip(left_keys, right_keys, strict=True)]
+    compared = [_alike(_plain(first, match_case), _plain(second, match_case)) for first, second in pairs]
+    tables = ({f"\0{place}": pair[side].array for place, pair in enumerate(compared)} for side in (0, 1))
+    first, second = (pd.DataFrame(table) for table in tables)
+    return first, second
+
+
+def _plain(key: pd.Series, match_case: bool) -> pd.Series:
+    if isinstance(key.dtype, pd.CategoricalDtype):
+        key = key.astype(object).infer_objects()
+    return key.str.lower() if type_of(key) == "String" and not match_case else key
+
+
+def _alike(first: pd.Series, second: pd.Series) -> tuple[pd.Series, pd.Series]:
+    if first.dtype != second.dtype and _family(first) == "Double":
+        return first.astype("Float64"), second.astype("Float64")
+    return first, second
+
+
+def _have_partners(left: pd.DataFrame, right: pd.DataFrame) -> NDArray[np.bool_]:
+    on = list(left.columns)
+    merged = left.merge(right.dropna().drop_duplicates(), how="left", on=on, indicator="\0found")
+    return np.asarray(merged["\0found"] == "both")
+
+
+def _merged(left: pd.DataFrame, right: pd.DataFrame, keys: tuple[pd.DataFrame, pd.DataFrame], how: str) -> pd.DataFrame:
+    on = list(keys[0].columns)
+    left, right = (
+        pd.concat([table.reset_index(drop=True), key], axis="columns")
+        for table, key in zip((left, right), keys, strict=True)
+    )
+    lonely = right[on].isna().any(axis="columns")
+    joined = left.merge(right[~lonely], how=how, on=on)
+    if how == "outer":
+        joined = pd.concat([joined, right[lonely]], ignore_index=True)
+    return joined.drop(columns=on)
 
 
 def add_columns(dataset1: Dataset, dataset2: Dataset) -> Dataset:

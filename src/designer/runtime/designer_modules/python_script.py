@@ -73,11 +73,11 @@ def _guarded(run: Callable[[], Any], script: str) -> Any:
         raise ModuleError(
             85, f"Line {error.lineno} of the script: {error.msg}: {(error.text or '').strip()}"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(error, script) from error
 
 
-def _failed(error: Exception, script: str) -> ModuleError:
+def _failed(error: BaseException, script: str) -> ModuleError:
     """Return what a script's error is to a user: the last of its own lines, and the message."""
     lines = script.splitlines(keepends=True)
     linecache.cache[FILE] = (len(script), None, lines, FILE)  # so that tracebacks show them
