@@ -12,7 +12,7 @@ from designer.declarations import Library
 from designer.graph import FromInput, FromNode, Graph, GraphInput, Node
 
 FOLDER = Path(__file__).parent / "rides"
-LIBRARY = Library((FOLDER,))
+LIBRARY = Library(FOLDER)
 GRAPH = Graph(
     "rides",
     {

@@ -21,6 +21,7 @@ _MODULES = {
     "designer.loading": ("load_components", "register_components"),
     "designer.packaging": ("Package", "PackageError", "package"),
     "designer.reading": ("graph_of_job", "read_graph"),
+    "designer.running": ("run_in_process",),
     "designer.validation": ("problems", "validate"),
     "designer.view.showing": ("show",),
     "designer.view.watching": ("watch",),

@@ -47,8 +47,8 @@ def _json(value: Any) -> str:
 
 
 LANGUAGES: Mapping[str, _Language] = {
-    "python": _Language(repr, _python, "#"),
-    "python-urllib": _Language(repr, _python, "#"),
+    "python": _Language(json.dumps, _python, "#"),
+    "python-urllib": _Language(json.dumps, _python, "#"),
     "curl": _Language(shlex.quote, _json, "#"),
     "javascript": _Language(json.dumps, _json, "//"),
     "csharp": _Language(json.dumps, _json, "//"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from designer.declarations import Parameter
+from designer.declarations import LITERALS, Parameter
 from designer.errors import GraphError, Problem
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node
 from designer.rewriting.realtime import INPUT, OUTPUT
+
+ASSET, INPUT_OF_GRAPH = "asset", "input"  # what an input for data is to the engine
 
 
 def contract(graph: Graph, samples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -26,10 +28,24 @@ def contract(graph: Graph, samples: Mapping[str, Mapping[str, Any]]) -> dict[str
     inner = {name: node for name, node in graph.nodes.items() if name not in entries and name not in exits}
     return {
         "name": graph.name,
-        "nodes": [_node(name, node, entries) for name, node in inner.items()],
+        "nodes": [_node(name, node, entries, ASSET) for name, node in inner.items()],
         "inputs": {entry: samples[name] for name, entry in entries.items()},
         "outputs": {str(value_of(node, "name")): _answer(name, node, entries) for name, node in exits.items()},
         "parameters": dict(_parameters(graph.inputs, inner)),
+    }
+
+
+def runnable(graph: Graph) -> dict[str, Any]:
+    """Return a whole graph, e.g. one that trains, as the engine takes it: each port of each node is an output.
+
+    The graph's inputs for data are inputs; outputs are called ``<node>.<port>``.
+    """
+    ports = [(name, port) for name, node in graph.nodes.items() for port in node.component.outputs]
+    return {
+        "nodes": [_node(name, node, {}, INPUT_OF_GRAPH) for name, node in graph.nodes.items()],
+        "inputs": {name: {} for name, one in graph.inputs.items() if one.type not in LITERALS},
+        "outputs": {f"{name}.{port}": {"node": name, "port": port} for name, port in ports},
+        "parameters": dict(_parameters(graph.inputs, graph.nodes)),
     }
 
 
@@ -55,14 +71,14 @@ def value_of(node: Node, parameter: str) -> Any:
     return node.bindings.get(parameter, node.component.parameters[parameter].default)
 
 
-def _node(name: str, node: Node, entries: Mapping[str, str]) -> dict[str, Any]:
+def _node(name: str, node: Node, entries: Mapping[str, str], data: str) -> dict[str, Any]:
     ports = {port: node.bindings[port] for port in node.component.inputs if port in node.bindings}
     literals = {key: node.bindings[key] for key in node.component.parameters if key in node.bindings}
     return {
         "name": name,
         "component": node.component.display_name,
         "module": node.component.module,
-        "inputs": {port: _source(binding, entries) for port, binding in ports.items()},
+        "inputs": {port: _source(binding, entries, data) for port, binding in ports.items()},
         "parameters": {
             key: {"parameter": value.name} if isinstance(value, FromInput) else value for key, value in literals.items()
         },
@@ -74,14 +90,14 @@ def _answer(name: str, node: Node, entries: Mapping[str, str]) -> dict[str, str]
     binding = node.bindings.get("dataset")
     if not isinstance(binding, FromNode):
         raise GraphError(Problem("Connect it with the node whose data is the answer.", name, "dataset"))
-    return _source(binding, entries)
+    return _source(binding, entries, ASSET)
 
 
-def _source(binding: Binding, entries: Mapping[str, str]) -> dict[str, str]:
+def _source(binding: Binding, entries: Mapping[str, str], data: str) -> dict[str, str]:
     if isinstance(binding, FromNode):
         is_entry = binding.node in entries
         return {"input": entries[binding.node]} if is_entry else {"node": binding.node, "port": binding.port}
-    return {"asset": str(binding)}
+    return {data: str(binding)}
 
 
 def _parameters(inputs: Mapping[str, GraphInput], nodes: Mapping[str, Node]) -> Iterator[tuple[str, dict[str, Any]]]:

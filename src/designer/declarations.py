@@ -159,20 +159,16 @@ def _parameter(name: str, body: Mapping[str, Any]) -> Parameter:
     )
 
 
-@dataclass(frozen=True)
 class Library(Mapping[str, Declaration]):
     """Declarations by the names of their components: ours, and those in other folders.
 
     Args:
-        folders: folders with the YAML files of further components.
+        folders: each with the YAML files of further components.
     """
 
-    folders: tuple[Path, ...] = ()
-    _found: dict[str, Declaration] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        for folder in (OUR_COMPONENTS, *self.folders):
-            self._found.update({one.name: one for one in _in_folder(folder)})
+    def __init__(self, *folders: Path | str) -> None:
+        places = (OUR_COMPONENTS, *(Path(folder).resolve() for folder in folders))
+        self._found = {one.name: one for folder in places for one in _in_folder(folder)}
 
     def __getitem__(self, name: str) -> Declaration:
         return self._found[name]

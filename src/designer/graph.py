@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from designer.declarations import ANY, Declaration, Parameter, Port
+from designer.declarations import ANY, Declaration, Parameter, Port, first_port
 from designer.errors import GraphError, Problem
 
 Literal = str | int | float | bool
@@ -109,6 +109,15 @@ class Graph:
     inputs: Mapping[str, GraphInput] = field(default_factory=dict)
     outputs: Mapping[str, FromNode] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lines = [self.name]
+        lines += [f"  input {name}: {one.path or one.default}" for name, one in self.inputs.items()]
+        for name, node in self.nodes.items():
+            given = ", ".join(f"{place} = {_shown(bound)}" for place, bound in node.bindings.items())
+            lines.append(f"  {name} ({node.component.display_name}): {given}")
+        lines += [f"  output {name}: {source}" for name, source in self.outputs.items()]
+        return "\n".join(lines)
 
     # --- edits: each returns a new graph ---
 
@@ -249,13 +258,13 @@ class Graph:
         """
         seen: set[FromNode] = set()
         found: Binding | None = source
-        while isinstance(found, FromNode) and found not in seen:
+        while isinstance(found, FromNode) and found not in seen and found.node in self.nodes:
             seen.add(found)
-            component = self.nodes[found.node].component
-            if component.outputs[found.port].data_type != ANY:
-                return component.outputs[found.port].data_type
-            taken = next((port.name for port in component.inputs.values() if port.data_type == ANY), "")
-            found = self.nodes[found.node].bindings.get(taken)
+            node = self.nodes[found.node]
+            made = node.component.outputs.get(found.port)
+            if made is None or made.data_type != ANY:
+                return made.data_type if made else ANY
+            found = node.bindings.get(first_port(node.component.inputs, ANY))
         return self.inputs[found.name].data_type if isinstance(found, FromInput) and found.name in self.inputs else ANY
 
     def pruned_inputs(self, before: Graph | None = None) -> Graph:
@@ -316,6 +325,10 @@ class Graph:
         if isinstance(port, Port):
             return GraphInput(port.type, data_type=port.data_type)
         return GraphInput(port.type, default=port.default if bound is None or isinstance(bound, FromNode) else bound)
+
+
+def _shown(bound: Binding) -> str:
+    return str(bound) if isinstance(bound, FromInput | FromNode) else repr(bound)
 
 
 def fits(made: str, taken: str) -> bool:

@@ -54,7 +54,7 @@ def load_components(*folders: Path | str) -> Components:
     Args:
         folders: each with the YAML files of further components.
     """
-    return Components(Library(tuple(Path(folder).resolve() for folder in folders)))
+    return Components(Library(*folders))
 
 
 def register_components(
@@ -73,7 +73,7 @@ def register_components(
     Raises:
         GraphError: there is no component of one of the names.
     """
-    library = Library(tuple(Path(folder).resolve() for folder in folders))
+    library = Library(*folders)
     if missing := [name for name in names if name not in library]:
         raise GraphError(Problem(f"There is no component {missing[0]!r}; there are: {', '.join(sorted(library))}."))
     return {name: _registered(ml_client, library[name], suffix) for name in names or library}

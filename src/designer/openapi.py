@@ -15,6 +15,7 @@ JSON_TYPES: dict[str, dict[str, Any]] = {
     "Boolean": {"type": "boolean"},
     "DateTime": {"type": "string", "format": "date-time"},
     "String": {"type": "string"},
+    "Image": {"type": "string", "description": "An image file as a data URI: data:image/png;base64,..."},
 }
 PARAMETER_TYPES = {"string": "String", "integer": "Integer", "number": "Double", "boolean": "Boolean"}
 SUMMARY = "Score rows"
@@ -173,7 +174,7 @@ def _row(
     required = [column["name"] for column in columns if column["name"] not in optional]
     row: dict[str, Any] = {
         "type": "object",
-        "properties": {column["name"]: {**_value(column), nullable: True} for column in columns},
+        "properties": {column["name"]: {**_value(column), nullable: column["type"] != "Image"} for column in columns},
         "additionalProperties": False,
     }
     if required:

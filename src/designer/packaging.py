@@ -114,7 +114,7 @@ def package(
     made = Package(Path(folder).resolve())
     for old in (made.model, made.code):
         shutil.rmtree(old, ignore_errors=True)
-    library = Library(tuple(Path(one).resolve() for one in folders))
+    library = Library(*folders)
     with tempfile.TemporaryDirectory() as scratch:
         places = _Places(graph, ml_client, data or {}, Path(scratch))
         described = contract(graph, _samples(graph, places))

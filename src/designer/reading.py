@@ -4,44 +4,50 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from designer.declarations import ANY, Declaration, Parameter, declaration
+from designer.declarations import ANY, LITERALS, Declaration, Parameter, Port, declaration
 from designer.errors import GraphError, Problem
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Literal, Node
 from designer.literals import literal
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Job, PipelineJob
+    from azure.ai.ml.entities import Job, PipelineComponent, PipelineJob
 
-Find = Callable[[str], Declaration]
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-pipeline#expression-syntax
 FROM_INPUT = re.compile(r"\s*\$\{\{\s*parent\.inputs\.([\w.]+)\s*\}\}\s*")
 FROM_NODE = re.compile(r"\s*\$\{\{\s*parent\.jobs\.(\w+)\.outputs\.(\w+)\s*\}\}\s*")
 TO_OUTPUT = re.compile(r"\s*\$\{\{\s*parent\.outputs\.(\w+)\s*\}\}\s*")
+IN_A_WORKSPACE = re.compile(r"/components/([^/]+)/versions/([^/]+)$")
+ASSET_OR_URL = re.compile(r"azureml:(//|/subscriptions/|[^/:@]+[:@][^/]+$)|(?!azureml:)\w[\w+.-]+:|\w+:/")
 # What a job that was sent says of itself, and no new one can be given.
 OF_THE_RUN = ("name", "id", "status", "services", "creation_context", "properties", "resourceGroup", "$schema", "type")
 LOGS = "default"  # an output of every job that was sent
 PYTHON_TYPES: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
-def read_graph(source: PipelineJob | Path | str) -> Graph:
+def read_graph(source: PipelineJob | PipelineComponent | Path | str) -> Graph:
     """Read the graph of a pipeline: a job made with ``@dsl.pipeline``, or a YAML file or its text.
 
-    Data that a step names itself becomes an input of the graph, called ``<node>_<port>``.
+    Data that a step names itself becomes an input of the graph, called ``<node>_<port>``; paths of local data become
+    whole.
 
     Args:
-        source: the job; or the file's path; or YAML.
+        source: the job, or a pipeline component; or the file's path; or YAML.
 
     Raises:
-        GraphError: a component lies in a workspace: ``graph_of_job`` fetches it.
+        GraphError: only the name of a component is here: ``graph_of_job`` fetches the rest from the workspace; or a step
+            runs no component.
     """
-    return _graph(_body(source), _not_here)
+    pipeline, folder = (source, Path.cwd()) if not isinstance(source, str | Path) else _loaded(source)
+    return _graph(pipeline, folder, _not_here)
 
 
 def graph_of_job(ml_client: MLClient, job: Job | str) -> Graph:
@@ -52,37 +58,30 @@ def graph_of_job(ml_client: MLClient, job: Job | str) -> Graph:
         job: the pipeline job, or its name.
 
     Raises:
-        GraphError: it is no pipeline.
+        GraphError: it is no pipeline; or a step runs no component.
     """
     found = ml_client.jobs.get(job if isinstance(job, str) else job.name)
     if found.type != "pipeline":
         raise GraphError(Problem(f"The job {found.name} is of type {found.type}; only a pipeline has a graph."))
-    return _graph(_body(found), _Workspace(ml_client).find)
+    return _graph(found, Path.cwd(), partial(_fetched, ml_client))
 
 
-def _not_here(reference: str) -> Declaration:
-    raise GraphError(
-        Problem(f"The component {reference} lies in a workspace: graph_of_job(ml_client, job) fetches it.")
-    )
+def _not_here(references: Collection[str]) -> dict[str, Declaration]:
+    if references:
+        names = ", ".join(references)
+        raise GraphError(Problem(f"Of {names} only the name is here: graph_of_job(ml_client, job) fetches the rest."))
+    return {}
 
 
-class _Workspace:
-    """Fetches components, each once."""
+def _fetched(ml_client: MLClient, references: Collection[str]) -> dict[str, Declaration]:
+    """Return components that a workspace has, by ``azureml:<name>:<version>``."""
 
-    def __init__(self, ml_client: MLClient) -> None:
-        self._ml_client = ml_client
-        self._found: dict[str, Declaration] = {}
-
-    def find(self, reference: str) -> Declaration:
-        """Return a component's declaration by ``azureml:<name>:<version>``."""
-        if reference not in self._found:
-            self._found[reference] = self._fetch(reference)
-        return self._found[reference]
-
-    def _fetch(self, reference: str) -> Declaration:
+    def fetch(reference: str) -> Declaration:
         name, _, version = reference.removeprefix("azureml:").rpartition(":")
-        component = self._ml_client.components.get(name, version)
-        return declaration(dumped(component), id=reference)
+        return declaration(dumped(ml_client.components.get(name, version)), id=reference)
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(references, pool.map(fetch, references), strict=True))
 
 
 def dumped(entity: Any) -> dict[str, Any]:
@@ -93,32 +92,51 @@ def dumped(entity: Any) -> dict[str, Any]:
     return body
 
 
-def _body(source: PipelineJob | Path | str) -> dict[str, Any]:
-    """Return a pipeline's YAML, each of its components in it or named."""
-    if not isinstance(source, str | Path):
-        return dumped(source)
+def _loaded(source: Path | str) -> tuple[Any, Path]:
+    """Load a pipeline's YAML, and return it with the folder that its paths start from."""
     from azure.ai.ml import load_job
 
     is_text = isinstance(source, str) and "\n" in source
     text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
     folder = Path.cwd() if is_text else Path(source).resolve().parent
-    body = dumped(load_job(io.StringIO(text), relative_origin=str(folder)))
-    for name, job in (yaml.safe_load(text).get("jobs") or {}).items():
-        component = job.get("component")
-        if isinstance(component, dict) and isinstance(body["jobs"][name]["component"], dict):
+    job: Any = load_job(io.StringIO(text), relative_origin=str(folder))
+    for name, step in (yaml.safe_load(text).get("jobs") or {}).items():
+        if isinstance(step.get("component"), dict):
             # azure-ai-ml drops the names of components that lie in the pipeline's YAML.
-            names = {key: component[key] for key in ("name", "version") if key in component}
-            body["jobs"][name]["component"] |= names
-    return body
+            component = job.jobs[name].component
+            component.name = step["component"].get("name", component.name)
+            component.version = str(step["component"].get("version", component.version))
+    return job, folder
 
 
-def _graph(body: Mapping[str, Any], find: Find) -> Graph:
+def _components(pipeline: Any, fetched: Callable[[Collection[str]], dict[str, Declaration]]) -> dict[str, Declaration]:
+    """Return the components of a pipeline's steps, by the names of the steps."""
+    there = {name: getattr(step, "component", None) for name, step in pipeline.jobs.items()}
+    for name, component in there.items():
+        if component is None:
+            kind = pipeline.jobs[name].type
+            raise GraphError(Problem(f"It is of type {kind}; a graph has only steps that run a component.", name))
+    references = dict.fromkeys(one for one in there.values() if isinstance(one, str))
+    known = fetched(list(references))
+    return {name: known[one] if isinstance(one, str) else _declared(one) for name, one in there.items()}
+
+
+def _declared(component: Any) -> Declaration:
+    body = dumped(component)
+    if includes := body.get("additional_includes"):
+        body["additional_includes"] = [str((Path(component.base_path) / one).resolve()) for one in includes]
+    found = IN_A_WORKSPACE.search(component.id or "")
+    return declaration(body, id=f"azureml:{found[1]}:{found[2]}" if found else "")
+
+
+def _graph(pipeline: Any, folder: Path, fetched: Callable[[Collection[str]], dict[str, Declaration]]) -> Graph:
+    body = dumped(pipeline)
+    components = _components(pipeline, fetched)
     jobs = body.get("jobs") or {}
-    declarations = {name: _declaration(job, find) for name, job in jobs.items()}
-    nodes = {name: _node(name, job, declarations[name]) for name, job in jobs.items()}
-    inputs = {name: _input(name, value, nodes.values()) for name, value in (body.get("inputs") or {}).items()}
+    nodes = {name: _node(name, job, components[name]) for name, job in jobs.items()}
+    inputs = {name: _input(name, value, nodes.values(), folder) for name, value in (body.get("inputs") or {}).items()}
     for name, job in jobs.items():
-        inputs |= {f"{name}_{port}": _own(value, declarations[name], port) for port, value in _own_data(job)}
+        inputs |= {f"{name}_{port}": _own(value, components[name], port, folder) for port, value in _own_data(job)}
     outputs = dict(_outputs(jobs))
     rest = {key: value for key, value in body.items() if key not in (*OF_THE_RUN, "display_name", "inputs", "jobs")}
     rest["outputs"] = {name: one for name, one in (body.get("outputs") or {}).items() if one and name in outputs}
@@ -127,31 +145,29 @@ def _graph(body: Mapping[str, Any], find: Find) -> Graph:
     return Graph(name, nodes, inputs, outputs, settings)
 
 
-def _declaration(job: Mapping[str, Any], find: Find) -> Declaration:
-    component = job["component"]
-    return find(component) if isinstance(component, str) else declaration(component)
-
-
 def _node(name: str, job: Mapping[str, Any], component: Declaration) -> Node:
-    bindings: dict[str, Binding] = {}
+    inputs = job.get("inputs") or {}
+    bindings = {port: _binding(name, port, one, component.parameters.get(port)) for port, one in inputs.items()}
     settings = {key: value for key, value in job.items() if key not in ("component", "inputs", "outputs", "type")}
-    for port, value in (job.get("inputs") or {}).items():
-        bindings[port] = _binding(name, port, value, component.parameters.get(port))
-        if (
-            isinstance(value, dict)
-            and value.keys() - {"path", "type"}
-            and isinstance(bindings[port], FromInput | FromNode)
-        ):
-            modes = {key: one for key, one in value.items() if key not in ("path", "type")}
-            settings.setdefault("inputs", {})[port] = modes
-    for port, value in (job.get("outputs") or {}).items():
-        if isinstance(value, dict) and (kept := {key: one for key, one in value.items() if not _is_output(one)}):
-            settings.setdefault("outputs", {})[port] = kept
+    settings["inputs"] = _modes({port: one for port, one in inputs.items() if _is_expression(one)})
+    settings["outputs"] = _modes(job.get("outputs") or {})
     return Node(component, bindings, {key: value for key, value in settings.items() if value not in (None, {}, [])})
 
 
-def _is_output(value: Any) -> bool:
-    return isinstance(value, str) and TO_OUTPUT.fullmatch(value) is not None
+def _modes(ports: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a step says of its ports besides what they are connected with."""
+    modes = {
+        port: {key: value for key, value in one.items() if key != "type" and not _is_expression(value)}
+        for port, one in ports.items()
+        if isinstance(one, dict)
+    }
+    return {port: one for port, one in modes.items() if one}
+
+
+def _is_expression(value: Any) -> bool:
+    """Say whether a value, or its path, is of an input, a step or an output of the pipeline."""
+    text = value.get("path") if isinstance(value, dict) else value
+    return isinstance(text, str) and any(one.fullmatch(text) for one in (FROM_INPUT, FROM_NODE, TO_OUTPUT))
 
 
 def _binding(node: str, port: str, value: Any, parameter: Parameter | None) -> Binding:
@@ -168,41 +184,47 @@ def _binding(node: str, port: str, value: Any, parameter: Parameter | None) -> B
 def _own_data(job: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the inputs of a step that are data which the step itself names."""
     for port, value in (job.get("inputs") or {}).items():
-        path = str(value.get("path") or "") if isinstance(value, dict) else ""
-        if path and not FROM_NODE.fullmatch(path) and not FROM_INPUT.fullmatch(path):
+        if isinstance(value, dict) and value.get("path") and not _is_expression(value):
             yield port, value
 
 
-def _own(value: Mapping[str, Any], component: Declaration, port: str) -> GraphInput:
+def _own(value: Mapping[str, Any], component: Declaration, port: str, folder: Path) -> GraphInput:
     declared = component.inputs.get(port)
-    return _data(value, declared.data_type if declared else ANY)
+    return _data(value, declared.data_type if declared else ANY, folder)
 
 
-def _data(value: Mapping[str, Any], data_type: str) -> GraphInput:
+def _data(value: Mapping[str, Any], data_type: str, folder: Path) -> GraphInput:
     settings = {key: one for key, one in value.items() if key not in ("type", "path") and one is not None}
-    path = value.get("path")
-    return GraphInput(
-        str(value.get("type", "uri_folder")), None if path is None else str(path), None, data_type, settings
-    )
+    path = _place(str(value["path"]), folder) if value.get("path") else None
+    return GraphInput(str(value.get("type", "uri_folder")), path, data_type=data_type, settings=settings)
 
 
-def _input(name: str, value: Any, nodes: Any) -> GraphInput:
+def _place(path: str, folder: Path) -> str:
+    """Return where data is. In YAML, azure-ai-ml writes local paths as if they were assets: ``azureml:./data``."""
+    if ASSET_OR_URL.match(path):
+        return path
+    return str((folder / path.removeprefix("azureml:")).resolve())
+
+
+def _input(name: str, value: Any, nodes: Collection[Node], folder: Path) -> GraphInput:
     """Read an input of the pipeline; what it is for, the first port or parameter says that gets it."""
-    places = [
-        (node.component, place) for node in nodes for place, one in node.bindings.items() if one == FromInput(name)
+    takers = [
+        node.component.inputs.get(place) or node.component.parameters.get(place)
+        for node in nodes
+        for place, bound in node.bindings.items()
+        if bound == FromInput(name)
     ]
-    ports = [component.inputs[place] for component, place in places if place in component.inputs]
-    parameters = [component.parameters[place] for component, place in places if place in component.parameters]
-    if isinstance(value, dict) and value.get("type") not in PYTHON_TYPES.values():
-        return _data(value, next((port.data_type for port in ports if port.data_type != ANY), ANY))
-    settings: Mapping[str, Any] = {}
-    if isinstance(value, dict):
-        settings = {key: one for key, one in value.items() if key not in ("type", "default") and one is not None}
-        wanted, value = value["type"], value.get("default")
-    else:
-        wanted = parameters[0].type if parameters else PYTHON_TYPES.get(type(value), "string")
-    default: Literal | None = None if value is None else literal(value, wanted)
-    return GraphInput(wanted, default=default, settings=settings)
+    if not isinstance(value, dict):
+        wanted = next(
+            (one.type for one in takers if isinstance(one, Parameter)), PYTHON_TYPES.get(type(value), "string")
+        )
+        value = {"type": wanted, "default": value}
+    if value.get("type") not in LITERALS:
+        data_types = (one.data_type for one in takers if isinstance(one, Port) and one.data_type != ANY)
+        return _data(value, next(data_types, ANY), folder)
+    default: Literal | None = None if value.get("default") is None else literal(value["default"], value["type"])
+    settings = {key: one for key, one in value.items() if key not in ("type", "default") and one is not None}
+    return GraphInput(value["type"], default=default, settings=settings)
 
 
 def _outputs(jobs: Mapping[str, Any]) -> Iterator[tuple[str, FromNode]]:

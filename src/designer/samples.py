@@ -31,7 +31,7 @@ def _of_rows(folder: Path, label: str | None) -> dict[str, Any]:
     from designer_modules.web_service import web_service_input
 
     dataset = web_service_input(Dataset.load(folder), label_column=label or "")
-    optional = [name for name in (label or dataset.label,) if name in dataset.frame.columns]
+    optional = [name for name in (dataset.label,) if name in dataset.frame.columns]
     frame = dataset.frame.drop(columns=optional)
     complete = frame.dropna()
     example = rows_of("sample", (frame if complete.empty else complete).head(1))

@@ -18,6 +18,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
+MODELS = ("custom_model", "mlflow_model", "triton_model")  # Azure's types of models; others are of data
 WORDS = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "True or False"}
 
 
@@ -86,6 +87,10 @@ def _of_port(graph: Graph, node: str, port: Port, bound: Binding | None) -> Iter
         )
     elif isinstance(bound, FromInput) and graph.inputs[bound.name].type in LITERALS:
         yield Problem(f"The input {bound.name!r} is a parameter; the port needs a {port.data_type}.", node, port.name)
+    elif isinstance(bound, FromInput) and (graph.inputs[bound.name].type in MODELS) != (port.type in MODELS):
+        given = graph.inputs[bound.name].type
+        reason = f"The input {bound.name!r} is of type {given}; the port needs one of type {port.type}."
+        yield Problem(reason, node, port.name)
     elif not fits(graph.data_type(bound), port.data_type):
         made = graph.data_type(bound)
         yield Problem(

@@ -44,9 +44,9 @@ def through_endpoint(installation: Installation, endpoint: Endpoint, body: str =
     )
 
 
-def around_endpoint(endpoint: Endpoint) -> Spec:
+def around_endpoint(endpoint: Endpoint, body: str = BODY) -> Spec:
     """Return how the very same instance is asked at its own socket, without TLS, key or routing."""
-    return Spec(address=str(endpoint.socket), request=endpoint.request())
+    return Spec(address=str(endpoint.socket), request=endpoint.request(body))
 
 
 def serve(installation: Installation, client: Client, name: str, deployment: dict, body: str = BODY) -> Endpoint:

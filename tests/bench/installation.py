@@ -133,7 +133,7 @@ class Client:
         self._headers = {"Authorization": f"Bearer {self.token}"}
         self._storage_token = self.new_token("https://storage.azure.com/.default")
         self.model = self.register_model("bench", {"model.txt": b""}, "custom_model")
-        self.code = self._register_code()
+        self.code = self.register_code({script.name: script.read_bytes() for script in SCRIPTS.glob("*.py")})
         self.environment = self.put("/environments/bench/versions/1", {"properties": {"image": IMAGE}}).json()["id"]
 
     def create_endpoint(self, name: str) -> dict[str, Any]:
@@ -286,16 +286,16 @@ class Client:
                 pass
         return f"azureml://datastores/workspaceblobstore/paths/{folder}"
 
-    def _register_code(self) -> str:
+    def register_code(self, files: Mapping[str, bytes]) -> str:
+        """Upload the files of a code folder, by their path in it, and return the code's id."""
         version = f"/codes/{uuid.uuid4()}/versions/1"
         upload = _checked(
             self.session.post(self._url(f"{version}/startPendingUpload"), params=API, headers=self._headers, json={})
         ).json()["blobReferenceForConsumption"]
         folder = f"{upload['blobUri']}/src"
         signature = urlsplit(upload["credential"]["sasUri"]).query
-        for script in SCRIPTS.glob("*.py"):
-            url = f"{folder}/{script.name}?{signature}"
-            _checked(self.session.put(url, data=script.read_bytes(), headers=BLOB_HEADERS))
+        for path, content in files.items():
+            _checked(self.session.put(f"{folder}/{path}?{signature}", data=content, headers=BLOB_HEADERS))
         return self.put(version, {"properties": {"codeUri": folder}}).json()["id"]
 
     def new_token(self, scope: str) -> str:

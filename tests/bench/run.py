@@ -18,6 +18,7 @@ from statistics import median
 from batch_client import BatchClient
 from batch_scoring import batch_scoring
 from comparing import OURS, compare, request
+from designer_service import designer_service
 from environments import find_built
 from installation import API, Client, Installation
 from jobs import jobs
@@ -68,6 +69,7 @@ def measurements() -> Iterator[Row]:
         yield from control_plane(installation, client)
         yield from scoring(installation, client)
         yield from model_servers(installation, client)
+        yield from designer_service(installation, client)
         yield from rollout(installation, client)
         yield from observed(installation, client)
         yield from jobs(client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -127,19 +128,18 @@ def _numbered(
 
 
 def log(results: Mapping[str, list[Row]]) -> None:
-    """Log metrics with MLflow, where a job runs that they belong to; those of a second dataset with a suffix."""
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    if not (run_id and os.environ.get("MLFLOW_TRACKING_URI")):
+    """Log metrics with MLflow, where a job runs that they belong to; of clusters, those of all together."""
+    uri, run_id = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_RUN_ID")
+    if not (uri and run_id):
         return
     import mlflow
 
-    named: dict[str, float] = {}
-    for suffix, rows in zip(("", " - to compare"), results.values(), strict=False):
-        named |= {
-            f"{name}{suffix}": float(value)
-            for name, value in rows[-1].items()  # of clusters, all together
-            if isinstance(value, int | float) and np.isfinite(value)
-        }
-    client = mlflow.MlflowClient()
-    for name, value in named.items():
-        client.log_metric(run_id, name, value)
+    now = int(time.time() * 1000)
+    named = {
+        f"{name}{suffix}": float(value)
+        for suffix, rows in zip(("", " - to compare"), results.values(), strict=False)
+        for name, value in rows[-1].items()
+        if isinstance(value, int | float) and np.isfinite(value)
+    }
+    logged = [mlflow.entities.Metric(name, value, now, 0) for name, value in named.items()]
+    mlflow.MlflowClient(uri).log_batch(run_id, logged)

@@ -53,6 +53,11 @@ class Feature:
         """How many columns of the matrix it takes."""
         return len(self.categories) if self.type in CATEGORIES else 1
 
+    @property
+    def kinds(self) -> str:
+        """The kinds of NumPy's types that a column of numbers or Booleans may have."""
+        return "b" if self.type == "Boolean" else "iuf"
+
     @cached_property
     def _places(self) -> dict[Any, int]:
         return {category: place for place, category in enumerate(self.categories)}
@@ -72,7 +77,7 @@ class Feature:
     def _numbers(self, column: pd.Series) -> np.ndarray:
         if column.dtype.kind == "O":
             column = column.infer_objects()
-        if column.dtype.kind not in ("b" if self.type == "Boolean" else "iuf"):
+        if column.dtype.kind not in self.kinds:
             raise self._refusal(column.tolist(), self._is_mistyped)
         values: np.ndarray = column.to_numpy(dtype=float, na_value=np.nan)
         if not np.isfinite(values).all():
@@ -148,14 +153,25 @@ class Features:
         """Return it as JSON values."""
         return [asdict(one) for one in self.columns]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The columns' names."""
         return [one.name for one in self.columns]
 
     @cached_property
-    def _ends(self) -> list[int]:
-        return list(accumulate((one.width for one in self.columns), initial=0))
+    def _parts(self) -> list[tuple[Feature, slice]]:
+        """Each feature, and its part of the matrix."""
+        ends = accumulate(one.width for one in self.columns)
+        return [(one, slice(end - one.width, end)) for one, end in zip(self.columns, ends, strict=True)]
+
+    @cached_property
+    def _categories(self) -> list[tuple[Feature, slice]]:
+        return [(one, part) for one, part in self._parts if one.type in CATEGORIES]
+
+    @cached_property
+    def _numbers(self) -> list[tuple[Feature, int]]:
+        """Each feature that is one column of the matrix, and that column."""
+        return [(one, part.start) for one, part in self._parts if one.type not in CATEGORIES]
 
     def matrix(self, frame: pd.DataFrame, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Return the features of a table: shape (rows, columns of the matrix).
@@ -167,16 +183,26 @@ class Features:
         Raises:
             ModuleError: a column is not there, or a value cannot be used.
         """
-        missing = [name for name in self.names if name not in frame.columns]
-        if missing:
+        there = set(frame.columns.tolist())
+        if missing := [name for name in self.names if name not in there]:
             reason = f"The model was trained with {', '.join(map(repr, missing))}, which the data does not have."
             raise ModuleError(1, reason, column=missing[0])
-        matrix = np.zeros((len(frame), self._ends[-1]))
-        for feature, start, end in zip(self.columns, self._ends[:-1], self._ends[1:], strict=True):
+        matrix = np.zeros((len(frame), sum(one.width for one in self.columns)))
+        for feature, part in self._categories if self._write_numbers(frame, matrix) else self._parts:
             try:
-                feature.write(frame[feature.name], matrix[:, start:end])
+                feature.write(frame[feature.name], matrix[:, part])
             except ModuleError as error:
                 if rows is not None and error.row is not None:
                     error.row = int(rows[error.row])
                 raise
         return matrix
+
+    def _write_numbers(self, frame: pd.DataFrame, matrix: np.ndarray) -> bool:
+        """Write numbers and Booleans at once, if they can be: a hundred columns one by one take 20 times as long."""
+        numbers = frame[[one.name for one, _ in self._numbers]]
+        kinds = [dtype.kind for dtype in numbers.dtypes]
+        if not all(kind in one.kinds for kind, (one, _) in zip(kinds, self._numbers, strict=True)):
+            return False
+        values = numbers.to_numpy(dtype=float, na_value=np.nan)
+        matrix[:, [column for _, column in self._numbers]] = values
+        return bool(np.isfinite(values).all())

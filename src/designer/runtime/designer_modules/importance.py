@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from . import values
 from .dataset import Dataset
 from .errors import ModuleError
 from .evaluation import evaluated
@@ -64,12 +65,9 @@ def permutation_feature_importance(
 
 
 def _metric(task: str, chosen: str) -> str:
-    known = MEASURED_BY.get(task)
-    if known is None:
+    if task not in MEASURED_BY:
         raise ModuleError(62, f"A model for {task} has no label to measure it by.", port="trained_model")
-    if chosen not in known:
-        raise ModuleError(8, f"A {task} can be measured by {', '.join(known)}; not by {chosen!r}.")
-    return known[chosen]
+    return values.chosen("metric_for_measuring_performance", chosen, MEASURED_BY[task])
 
 
 def _measured(model: TrainedModel, rows: Dataset, metric: str) -> float:

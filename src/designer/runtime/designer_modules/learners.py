@@ -21,6 +21,7 @@ import numpy as np
 from . import registry
 from .errors import ModuleError
 from .models import CLUSTERING, MULTICLASS, REGRESSION, TWO_CLASS, UntrainedModel
+from .values import chosen
 
 SINGLE, RANGE = "Single Parameter", "Parameter Range"
 RANGE_FOR = "range_for_"
@@ -63,7 +64,7 @@ class Learner:
 
         https://learn.microsoft.com/azure/machine-learning/component-reference/two-class-logistic-regression
         """
-        in_ranges = create_trainer_mode == RANGE
+        in_ranges = chosen("create_trainer_mode", create_trainer_mode, {SINGLE: False, RANGE: True})
         defaults = {name: one.default for name, one in self.parameters.items()}
         own = {name: given[name] for name in given.keys() & defaults.keys() if not (in_ranges and name in self.ranges)}
         texts = {name: given.get(RANGE_FOR + name, text) if in_ranges else text for name, text in self.ranges.items()}
@@ -140,7 +141,7 @@ def _forest(
         n_estimators=number_of_decision_trees,
         max_depth=maximum_depth_of_the_decision_trees,
         min_samples_leaf=minimum_number_of_samples_per_leaf_node,
-        bootstrap=resampling_method == "Bagging",
+        bootstrap=chosen("resampling_method", resampling_method, {"Bagging": True, "Replicate": False}),
         random_state=random_number_seed,
     )
 
@@ -196,9 +197,6 @@ def _network(
     return TransformedTargetRegressor(network, transformer=StandardScaler()) if is_regressor(network) else network
 
 
-ONLINE = "Online Gradient Descent"
-
-
 def _linear_regression(
     ridge: Any,
     solution_method: str = "Ordinary Least Squares",
@@ -223,7 +221,8 @@ def _linear_regression(
         random_state=random_number_seed,
     )
     at_once = ridge(alpha=l2_regularization_weight, fit_intercept=include_intercept_term)
-    estimator = by_steps if solution_method == ONLINE else at_once
+    methods = {"Ordinary Least Squares": at_once, "Online Gradient Descent": by_steps}
+    estimator = chosen("solution_method", solution_method, methods)
     return _scaled(estimator) if normalize_features else estimator
 
 
@@ -246,7 +245,7 @@ def _k_means(
     """Groups of rows, each near its center, by Euclidean distance."""
     clusters = estimator(
         n_clusters=number_of_centroids,
-        init=INITIALIZATIONS[initialization],
+        init=chosen("initialization", initialization, INITIALIZATIONS),
         n_init="auto",
         max_iter=iterations,
         random_state=random_number_seed,

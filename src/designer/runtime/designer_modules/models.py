@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class UntrainedModel:
     @classmethod
     def load(cls, folder: Path) -> UntrainedModel:
         """Read it from a folder that ``save`` has written."""
-        return cls(**_read(folder, "untrained_model.json"))
+        return cls(**_read(folder, "untrained_model.json", cls))
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ class TrainedModel:
         Raises:
             ModuleError: the folder holds no such model, or types that our learners do not put there.
         """
-        described = _read(folder, "model.json")
-        described["features"] = Features.from_json(described["features"])
-        described["classes"] = tuple(described["classes"])
-        return cls(**described, estimator=skops_files.load(folder / "model.skops", TRUSTED))
+        described = _read(folder, "model.json", cls)
+        features, classes = Features.from_json(described.pop("features")), tuple(described.pop("classes"))
+        estimator = skops_files.load(folder / "model.skops", TRUSTED)
+        return cls(**described, features=features, classes=classes, estimator=estimator)
 
 
 def _write(folder: Path, name: str, described: Mapping[str, Any]) -> None:
@@ -120,9 +120,12 @@ def _write(folder: Path, name: str, described: Mapping[str, Any]) -> None:
     (folder / name).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
 
-def _read(folder: Path, name: str) -> dict[str, Any]:
+def _read(folder: Path, name: str, kind: type) -> dict[str, Any]:
+    """Return what a file says of a model: all but its estimator."""
     try:
-        return dict(json.loads((folder / name).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        reason = f"The folder holds no {name.removesuffix('.json').replace('_', ' ')} that a component has written."
-        raise ModuleError(INVALID_MODEL, reason) from error
+        described = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        described = {}
+    if not isinstance(described, dict) or described.keys() != {one.name for one in fields(kind)} - {"estimator"}:
+        raise ModuleError(INVALID_MODEL, f"The folder holds no {name} that a component has written.")
+    return described

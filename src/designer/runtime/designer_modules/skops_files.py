@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from .errors import ModuleError
 
@@ -26,18 +27,18 @@ def load(path: Path, trusted: Iterable[str]) -> Any:
     """
     skops = _skops()
     try:
-        strangers = sorted(set(skops.get_untrusted_types(file=path)) - set(trusted))
-    except (OSError, ValueError, KeyError) as error:
-        raise ModuleError(UNREADABLE, f"{path.name} is not a file that a component has written: {error}") from error
-    if strangers:
-        reason = f"{path.name} holds {', '.join(strangers)}, which no component of ours puts there; it is not read."
-        raise ModuleError(UNREADABLE, reason)
-    return skops.load(path, trusted=list(trusted))
+        return skops.load(path, trusted=list(trusted))
+    except skops.exceptions.UntrustedTypesFoundException as error:
+        reason = f"{path.name} holds what no component of ours puts there, and is not read: {error}"
+        raise ModuleError(UNREADABLE, reason) from error
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise ModuleError(UNREADABLE, f"{path.name} is no file that a component has written: {error}") from error
 
 
 def _skops() -> Any:
     with _not_imported("sklearn.externals.array_api_compat.torch", "sklearn.externals.array_api_compat.dask"):
         import skops.io
+        import skops.io.exceptions
     return skops.io
 
 

@@ -14,6 +14,7 @@ from .features import Features
 from .learners import LEARNERS
 from .models import CLASSIFICATION, CLUSTERING, TWO_CLASS, TrainedModel, UntrainedModel
 from .scoring import scored
+from .threads import one_thread
 
 
 def train_model(untrained_model: UntrainedModel, dataset: Dataset, label_column: str = "") -> TrainedModel:
@@ -70,11 +71,7 @@ def label_of(dataset: Dataset, label_column: str) -> str:
         if dataset.label is None:
             raise ModuleError(24, "No label column is named, and the dataset has none.", port="dataset")
         label_column = dataset.label
-    names = [label_column] if label_column in dataset.frame.columns else columns.select(dataset, label_column)
-    if len(names) != 1:
-        reason = f"The label is one column; {label_column!r} selects {len(names)} that are there."
-        raise ModuleError(22, reason, column=label_column)
-    return names[0]
+    return columns.one(dataset, label_column, "label_column")
 
 
 def feature_names(dataset: Dataset, label: str) -> list[str]:
@@ -153,8 +150,10 @@ def fitted(
     features = Features.of(frame, names)
     learner = LEARNERS[model.learner]
     matrix = features.matrix(frame, rows)
+    estimator = learner.build(model.parameters)
     try:
-        estimator = learner.build(model.parameters).fit(matrix, target)
+        with one_thread():
+            estimator.fit(matrix, target)
     except ValueError as error:
         raise ModuleError(1000, f"scikit-learn cannot train {model.learner}: {error}") from error
     return TrainedModel(model.learner, model.parameters, learner.task, features, estimator, label, classes)

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import metrics
+from . import metrics, values
 from .dataset import Dataset
-from .errors import ModuleError
 from .evaluation import Row, evaluated
 from .models import MULTICLASS, REGRESSION, TWO_CLASS, TrainedModel, UntrainedModel
 from .scoring import SCORED_PROBABILITIES, scored
 from .training import label_of, supervised_task, train_model
 from .validation import folds, told, with_known_categories
 
-GRID, RANDOM = "Entire grid", "Random sweep"
+RANDOM = "Random sweep"
+MODES = {"Entire grid": True, RANDOM: False}  # whether every combination is tried
 FOLDS = 3  # the Designer's, where there is no validation dataset
 LOG_LOSS = "Average Log Loss"
 
@@ -76,38 +76,34 @@ def tune_model_hyperparameters(
     Raises:
         ModuleError: the label or a feature cannot be used, or the metric is not one of the task.
     """
-    task = supervised_task(untrained_model)
-    chosen = (
-        metric_for_measuring_performance_for_regression
-        if task == REGRESSION
-        else metric_for_measuring_performance_for_classification
+    metric = _metric(
+        supervised_task(untrained_model),
+        metric_for_measuring_performance_for_classification,
+        metric_for_measuring_performance_for_regression,
     )
-    metric = _metric(task, chosen)
     label = label_of(training_dataset, label_column)
     ranges = untrained_model.ranges
-    tried = (
-        [dict(zip(ranges, values, strict=True)) for values in itertools.product(*ranges.values())]
-        if specify_parameter_sweeping_mode == GRID
-        else _drawn(ranges, maximum_number_of_runs_on_random_sweep, random_seed)
-    )
+    is_grid = values.chosen("specify_parameter_sweeping_mode", specify_parameter_sweeping_mode, MODES)
+    tried = _grid(ranges) if is_grid else _drawn(ranges, maximum_number_of_runs_on_random_sweep, random_seed)
+    models = [replace(untrained_model, parameters={**untrained_model.parameters, **one}) for one in tried]
     rows: list[Row] = []
-    for number, parameters in enumerate(tried, start=1):
-        model = replace(untrained_model, parameters={**untrained_model.parameters, **parameters})
+    for parameters, model in zip(tried, models, strict=True):
         row = _measured(model, training_dataset, validation_dataset, label, random_seed)
-        print(f"Run {number} of {len(tried)}: {parameters}: {told(row)}", flush=True)
         rows.append(parameters | row)
+        print(f"Run {len(rows)} of {len(tried)}: {parameters}: {told(row)}", flush=True)
     results = pd.DataFrame(rows).sort_values(metric, ascending=metric in BETTER_IF_SMALLER, kind="stable")
-    best = tried[results.index[0]]
-    trained = train_model(
-        replace(untrained_model, parameters={**untrained_model.parameters, **best}), training_dataset, label
-    )
-    return Dataset(results.reset_index(drop=True)), trained
+    best = models[results.index[0]]
+    return Dataset(results.reset_index(drop=True)), train_model(best, training_dataset, label)
 
 
-def _metric(task: str, chosen: str) -> str:
-    if chosen not in RANKED_BY[task]:
-        raise ModuleError(8, f"A {task} can be ranked by {', '.join(RANKED_BY[task])}; not by {chosen!r}.")
-    return RANKED_BY[task][chosen]
+def _metric(task: str, for_classification: str, for_regression: str) -> str:
+    """Return the column that the models are ranked by."""
+    kind, name = ("regression", for_regression) if task == REGRESSION else ("classification", for_classification)
+    return values.chosen(f"metric_for_measuring_performance_for_{kind}", name, RANKED_BY[task])
+
+
+def _grid(ranges: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(ranges, values, strict=True)) for values in itertools.product(*ranges.values())]
 
 
 def _drawn(ranges: Mapping[str, Any], number: int, seed: int) -> list[dict[str, Any]]:

@@ -13,17 +13,20 @@ from .errors import ModuleError
 from .evaluation import Row, evaluated
 from .features import CATEGORIES, Features
 from .models import CLASSIFICATION, UntrainedModel
+from .sampling import FOLDS, Folds, folds_of
 from .scoring import scored
 from .training import feature_names, label_of, supervised_task, train_model
 
-FOLDS = 10
+DEFAULT_FOLDS = 10
 FOLD, EXAMPLES = "Fold Number", "Number of examples in fold"
 
 
 def cross_validate_model(
     untrained_model: UntrainedModel, dataset: Dataset, label_column: str = "", random_seed: int = 0
 ) -> tuple[Dataset, Dataset]:
-    """Train and measure a model in ten folds, each time with another tenth of the rows left out.
+    """Train and measure a model in folds, each time with another part of the rows left out.
+
+    The folds are ten, or those that Partition and Sample has assigned.
 
     Args:
         untrained_model: a learner with its parameters.
@@ -40,7 +43,7 @@ def cross_validate_model(
     label = label_of(dataset, label_column)
     known = with_known_categories(dataset, label)
     parts, results = [], []
-    for fold, (training, held_out) in enumerate(folds(known, label, untrained_model, FOLDS, random_seed)):
+    for fold, (training, held_out) in enumerate(folds(known, label, untrained_model, DEFAULT_FOLDS, random_seed)):
         model = train_model(untrained_model, training, label)
         part = scored(model, held_out, append=True)
         [row] = evaluated(part)
@@ -74,7 +77,10 @@ def with_known_categories(dataset: Dataset, label: str) -> Dataset:
     frame = dataset.frame.iloc[rows]
     texts = {name: frame[name].astype("category") for name in names if type_of(frame[name]) in CATEGORIES}
     Features.of(frame, names).matrix(frame, rows)  # tells of the row in the dataset, not of one in a part of it
-    return dataset.with_frame(frame.assign(**texts).reset_index(drop=True))
+    properties = dict(dataset.properties)
+    if FOLDS in properties:
+        properties[FOLDS] = folds_of(dataset)[rows].tolist()
+    return Dataset(frame.assign(**texts).reset_index(drop=True), dataset.roles, properties)
 
 
 def folds(
@@ -82,18 +88,31 @@ def folds(
 ) -> Iterator[tuple[Dataset, Dataset]]:
     """Yield for each fold the rows to learn from and those left out.
 
+    The folds are those that Partition and Sample has assigned; else so many are drawn.
+
     Raises:
         ModuleError: there are fewer rows, of a classification's class, than folds.
     """
+    is_assigned = FOLDS in dataset.properties
+    numbers = folds_of(dataset) if is_assigned else _drawn(dataset.frame[label], model, number, seed)
+    properties = {name: value for name, value in dataset.properties.items() if name != FOLDS}
+    rows = Dataset(dataset.frame, dataset.roles, properties)
+    for fold in np.unique(numbers):
+        yield rows.with_frame(rows.frame[numbers != fold]), rows.with_frame(rows.frame[numbers == fold])
+
+
+def _drawn(column: pd.Series, model: UntrainedModel, number: int, seed: int) -> Folds:
     from sklearn.model_selection import KFold, StratifiedKFold
 
     is_classification = supervised_task(model) in CLASSIFICATION
-    target = dataset.frame[label].astype(str) if is_classification else dataset.frame[label]
+    target = column.astype(str) if is_classification else column
     fewest = int(target.value_counts().min()) if is_classification and len(target) else len(target)
     if fewest < number:
         part = "a class" if is_classification else "all"
         reason = f"{number} folds need {number} rows; of {part} there are {fewest}."
-        raise ModuleError(21, reason, column=label)
+        raise ModuleError(21, reason, column=str(column.name))
     splitter: Any = StratifiedKFold if is_classification else KFold
-    for training, held_out in splitter(number, shuffle=True, random_state=seed).split(dataset.frame, target):
-        yield dataset.with_frame(dataset.frame.iloc[training]), dataset.with_frame(dataset.frame.iloc[held_out])
+    numbers = np.empty(len(target), dtype=np.int64)
+    for fold, (_, held_out) in enumerate(splitter(number, shuffle=True, random_state=seed).split(target, target)):
+        numbers[held_out] = fold
+    return numbers

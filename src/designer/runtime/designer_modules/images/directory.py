@@ -93,8 +93,11 @@ class ImageDirectory:
 
     def schema(self) -> dict[str, Any]:
         """Return what a row of it is: an image as a data URI, and where they are known, its id and category."""
-        category = {"name": CATEGORY, "type": "Categorical", "role": LABEL, "categories": self.categories}
-        columns: list[dict[str, Any]] = [{"name": IMAGE, "type": "Image"}, {"name": ID, "type": "String"}, category]
+        columns: list[dict[str, Any]] = [
+            {"name": IMAGE, "type": "Image"},
+            {"name": ID, "type": "String"},
+            {"name": CATEGORY, "type": "String", "role": LABEL},
+        ]
         return {"type": TYPE, "columns": columns, "properties": {}}
 
     @classmethod
@@ -143,8 +146,12 @@ def _received(number: int, row: Mapping[str, Any]) -> LabeledImage:
         picture = decoding.from_data_uri(row.get(IMAGE))
     except ModuleError as error:
         raise ModuleError(error.code, error.reason, column=IMAGE, row=number) from error
-    return LabeledImage(str(row.get(ID, number)), picture, _text(row.get(CATEGORY)))
+    return LabeledImage(_text(number, row, ID) or str(number), picture, _text(number, row, CATEGORY))
 
 
-def _text(value: Any) -> str | None:
-    return None if value in (None, "") else str(value)
+def _text(number: int, row: Mapping[str, Any], column: str) -> str | None:
+    value = row.get(column)
+    if value is None or isinstance(value, str | int):
+        return None if value in (None, "") else str(value)
+    reason = f"Text is wanted; this is of type {type(value).__name__}."
+    raise ModuleError(decoding.NO_TEXT, reason, column=column, row=number)

@@ -1,0 +1,138 @@
+"""What a web service answers is what the training run scored, for each learner, on the same rows.
+
+Truth: the scored data of the training run itself. The service gets the rows as they were before anything was done to
+them, as JSON, some of them alone and some together.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from designer_modules import Dataset
+from designer_modules.engine import Engine
+from designer_modules.serving import WebService
+
+import designer_flights
+from designer import run_in_process
+from designer.contract import contract
+from designer.graph import Graph
+from designer.samples import sample
+
+SEED = {"random_number_seed": 1}
+LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "two_class_logistic_regression": ("late", SEED),
+    "two_class_decision_forest": ("late", SEED),
+    "two_class_boosted_decision_tree": ("late", SEED),
+    "two_class_neural_network": ("late", SEED | {"number_of_learning_iterations": 20}),
+    "multiclass_logistic_regression": ("carrier", SEED),
+    "multiclass_decision_forest": ("carrier", SEED),
+    "multiclass_boosted_decision_tree": ("carrier", SEED | {"number_of_trees_constructed": 20}),
+    "multiclass_neural_network": ("carrier", SEED | {"number_of_learning_iterations": 20}),
+    "linear_regression": ("delay", SEED),
+    "decision_forest_regression": ("delay", SEED),
+    "boosted_decision_tree_regression": ("delay", SEED),
+    "neural_network_regression": ("delay", SEED | {"number_of_learning_iterations": 20}),
+}
+
+
+def service_of(graph: Graph, outputs: dict[str, Any], folder: Path) -> WebService:
+    """Return the service of a training graph's inference graph, with assets that were written and read again."""
+    inference, saved = designer_flights.inference(graph, outputs)
+    for name, one in saved.items():
+        one.save(folder / "assets" / name)
+    designer_flights.flights().save(folder / "sample")
+    label = inference.nodes["web_service_input"].bindings.get("label_column")
+    described = contract(inference, {"web_service_input": sample(folder / "sample", label)})
+    return WebService(Engine(described, folder))
+
+
+def answered(service: WebService, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    body = json.dumps({"Inputs": {"WebServiceInput0": rows}}).encode()
+    answer = service.answer("POST", body, {})
+    assert answer.status == 200, answer.body
+    results: list[dict[str, Any]] = json.loads(answer.body)["Results"]["WebServiceOutput0"]
+    return results
+
+
+def rows(data: Dataset, numbers: list[int], without: str = "") -> list[dict[str, Any]]:
+    """Return rows as a caller sends them, who does not know the label."""
+    frame = data.frame.set_index("number", drop=False).loc[numbers].drop(columns=[without] if without else [])
+    found: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
+    return found
+
+
+def assert_scores_equal(results: list[dict[str, Any]], truth: pd.DataFrame) -> None:
+    scores = [name for name in truth.columns if name.startswith(("Scored", "Assignments", "Distances"))]
+    assert scores
+    for row in results:
+        expected = truth.loc[row["number"]]
+        for name in scores:
+            if isinstance(row[name], float):
+                assert row[name] == pytest.approx(expected[name], abs=1e-9), name
+            else:
+                assert row[name] == expected[name], name
+
+
+def test_every_learner_is_here() -> None:
+    trains = [name for name, one in designer_flights.LIBRARY.items() if "untrained_model" in one.outputs]
+    assert {*LEARNERS, "k_means_clustering"} | {"resnet", "densenet"} == {*trains}  # the last two are for images
+
+
+@pytest.mark.parametrize("learner", list(LEARNERS))
+def test_a_learner_predicts_as_in_training(learner: str, tmp_path: Path) -> None:
+    label, parameters = LEARNERS[learner]
+    data = designer_flights.flights()
+    graph = designer_flights.training(learner, label, **parameters)
+    outputs = run_in_process(graph, {"flights": data})
+    truth = outputs["score.scored_dataset"].frame.set_index("number")
+    service = service_of(graph, outputs, tmp_path)
+    numbers = truth.index.tolist()
+    assert_scores_equal(answered(service, rows(data, numbers, without=label)), truth)
+    for number in numbers[:5]:
+        assert_scores_equal(answered(service, rows(data, [number], without=label)), truth)
+
+
+def test_clusters_are_assigned_as_in_training(tmp_path: Path) -> None:
+    library, data = designer_flights.LIBRARY, designer_flights.flights()
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    for gone in ("evaluate", "score", "train", "learner"):
+        graph = graph.remove(gone)
+    graph = graph.add("learner", library["k_means_clustering"], number_of_centroids=3, random_number_seed=1)
+    columns = ",".join(designer_flights.NUMERIC)
+    graph = graph.add(
+        "train",
+        library["train_clustering_model"],
+        untrained_model="learner",
+        dataset="split.results_dataset1",
+        column_set=columns,
+    )
+    graph = graph.add(
+        "score", library["assign_data_to_clusters"], trained_model="train", dataset="split.results_dataset2"
+    )
+    outputs = run_in_process(graph, {"flights": data})
+    truth = outputs["score.results_dataset"].frame.set_index("number")
+    service = service_of(graph, outputs, tmp_path)
+    assert np.unique(truth["Assignments"]).size == 3
+    assert_scores_equal(answered(service, rows(data, truth.index.tolist())), truth)
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [({"origin": "XXX"}, "origin"), ({"distance": None}, "distance"), ({"origin": None}, "origin")],
+)
+def test_what_the_model_cannot_use_is_an_error_and_no_zero(change: dict[str, Any], column: str, tmp_path: Path) -> None:
+    data = designer_flights.flights()
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    service = service_of(graph, run_in_process(graph, {"flights": data}), tmp_path)
+    good = rows(data, [3], without="late")[0]
+    body = json.dumps({"Inputs": {"WebServiceInput0": [good, {**good, **change}]}}).encode()
+    answer = service.answer("POST", body, {})
+    (problem,) = json.loads(answer.body)["error"]["details"]
+    assert answer.status == 400
+    assert column in problem["reason"] or problem["column"].startswith(column)
+    assert problem["row"] == 1
