@@ -29,6 +29,14 @@ DATASET, MODEL, UNTRAINED, TRANSFORMATION, IMAGES, ANY = (
     "ImageDirectory",
     "AnyDirectory",
 )
+DATA_TYPES = {  # in words
+    DATASET: "dataset",
+    MODEL: "trained model",
+    UNTRAINED: "untrained model",
+    TRANSFORMATION: "transformation",
+    IMAGES: "image directory",
+    ANY: "data",
+}
 ANONYMOUS = "azureml_anonymous"  # what azure-ai-ml calls the components that it sends with a job
 LITERALS = ("string", "number", "integer", "boolean")  # the types of inputs that are parameters, not ports
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from designer.declarations import ANY, Declaration, Parameter, Port, first_port
+from designer.declarations import ANY, DATA_TYPES, Declaration, Parameter, Port, first_port
 from designer.errors import GraphError, Problem
 
 Literal = str | int | float | bool
@@ -341,12 +341,15 @@ def _fitting(node: str, ports: Any, data_type: str, verb: str, taken: Mapping[st
     found = [port for port in ports if fits(data_type, port.data_type) and port.name not in (taken or {})]
     found.sort(key=lambda port: port.data_type != data_type)
     if not found:
-        raise GraphError(Problem(f"It {verb} no {data_type}: {_ports(ports)}.", node))
+        raise GraphError(Problem(f"It {verb} no {DATA_TYPES.get(data_type, data_type)}: {_ports(ports)}.", node))
     return str(found[0].name)
 
 
 def _ports(ports: Any) -> str:
-    return ", ".join(f"{port.name} is {port.data_type}" for port in ports) or "there is no such port"
+    return (
+        ", ".join(f"{port.name} is {DATA_TYPES.get(port.data_type, port.data_type)}" for port in ports)
+        or "there is no such port"
+    )
 
 
 def _passed_on(node: Node, port: Port) -> FromInput | FromNode | None:

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job, PipelineComponent, PipelineJob
 
+Fetched = Callable[[Collection[str]], dict[str, Declaration]]  # components of a workspace, by what pipelines call them
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-pipeline#expression-syntax
 FROM_INPUT = re.compile(r"\s*\$\{\{\s*parent\.inputs\.([\w.]+)\s*\}\}\s*")
 FROM_NODE = re.compile(r"\s*\$\{\{\s*parent\.jobs\.(\w+)\.outputs\.(\w+)\s*\}\}\s*")
 TO_OUTPUT = re.compile(r"\s*\$\{\{\s*parent\.outputs\.(\w+)\s*\}\}\s*")
 IN_A_WORKSPACE = re.compile(r"/components/([^/]+)/versions/([^/]+)$")
-ASSET_OR_URL = re.compile(r"azureml:(//|/subscriptions/|[^/:@]+[:@][^/]+$)|(?!azureml:)\w[\w+.-]+:|\w+:/")
+ASSET = re.compile(r"azureml:(//|/subscriptions/|[^/:@]+[:@][^/]+$)")
 # What a job that was sent says of itself, and no new one can be given.
 OF_THE_RUN = ("name", "id", "status", "services", "creation_context", "properties", "resourceGroup", "$schema", "type")
 LOGS = "default"  # an output of every job that was sent
@@ -43,8 +44,8 @@ def read_graph(source: PipelineJob | PipelineComponent | Path | str) -> Graph:
         source: the job, or a pipeline component; or the file's path; or YAML.
 
     Raises:
-        GraphError: only the name of a component is here: ``graph_of_job`` fetches the rest from the workspace; or a step
-            runs no component.
+        GraphError: only the name of a component is here, and the rest in a workspace: ``graph_of_job`` fetches it; or a
+            step runs no component.
     """
     pipeline, folder = (source, Path.cwd()) if not isinstance(source, str | Path) else _loaded(source)
     return _graph(pipeline, folder, _not_here)
@@ -77,8 +78,9 @@ def _fetched(ml_client: MLClient, references: Collection[str]) -> dict[str, Decl
     """Return components that a workspace has, by ``azureml:<name>:<version>``."""
 
     def fetch(reference: str) -> Declaration:
-        name, _, version = reference.removeprefix("azureml:").rpartition(":")
-        return declaration(dumped(ml_client.components.get(name, version)), id=reference)
+        name, mark, version = re.split("([:@])", reference.removeprefix("azureml:"), maxsplit=1)
+        component = ml_client.components.get(name, **{"version" if mark == ":" else "label": version})
+        return declaration(dumped(component), id=f"azureml:{component.name}:{component.version}")
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(references, pool.map(fetch, references), strict=True))
@@ -98,24 +100,25 @@ def _loaded(source: Path | str) -> tuple[Any, Path]:
 
     is_text = isinstance(source, str) and "\n" in source
     text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
-    folder = Path.cwd() if is_text else Path(source).resolve().parent
-    job: Any = load_job(io.StringIO(text), relative_origin=str(folder))
+    file = (Path.cwd() / "text.yml") if is_text else Path(source).resolve()
+    job: Any = load_job(io.StringIO(text), relative_origin=str(file))
     for name, step in (yaml.safe_load(text).get("jobs") or {}).items():
         if isinstance(step.get("component"), dict):
             # azure-ai-ml drops the names of components that lie in the pipeline's YAML.
             component = job.jobs[name].component
             component.name = step["component"].get("name", component.name)
             component.version = str(step["component"].get("version", component.version))
-    return job, folder
+    return job, file.parent
 
 
-def _components(pipeline: Any, fetched: Callable[[Collection[str]], dict[str, Declaration]]) -> dict[str, Declaration]:
+def _components(pipeline: Any, jobs: Mapping[str, Any], fetched: Fetched) -> dict[str, Declaration]:
     """Return the components of a pipeline's steps, by the names of the steps."""
-    there = {name: getattr(step, "component", None) for name, step in pipeline.jobs.items()}
-    for name, component in there.items():
-        if component is None:
-            kind = pipeline.jobs[name].type
-            raise GraphError(Problem(f"It is of type {kind}; a graph has only steps that run a component.", name))
+    for name, job in jobs.items():
+        if "component" not in job:  # e.g. a sweep
+            raise GraphError(
+                Problem(f"It is of type {job['type']}; a graph has only steps that run a component.", name)
+            )
+    there = {name: pipeline.jobs[name].component for name in jobs}
     references = dict.fromkeys(one for one in there.values() if isinstance(one, str))
     known = fetched(list(references))
     return {name: known[one] if isinstance(one, str) else _declared(one) for name, one in there.items()}
@@ -129,10 +132,10 @@ def _declared(component: Any) -> Declaration:
     return declaration(body, id=f"azureml:{found[1]}:{found[2]}" if found else "")
 
 
-def _graph(pipeline: Any, folder: Path, fetched: Callable[[Collection[str]], dict[str, Declaration]]) -> Graph:
+def _graph(pipeline: Any, folder: Path, fetched: Fetched) -> Graph:
     body = dumped(pipeline)
-    components = _components(pipeline, fetched)
     jobs = body.get("jobs") or {}
+    components = _components(pipeline, jobs, fetched)
     nodes = {name: _node(name, job, components[name]) for name, job in jobs.items()}
     inputs = {name: _input(name, value, nodes.values(), folder) for name, value in (body.get("inputs") or {}).items()}
     for name, job in jobs.items():
@@ -201,9 +204,10 @@ def _data(value: Mapping[str, Any], data_type: str, folder: Path) -> GraphInput:
 
 def _place(path: str, folder: Path) -> str:
     """Return where data is. In YAML, azure-ai-ml writes local paths as if they were assets: ``azureml:./data``."""
-    if ASSET_OR_URL.match(path):
+    if ASSET.match(path):
         return path
-    return str((folder / path.removeprefix("azureml:")).resolve())
+    bare = path.removeprefix("azureml:")
+    return bare if "://" in bare else str((folder / bare).resolve())
 
 
 def _input(name: str, value: Any, nodes: Collection[Node], folder: Path) -> GraphInput:

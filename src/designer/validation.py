@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from designer.declarations import ANY, LITERALS, Parameter, Port
+from designer.declarations import ANY, DATA_TYPES, LITERALS, Parameter, Port
 from designer.errors import GraphError, Problem
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node, fits
 
@@ -54,7 +54,8 @@ def _of_node(graph: Graph, name: str, node: Node) -> Iterator[Problem]:
                 f"{node.component.display_name} has no port or parameter {place!r}; {_has(node, place)}", name, place
             )
     for port in node.component.inputs.values():
-        yield from _of_port(graph, name, port, node.bindings.get(port.name))
+        if reason := _wrong_port(graph, name, port, node.bindings.get(port.name)):
+            yield Problem(reason, name, port.name)
     for parameter in node.component.parameters.values():
         yield from _of_parameter(graph, name, parameter, node.bindings.get(parameter.name))
 
@@ -64,38 +65,45 @@ def _has(node: Node, place: str) -> str:
     return f"it has {_listed(there)}.{_meant(place, there)}"
 
 
-def _of_port(graph: Graph, node: str, port: Port, bound: Binding | None) -> Iterator[Problem]:
+def _wrong_port(graph: Graph, node: str, port: Port, bound: Binding | None) -> str:
+    """Say what is wrong with what a port is connected with, and what would be right; empty where nothing is."""
+    needs = f"it needs {_kind(port.data_type)}"
     if bound is None:
-        if not port.optional:
-            yield Problem(
-                f"The port is not connected; it needs a {port.data_type}{_offers(graph, node, port)}.", node, port.name
-            )
-    elif isinstance(bound, FromInput) and bound.name not in graph.inputs:
-        yield Problem(_no_input(graph, bound.name), node, port.name)
-    elif isinstance(bound, FromNode) and bound.node not in graph.nodes:
-        yield Problem(
-            f"It is connected with a node {bound.node!r} that is not there.{_meant(bound.node, graph.nodes)}",
-            node,
-            port.name,
-        )
-    elif isinstance(bound, FromNode) and bound.port not in graph.nodes[bound.node].component.outputs:
-        there = graph.nodes[bound.node].component.outputs
-        yield Problem(f"{bound.node} has no output port {bound.port!r}; it has {_listed(there)}.", node, port.name)
-    elif not isinstance(bound, FromInput | FromNode):
-        yield Problem(
-            f"It needs a {port.data_type} from another node or an input, not the value {bound!r}.", node, port.name
-        )
-    elif isinstance(bound, FromInput) and graph.inputs[bound.name].type in LITERALS:
-        yield Problem(f"The input {bound.name!r} is a parameter; the port needs a {port.data_type}.", node, port.name)
-    elif isinstance(bound, FromInput) and (graph.inputs[bound.name].type in MODELS) != (port.type in MODELS):
-        given = graph.inputs[bound.name].type
-        reason = f"The input {bound.name!r} is of type {given}; the port needs one of type {port.type}."
-        yield Problem(reason, node, port.name)
-    elif not fits(graph.data_type(bound), port.data_type):
-        made = graph.data_type(bound)
-        yield Problem(
-            f"It needs a {port.data_type}, but {bound} is a {made}{_offers(graph, node, port)}.", node, port.name
-        )
+        return "" if port.optional else f"The port is not connected; {needs}{_offers(graph, node, port)}."
+    if not isinstance(bound, FromInput | FromNode):
+        return f"{bound!r} is a value; {needs} from another node or an input{_offers(graph, node, port)}."
+    wrong = _wrong_input(graph, port, bound.name) if isinstance(bound, FromInput) else _wrong_source(graph, bound)
+    made = graph.data_type(bound)
+    if wrong or fits(made, port.data_type):
+        return wrong
+    return f"{bound} is {_kind(made)}; {needs}{_offers(graph, node, port)}."
+
+
+def _wrong_input(graph: Graph, port: Port, name: str) -> str:
+    one = graph.inputs.get(name)
+    if one is None:
+        return _no_input(graph, name)
+    if one.type in LITERALS:
+        return f"The input {name!r} is a parameter; the port needs {_kind(port.data_type)}."
+    if (one.type in MODELS) != (port.type in MODELS):
+        return f"The input {name!r} is of type {one.type}; the port needs one of type {port.type}."
+    return ""
+
+
+def _wrong_source(graph: Graph, source: FromNode) -> str:
+    if source.node not in graph.nodes:
+        return f"The node {source.node!r} is not there.{_meant(source.node, graph.nodes)}"
+    there = graph.nodes[source.node].component.outputs
+    if source.port not in there:
+        return f"{source.node} has no output port {source.port!r}; it has {_listed(there)}.{_meant(source.port, there)}"
+    return ""
+
+
+def _kind(data_type: str) -> str:
+    """Return a type of data with its article, in words and as the Designer calls it."""
+    words = DATA_TYPES.get(data_type, data_type)
+    article = {"data": "", "image directory": "an ", "untrained model": "an "}.get(words, "a ")
+    return f"{article}{words} ({data_type})"
 
 
 def _offers(graph: Graph, node: str, port: Port) -> str:
@@ -160,17 +168,12 @@ def _right(parameter: Parameter) -> str:
 
 def _of_outputs(graph: Graph) -> Iterator[Problem]:
     for name, source in graph.outputs.items():
-        if source.node not in graph.nodes:
-            reason = (
-                f"The output comes from a node {source.node!r} that is not there.{_meant(source.node, graph.nodes)}"
-            )
+        if reason := _wrong_source(graph, source):
             yield Problem(reason, place=name)
-        elif source.port not in (there := graph.nodes[source.node].component.outputs):
-            yield Problem(f"{source.node} has no output port {source.port!r}; it has {_listed(there)}.", place=name)
 
 
 def _cycles(graph: Graph) -> Iterator[Problem]:
-    needs = {name: sources(node) & graph.nodes.keys() for name, node in graph.nodes.items()}
+    needs = {name: [one for one in _sources(node) if one in graph.nodes] for name, node in graph.nodes.items()}
     try:
         TopologicalSorter(needs).prepare()
     except CycleError as error:
@@ -180,15 +183,15 @@ def _cycles(graph: Graph) -> Iterator[Problem]:
         )
 
 
-def sources(node: Node) -> set[str]:
+def _sources(node: Node) -> list[str]:
     """Return the names of the nodes that a node gets something from."""
-    return {bound.node for bound in node.bindings.values() if isinstance(bound, FromNode)}
+    return [bound.node for bound in node.bindings.values() if isinstance(bound, FromNode)]
 
 
 def _without_value(graph: Graph) -> Iterator[Problem]:
     for name, one in graph.inputs.items():
         if not _has_value(one) and not one.settings.get("optional"):
-            wanted = WORDS[one.type] if one.type in LITERALS else f"the path of a {one.data_type}"
+            wanted = WORDS[one.type] if one.type in LITERALS else f"the path of {_kind(one.data_type)}"
             yield Problem(f"The input has no value; it needs {wanted}.", place=name)
 
 

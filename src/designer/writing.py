@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 JOB_SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
 COMPONENT_SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineComponent.schema.json"
+HERE = "./graph.yml"  # what local paths of a graph are relative to, where they are not whole
 OF_A_JOB = (
     "compute",
     "settings",
@@ -43,7 +44,7 @@ def pipeline_job(graph: Graph, compute: str | None = None, experiment_name: str 
     from azure.ai.ml import load_job
 
     validate(graph)
-    job = cast("PipelineJob", load_job(io.StringIO(to_yaml(graph)), relative_origin=str(Path.cwd())))
+    job = cast("PipelineJob", load_job(io.StringIO(to_yaml(graph)), relative_origin=HERE))
     _give_names(job.jobs, graph)
     job.compute = compute or job.compute
     job.experiment_name = experiment_name or job.experiment_name
@@ -76,7 +77,7 @@ def pipeline_component(
     }
     body |= {"version": version} if version else {}
     text = yaml.safe_dump({key: one for key, one in body.items() if key not in OF_A_JOB}, sort_keys=False)
-    component = cast("PipelineComponent", load_component(io.StringIO(text), relative_origin=str(Path.cwd())))
+    component = cast("PipelineComponent", load_component(io.StringIO(text), relative_origin=HERE))
     _give_names(component.jobs, graph)
     return component
 

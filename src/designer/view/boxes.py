@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from designer.declarations import ANY, LITERALS, Declaration, Parameter
+from designer.declarations import ANY, DATA_TYPES, LITERALS, Declaration, Parameter
 from designer.declarations import Port as DeclaredPort
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node
 from designer.view.looks import DATA, OUTPUT
 from helpers.graph_layout import Edge
 
 STEP, INPUT, RESULT = "step", "input", "output"  # kinds of boxes; a key is a kind and a name, as in "step score"
-DATA_TYPES = {
-    "DataFrameDirectory": "dataset",
-    "ModelDirectory": "trained model",
-    "UntrainedModelDirectory": "untrained model",
-    "TransformationDirectory": "transformation",
-    "ImageDirectory": "image directory",
-    "AnyDirectory": "data",
-}
 
 
 @dataclass(frozen=True)
