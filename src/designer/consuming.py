@@ -6,6 +6,7 @@ They differ from the studio's in that the key does not stand in them, and that t
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "consumers"
 WIDTH = 110
+IMAGE = "the content of an image file as a data URI, data:image/png;base64,..."
 MOST_CATEGORIES = 10  # that a comment names
 
 
@@ -78,10 +80,8 @@ def consumer_code(package: Package, scoring_uri: str, language: str = "python") 
         "__SCORING_URI__": written.text(scoring_uri),
         "__REQUEST__": written.value(example_request(package.contract)),
     }
-    program = (TEMPLATES / f"{language}.txt").read_text(encoding="utf-8")
-    for place, value in values.items():
-        program = program.replace(place, value)
-    return program
+    template = (TEMPLATES / f"{language}.txt").read_text(encoding="utf-8")
+    return re.sub("|".join(values), lambda place: values[place[0]], template)
 
 
 def _columns(contract: Mapping[str, Any]) -> list[str]:
@@ -98,6 +98,6 @@ def _columns(contract: Mapping[str, Any]) -> list[str]:
 def _kind(column: Mapping[str, Any]) -> str:
     categories = column.get("categories")
     if not categories:
-        return str(column["type"])
+        return IMAGE if column["type"] == "Image" else str(column["type"])
     more = ", ..." if len(categories) > MOST_CATEGORIES else ""
     return "one of " + ", ".join(map(json.dumps, categories[:MOST_CATEGORIES])) + more

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-EXAMPLE_SIDE = 64  # pixels of an example image at most
+EXAMPLE_SIDE = 16  # pixels of an example image at most: it stands in documents and programs
 
 
 def sample(folder: Path, label: str | None) -> dict[str, Any]:

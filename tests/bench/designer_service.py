@@ -1,4 +1,4 @@
-"""One row through a Designer's web service, against the same scikit-learn pipeline pickled whole, each behind the server.
+"""One row through a Designer's web service, against the same pipeline of scikit-learn pickled whole, behind one server.
 
 The graph is what people draw: rows are selected, cleaned, normalized, converted to indicators and scored; the service
 judges the request first, and answers with what the model was given, too. The peer is a scoring script as most people
