@@ -49,7 +49,7 @@ def steps(ml_client: MLClient, job: Job | str) -> dict[str, Job]:
     return {str(child.display_name or child.name): child for child in children}
 
 
-def step_statuses(ml_client: MLClient, job: Job | PipelineComponent) -> dict[str, str]:
+def step_statuses(ml_client: MLClient, job: Job | PipelineComponent | str) -> dict[str, str]:
     """Return how each step of a pipeline job stands, by its name: ``"Not started"``, a job's status, ``"Reused"``."""
     return _statuses(ml_client, job, graph_of(ml_client.jobs.get(_name(job))).steps)
 

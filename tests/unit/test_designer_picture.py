@@ -242,8 +242,8 @@ def test_it_says_in_words_what_it_shows() -> None:
     assert lines[:5] == [
         "The pipeline late flights, as a graph.",
         "Its parameter cleaning is remove_row.",
-        "The input flights is the dataset azureml:flights:1.",
-        "The input weather is the dataset azureml:weather:1.",
+        "The input flights is the dataset flights:1.",
+        "The input weather is the dataset weather:1.",
         "flight_columns: Select Columns in Dataset gets flights as dataset.",
     ]
     assert "The input planes is a dataset: the caller says which." in lines
@@ -289,6 +289,14 @@ def test_graphs_that_are_not_right_are_drawn_too() -> None:
     assert len(paths(drawn(_picture(graph)))) == 3
     drawn(_picture(Graph("empty", {})))
     assert _picture(Graph("empty", {})).alt == "The pipeline empty, as a graph."
+
+
+def test_no_path_of_the_machine_or_the_subscription_is_shown() -> None:
+    """What is stored in a notebook would name them."""
+    paths = ("/home/someone/flights", "/subscriptions/s/resourceGroups/g/workspaces/w/data/flights/versions/2")
+    picture = _picture(Graph("one", {}, {f"input{number}": data(path) for number, path in enumerate(paths)}))
+    assert "someone" not in picture.html + picture.svg and "subscriptions" not in picture.html + picture.svg
+    assert "flights:2" in picture.alt
 
 
 def test_a_literal_is_a_parameter_not_a_box() -> None:

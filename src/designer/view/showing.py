@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from designer.comparison import Changes
 from designer.graph import Graph
-from designer.reading import read_graph
+from designer.reading import graph_of_job, read_graph
 from designer.view import bundle
 from designer.view.picture import Picture, SideBySide
 from designer.view.scene import Scene, one_over_the_other, scene
+from helpers.pipelines import step_statuses
 
 if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
     from azure.ai.ml.entities import PipelineJob
 
 # Jupyter Server gives it to the kernels of its sessions: papermill, nbval and nbclient start kernels without one.
@@ -27,6 +29,7 @@ def show(
     changes: Changes | None = None,
     interactive: bool | None = None,
     *,
+    ml_client: MLClient | None = None,
     side_by_side: bool = False,
 ) -> Any:
     """Return a graph as Jupyter shows it: its boxes, their ports, how each step stands, what has changed.
@@ -37,19 +40,28 @@ def show(
         statuses: how its steps stand, by their names, as ``helpers.step_statuses`` returns them.
         changes: what ``designer.compare`` returned, where the graph is one of the two: what has become of each box.
         interactive: whether it can be moved about in; where None, if this kernel belongs to a Jupyter session.
+        ml_client: of a job that was sent, the connected workspace: then each box says how its step stands, and what a
+            step has put out can be read.
         side_by_side: of changes, show the two graphs beside each other, as pictures.
 
     Raises:
-        GraphError: the pipeline has a component that lies in a workspace: show ``designer.graph_of_job(...)``.
+        GraphError: the pipeline has a component that lies in a workspace, and no ``ml_client`` was given.
     """
     if side_by_side and isinstance(shown, Changes):
         return SideBySide(tuple(Picture(scene(one, shown), statuses or {}) for one in (shown.before, shown.after)))
-    seen = _scene(shown, changes)
-    if is_interactive(interactive):
-        from designer.view.widget import GraphView
+    if ml_client and not isinstance(shown, Graph | Path | Changes):
+        job = shown if isinstance(shown, str) else str(shown.name)
+        seen = scene(graph_of_job(ml_client, job), changes)
+        return _view(seen, step_statuses(ml_client, job), interactive, job)
+    return _view(_scene(shown, changes), statuses or {}, interactive)
 
-        return GraphView(seen, statuses or {})
-    return Picture(seen, statuses or {})
+
+def _view(seen: Scene, statuses: Mapping[str, str], interactive: bool | None, job: str = "") -> Any:
+    if not is_interactive(interactive):
+        return Picture(seen, statuses)
+    from designer.view.widget import GraphView
+
+    return GraphView(seen, statuses, job)
 
 
 def _scene(shown: Graph | PipelineJob | Path | str | Changes, changes: Changes | None) -> Scene:

@@ -5,10 +5,11 @@ import {
   Controls,
   Handle,
   MarkerType,
-  MiniMap,
   Position,
   ReactFlow,
   ReactFlowProvider,
+  useReactFlow,
+  useStore,
   type Edge as FlowEdge,
   type EdgeProps,
   type Node as FlowNode,
@@ -29,11 +30,13 @@ type Way = FlowEdge<{ path: string }, "way">;
 const NAMELESS = "the"; // React Flow needs a name for each port
 const NODE_TYPES = { box: BoxView };
 const EDGE_TYPES = { way: WayView };
+const OPENS = ["Enter", " "];
+const LEADS = ["ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight"];
 const HOW = "Enter opens it, Escape closes it, the arrow keys lead along edges";
 const ARIA_LABELS = { "node.a11yDescription.default": HOW, "node.a11yDescription.keyboardDisabled": HOW };
 const FIT = { padding: 0.04, maxZoom: 1 };
 const LEAST_HEIGHT = 320;
-const MOST_HEIGHT = 760;
+const MOST_HEIGHT = 1000;
 
 function BoxView({ data: { box, status, look, graph, read }, selected }: NodeProps<BoxNode>) {
   const change = graph.changes[box.change];
@@ -129,6 +132,7 @@ function waysOf(graph: Graph): Way[] {
       target: edge.target,
       targetHandle: edge.input || NAMELESS,
       data: { path: edge.path },
+      domAttributes: { "aria-hidden": true }, // each box says what it gets from where
       style: { stroke, strokeWidth: 1.6, strokeDasharray: look?.dashes },
       markerEnd: { type: MarkerType.ArrowClosed, color: stroke, width: 14, height: 14 },
     };
@@ -163,6 +167,11 @@ function useNews(graph: Graph, { steps, run }: Statuses): string {
   return news;
 }
 
+// To a notebook, keys are commands: B makes a cell, D twice takes this one away. Those with Ctrl, e.g. to save, stay.
+function keepFromNotebook(event: KeyboardEvent) {
+  if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
+}
+
 function GraphView({ model }: { model: Model }) {
   const graph = useTrait(model, "graph");
   const statuses = useTrait(model, "statuses");
@@ -191,26 +200,22 @@ function GraphView({ model }: { model: Model }) {
   const onKeyDown = (event: KeyboardEvent) => {
     const key = (event.target as HTMLElement).closest<HTMLElement>(".react-flow__node")?.dataset.id;
     if (event.key === "Escape" && chosen) close();
-    else if (key && (event.key === "Enter" || event.key === " ")) {
+    else if (key && OPENS.includes(event.key)) {
       choose(key);
       requestAnimationFrame(() => heading.current?.focus());
-    } else {
-      const next = key && neighbour(graph, key, event.key);
-      if (!next) return;
-      focus(next);
-    }
+    } else if (key && LEADS.includes(event.key)) focus(neighbour(graph, key, event.key) ?? key);
+    else return;
     event.preventDefault();
     event.stopPropagation();
   };
 
   return (
-    // JupyterLab's own shortcuts, e.g. the arrow keys, which lead from cell to cell, stay out of the graph.
     <section
       className="dg-graph"
-      data-lm-suppress-shortcuts="true"
       data-theme={colorMode}
       aria-label={`Graph of the pipeline ${graph.name}`}
       onKeyDownCapture={onKeyDown}
+      onKeyDown={keepFromNotebook}
     >
       {statuses.headline && <header className="dg-headline">{statuses.headline}</header>}
       <div className="dg-main">
@@ -242,7 +247,7 @@ function GraphView({ model }: { model: Model }) {
             aria-label={`Boxes of ${graph.name}`}
           >
             <Controls showInteractive={false} fitViewOptions={FIT} />
-            <MiniMap pannable zoomable nodeColor={(node) => (node as BoxNode).data.look?.colour ?? "#c9d6e2"} />
+            <KeepTheMiddle />
           </ReactFlow>
         </div>
         {box && (
@@ -263,6 +268,21 @@ function GraphView({ model }: { model: Model }) {
       </div>
     </section>
   );
+}
+
+// What was in the middle of the canvas stays there when the panel takes some of its room.
+function KeepTheMiddle() {
+  const width = useStore((store) => store.width);
+  const { getViewport, setViewport } = useReactFlow();
+  const before = useRef(0);
+  useEffect(() => {
+    if (before.current && width !== before.current) {
+      const { x, y, zoom } = getViewport();
+      setViewport({ x: x + (width - before.current) / 2, y, zoom });
+    }
+    before.current = width;
+  }, [width, getViewport, setViewport]);
+  return null;
 }
 
 function Legend({ graph }: { graph: Graph }) {
