@@ -175,8 +175,8 @@ class Library(Mapping[str, Declaration]):
     """
 
     def __init__(self, *folders: Path | str) -> None:
-        places = (OUR_COMPONENTS, *(Path(folder).resolve() for folder in folders))
-        self._found = {one.name: one for folder in places for one in _in_folder(folder)}
+        theirs = [one for folder in folders for one in _in_folder(Path(folder).resolve())]
+        self._found = {one.name: one for one in (*_ours(), *theirs)}
 
     def __getitem__(self, name: str) -> Declaration:
         return self._found[name]
@@ -189,6 +189,10 @@ class Library(Mapping[str, Declaration]):
 
 
 @cache
+def _ours() -> tuple[Declaration, ...]:
+    return _in_folder(OUR_COMPONENTS)
+
+
 def _in_folder(folder: Path) -> tuple[Declaration, ...]:
     return tuple(
         declaration(yaml.safe_load(path.read_text(encoding="utf-8")), path) for path in sorted(folder.glob("*.yml"))

@@ -62,7 +62,8 @@ def register_components(
 ) -> dict[str, CommandComponent]:
     """Register components in a workspace, and return them as the workspace has them, by their names here.
 
-    What is there in this version already stays as it is.
+    Each has the version that it declares. Where the workspace has another component under that, such as one of an older
+    library, the version is the workspace's next one: what it has stays as it is.
 
     Args:
         ml_client: the connected workspace.
@@ -80,9 +81,16 @@ def register_components(
 
 
 def _registered(ml_client: MLClient, declared: Declaration, suffix: str) -> CommandComponent:
+    from azure.core.exceptions import ResourceExistsError
+
     component = _load(declared)
     component.name = f"{declared.name}{suffix}"
-    found: CommandComponent = ml_client.components.create_or_update(component)
+    found: CommandComponent
+    try:
+        found = ml_client.components.create_or_update(component)
+    except ResourceExistsError:
+        component.version = None
+        found = ml_client.components.create_or_update(component, skip_if_no_change=True)
     return found
 
 

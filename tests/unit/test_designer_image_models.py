@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import torch
@@ -164,6 +165,18 @@ def test_a_model_for_tables_is_refused_by_name(kind: type[UntrainedNetwork | Tra
     (tmp_path / "model.json").write_text("{}")
     with pytest.raises(ModuleError, match=r"Error 0159: .*: connect "):
         kind.load(tmp_path)
+
+
+def test_each_epoch_is_logged_with_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    client = mlflow.MlflowClient(store)
+    run = client.create_run(client.create_experiment("images"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    train_pytorch_model(SMALL, bright_and_dark(8), bright_and_dark(4), epochs=2)
+    for name in ("Train loss", "Validation loss", "Top 1 accuracy", "Train images per second"):
+        assert [one.step for one in client.get_metric_history(run.info.run_id, name)] == [1, 2]
+    assert client.get_run(run.info.run_id).info.status == "RUNNING"
 
 
 def test_the_same_seed_gives_the_same_model_and_another_one_another() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ from .dataset import Dataset
 from .errors import ModuleError
 from .models import CLUSTERING, MULTICLASS, REGRESSION, TWO_CLASS
 from .scoring import ASSIGNMENTS, DISTANCE, SCORED_BY, SCORED_LABELS, SCORED_PROBABILITIES
+from .tracking import log_metrics
 
 Row = dict[str, Any]
 
@@ -128,18 +127,12 @@ def _numbered(
 
 
 def log(results: Mapping[str, list[Row]]) -> None:
-    """Log metrics with MLflow, where a job runs that they belong to; of clusters, those of all together."""
-    uri, run_id = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_RUN_ID")
-    if not (uri and run_id):
-        return
-    import mlflow
-
-    now = int(time.time() * 1000)
-    named = {
-        f"{name}{suffix}": float(value)
-        for suffix, rows in zip(("", " - to compare"), results.values(), strict=False)
-        for name, value in rows[-1].items()
-        if isinstance(value, int | float) and np.isfinite(value)
-    }
-    logged = [mlflow.entities.Metric(name, value, now, 0) for name, value in named.items()]
-    mlflow.MlflowClient(uri).log_batch(run_id, logged)
+    """Log metrics with MLflow, where a job runs that they belong to; those of a second dataset with a suffix."""
+    named: dict[str, float] = {}
+    for suffix, rows in zip(("", " - to compare"), results.values(), strict=False):
+        named |= {
+            f"{name}{suffix}": float(value)
+            for name, value in rows[-1].items()  # of clusters, all together
+            if isinstance(value, int | float) and np.isfinite(value)
+        }
+    log_metrics(named)

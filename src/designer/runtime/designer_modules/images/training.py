@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from ..errors import ModuleError
+from ..tracking import log_metrics
 from . import networks
 from .architectures import UntrainedNetwork
 from .directory import ImageDirectory
@@ -239,9 +240,6 @@ def _on_device(network: nn.Module, batches: DataLoader[Batch]) -> Iterator[Batch
 
 
 def _report(epoch: int, metrics: dict[str, float]) -> None:
-    """Print metrics; in a job, MLflow logs them, too."""
+    """Print metrics; in a job, log them, too."""
     print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()), flush=True)
-    if "MLFLOW_RUN_ID" in os.environ:
-        import mlflow
-
-        mlflow.log_metrics(metrics, step=epoch)
+    log_metrics(metrics, step=epoch)
