@@ -134,15 +134,20 @@ def _declared(component: Any) -> Declaration:
 
 def _graph(pipeline: Any, folder: Path, fetched: Fetched) -> Graph:
     body = dumped(pipeline)
-    jobs = body.get("jobs") or {}
+    # In YAML, azure-ai-ml sorts everything by name.
+    jobs, given, made = (
+        {name: body[part][name] for name in there if name in body.get(part, {})}
+        for part, there in (("jobs", pipeline.jobs), ("inputs", pipeline.inputs), ("outputs", pipeline.outputs))
+    )
     components = _components(pipeline, jobs, fetched)
     nodes = {name: _node(name, job, components[name]) for name, job in jobs.items()}
-    inputs = {name: _input(name, value, nodes.values(), folder) for name, value in (body.get("inputs") or {}).items()}
+    inputs = {name: _input(name, value, nodes.values(), folder) for name, value in given.items()}
     for name, job in jobs.items():
         inputs |= {f"{name}_{port}": _own(value, components[name], port, folder) for port, value in _own_data(job)}
-    outputs = dict(_outputs(jobs))
+    found = dict(_outputs(jobs))
+    outputs = {name: found[name] for name in made if name in found}
     rest = {key: value for key, value in body.items() if key not in (*OF_THE_RUN, "display_name", "inputs", "jobs")}
-    rest["outputs"] = {name: one for name, one in (body.get("outputs") or {}).items() if one and name in outputs}
+    rest["outputs"] = {name: one for name, one in made.items() if one and name in outputs}
     settings = {key: value for key, value in rest.items() if value not in (None, {}, [])}
     name = str(body.get("display_name") or body.get("name") or "pipeline")
     return Graph(name, nodes, inputs, outputs, settings)
@@ -150,7 +155,8 @@ def _graph(pipeline: Any, folder: Path, fetched: Fetched) -> Graph:
 
 def _node(name: str, job: Mapping[str, Any], component: Declaration) -> Node:
     inputs = job.get("inputs") or {}
-    bindings = {port: _binding(name, port, one, component.parameters.get(port)) for port, one in inputs.items()}
+    places = [*(place for place in (*component.inputs, *component.parameters) if place in inputs), *inputs]
+    bindings = {place: _binding(name, place, inputs[place], component.parameters.get(place)) for place in places}
     settings = {key: value for key, value in job.items() if key not in ("component", "inputs", "outputs", "type")}
     settings["inputs"] = _modes({port: one for port, one in inputs.items() if _is_expression(one)})
     settings["outputs"] = _modes(job.get("outputs") or {})

@@ -207,7 +207,7 @@ def test_a_components_own_files_are_found_from_anywhere(own: Path, monkeypatch: 
         assert included == [own.parent.parent / "shared"]
 
     found = designer.read_graph(doubled(rows=Input(type="uri_folder", path="azureml:rows:1")))
-    declared = designer.Library((own.parent,))["double"]
+    declared = designer.Library(own.parent)["double"]
     assert found.nodes["double"].component == declared
     assert found.nodes["double"].bindings == {"dataset": FromInput("rows"), "exact": False}
     monkeypatch.chdir(os.sep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from designer.declarations import ANY, LITERALS, Declaration, Parameter
+from designer.declarations import ANY, DATA_TYPES, LITERALS, Declaration, Parameter
 from designer.declarations import Port as DeclaredPort
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node
 from designer.view.looks import DATA, OUTPUT
@@ -13,14 +13,6 @@ from helpers.graph_layout import Edge
 
 STEP, INPUT, RESULT = "step", "input", "output"  # kinds of boxes; a key is a kind and a name, as in "step score"
 UNNAMED = "the caller says which"  # data without a path
-DATA_TYPES = {
-    "DataFrameDirectory": "dataset",
-    "ModelDirectory": "trained model",
-    "UntrainedModelDirectory": "untrained model",
-    "TransformationDirectory": "transformation",
-    "ImageDirectory": "image directory",
-    "AnyDirectory": "data",
-}
 
 
 @dataclass(frozen=True)
@@ -134,17 +126,8 @@ def _edges_into_results(graph: Graph) -> Iterator[Edge]:
 
 def _asset(name: str, one: GraphInput) -> Box:
     carries = DATA_TYPES.get(one.data_type, one.data_type)
-    detail = short_path(one.path) if one.path else UNNAMED
+    detail = "" if one.path else UNNAMED  # a picture is stored: it does not name what is another asset elsewhere
     return Box(f"{INPUT} {name}", name, detail, DATA, carries, outputs=(Port("", carries),), description=one.path or "")
-
-
-def short_path(path: str) -> str:
-    """Return what tells a path from others: an asset's name and version, or the last part."""
-    parts = [part for part in path.split("/") if part]
-    if "versions" in parts[1:-1]:
-        at = parts.index("versions")
-        return f"{parts[at - 1]}:{parts[at + 1]}"
-    return parts[-1].removeprefix("azureml:") if parts else path
 
 
 def _result(name: str, source: FromNode, nodes: Mapping[str, Node]) -> Box:
