@@ -80,7 +80,8 @@ def _fetched(ml_client: MLClient, references: Collection[str]) -> dict[str, Decl
     def fetch(reference: str) -> Declaration:
         name, mark, version = re.split("([:@])", reference.removeprefix("azureml:"), maxsplit=1)
         component = ml_client.components.get(name, **{"version" if mark == ":" else "label": version})
-        return declaration(dumped(component), id=f"azureml:{component.name}:{component.version}")
+        # Its own name is another one where it was sent with a job: there it is called azureml_anonymous.
+        return declaration(dumped(component), id=f"azureml:{name}:{component.version}")
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(references, pool.map(fetch, references), strict=True))

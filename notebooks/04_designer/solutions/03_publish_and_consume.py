@@ -44,7 +44,7 @@ helpers.check("publish_and_consume/to_mend", to_mend)
 
 # %% publish_and_consume/whole_day
 ### BEGIN SOLUTION
-flown = helpers.flight_tables("2013-06-13", "2013-06-13", fast=False)["flights"]
+flown = helpers.flight_tables("2013-06-25", "2013-06-25", fast=False)["flights"]
 whole_day = ask(flown.drop(columns="late").to_dict(orient="records"))
 ### END SOLUTION
 helpers.check("publish_and_consume/whole_day", whole_day)

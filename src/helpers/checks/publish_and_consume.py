@@ -22,7 +22,7 @@ CHOICES = {
 }
 INPUT, OUTPUT = "WebServiceInput0", "WebServiceOutput0"
 LABEL = "late"
-DAY = "2013-06-13"
+DAY = "2013-06-25"
 
 
 def _refusal(*details: dict[str, Any]) -> dict[str, Any]:
