@@ -74,17 +74,18 @@ def create_batch_inference_pipeline(
 def _saved(ml_client: MLClient, job: Job | str, training: Graph, inference: Graph) -> Graph:
     """Save what an inference graph needs of a training run, and return the graph with it."""
     steps = _steps(ml_client, job)
-    paths = {
-        name: _save(ml_client, asset_name(training, source), steps[source.node], source.port, inference.inputs[name])
-        for name, source in saved_ports(training, inference).items()
-    }
+    paths = {}
+    for name, source in saved_ports(training, inference).items():
+        step = str(training.nodes[source.node].settings.get("display_name", source.node))
+        paths[name] = _save(ml_client, asset_name(training, source), steps[step], source.port, inference.inputs[name])
     return with_paths(inference, paths)
 
 
 def _steps(ml_client: MLClient, job: Job | str) -> dict[str, str]:
     """Return the jobs that made the outputs of a pipeline's steps, by the names of the steps."""
     name = job if isinstance(job, str) else str(job.name)
-    status = ml_client.jobs.get(name).status
+    found = ml_client.jobs.get(name).status
+    status = getattr(found, "value", found)  # the SDK has it as a member of an enumeration, or as text
     if status != "Completed":
         raise GraphError(
             Problem(

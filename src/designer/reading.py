@@ -6,13 +6,14 @@ import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from designer.declarations import ANY, LITERALS, Declaration, Parameter, Port, declaration
+from designer.declarations import ANONYMOUS, ANY, LITERALS, Declaration, Parameter, Port, declaration
 from designer.errors import GraphError, Problem
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Literal, Node
 from designer.literals import literal
@@ -64,7 +65,16 @@ def graph_of_job(ml_client: MLClient, job: Job | str) -> Graph:
     found = ml_client.jobs.get(job if isinstance(job, str) else job.name)
     if found.type != "pipeline":
         raise GraphError(Problem(f"The job {found.name} is of type {found.type}; only a pipeline has a graph."))
-    return _graph(found, Path.cwd(), partial(_fetched, ml_client))
+    fetched = partial(_fetched, ml_client)
+    if found.jobs or not isinstance(found.component, str):
+        return _graph(found, Path.cwd(), fetched)
+    # A batch endpoint has started it: its steps are those of a component.
+    graph = _graph(_component(ml_client, found.component), Path.cwd(), fetched)
+    given = dumped(found).get("inputs") or {}
+    inputs = {
+        name: _input(name, given[name], graph.nodes.values(), Path.cwd()) for name in graph.inputs if name in given
+    }
+    return replace(graph, name=str(found.display_name), inputs={**graph.inputs, **inputs})
 
 
 def _not_here(references: Collection[str]) -> dict[str, Declaration]:
@@ -78,13 +88,25 @@ def _fetched(ml_client: MLClient, references: Collection[str]) -> dict[str, Decl
     """Return components that a workspace has, by ``azureml:<name>:<version>``."""
 
     def fetch(reference: str) -> Declaration:
-        name, mark, version = re.split("([:@])", reference.removeprefix("azureml:"), maxsplit=1)
-        component = ml_client.components.get(name, **{"version" if mark == ":" else "label": version})
+        component = _component(ml_client, reference)
         # Its own name is another one where it was sent with a job: there it is called azureml_anonymous.
-        return declaration(dumped(component), id=f"azureml:{name}:{component.version}")
+        return declaration(dumped(component), id=f"azureml:{_named(reference)[0]}:{component.version}")
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(references, pool.map(fetch, references), strict=True))
+
+
+def _component(ml_client: MLClient, reference: str) -> Any:
+    name, option = _named(reference)
+    return ml_client.components.get(name, **option)
+
+
+def _named(reference: str) -> tuple[str, dict[str, str]]:
+    """Return the name and the version, or label, that a reference to a component says."""
+    if found := IN_A_WORKSPACE.search(reference):
+        return found[1], {"version": found[2]}
+    name, mark, version = re.split("([:@])", reference.removeprefix("azureml:"), maxsplit=1)
+    return name, {"version" if mark == ":" else "label": version}
 
 
 def dumped(entity: Any) -> dict[str, Any]:
@@ -130,7 +152,8 @@ def _declared(component: Any) -> Declaration:
     if includes := body.get("additional_includes"):
         body["additional_includes"] = [str((Path(component.base_path) / one).resolve()) for one in includes]
     found = IN_A_WORKSPACE.search(component.id or "")
-    return declaration(body, id=f"azureml:{found[1]}:{found[2]}" if found else "")
+    is_registered = found and found[1] != ANONYMOUS  # else it was sent with another job, and is still here as a whole
+    return declaration(body, id=f"azureml:{found[1]}:{found[2]}" if found and is_registered else "")
 
 
 def _graph(pipeline: Any, folder: Path, fetched: Fetched) -> Graph:

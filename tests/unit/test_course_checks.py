@@ -15,6 +15,7 @@ from unittest.mock import patch
 import access_answers
 import batch_run_answers
 import deployment_answers
+import image_answers
 import inference_answers
 import monitoring_answers
 import numpy as np
@@ -819,6 +820,7 @@ for more in (
     batch_run_answers,
     monitoring_answers,
     inference_answers,
+    image_answers,
 ):
     RIGHT |= more.RIGHT
     WRONG |= more.WRONG

@@ -66,7 +66,7 @@ def test_components_make_a_pipeline(tmp_path: Path) -> None:
 
     graph = designer.read_graph(doubled(rows=Input(type="uri_folder", path="azureml:rows:1")))
     assert [node.component.display_name for node in graph.nodes.values()] == ["Import Data", "Double"]
-    assert graph.nodes["double"].component == designer.Library((tmp_path,))["double"]
+    assert graph.nodes["double"].component == designer.Library(tmp_path)["double"]
 
 
 def test_a_component_that_is_not_there_cannot_be_registered() -> None:

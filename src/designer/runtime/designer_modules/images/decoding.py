@@ -68,7 +68,8 @@ def from_data_uri(text: object) -> Image.Image:
     try:
         return decode(base64.b64decode("".join(encoded.split()), validate=True))
     except binascii.Error as error:
-        raise ModuleError(NO_TEXT, f"The image is no valid base64: {error}.") from None
+        reason = f"The image is no valid base64: {str(error).rstrip('.')}. Wanted is {PREFIX}png;base64,..."
+        raise ModuleError(NO_TEXT, reason) from None
 
 
 def _shown(value: object) -> str:
