@@ -84,7 +84,8 @@ def _saved(ml_client: MLClient, job: Job | str, training: Graph, inference: Grap
 def _steps(ml_client: MLClient, job: Job | str) -> dict[str, str]:
     """Return the jobs that made the outputs of a pipeline's steps, by the names of the steps."""
     name = job if isinstance(job, str) else str(job.name)
-    status = ml_client.jobs.get(name).status
+    found = ml_client.jobs.get(name).status
+    status = getattr(found, "value", found)  # the SDK has it as a member of an enumeration, or as text
     if status != "Completed":
         raise GraphError(
             Problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ class Components:
 
     def __getattr__(self, name: str) -> CommandComponent:
         if name.startswith("_") or name not in self._library:
-            raise AttributeError(f"There is no component {name!r}; there are: {', '.join(sorted(self._library))}.")
+            close = get_close_matches(name, self._library, 1)
+            raise AttributeError(f"There is no component {name!r}.{f' Is {close[0]!r} meant?' if close else ''}")
         component: CommandComponent = _load(self._library[name])
         setattr(self, name, component)
         return component

@@ -7,6 +7,7 @@ them, as JSON, some of them alone and some together.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from designer_modules.serving import WebService
 
 import designer_flights
 from designer import run_in_process
-from designer.contract import contract
-from designer.graph import Graph
+from designer.contract import contract, nodes_of
+from designer.graph import Graph, GraphInput
+from designer.rewriting import realtime_inference, saved_ports
 from designer.samples import sample
 
 SEED = {"random_number_seed": 1}
@@ -136,3 +138,46 @@ def test_what_the_model_cannot_use_is_an_error_and_no_zero(change: dict[str, Any
     assert answer.status == 400
     assert column in problem["reason"] or problem["column"].startswith(column)
     assert problem["row"] == 1
+
+
+# --- joins ---
+
+AIRPORTS = Dataset(pd.DataFrame({"code": pd.Categorical(["EWR", "JFK", "LGA"]), "runways": [3, 4, 2]}))
+
+
+def joined() -> Graph:
+    """Return a training graph whose flights are joined with a table of airports."""
+    graph = designer_flights.training("linear_regression", "delay")
+    inputs = {**graph.inputs, "airports": GraphInput("uri_folder", "azureml:airports:1")}
+    return replace(graph, inputs=inputs).insert(
+        "join",
+        designer_flights.LIBRARY["join_data"],
+        after="select.results_dataset",
+        dataset2="airports",
+        join_key_columns_for_l="origin",
+        join_key_columns_for_r="code",
+        keep_right_key_columns_in_joined_table=False,
+    )
+
+
+@pytest.mark.parametrize("inputs", [(), ("flights", "airports")], ids=["saved", "sent"])
+def test_rows_are_joined_with_what_is_saved_or_sent_as_well(inputs: tuple[str, ...], tmp_path: Path) -> None:
+    graph, data = joined(), designer_flights.flights()
+    outputs = run_in_process(graph, {"flights": data, "airports": AIRPORTS})
+    inference = realtime_inference(graph, inputs=inputs)
+    saved = {name: outputs[str(port)] for name, port in saved_ports(graph, inference).items()}
+    for name, one in {**saved, "airports": AIRPORTS, "flights": data}.items():
+        one.save(tmp_path / "assets" / name)
+    samples = {
+        name: sample(tmp_path / "assets" / str(node.bindings["dataset"]), node.bindings.get("label_column"))
+        for name, node in nodes_of(inference, "web_service_input").items()
+    }
+    service = WebService(Engine(contract(inference, samples), tmp_path))
+    truth = outputs["score.scored_dataset"].frame.set_index("number")
+    sent = {"WebServiceInput0": rows(data, truth.index.tolist(), without="delay")}
+    if inputs:
+        sent["WebServiceInput1"] = json.loads(AIRPORTS.frame.to_json(orient="records"))
+    answer = service.answer("POST", json.dumps({"Inputs": sent}).encode(), {})
+    results = json.loads(answer.body)["Results"]["WebServiceOutput0"]
+    assert len(results) == len(truth)
+    assert_scores_equal(results, truth)

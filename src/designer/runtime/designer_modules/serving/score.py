@@ -9,19 +9,22 @@ https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-en
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 from azureml_inference_server_http.api.aml_request import AMLRequest, rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
-from designer_modules.serving import WebService
-
-service: WebService
+service: Any
 
 
 def init() -> None:
-    """Load the graph and its assets, once."""
+    """Load the graph and its assets, once, with the modules that lie beside this script, not others of their names."""
     global service
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    from designer_modules.serving import WebService
+
     service = WebService.load(Path(os.environ["AZUREML_MODEL_DIR"]))
 
 
