@@ -25,7 +25,7 @@ helpers.check("create_an_inference_pipeline/becomes", becomes)
 # %% create_an_inference_pipeline/without_tables
 ### BEGIN SOLUTION
 without_tables = designer.create_realtime_inference_pipeline(
-    ml_client, job, inputs=["join_planes"]
+    ml_client, job, inputs=["join_planes"], saved_as=saved_as
 )
 ### END SOLUTION
 helpers.check("create_an_inference_pipeline/without_tables", without_tables)
@@ -44,7 +44,7 @@ helpers.check("create_an_inference_pipeline/mended", mended)
 # %% create_an_inference_pipeline/monthly
 ### BEGIN SOLUTION
 monthly = designer.create_batch_inference_pipeline(
-    ml_client, job, inputs=["import_flights", "import_weather"]
+    ml_client, job, inputs=["import_flights", "import_weather"], saved_as=saved_as
 )
 monthly = monthly.expose("score_linear", "append_score_columns_to_output", "with_rows")
 ### END SOLUTION
