@@ -15,6 +15,7 @@ from unittest.mock import patch
 import access_answers
 import batch_run_answers
 import deployment_answers
+import inference_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
@@ -811,7 +812,14 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-for more in (deployment_answers, access_answers, pipeline_answers, batch_run_answers, monitoring_answers):
+for more in (
+    deployment_answers,
+    access_answers,
+    pipeline_answers,
+    batch_run_answers,
+    monitoring_answers,
+    inference_answers,
+):
     RIGHT |= more.RIGHT
     WRONG |= more.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]

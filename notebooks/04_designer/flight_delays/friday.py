@@ -1,4 +1,4 @@
-"""What became of an inference pipeline on a Friday evening; an exercise of the second lesson mends it."""
+"""What became of an inference pipeline on a Friday evening; an exercise is to mend it."""
 
 from dataclasses import replace
 
