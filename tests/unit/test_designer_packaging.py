@@ -85,6 +85,15 @@ def test_its_conda_file_joins_those_of_its_components(made: Package) -> None:
     assert any(one.startswith("pandas==") for one in pip)
 
 
+def test_a_label_that_the_graph_marks_itself_need_not_be_sent(data: dict[str, Path], tmp_path: Path) -> None:
+    """As most training graphs do: the data say nothing of a label, Edit Metadata says it later."""
+    replace(designer_rides.rides(), roles={}).save(tmp_path / "rides")
+    mark = designer_rides.LIBRARY["edit_metadata"]
+    graph = designer_rides.GRAPH.insert("mark", mark, after="enter", before="score", column="price", fields="Labels")
+    made = package(graph, tmp_path / "made", data={**data, "rides": tmp_path / "rides"})
+    assert json.loads(answer(made, made.example).stdout)["Results"]["WebServiceOutput0"][0]["Scored Labels"] == 3.5
+
+
 def test_a_package_is_written_anew(data: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "old.py").touch()
