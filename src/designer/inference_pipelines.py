@@ -28,6 +28,7 @@ def create_realtime_inference_pipeline(
     scorer: str | None = None,
     inputs: Sequence[str] = (),
     name: str | None = None,
+    saved_as: str | None = None,
     library: Mapping[str, Declaration] | None = None,
 ) -> Graph:
     """Make the real-time inference pipeline of a training run, as *Create inference pipeline* in the studio does.
@@ -40,6 +41,7 @@ def create_realtime_inference_pipeline(
         scorer: the node that scores, where there are several that do.
         inputs: the data sources whose place a request's rows take; by default the one that the scored rows come from.
         name: what the pipeline is called.
+        saved_as: what the assets are named after: ``MD-<saved_as>-...``; the training pipeline where None.
         library: has the components that come in; the library of the Designer where None.
 
     Raises:
@@ -47,7 +49,7 @@ def create_realtime_inference_pipeline(
     """
     training = graph_of_job(ml_client, job)
     inference = realtime_inference(training, scorer=scorer, inputs=inputs, name=name, library=library)
-    return _saved(ml_client, job, training, inference)
+    return _saved(ml_client, job, training.renamed(saved_as or training.name), inference)
 
 
 def create_batch_inference_pipeline(
@@ -57,6 +59,7 @@ def create_batch_inference_pipeline(
     scorer: str | None = None,
     inputs: Sequence[str] = (),
     name: str | None = None,
+    saved_as: str | None = None,
     library: Mapping[str, Declaration] | None = None,
 ) -> Graph:
     """Make the batch inference pipeline of a training run.
@@ -68,7 +71,7 @@ def create_batch_inference_pipeline(
     """
     training = graph_of_job(ml_client, job)
     inference = batch_inference(training, scorer=scorer, inputs=inputs, name=name, library=library)
-    return _saved(ml_client, job, training, inference)
+    return _saved(ml_client, job, training.renamed(saved_as or training.name), inference)
 
 
 def _saved(ml_client: MLClient, job: Job | str, training: Graph, inference: Graph) -> Graph:

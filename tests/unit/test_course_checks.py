@@ -16,6 +16,7 @@ import access_answers
 import batch_run_answers
 import deployment_answers
 import image_answers
+import inference_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
@@ -818,6 +819,7 @@ for more in (
     pipeline_answers,
     batch_run_answers,
     monitoring_answers,
+    inference_answers,
     image_answers,
 ):
     RIGHT |= more.RIGHT

@@ -85,6 +85,15 @@ def test_its_conda_file_joins_those_of_its_components(made: Package) -> None:
     assert any(one.startswith("pandas==") for one in pip)
 
 
+def test_a_label_that_the_graph_marks_itself_need_not_be_sent(data: dict[str, Path], tmp_path: Path) -> None:
+    """As most training graphs do: the data say nothing of a label, Edit Metadata says it later."""
+    replace(designer_rides.rides(), roles={}).save(tmp_path / "rides")
+    mark = designer_rides.LIBRARY["edit_metadata"]
+    graph = designer_rides.GRAPH.insert("mark", mark, after="enter", before="score", column="price", fields="Labels")
+    made = package(graph, tmp_path / "made", data={**data, "rides": tmp_path / "rides"})
+    assert json.loads(answer(made, made.example).stdout)["Results"]["WebServiceOutput0"][0]["Scored Labels"] == 3.5
+
+
 def test_a_package_is_written_anew(data: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "old.py").touch()
@@ -174,3 +183,18 @@ def test_one_environment_cannot_have_two_versions(data: dict[str, Path], tmp_pat
     }
     with pytest.raises(GraphError, match=r"One component needs pandas==1\.5\.3, another one pandas=="):
         package(replace(designer_rides.GRAPH, nodes=nodes), tmp_path / "made", data=data)
+
+
+def test_says_why_an_example_is_not_scored(data: dict[str, Path], tmp_path: Path) -> None:
+    """No row of this sample is complete, so that the first one is the example, whose distance is missing."""
+    rides = designer_rides.rides()
+    rides.with_frame(rides.frame.assign(km=float("nan"))).save(tmp_path / "rides")
+    with pytest.raises(PackageError, match=r"Error 0013: The model needs the distance\. \(node 'score'") as raised:
+        package(designer_rides.GRAPH, tmp_path / "made", data={**data, "rides": tmp_path / "rides"})
+    assert "Traceback" not in str(raised.value)
+
+
+def test_shows_the_log_of_a_service_that_does_not_start(data: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(PackageError, match=r"(?s)Traceback.*rates\.json"):
+        package(designer_rides.GRAPH, tmp_path / "made", data={**data, "MD_prices": tmp_path / "model"})
