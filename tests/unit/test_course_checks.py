@@ -22,6 +22,7 @@ import pandas as pd
 import pipeline_answers
 import pytest
 import requests
+import training_answers
 from azure.ai.ml import Input, Output, command
 from azure.ai.ml._utils import _experimental
 from azure.ai.ml.entities import AmlCompute, DataCollector, DeploymentCollection
@@ -819,6 +820,7 @@ for more in (
     batch_run_answers,
     monitoring_answers,
     inference_answers,
+    training_answers,
 ):
     RIGHT |= more.RIGHT
     WRONG |= more.WRONG
