@@ -124,7 +124,7 @@ class Declaration:
 def declaration(body: Mapping[str, Any], path: Path | None = None, id: str = "") -> Declaration:
     """Read a component's declaration, as its YAML says it."""
     tags = body.get("tags") or {}
-    inputs, outputs = body.get("inputs") or {}, body.get("outputs") or {}
+    inputs, outputs = (_in_order(body.get(kind) or {}, body.get("command", "")) for kind in ("inputs", "outputs"))
     literals = {name: one for name, one in inputs.items() if one["type"] in LITERALS}
     name = _name(body)
     return Declaration(
@@ -142,6 +142,12 @@ def declaration(body: Mapping[str, Any], path: Path | None = None, id: str = "")
         id=id,
         body=body,
     )
+
+
+def _in_order(ports: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """Return ports and parameters in the order of the command's options: azure-ai-ml sorts them by name."""
+    places = {name: found.start() for name in ports if (found := re.search(rf"--{re.escape(name)}\b", command))}
+    return {name: ports[name] for name in sorted(ports, key=lambda name: places.get(name, len(command)))}
 
 
 def _name(body: Mapping[str, Any]) -> str:

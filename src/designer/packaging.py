@@ -213,10 +213,16 @@ def _with_answers(made: Package, described: Mapping[str, Any]) -> dict[str, Any]
         check=False,
     )
     if finished.returncode:
-        said = finished.stdout.strip() or finished.stderr.strip()
-        raise PackageError(f"The service does not score its own example: {said}")
+        raise PackageError(f"The service does not score its own example: {_why(finished)}")
     tables = {name: one["value"] for name, one in json.loads(finished.stdout).items()}
     return {name: {**one, **_answered(tables[name])} for name, one in described["outputs"].items()}
+
+
+def _why(finished: subprocess.CompletedProcess[str]) -> str:
+    """Return why an example was not scored: what was answered; and where that says it is in the log, the log."""
+    answered = json.loads(finished.stdout)["error"] if finished.stdout else {"code": 500, "message": ""}
+    log = f"\n{finished.stderr.strip()}" if answered["code"] == 500 else ""
+    return f"{answered['message']}{log}"
 
 
 def _classic(request: Mapping[str, Any]) -> dict[str, Any]:

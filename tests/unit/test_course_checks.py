@@ -15,6 +15,7 @@ from unittest.mock import patch
 import access_answers
 import batch_run_answers
 import deployment_answers
+import image_answers
 import inference_answers
 import monitoring_answers
 import numpy as np
@@ -821,6 +822,7 @@ for more in (
     monitoring_answers,
     inference_answers,
     training_answers,
+    image_answers,
 ):
     RIGHT |= more.RIGHT
     WRONG |= more.WRONG

@@ -232,13 +232,31 @@ def test_one_class_alone_has_no_curve() -> None:
         (_classified()[1].frame.drop(columns="target"), {"target": "label"}, r"no label column \(it was 'target'\)"),
         (_classified()[1].frame, {}, "no label column"),
         (_classified()[1].frame.assign(target=None), {"target": "label"}, "No row has a label"),
+        (_regressed()[1].frame.assign(target="far"), {"target": "label"}, "no number"),
+        (_classified()[1].frame.assign(target=range(len(CANCER))), {"target": "label"}, "two-class scores have two"),
         (_clustered()[1].frame.drop(columns="DistancesToClusterCenter no.0"), {}, "no.0"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(frame: pd.DataFrame, roles: dict[str, str], told: str) -> None:
     with pytest.raises(ModuleError, match=told) as refused:
         evaluate_model(Dataset(frame, roles))
-    assert refused.value.port == "scored_dataset"
+    assert refused.value.port in ("scored_dataset", None)
+
+
+def test_a_score_that_is_missing_is_told() -> None:
+    _, scored = _classified()
+    frame = scored.frame.copy()
+    frame.loc[7, "Scored Probabilities"] = np.nan
+    with pytest.raises(ModuleError, match="missing") as refused:
+        evaluate_model(scored.with_frame(frame))
+    assert (refused.value.column, refused.value.row) == ("Scored Probabilities", 7)
+
+
+def test_classes_without_probabilities_are_evaluated_too() -> None:
+    """Microsoft says: the actual label and 'Scored Labels' are enough for several classes."""
+    _, scored = _wines()
+    plain = Dataset(scored.frame[["target", "Scored Labels"]], {"target": "label"})
+    pd.testing.assert_frame_equal(evaluate_model(plain).frame, evaluate_model(scored).frame)
 
 
 def test_a_label_that_the_model_does_not_know_is_refused() -> None:

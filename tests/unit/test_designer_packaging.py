@@ -183,3 +183,18 @@ def test_one_environment_cannot_have_two_versions(data: dict[str, Path], tmp_pat
     }
     with pytest.raises(GraphError, match=r"One component needs pandas==1\.5\.3, another one pandas=="):
         package(replace(designer_rides.GRAPH, nodes=nodes), tmp_path / "made", data=data)
+
+
+def test_says_why_an_example_is_not_scored(data: dict[str, Path], tmp_path: Path) -> None:
+    """No row of this sample is complete, so that the first one is the example, whose distance is missing."""
+    rides = designer_rides.rides()
+    rides.with_frame(rides.frame.assign(km=float("nan"))).save(tmp_path / "rides")
+    with pytest.raises(PackageError, match=r"Error 0013: The model needs the distance\. \(node 'score'") as raised:
+        package(designer_rides.GRAPH, tmp_path / "made", data={**data, "rides": tmp_path / "rides"})
+    assert "Traceback" not in str(raised.value)
+
+
+def test_shows_the_log_of_a_service_that_does_not_start(data: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(PackageError, match=r"(?s)Traceback.*rates\.json"):
+        package(designer_rides.GRAPH, tmp_path / "made", data={**data, "MD_prices": tmp_path / "model"})

@@ -229,6 +229,11 @@ def test_a_label_that_is_a_parameter_of_the_pipeline_is_the_one_of_the_run() -> 
     assert "label" not in inference.inputs
 
 
+def test_a_label_may_be_a_list_of_one() -> None:
+    inference = realtime(training().set("train", label_column='["arrival, late"]'))
+    assert inference.nodes["web_service_input"].bindings["label_column"] == "arrival, late"
+
+
 def test_parameters_of_what_stays_are_the_services() -> None:
     exposed = training().expose("select", "select_columns", "columns").expose("split", "fraction")
     inference = realtime(exposed)
@@ -432,14 +437,14 @@ def test_rows_cannot_come_in_just_anywhere(chosen: str, said: str) -> None:
 
 def test_assets_are_named_after_what_made_them() -> None:
     names = {
-        asset_name(training().renamed("Late flights (2013)"), port)
+        asset_name(training().renamed("Späte flights (2013)"), port)
         for port in saved_ports(training(), realtime(training())).values()
     }
     assert names == {
-        "MD-Late_flights_2013-train-trained_model",
-        "TD-Late_flights_2013-normalize-transformation_function",
-        "TD-Late_flights_2013-clean-cleaning_transformation",
-        "DS-Late_flights_2013-import_flights-dataset",
+        "MD-Sp_te_flights_2013-train-trained_model",
+        "TD-Sp_te_flights_2013-normalize-transformation_function",
+        "TD-Sp_te_flights_2013-clean-cleaning_transformation",
+        "DS-Sp_te_flights_2013-import_flights-dataset",
     }
 
 

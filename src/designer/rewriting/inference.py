@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -121,13 +122,22 @@ class Inference:
             if isinstance(found, FromInput):
                 found = self._training.inputs[found.name].default
             if found:
-                return str(found)
+                return _one_column(str(found))
         return ""
 
     def in_order(self) -> dict[str, Node]:
         """Return the nodes in the order that they have in the training graph, others before them."""
         others = {name: node for name, node in self.nodes.items() if name not in self._training.nodes}
         return others | {name: self.nodes[name] for name in self._training.nodes if name in self.nodes}
+
+
+def _one_column(selected: str) -> str:
+    """Return the column that is selected by its name, or by a JSON list of one."""
+    try:
+        parsed = json.loads(selected)
+    except ValueError:
+        return selected.strip()
+    return str(parsed[0]) if isinstance(parsed, list) and len(parsed) == 1 else selected.strip()
 
 
 def _of_the_step(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def realtime_inference(
         library: has the components that come in; the library of the Designer where None.
 
     Returns:
-        A graph whose inputs are saved data, ``saved_ports`` says which; ``with_paths`` gives them their paths.
+        A graph whose inputs are saved data, ``saved_ports`` says which; ``with_paths`` gives them their paths. A caller
+        of the service need not send the label, as the component names it that trained the model (``label_column``);
+        where it names none, ``graph.set("web_service_input", label_column=...)`` does.
 
     Raises:
         GraphError: nothing scores, or several do and none is chosen; what scores needs data that training makes;

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from . import metrics
-from .dataset import Dataset
+from .dataset import Dataset, type_of
 from .errors import ModuleError
-from .models import CLUSTERING, MULTICLASS, REGRESSION, TWO_CLASS
+from .features import rows_in_dataset
+from .models import CLUSTERING, MULTICLASS, REGRESSION, TWO_CLASS, in_order, numbers_of
 from .scoring import ASSIGNMENTS, DISTANCE, SCORED_BY, SCORED_LABELS, SCORED_PROBABILITIES
 from .tracking import log_metrics
+from .values import numbers, refuse_first
 
 Row = dict[str, Any]
 
@@ -56,29 +58,34 @@ def _task(dataset: Dataset, port: str) -> str:
         raise ModuleError(25, f"There is no column {SCORED_LABELS!r}; score the dataset first.", port=port)
     if SCORED_PROBABILITIES in names:
         return TWO_CLASS
-    return MULTICLASS if any(str(name).startswith(SCORED_PROBABILITIES) for name in names) else REGRESSION
+    has_classes = any(name.startswith(SCORED_PROBABILITIES) for name in names)
+    return MULTICLASS if has_classes or type_of(dataset.frame[SCORED_LABELS]) != "Double" else REGRESSION
 
 
 def _two_class(dataset: Dataset, port: str) -> list[Row]:
-    frame, classes = _labelled(dataset, port, SCORED_LABELS, SCORED_PROBABILITIES)
-    truth, predicted = _numbered(dataset, frame, classes, port)
-    probability = frame[SCORED_PROBABILITIES].to_numpy(dtype=float)
+    rows = _labelled(dataset, port, SCORED_LABELS, SCORED_PROBABILITIES)
+    classes = _classes(dataset, rows)
+    if len(classes) > 2:
+        raise ModuleError(58, f"There are {len(classes)} classes; two-class scores have two.", port=port)
+    truth, predicted = _numbered(dataset, rows, classes, port)
+    probability = numbers(dataset.frame[SCORED_PROBABILITIES].iloc[rows])
     return [metrics.two_class(truth == 1, predicted == 1, probability)]
 
 
 def _multiclass(dataset: Dataset, port: str) -> list[Row]:
-    frame, classes = _labelled(dataset, port, SCORED_LABELS)
-    return [metrics.multiclass(*_numbered(dataset, frame, classes, port))]
+    rows = _labelled(dataset, port, SCORED_LABELS)
+    return [metrics.multiclass(*_numbered(dataset, rows, _classes(dataset, rows), port))]
 
 
 def _regression(dataset: Dataset, port: str) -> list[Row]:
-    frame, _ = _labelled(dataset, port, SCORED_LABELS)
-    truth, predicted = frame[dataset.label], frame[SCORED_LABELS]
-    return [metrics.regression(truth.to_numpy(dtype=float), predicted.to_numpy(dtype=float))]
+    rows = _labelled(dataset, port, SCORED_LABELS)
+    with rows_in_dataset(rows):
+        truth, predicted = (numbers(dataset.frame[name].iloc[rows]) for name in (dataset.label, SCORED_LABELS))
+    return [metrics.regression(truth, predicted)]
 
 
 def _clustering(dataset: Dataset, port: str) -> list[Row]:
-    names = [name for name in dataset.frame.columns if str(name).startswith(DISTANCE)]
+    names = [name for name in dataset.frame.columns if name.startswith(DISTANCE)]
     _require(dataset.frame, [ASSIGNMENTS, f"{DISTANCE}0"], port)
     return metrics.clustering(dataset.frame[ASSIGNMENTS].to_numpy(), dataset.frame[names].to_numpy())
 
@@ -91,17 +98,18 @@ _OF_TASK: Mapping[str, Callable[[Dataset, str], list[Row]]] = {
 }
 
 
-def _labelled(dataset: Dataset, port: str, *scores: str) -> tuple[pd.DataFrame, Sequence[Any]]:
-    """Return the rows that have a label, and the classes that there are."""
+def _labelled(dataset: Dataset, port: str, *scores: str) -> np.ndarray:
+    """Return which rows have a label; all of them must have scores."""
     _require(dataset.frame, scores, port)
     if dataset.label is None or dataset.label not in dataset.frame.columns:
         missing = f" (it was {dataset.label!r})" if dataset.label else ""
         raise ModuleError(24, f"The dataset has no label column{missing} to compare the scores with.", port=port)
-    frame = dataset.frame[dataset.frame[dataset.label].notna()]
-    if frame.empty:
+    for name in scores:
+        refuse_first(dataset.frame[name], dataset.frame[name].isna(), 3, "is no score; it is missing")
+    rows = np.flatnonzero(dataset.frame[dataset.label].notna())
+    if not rows.size:
         raise ModuleError(134, "No row has a label.", column=dataset.label, port=port)
-    known = dataset.properties.get(SCORED_BY, {}).get("classes")
-    return frame, known or sorted({*frame[dataset.label].tolist(), *frame[SCORED_LABELS].tolist()})
+    return rows
 
 
 def _require(frame: pd.DataFrame, names: Sequence[str], port: str) -> None:
@@ -110,19 +118,25 @@ def _require(frame: pd.DataFrame, names: Sequence[str], port: str) -> None:
             raise ModuleError(25, f"There is no column {name!r}; score the dataset first.", column=name, port=port)
 
 
-def _numbered(
-    dataset: Dataset, frame: pd.DataFrame, classes: Sequence[Any], port: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _classes(dataset: Dataset, rows: np.ndarray) -> Sequence[Any]:
+    """Return the classes that the model knows; if the dataset does not say it, those that are there."""
+    known = dataset.properties.get(SCORED_BY, {}).get("classes")
+    frame = dataset.frame.iloc[rows]
+    return known or in_order([*frame[dataset.label].tolist(), *frame[SCORED_LABELS].tolist()])
+
+
+def _numbered(dataset: Dataset, rows: np.ndarray, classes: Sequence[Any], port: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the classes that the rows are of, and of those that the model says."""
     found = []
     for name in (dataset.label, SCORED_LABELS):
-        values = frame[name].tolist()
-        numbers = metrics.numbered(values, classes)
-        strange = np.flatnonzero(numbers < 0)
+        values = dataset.frame[name].iloc[rows].tolist()
+        places = numbers_of(values, classes)
+        strange = np.flatnonzero(places < 0)
         if strange.size:
             known = ", ".join(repr(one) for one in classes)
             reason = f"{values[strange[0]]!r} is none of the classes that the model knows: {known}."
-            raise ModuleError(58, reason, column=name, row=int(strange[0]), port=port)
-        found.append(numbers)
+            raise ModuleError(58, reason, column=name, row=int(rows[strange[0]]), port=port)
+        found.append(places)
     return found[0], found[1]
 
 

@@ -7,7 +7,8 @@ value, an infinity, another type, a category that was not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -22,6 +23,7 @@ from .errors import ModuleError
 NUMBERS = ("Integer", "Double")
 CATEGORIES = ("Categorical", "String")
 MOST_CATEGORIES = 1000  # of one column: a column with more is an identifier, and costs memory (Error 0014)
+Rows = Sequence[int] | np.ndarray
 MISSING, WRONG_TYPE, INFINITE, UNSEEN = 3, 16, 33, 18  # the Designer's errors
 
 
@@ -133,6 +135,17 @@ def _categories(column: pd.Series) -> tuple[Any, ...]:
         raise ModuleError(45, reason, column=str(column.name)) from None
 
 
+@contextmanager
+def rows_in_dataset(rows: Rows | None) -> Iterator[None]:
+    """Let errors tell of rows by the numbers that they have in the dataset that they are a part of."""
+    try:
+        yield
+    except ModuleError as error:
+        if rows is not None and error.row is not None:
+            error.row = int(rows[error.row])
+        raise
+
+
 @dataclass(frozen=True)
 class Features:
     """The columns that a model learned from, in their order."""
@@ -173,7 +186,7 @@ class Features:
         """Each feature that is one column of the matrix, and that column."""
         return [(one, part.start) for one, part in self._parts if one.type not in CATEGORIES]
 
-    def matrix(self, frame: pd.DataFrame, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+    def matrix(self, frame: pd.DataFrame, rows: Rows | None = None) -> np.ndarray:
         """Return the features of a table: shape (rows, columns of the matrix).
 
         Args:
@@ -189,12 +202,8 @@ class Features:
             raise ModuleError(1, reason, column=missing[0])
         matrix = np.zeros((len(frame), sum(one.width for one in self.columns)))
         for feature, part in self._categories if self._write_numbers(frame, matrix) else self._parts:
-            try:
+            with rows_in_dataset(rows):
                 feature.write(frame[feature.name], matrix[:, part])
-            except ModuleError as error:
-                if rows is not None and error.row is not None:
-                    error.row = int(rows[error.row])
-                raise
         return matrix
 
     def _write_numbers(self, frame: pd.DataFrame, matrix: np.ndarray) -> bool:

@@ -5,7 +5,6 @@ What they mean: https://learn.microsoft.com/azure/machine-learning/component-ref
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -118,9 +117,3 @@ def _of_cluster(name: str, own: np.ndarray, other: np.ndarray) -> dict[str, Any]
         "Number of Points": len(own),
         "Maximal Distance to Cluster Center": float(own.max()),
     }
-
-
-def numbered(values: Sequence[Any], classes: Sequence[Any]) -> np.ndarray:
-    """Return the number of each value among the classes, -1 for what is none of them."""
-    numbers = {value: number for number, value in enumerate(classes)}
-    return np.array([numbers.get(value, -1) for value in values], dtype=int)

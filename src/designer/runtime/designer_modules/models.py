@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -113,6 +113,17 @@ class TrainedModel:
         features, classes = Features.from_json(described.pop("features")), tuple(described.pop("classes"))
         estimator = skops_files.load(folder / "model.skops", TRUSTED)
         return cls(**described, features=features, classes=classes, estimator=estimator)
+
+
+def in_order(values: Iterable[Any]) -> list[Any]:
+    """Return the classes that values are of, in order."""
+    return sorted(set(values), key=lambda value: (str(type(value)), value))
+
+
+def numbers_of(values: Iterable[Any], classes: Iterable[Any]) -> np.ndarray:
+    """Return the number of each value among the classes; -1 for what is none of them."""
+    numbers = {value: number for number, value in enumerate(classes)}
+    return np.array([numbers.get(value, -1) for value in values], dtype=int)
 
 
 def _write(folder: Path, name: str, described: Mapping[str, Any]) -> None:

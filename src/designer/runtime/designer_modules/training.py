@@ -10,11 +10,12 @@ import pandas as pd
 from . import columns
 from .dataset import Dataset, type_of
 from .errors import ModuleError
-from .features import Features
+from .features import Features, rows_in_dataset
 from .learners import LEARNERS
-from .models import CLASSIFICATION, CLUSTERING, TWO_CLASS, TrainedModel, UntrainedModel
+from .models import CLASSIFICATION, CLUSTERING, TWO_CLASS, TrainedModel, UntrainedModel, in_order, numbers_of
 from .scoring import scored
 from .threads import one_thread
+from .values import numbers
 
 
 def train_model(untrained_model: UntrainedModel, dataset: Dataset, label_column: str = "") -> TrainedModel:
@@ -99,24 +100,18 @@ def _classes_and_target(column: pd.Series, task: str, rows: np.ndarray) -> tuple
         raise ModuleError(134, "No row has a label.", column=str(column.name))
     if task in CLASSIFICATION:
         classes = _classes(column, task)
-        numbers = {value: number for number, value in enumerate(classes)}
-        return classes, np.array([numbers[value] for value in column.tolist()])
-    if type_of(column) not in ("Integer", "Double"):
-        reason = f"A regression's label must be a number; this is a column of type {type_of(column)}."
-        raise ModuleError(23, reason, column=str(column.name))
-    target = column.to_numpy(dtype=float)
-    infinite = np.flatnonzero(np.isinf(target))
-    if infinite.size:
-        reason = f"The label {target[infinite[0]]} is not finite."
-        raise ModuleError(33, reason, column=str(column.name), row=int(rows[infinite[0]]))
-    return (), target
+        return classes, numbers_of(column.tolist(), classes)
+    if type_of(column) == "Boolean":
+        raise ModuleError(23, "A regression's label must be a number, not a Boolean.", column=str(column.name))
+    with rows_in_dataset(rows):
+        return (), numbers(column)
 
 
 def _classes(column: pd.Series, task: str) -> tuple[Any, ...]:
-    found = sorted(set(column.tolist()), key=lambda value: (str(type(value)), value))
-    name = str(column.name)
-    if type_of(column) == "Double" and not all(value.is_integer() for value in found):
-        raise ModuleError(23, "A classification's label must be categories; these are real numbers.", column=name)
+    found, name, kind = in_order(column.tolist()), str(column.name), type_of(column)
+    if kind == "DateTime" or (kind == "Double" and not all(value.is_integer() for value in found)):
+        what = "times" if kind == "DateTime" else "real numbers"
+        raise ModuleError(23, f"A classification's label must be categories; these are {what}.", column=name)
     if len(found) < 2 or (task == TWO_CLASS and len(found) > 2):
         wanted = "exactly two" if task == TWO_CLASS else "at least two"
         values = ", ".join(repr(value) for value in found[:5]) + (" ..." if len(found) > 5 else "")

@@ -14,7 +14,7 @@ import pandas as pd
 from . import metrics, values
 from .dataset import Dataset
 from .evaluation import Row, evaluated
-from .models import MULTICLASS, REGRESSION, TWO_CLASS, TrainedModel, UntrainedModel
+from .models import MULTICLASS, REGRESSION, TWO_CLASS, TrainedModel, UntrainedModel, numbers_of
 from .scoring import SCORED_PROBABILITIES, scored
 from .training import label_of, supervised_task, train_model
 from .validation import folds, told, with_known_categories
@@ -127,6 +127,6 @@ def _row(model: TrainedModel, rows: Dataset) -> Row:
     if model.task != TWO_CLASS:
         return row
     frame = judged.frame[judged.frame[model.label].notna()]
-    truth = metrics.numbered(frame[model.label].tolist(), model.classes) == 1
+    truth = numbers_of(frame[model.label].tolist(), model.classes) == 1
     probability: np.ndarray = frame[SCORED_PROBABILITIES].to_numpy(dtype=float)
     return {**row, LOG_LOSS: metrics.average_log_loss(truth, probability)}
