@@ -41,6 +41,13 @@ ANONYMOUS = "azureml_anonymous"  # what azure-ai-ml calls the components that it
 LITERALS = ("string", "number", "integer", "boolean")  # the types of inputs that are parameters, not ports
 
 
+def with_article(words: str) -> str:
+    """Return what a type of data is called, as in "an untrained model"."""
+    if words == DATA_TYPES[ANY]:
+        return words
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
 @dataclass(frozen=True)
 class Port:
     """A place where data enters or leaves a component.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+# A job of @dsl.pipeline has 1 and 0: azure-ai-ml writes a step's Booleans as the first kind of number that they fit.
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "integer": int,
     "number": float,
-    # azure-ai-ml writes 0 for a False that is an input of a pipeline.
-    "boolean": lambda text: {"true": True, "false": False, "1": True, "0": False}[text.lower()],
+    "boolean": lambda text: _BOOLEANS[text.lower()],
     "string": str,
 }
 

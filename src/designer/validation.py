@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from designer.declarations import ANY, DATA_TYPES, LITERALS, Parameter, Port
+from designer.declarations import ANY, DATA_TYPES, LITERALS, Parameter, Port, with_article
 from designer.errors import GraphError, Problem
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node, fits
 
@@ -101,9 +101,7 @@ def _wrong_source(graph: Graph, source: FromNode) -> str:
 
 def _kind(data_type: str) -> str:
     """Return a type of data with its article, in words and as the Designer calls it."""
-    words = DATA_TYPES.get(data_type, data_type)
-    article = {"data": "", "image directory": "an ", "untrained model": "an "}.get(words, "a ")
-    return f"{article}{words} ({data_type})"
+    return f"{with_article(DATA_TYPES.get(data_type, data_type))} ({data_type})"
 
 
 def _offers(graph: Graph, node: str, port: Port) -> str:

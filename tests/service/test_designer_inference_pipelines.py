@@ -206,6 +206,14 @@ def test_assets_of_a_run_whose_steps_were_reused_are_those_of_the_first(trained:
     }
 
 
+def test_assets_are_named_as_one_likes(trained: Trained) -> None:
+    """In one workspace the runs of two teams may have pipelines of one name."""
+    inference = designer.create_realtime_inference_pipeline(trained.ml, trained.first, saved_as=f"{trained.name}_b")
+    paths = [one.path for one in inference.inputs.values() if one.data_type == "ModelDirectory"]
+    assert paths == [f"azureml:MD-{trained.name}_b-train-trained_model:1"]
+    assert inference.name == f"{trained.name}-real time inference"
+
+
 def test_the_batch_inference_pipeline_scores_data_of_a_caller(trained: Trained) -> None:
     ml, name = trained.ml, trained.name.replace("_", "-")
     graph = designer.create_batch_inference_pipeline(ml, trained.first)

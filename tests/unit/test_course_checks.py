@@ -16,12 +16,14 @@ import access_answers
 import batch_run_answers
 import deployment_answers
 import image_answers
+import inference_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
 import pipeline_answers
 import pytest
 import requests
+import training_answers
 from azure.ai.ml import Input, Output, command
 from azure.ai.ml._utils import _experimental
 from azure.ai.ml.entities import AmlCompute, DataCollector, DeploymentCollection
@@ -818,6 +820,8 @@ for more in (
     pipeline_answers,
     batch_run_answers,
     monitoring_answers,
+    inference_answers,
+    training_answers,
     image_answers,
 ):
     RIGHT |= more.RIGHT

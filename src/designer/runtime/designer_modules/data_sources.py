@@ -17,7 +17,7 @@ import pandas as pd
 
 from .dataset import LABEL, SCHEMA, Dataset
 from .errors import ModuleError
-from .values import chosen
+from .values import chosen, with_booleans
 
 AUTOMATIC = "Automatic"
 
@@ -100,22 +100,12 @@ def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
             raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
         if not has_header:
             frame.columns = pd.Index([f"Col{place}" for place in range(1, len(frame.columns) + 1)])
-        return Dataset(_typed(frame))
+        return Dataset(with_booleans(frame))
 
     return read
 
 
 _csv, _tsv = _text(","), _text("\t")
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose columns of true, false and nothing are such; pandas takes them for any objects."""
-    mixed = [name for name in frame.columns if frame[name].dtype == object]
-    return frame.assign(**{name: frame[name].convert_dtypes() for name in mixed if _is_boolean(frame[name])})
-
-
-def _is_boolean(column: pd.Series) -> bool:
-    return bool(pd.api.types.infer_dtype(column, skipna=True) == "boolean")
 
 
 def _parquet(source: Any, has_header: bool, name: str) -> Dataset:
@@ -132,7 +122,7 @@ def _json_lines(source: Path, has_header: bool, name: str) -> Dataset:
             rows += [dict(json.loads(line))] if line.strip() else []
         except (ValueError, TypeError) as error:
             raise ModuleError(49, f"{name} cannot be read: line {number} is no JSON object: {error}") from None
-    return Dataset(_typed(pd.DataFrame(rows)))
+    return Dataset(with_booleans(pd.DataFrame(rows)))
 
 
 def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from .dataset import Dataset
 from .errors import ModuleError
+from .values import about_label
 
 # A query sees its tables only: no file, no address, no variable of this program; and cannot change that.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -38,7 +39,10 @@ def execute_sql_transformation(
     """
     tables = {"t1": t1, "t2": t2, "t3": t3}
     frames = {name: table.frame for name, table in tables.items() if table is not None}
-    return Dataset(_without_order(_queried(sql_query_script, frames)), t1.roles)
+    try:
+        return Dataset(_without_order(_queried(sql_query_script, frames)), t1.roles)
+    except ModuleError as error:
+        raise ModuleError(error.code, error.reason + about_label(t1, error.reason)) from error.__cause__
 
 
 def _queried(script: str, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

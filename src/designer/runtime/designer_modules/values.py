@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .dataset import Dataset
 from .errors import ModuleError
 
 Choice = TypeVar("Choice")
@@ -35,6 +36,23 @@ def within(parameter: str, value: float, lowest: float, highest: float) -> None:
         raise ModuleError(8, f"{parameter} is {value}; it must be from {lowest} to {highest}.")
 
 
+def with_booleans(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose columns of true, false and nothing are such; pandas takes them for any objects."""
+    columns = frame.items() if frame.columns.is_unique else ()  # those of one name are refused later
+    mixed = {name: column for name, column in columns if column.dtype == object}
+    booleans = [name for name, column in mixed.items() if pd.api.types.infer_dtype(column) == "boolean"]
+    return frame.astype(dict.fromkeys(booleans, "boolean")) if booleans else frame
+
+
+def about_label(dataset: Dataset | None, message: str) -> str:
+    """Return what to add to a script's error that is about a label which is not there; nothing for another one."""
+    if dataset is None or dataset.label is None or dataset.label in dataset.frame.columns:
+        return ""
+    if dataset.label not in message:
+        return ""
+    return f" The label, {dataset.label!r}, is not there: a web service is not sent it; do without it."
+
+
 def numbers(column: pd.Series) -> NDArray[np.float64]:
     """Return a column's numbers; NaN where one is missing.
 
@@ -53,11 +71,8 @@ def _numbers(column: pd.Series) -> NDArray[np.float64]:
         return np.asarray(column.to_numpy(), dtype=np.float64)
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind == "M":
         raise ModuleError(17, f"The column must be numeric; it is {column.dtype}.", column=str(column.name))
-    converted = pd.to_numeric(column, errors="coerce")
-    refuse_first(column, converted.isna() & column.notna(), 17, "is no number")
-    if column.notna().any() and pd.api.types.is_string_dtype(column.dtype):
-        raise ModuleError(17, "The column holds text, not numbers; see Edit Metadata.", column=str(column.name))
-    return np.asarray(converted.to_numpy(dtype=np.float64, na_value=np.nan))
+    refuse_first(column, [isinstance(value, str) for value in column], 17, "is no number but text; see Edit Metadata")
+    return np.asarray(pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def refuse_first(column: pd.Series, wrong: Any, code: int, reason: str) -> None:
