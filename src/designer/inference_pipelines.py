@@ -108,13 +108,19 @@ def _save(ml_client: MLClient, name: str, job: str, port: str, saved: GraphInput
     made_by = f"{job}.{port}"
     found = next((one for one in _versions(operations, name) if (one.tags or {}).get(MADE_BY) == made_by), None)
     if found is None:
-        path, tags = f"azureml://jobs/{job}/outputs/{port}", {MADE_BY: made_by}
-        found = operations.create_or_update(
-            Data(name=name, path=path, type=saved.type, tags=tags)
-            if is_data
-            else Model(name=name, path=path, type=saved.type, tags=tags)
+        kind, path = (
+            (Data, _place(ml_client, job, port)) if is_data else (Model, f"azureml://jobs/{job}/outputs/{port}")
         )
+        found = operations.create_or_update(kind(name=name, path=path, type=saved.type, tags={MADE_BY: made_by}))
     return f"azureml:{found.name}:{found.version}"
+
+
+def _place(ml_client: MLClient, job: str, port: str) -> str:
+    """Return where an output of a job lies that is data: unlike a model, data cannot be made of a job's output by name.
+
+    But Azure keeps each output as data of its own: https://github.com/Azure/azure-sdk-for-python/issues/38205
+    """
+    return str(ml_client.data.get(f"azureml_{job}_output_data_{port}", version="1").path)
 
 
 def _versions(operations: Any, name: str) -> list[Any]:

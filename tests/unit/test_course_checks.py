@@ -23,6 +23,7 @@ import pandas as pd
 import pipeline_answers
 import pytest
 import requests
+import training_answers
 from azure.ai.ml import Input, Output, command
 from azure.ai.ml._utils import _experimental
 from azure.ai.ml.entities import AmlCompute, DataCollector, DeploymentCollection
@@ -820,6 +821,7 @@ for more in (
     batch_run_answers,
     monitoring_answers,
     inference_answers,
+    training_answers,
     image_answers,
 ):
     RIGHT |= more.RIGHT

@@ -413,5 +413,8 @@ def test_no_rows_are_no_error(fit: Callable[[Dataset], Transformation]) -> None:
 
 def test_a_folder_of_something_else_is_no_transformation(tmp_path: Path) -> None:
     LABELED.save(tmp_path)
-    with refused(158):
+    with refused(158, "no transformation.json"):
+        Transformation.load(tmp_path)
+    (tmp_path / "transformation.json").write_text('{"transformation": "Magic"}')
+    with refused(158, "'Magic'"):
         Transformation.load(tmp_path)

@@ -36,8 +36,8 @@ def realtime_inference(
 
     Returns:
         A graph whose inputs are saved data, ``saved_ports`` says which; ``with_paths`` gives them their paths. A caller
-        of the service need not send the label, which the component says that trained the model (``label_column``); where
-        it does not, ``graph.set("web_service_input", label_column=...)`` does.
+        of the service need not send the label, as the component names it that trained the model (``label_column``);
+        where it names none, ``graph.set("web_service_input", label_column=...)`` does.
 
     Raises:
         GraphError: nothing scores, or several do and none is chosen; what scores needs data that training makes;

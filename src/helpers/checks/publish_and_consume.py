@@ -88,7 +88,7 @@ def _of_rows(rows: Any) -> CheckResult:
         return wrong("a list is wanted with a dictionary for each row: column and value.")
     if any(LABEL in row for row in rows):
         return wrong(f"`{LABEL}` is sent along: it is what the caller wants to know.")
-    expected = [
+    expected: list[dict[str, Any]] = [
         {"tailnum": "N14228", "distance": 1400, "hour": 5},
         {"tailnum": None, "distance": 229, "hour": None},
     ]
