@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-PATIENCE = 60_000  # milliseconds: a kernel that imports the SDK beside other tests takes long
+PATIENCE = 120_000  # milliseconds: a kernel that imports the SDK beside other tests takes long
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ RUN = """
 job = ml_client.jobs.create_or_update(training)
 status = designer.watch(ml_client, job, "train", on_azure="about 12 minutes")
 """
+AGAIN = "designer.show(job, ml_client=ml_client)"
 THE_WHOLE_RUN = 300_000  # milliseconds, where many other tests run
 STEPS = ("read", "add_headwind", "clean", "split", "logistic_regression", "train", "score", "evaluate")
 
@@ -81,7 +82,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(browser: Browser, lab: Lab, gate: Path) -> Iterator[Page]:
     context = new_context(browser, reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    lab.write("run.ipynb", "import os" + PIPELINE.replace("GATE", str(gate)), RUN, "")
+    lab.write("run.ipynb", "import os" + PIPELINE.replace("GATE", str(gate)), RUN, "", AGAIN)
     lab.open(page, "run.ipynb")
     yield page
     gate.touch()  # whatever became of the test, the job goes on to its end
@@ -159,3 +160,14 @@ def test_by_keyboard_too(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(view.locator(".dg-panel")).to_have_count(0)
     assert page.evaluate("document.activeElement.dataset.id") == "step train"
+
+
+def test_a_job_that_was_sent_is_shown_as_it_stands(page: Page) -> None:
+    view = run_cell(page, 3).locator(".dg-graph")
+    for step in STEPS:
+        expect(standing(view, step)).to_have_text("✓ Completed")
+    view.locator('[data-id="step clean"]').click()
+    button = view.get_by_role("button", name="Read cleaning_transformation in a cell")
+    button.click()
+    expect(view.get_by_label("Code that reads it")).to_contain_text("Transformation.load(folder)")
+    expect(button).to_have_attribute("aria-expanded", "true")
