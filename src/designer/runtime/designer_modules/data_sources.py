@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from .column_types import known
 from .dataset import LABEL, SCHEMA, Dataset
 from .errors import ModuleError
 from .values import chosen
@@ -91,7 +92,9 @@ def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
     def read(source: Any, has_header: bool, name: str) -> Dataset:
         try:
             with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-                frame = pd.read_csv(source, sep=separator, header=0 if has_header else None, index_col=False)
+                frame = pd.read_csv(
+                    source, sep=separator, header=0 if has_header else None, index_col=False, low_memory=False
+                )
         except pd.errors.EmptyDataError:
             raise ModuleError(3, f"There is nothing in {name}.") from None
         except pd.errors.ParserWarning:  # pandas would leave out what is too much
@@ -100,7 +103,7 @@ def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
             raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
         if not has_header:
             frame.columns = pd.Index([f"Col{place}" for place in range(1, len(frame.columns) + 1)])
-        return Dataset(_typed(frame))
+        return Dataset(known(frame))
 
     return read
 
@@ -108,19 +111,9 @@ def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
 _csv, _tsv = _text(","), _text("\t")
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose columns of true, false and nothing are such; pandas takes them for any objects."""
-    mixed = [name for name in frame.columns if frame[name].dtype == object]
-    return frame.assign(**{name: frame[name].convert_dtypes() for name in mixed if _is_boolean(frame[name])})
-
-
-def _is_boolean(column: pd.Series) -> bool:
-    return bool(pd.api.types.infer_dtype(column, skipna=True) == "boolean")
-
-
 def _parquet(source: Any, has_header: bool, name: str) -> Dataset:
     try:
-        return Dataset(pd.read_parquet(source))
+        return Dataset(known(pd.read_parquet(source)))
     except (ValueError, OSError) as error:
         raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
 
@@ -132,7 +125,7 @@ def _json_lines(source: Path, has_header: bool, name: str) -> Dataset:
             rows += [dict(json.loads(line))] if line.strip() else []
         except (ValueError, TypeError) as error:
             raise ModuleError(49, f"{name} cannot be read: line {number} is no JSON object: {error}") from None
-    return Dataset(_typed(pd.DataFrame(rows)))
+    return Dataset(known(pd.DataFrame(rows)))
 
 
 def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:

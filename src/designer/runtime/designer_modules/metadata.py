@@ -152,6 +152,8 @@ _CONVERSIONS: dict[str, Callable[[pd.Series, str], pd.Series]] = {
 
 
 def _categorized(column: pd.Series) -> pd.Series:
+    if type_of(column) == "DateTime":
+        raise ModuleError(17, "Times cannot be categories; make them String first.", column=str(column.name))
     return column.astype("category")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from .column_types import known
 from .dataset import Dataset
 from .errors import ModuleError
 
@@ -96,5 +97,5 @@ def _frames(returned: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     for one in several:
         if not isinstance(one, pd.DataFrame):
             raise ModuleError(107, f"{MAIN} must return pandas.DataFrame; it returned {type(one).__name__}.")
-    first, second = (frame.reset_index(drop=True) for frame in (*several, pd.DataFrame())[:2])
+    first, second = (known(frame.reset_index(drop=True)) for frame in (*several, pd.DataFrame())[:2])
     return first, second

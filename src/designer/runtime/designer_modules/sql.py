@@ -15,14 +15,17 @@ from itertools import accumulate
 import duckdb
 import pandas as pd
 
+from .column_types import known
 from .dataset import Dataset
 from .errors import ModuleError
 
 # A query sees its tables only: no file, no address, no variable of this program; and cannot change that.
+# With one thread rows come in the same order each time: with more, a join mixes those of a request, and what is split.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
     "lock_configuration": "true",
+    "threads": 1,
 }
 _SELECTING = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)  # the latter e.g. PIVOT
 _LINE = re.compile(r"LINE (\d+):")
@@ -38,7 +41,7 @@ def execute_sql_transformation(
     """
     tables = {"t1": t1, "t2": t2, "t3": t3}
     frames = {name: table.frame for name, table in tables.items() if table is not None}
-    return Dataset(_without_order(_queried(sql_query_script, frames)), t1.roles)
+    return Dataset(known(_without_order(_queried(sql_query_script, frames))), t1.roles)
 
 
 def _queried(script: str, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
