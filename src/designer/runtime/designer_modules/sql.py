@@ -18,6 +18,7 @@ import pandas as pd
 from .column_types import known
 from .dataset import Dataset
 from .errors import ModuleError
+from .values import with_columns
 
 # A query sees its tables only: no file, no address, no variable of this program; and cannot change that.
 # With one thread rows come in the same order each time: with more, a join mixes those of a request, and what is split.
@@ -90,4 +91,4 @@ def _connection(*, shared: bool) -> Iterator[duckdb.DuckDBPyConnection]:
 def _without_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose categories have no order, as those that it was made of: DuckDB's enumerations have one."""
     ordered = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
-    return frame.assign(**{name: frame[name].cat.as_unordered() for name in ordered}) if ordered else frame
+    return with_columns(frame, {name: frame[name].cat.as_unordered() for name in ordered}) if ordered else frame
