@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from .dataset import Dataset, type_of
+from .dataset import LABEL, Dataset, type_of
 from .errors import ModuleError
 
 NUMERIC = ("Integer", "Double")
@@ -61,6 +61,19 @@ def one(dataset: Dataset, column: str, parameter: str) -> str:
         raise ModuleError(22, f"{parameter} must select one column; {column!r} selects {len(names)}.")
     dataset.column(names[0])
     return names[0]
+
+
+def with_label(dataset: Dataset, label_column: str) -> Dataset:
+    """Return a dataset whose label is the column that a parameter names, also if it is not there; as it was if none is.
+
+    Raises:
+        ModuleError: several are named.
+    """
+    names = [name for name in listed(label_column) if name]
+    if len(names) > 1:
+        raise ModuleError(37, f"One column can be the label; label_column names {', '.join(names)}.")
+    is_known = names == [LABEL] and LABEL not in dataset.frame.columns and dataset.label is not None
+    return dataset.with_label(names[0]) if names and not is_known else dataset
 
 
 def at_least_one(columns: str, names: Sequence[str]) -> Sequence[str]:

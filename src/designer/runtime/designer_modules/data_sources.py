@@ -9,13 +9,13 @@ import io
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from .column_types import known
+from .columns import with_label
 from .dataset import LABEL, SCHEMA, Dataset
 from .errors import ModuleError
 from .values import chosen
@@ -48,7 +48,7 @@ def import_data(data: Path, file_format: str = AUTOMATIC, has_header: bool = Tru
         ModuleError: there are none, one cannot be read, or they have different columns.
     """
     dataset = Dataset.load(data) if (data / SCHEMA).is_file() else _of_files(data, file_format, has_header)
-    return replace(dataset, roles={**dataset.roles, label_column: LABEL}) if label_column else dataset
+    return with_label(dataset, label_column)
 
 
 def _of_files(data: Path, file_format: str, has_header: bool) -> Dataset:
