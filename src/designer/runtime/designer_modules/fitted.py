@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from .dataset import Dataset, type_of
 from .errors import ModuleError
-from .values import numbers, refuse, with_columns
+from .values import numbers, refuse, refuse_first, with_columns
 
 FILE = "transformation.json"
+LOG_NORMAL = "LogNormal"
 Numbers = NDArray[np.float64]
 
 
@@ -95,16 +96,23 @@ class Normalization(Transformation):
     def _scaled(self, column: pd.Series) -> Numbers:
         start, length = self.columns[str(column.name)]
         found = numbers(column)
+        if self.method == LOG_NORMAL:
+            refuse_without_logarithm(column, found)
         if length is None:
             return np.where(np.isnan(found), np.nan, 0.0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return SCALES[self.method](found, start, length)
 
 
+def refuse_without_logarithm(column: pd.Series, found: Numbers) -> None:
+    """Refuse a number that is not positive, at training and in a web service, where it would become a silent 0."""
+    refuse_first(column, found <= 0, 8, "has no logarithm; LogNormal is for positive numbers")
+
+
 def _log_normal(found: Numbers, mean: float, deviation: float) -> Numbers:
     from scipy.special import ndtr
 
-    return np.asarray(ndtr((np.log(np.maximum(found, 0)) - mean) / deviation))
+    return np.asarray(ndtr((np.log(found) - mean) / deviation))
 
 
 def _logistic(found: Numbers, start: float, length: float) -> Numbers:
@@ -115,7 +123,7 @@ SCALES: dict[str, Callable[[Numbers, float, float], Numbers]] = {
     "ZScore": lambda found, mean, deviation: (found - mean) / deviation,
     "MinMax": lambda found, lowest, length: (found - lowest) / length,
     "Logistic": _logistic,
-    "LogNormal": _log_normal,
+    LOG_NORMAL: _log_normal,
     "Tanh": lambda found, start, length: np.tanh(found),
 }
 
