@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VIEW := src/designer/view/interactive
 SET ?= fast
 BACKEND ?= local
 # Of the tests: they wait as long as they compute.
@@ -21,13 +22,14 @@ help: ## say what each command does
 
 setup: $(STAMP) ## install everything into .venv (the other commands do it when needed)
 
-$(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/package-lock.json
+$(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/package-lock.json $(wildcard $(VIEW)/*)
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[test]'
 	$(BIN)/azureml-local doctor --install
+	$(BIN)/python -m designer.view.bundle
 	touch $@
 
 run: $(STAMP) ## run every lesson and write runs/latest/report.html

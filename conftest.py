@@ -25,7 +25,7 @@ HOME = "AZUREML_LOCAL_HOME"
 PROGRESS = "AZUREML_WORKBOOK_PROGRESS"
 PREFIX = "azl-"  # of the session's state folder; short, because sockets lie in it
 # A file of the first takes a minute, one of those that are not named a second or two.
-LONGEST_FIRST = (("notebooks",), ("tests", "notebooks"), ("tests", "faults"), ("tests", "service"), ("tests", "fuzz"))
+LONGEST_FIRST = (("notebooks",), *(("tests", part) for part in ("notebooks", "browser", "faults", "service", "fuzz")))
 UNCOMPARED = defaultdict(bool)  # nbval's options for a cell that has no stored outputs
 
 

@@ -37,8 +37,9 @@ GRAPH = Graph(
 
 def rides() -> Dataset:
     """Return the rides that the model was trained with: a taxi costs 2 a kilometre, a limousine 4."""
-    kinds = pd.Categorical(["taxi", "limousine", "taxi"])
-    frame = pd.DataFrame({"km": [1.0, 2.5, 10.0], "kind": kinds, "price": [2.0, 10.0, 20.0]})
+    kinds = pd.Categorical(["taxi", "limousine"] * 10)
+    frame = pd.DataFrame({"km": [1.0 + number for number in range(20)], "kind": kinds})
+    frame["price"] = frame["km"] * ([2.0, 4.0] * 10)
     return Dataset(frame, {"price": LABEL})
 
 

@@ -41,6 +41,13 @@ ANONYMOUS = "azureml_anonymous"  # what azure-ai-ml calls the components that it
 LITERALS = ("string", "number", "integer", "boolean")  # the types of inputs that are parameters, not ports
 
 
+def with_article(words: str) -> str:
+    """Return what a type of data is called, as in "an untrained model"."""
+    if words == DATA_TYPES[ANY]:
+        return words
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
 @dataclass(frozen=True)
 class Port:
     """A place where data enters or leaves a component.
@@ -117,7 +124,7 @@ class Declaration:
 def declaration(body: Mapping[str, Any], path: Path | None = None, id: str = "") -> Declaration:
     """Read a component's declaration, as its YAML says it."""
     tags = body.get("tags") or {}
-    inputs, outputs = body.get("inputs") or {}, body.get("outputs") or {}
+    inputs, outputs = (_in_order(body.get(kind) or {}, body.get("command", "")) for kind in ("inputs", "outputs"))
     literals = {name: one for name, one in inputs.items() if one["type"] in LITERALS}
     name = _name(body)
     return Declaration(
@@ -135,6 +142,12 @@ def declaration(body: Mapping[str, Any], path: Path | None = None, id: str = "")
         id=id,
         body=body,
     )
+
+
+def _in_order(ports: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """Return ports and parameters in the order of the command's options: azure-ai-ml sorts them by name."""
+    places = {name: found.start() for name in ports if (found := re.search(rf"--{re.escape(name)}\b", command))}
+    return {name: ports[name] for name in sorted(ports, key=lambda name: places.get(name, len(command)))}
 
 
 def _name(body: Mapping[str, Any]) -> str:
@@ -175,8 +188,8 @@ class Library(Mapping[str, Declaration]):
     """
 
     def __init__(self, *folders: Path | str) -> None:
-        places = (OUR_COMPONENTS, *(Path(folder).resolve() for folder in folders))
-        self._found = {one.name: one for folder in places for one in _in_folder(folder)}
+        theirs = [one for folder in folders for one in _in_folder(Path(folder).resolve())]
+        self._found = {one.name: one for one in (*_ours(), *theirs)}
 
     def __getitem__(self, name: str) -> Declaration:
         return self._found[name]
@@ -189,6 +202,10 @@ class Library(Mapping[str, Declaration]):
 
 
 @cache
+def _ours() -> tuple[Declaration, ...]:
+    return _in_folder(OUR_COMPONENTS)
+
+
 def _in_folder(folder: Path) -> tuple[Declaration, ...]:
     return tuple(
         declaration(yaml.safe_load(path.read_text(encoding="utf-8")), path) for path in sorted(folder.glob("*.yml"))

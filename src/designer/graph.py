@@ -337,9 +337,12 @@ def fits(made: str, taken: str) -> bool:
 
 
 def _fitting(node: str, ports: Any, data_type: str, verb: str, taken: Mapping[str, Any] | None = None) -> str:
-    """Return the first port for a type of data: one of just this type before one of any."""
+    """Return the first port for a type of data: one of just this type before one of any.
+
+    What carries any, as Web Service Input does, says nothing of which: the first port is for what comes first.
+    """
     found = [port for port in ports if fits(data_type, port.data_type) and port.name not in (taken or {})]
-    found.sort(key=lambda port: port.data_type != data_type)
+    found.sort(key=lambda port: data_type not in (ANY, port.data_type))
     if not found:
         raise GraphError(Problem(f"It {verb} no {DATA_TYPES.get(data_type, data_type)}: {_ports(ports)}.", node))
     return str(found[0].name)

@@ -28,6 +28,7 @@ def create_realtime_inference_pipeline(
     scorer: str | None = None,
     inputs: Sequence[str] = (),
     name: str | None = None,
+    saved_as: str | None = None,
     library: Mapping[str, Declaration] | None = None,
 ) -> Graph:
     """Make the real-time inference pipeline of a training run, as *Create inference pipeline* in the studio does.
@@ -40,6 +41,7 @@ def create_realtime_inference_pipeline(
         scorer: the node that scores, where there are several that do.
         inputs: the data sources whose place a request's rows take; by default the one that the scored rows come from.
         name: what the pipeline is called.
+        saved_as: what the assets are named after: ``MD-<saved_as>-...``; the training pipeline where None.
         library: has the components that come in; the library of the Designer where None.
 
     Raises:
@@ -47,7 +49,7 @@ def create_realtime_inference_pipeline(
     """
     training = graph_of_job(ml_client, job)
     inference = realtime_inference(training, scorer=scorer, inputs=inputs, name=name, library=library)
-    return _saved(ml_client, job, training, inference)
+    return _saved(ml_client, job, training.renamed(saved_as or training.name), inference)
 
 
 def create_batch_inference_pipeline(
@@ -57,6 +59,7 @@ def create_batch_inference_pipeline(
     scorer: str | None = None,
     inputs: Sequence[str] = (),
     name: str | None = None,
+    saved_as: str | None = None,
     library: Mapping[str, Declaration] | None = None,
 ) -> Graph:
     """Make the batch inference pipeline of a training run.
@@ -68,23 +71,24 @@ def create_batch_inference_pipeline(
     """
     training = graph_of_job(ml_client, job)
     inference = batch_inference(training, scorer=scorer, inputs=inputs, name=name, library=library)
-    return _saved(ml_client, job, training, inference)
+    return _saved(ml_client, job, training.renamed(saved_as or training.name), inference)
 
 
 def _saved(ml_client: MLClient, job: Job | str, training: Graph, inference: Graph) -> Graph:
     """Save what an inference graph needs of a training run, and return the graph with it."""
     steps = _steps(ml_client, job)
-    paths = {
-        name: _save(ml_client, asset_name(training, source), steps[source.node], source.port, inference.inputs[name])
-        for name, source in saved_ports(training, inference).items()
-    }
+    paths = {}
+    for name, source in saved_ports(training, inference).items():
+        step = str(training.nodes[source.node].settings.get("display_name", source.node))
+        paths[name] = _save(ml_client, asset_name(training, source), steps[step], source.port, inference.inputs[name])
     return with_paths(inference, paths)
 
 
 def _steps(ml_client: MLClient, job: Job | str) -> dict[str, str]:
     """Return the jobs that made the outputs of a pipeline's steps, by the names of the steps."""
     name = job if isinstance(job, str) else str(job.name)
-    status = ml_client.jobs.get(name).status
+    found = ml_client.jobs.get(name).status
+    status = getattr(found, "value", found)  # the SDK has it as a member of an enumeration, or as text
     if status != "Completed":
         raise GraphError(
             Problem(
@@ -104,13 +108,19 @@ def _save(ml_client: MLClient, name: str, job: str, port: str, saved: GraphInput
     made_by = f"{job}.{port}"
     found = next((one for one in _versions(operations, name) if (one.tags or {}).get(MADE_BY) == made_by), None)
     if found is None:
-        path, tags = f"azureml://jobs/{job}/outputs/{port}", {MADE_BY: made_by}
-        found = operations.create_or_update(
-            Data(name=name, path=path, type=saved.type, tags=tags)
-            if is_data
-            else Model(name=name, path=path, type=saved.type, tags=tags)
+        kind, path = (
+            (Data, _place(ml_client, job, port)) if is_data else (Model, f"azureml://jobs/{job}/outputs/{port}")
         )
+        found = operations.create_or_update(kind(name=name, path=path, type=saved.type, tags={MADE_BY: made_by}))
     return f"azureml:{found.name}:{found.version}"
+
+
+def _place(ml_client: MLClient, job: str, port: str) -> str:
+    """Return where an output of a job lies that is data: unlike a model, data cannot be made of a job's output by name.
+
+    But Azure keeps each output as data of its own: https://github.com/Azure/azure-sdk-for-python/issues/38205
+    """
+    return str(ml_client.data.get(f"azureml_{job}_output_data_{port}", version="1").path)
 
 
 def _versions(operations: Any, name: str) -> list[Any]:

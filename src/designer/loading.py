@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ class Components:
 
     def __getattr__(self, name: str) -> CommandComponent:
         if name.startswith("_") or name not in self._library:
-            raise AttributeError(f"There is no component {name!r}; there are: {', '.join(sorted(self._library))}.")
+            close = get_close_matches(name, self._library, 1)
+            raise AttributeError(f"There is no component {name!r}.{f' Is {close[0]!r} meant?' if close else ''}")
         component: CommandComponent = _load(self._library[name])
         setattr(self, name, component)
         return component
@@ -62,7 +64,8 @@ def register_components(
 ) -> dict[str, CommandComponent]:
     """Register components in a workspace, and return them as the workspace has them, by their names here.
 
-    What is there in this version already stays as it is.
+    Each has the version that it declares. Where the workspace has another component under that, such as one of an older
+    library, the version is the workspace's next one: what it has stays as it is.
 
     Args:
         ml_client: the connected workspace.
@@ -80,9 +83,16 @@ def register_components(
 
 
 def _registered(ml_client: MLClient, declared: Declaration, suffix: str) -> CommandComponent:
+    from azure.core.exceptions import ResourceExistsError
+
     component = _load(declared)
     component.name = f"{declared.name}{suffix}"
-    found: CommandComponent = ml_client.components.create_or_update(component)
+    found: CommandComponent
+    try:
+        found = ml_client.components.create_or_update(component)
+    except ResourceExistsError:
+        component.version = None
+        found = ml_client.components.create_or_update(component, skip_if_no_change=True)
     return found
 
 

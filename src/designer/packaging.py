@@ -37,6 +37,7 @@ RUNTIME = Path(__file__).parent / "runtime"
 MODULES = "designer_modules"
 SCORE = "score.py"
 GRAPH, ASSETS = "graph.json", "assets"
+PARTS = MODEL, CODE, CONDA = "model", "code", "conda.yml"
 
 
 class PackageError(Exception):
@@ -66,17 +67,17 @@ class Package:
     @property
     def model(self) -> str:
         """The folder to register as a model."""
-        return str(self.folder / "model")
+        return str(self.folder / MODEL)
 
     @property
     def code(self) -> str:
         """The folder with the code."""
-        return str(self.folder / "code")
+        return str(self.folder / CODE)
 
     @property
     def conda_file(self) -> str:
         """What it needs to run."""
-        return str(self.folder / "conda.yml")
+        return str(self.folder / CONDA)
 
     @cached_property
     def contract(self) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def package(
 
     Args:
         graph: a real-time inference graph: with a Web Service Input and a Web Service Output.
-        folder: where to write; what a package left there before is replaced.
+        folder: where to write; a package that is there is replaced once the new one has scored its example.
         ml_client: the workspace that holds what the graph's inputs name.
         data: local folders for inputs of the graph, by their names; the others are fetched from the workspace.
         folders: where a learner's own components lie, as for ``load_components``; needed where the graph was read from
@@ -111,24 +112,44 @@ def package(
         GraphError: the graph is none for a web service, or what an input names is not there.
         PackageError: something is missing; or the web service does not score its example.
     """
-    made = Package(Path(folder).resolve())
-    for old in (made.model, made.code):
-        shutil.rmtree(old, ignore_errors=True)
-    library = Library(*folders)
-    with tempfile.TemporaryDirectory() as scratch:
-        places = _Places(graph, ml_client, data or {}, Path(scratch))
+    target = Package(Path(folder).resolve())
+    _refuse_others(target)
+    target.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.folder, prefix=".package-") as scratch:
+        made = Package(Path(scratch))
+        places = _Places(graph, ml_client, data or {}, Path(scratch, "data"))
         described = contract(graph, _samples(graph, places))
         for name in _assets(described):
             shutil.copytree(places.of(name), Path(made.model, ASSETS, name))
+        _write(made, described, _components(graph, described, Library(*folders)))
+        for name in PARTS:
+            _replace(target.folder / name, made.folder / name)
+    return target
+
+
+def _write(made: Package, described: dict[str, Any], components: Sequence[Declaration]) -> None:
+    """Write what a package has beside its assets, and have it score its example."""
     _write_json(Path(made.model, GRAPH), described)
-    components = _components(graph, described, library)
     _copy_code(components, Path(made.code))
     conda.write(components, Path(made.conda_file))
     described["outputs"] = _with_answers(made, described)
     _write_json(Path(made.model, GRAPH), described)
-    _write_json(Path(made.code) / "swagger2.json", openapi.version_2(described))
-    _write_json(Path(made.code) / "swagger3.json", openapi.version_3(described))
-    return made
+    _write_json(Path(made.code, "swagger2.json"), openapi.version_2(described))
+    _write_json(Path(made.code, "swagger3.json"), openapi.version_3(described))
+
+
+def _refuse_others(target: Package) -> None:
+    """Raise PackageError where the folder has files of these names that are no package's: they are not replaced."""
+    is_package = Path(target.model, GRAPH).is_file() and Path(target.code, MODULES).is_dir()
+    there = [name for name in PARTS if (target.folder / name).exists()]
+    if there and not is_package:
+        raise PackageError(f"{target.folder} has {there[0]!r}, which is no package's: choose another folder.")
+
+
+def _replace(old: Path, new: Path) -> None:
+    if old.is_dir():
+        shutil.rmtree(old)
+    new.replace(old)
 
 
 class _Places:
@@ -213,10 +234,16 @@ def _with_answers(made: Package, described: Mapping[str, Any]) -> dict[str, Any]
         check=False,
     )
     if finished.returncode:
-        said = finished.stdout.strip() or finished.stderr.strip()
-        raise PackageError(f"The service does not score its own example: {said}")
+        raise PackageError(f"The service does not score its own example: {_why(finished)}")
     tables = {name: one["value"] for name, one in json.loads(finished.stdout).items()}
     return {name: {**one, **_answered(tables[name])} for name, one in described["outputs"].items()}
+
+
+def _why(finished: subprocess.CompletedProcess[str]) -> str:
+    """Return why an example was not scored: what was answered; and where that says it is in the log, the log."""
+    answered = json.loads(finished.stdout)["error"] if finished.stdout else {"code": 500, "message": ""}
+    log = f"\n{finished.stderr.strip()}" if answered["code"] == 500 else ""
+    return f"{answered['message']}{log}"
 
 
 def _classic(request: Mapping[str, Any]) -> dict[str, Any]:

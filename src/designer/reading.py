@@ -6,13 +6,14 @@ import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from designer.declarations import ANY, LITERALS, Declaration, Parameter, Port, declaration
+from designer.declarations import ANONYMOUS, ANY, LITERALS, Declaration, Parameter, Port, declaration
 from designer.errors import GraphError, Problem
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Literal, Node
 from designer.literals import literal
@@ -64,7 +65,16 @@ def graph_of_job(ml_client: MLClient, job: Job | str) -> Graph:
     found = ml_client.jobs.get(job if isinstance(job, str) else job.name)
     if found.type != "pipeline":
         raise GraphError(Problem(f"The job {found.name} is of type {found.type}; only a pipeline has a graph."))
-    return _graph(found, Path.cwd(), partial(_fetched, ml_client))
+    fetched = partial(_fetched, ml_client)
+    if found.jobs or not isinstance(found.component, str):
+        return _graph(found, Path.cwd(), fetched)
+    # A batch endpoint has started it: its steps are those of a component.
+    graph = _graph(_component(ml_client, found.component), Path.cwd(), fetched)
+    given = dumped(found).get("inputs") or {}
+    inputs = {
+        name: _input(name, given[name], graph.nodes.values(), Path.cwd()) for name in graph.inputs if name in given
+    }
+    return replace(graph, name=str(found.display_name), inputs={**graph.inputs, **inputs})
 
 
 def _not_here(references: Collection[str]) -> dict[str, Declaration]:
@@ -78,12 +88,25 @@ def _fetched(ml_client: MLClient, references: Collection[str]) -> dict[str, Decl
     """Return components that a workspace has, by ``azureml:<name>:<version>``."""
 
     def fetch(reference: str) -> Declaration:
-        name, mark, version = re.split("([:@])", reference.removeprefix("azureml:"), maxsplit=1)
-        component = ml_client.components.get(name, **{"version" if mark == ":" else "label": version})
-        return declaration(dumped(component), id=f"azureml:{component.name}:{component.version}")
+        component = _component(ml_client, reference)
+        # Its own name is another one where it was sent with a job: there it is called azureml_anonymous.
+        return declaration(dumped(component), id=f"azureml:{_named(reference)[0]}:{component.version}")
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(references, pool.map(fetch, references), strict=True))
+
+
+def _component(ml_client: MLClient, reference: str) -> Any:
+    name, option = _named(reference)
+    return ml_client.components.get(name, **option)
+
+
+def _named(reference: str) -> tuple[str, dict[str, str]]:
+    """Return the name and the version, or label, that a reference to a component says."""
+    if found := IN_A_WORKSPACE.search(reference):
+        return found[1], {"version": found[2]}
+    name, mark, version = re.split("([:@])", reference.removeprefix("azureml:"), maxsplit=1)
+    return name, {"version" if mark == ":" else "label": version}
 
 
 def dumped(entity: Any) -> dict[str, Any]:
@@ -129,20 +152,26 @@ def _declared(component: Any) -> Declaration:
     if includes := body.get("additional_includes"):
         body["additional_includes"] = [str((Path(component.base_path) / one).resolve()) for one in includes]
     found = IN_A_WORKSPACE.search(component.id or "")
-    return declaration(body, id=f"azureml:{found[1]}:{found[2]}" if found else "")
+    is_registered = found and found[1] != ANONYMOUS  # else it was sent with another job, and is still here as a whole
+    return declaration(body, id=f"azureml:{found[1]}:{found[2]}" if found and is_registered else "")
 
 
 def _graph(pipeline: Any, folder: Path, fetched: Fetched) -> Graph:
     body = dumped(pipeline)
-    jobs = body.get("jobs") or {}
+    # In YAML, azure-ai-ml sorts everything by name.
+    jobs, given, made = (
+        {name: body[part][name] for name in there if name in body.get(part, {})}
+        for part, there in (("jobs", pipeline.jobs), ("inputs", pipeline.inputs), ("outputs", pipeline.outputs))
+    )
     components = _components(pipeline, jobs, fetched)
     nodes = {name: _node(name, job, components[name]) for name, job in jobs.items()}
-    inputs = {name: _input(name, value, nodes.values(), folder) for name, value in (body.get("inputs") or {}).items()}
+    inputs = {name: _input(name, value, nodes.values(), folder) for name, value in given.items()}
     for name, job in jobs.items():
         inputs |= {f"{name}_{port}": _own(value, components[name], port, folder) for port, value in _own_data(job)}
-    outputs = dict(_outputs(jobs))
+    found = dict(_outputs(jobs))
+    outputs = {name: found[name] for name in made if name in found}
     rest = {key: value for key, value in body.items() if key not in (*OF_THE_RUN, "display_name", "inputs", "jobs")}
-    rest["outputs"] = {name: one for name, one in (body.get("outputs") or {}).items() if one and name in outputs}
+    rest["outputs"] = {name: one for name, one in made.items() if one and name in outputs}
     settings = {key: value for key, value in rest.items() if value not in (None, {}, [])}
     name = str(body.get("display_name") or body.get("name") or "pipeline")
     return Graph(name, nodes, inputs, outputs, settings)
@@ -150,7 +179,8 @@ def _graph(pipeline: Any, folder: Path, fetched: Fetched) -> Graph:
 
 def _node(name: str, job: Mapping[str, Any], component: Declaration) -> Node:
     inputs = job.get("inputs") or {}
-    bindings = {port: _binding(name, port, one, component.parameters.get(port)) for port, one in inputs.items()}
+    places = [*(place for place in (*component.inputs, *component.parameters) if place in inputs), *inputs]
+    bindings = {place: _binding(name, place, inputs[place], component.parameters.get(place)) for place in places}
     settings = {key: value for key, value in job.items() if key not in ("component", "inputs", "outputs", "type")}
     settings["inputs"] = _modes({port: one for port, one in inputs.items() if _is_expression(one)})
     settings["outputs"] = _modes(job.get("outputs") or {})

@@ -64,17 +64,21 @@ class BatchClient(Client):
 
     def register_component(self, command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
         """Register a command component of these inputs and outputs, by their types, and return its id."""
-        spec = {
-            "name": f"bench-{uuid.uuid4().hex[:8]}",
-            "version": "1",
-            "type": "command",
-            "command": command,
-            "environment": f"azureml:{self.environment}",
-            "inputs": {name: {"type": kind} for name, kind in inputs.items()},
-            "outputs": {name: {"type": kind} for name, kind in outputs.items()},
-        }
-        body = {"properties": {"componentSpec": spec}}
-        return str(self.put(f"/components/{spec['name']}/versions/1", body).json()["id"])
+        return self.register_spec(
+            {
+                "type": "command",
+                "command": command,
+                "environment": f"azureml:{self.environment}",
+                "inputs": {name: {"type": kind} for name, kind in inputs.items()},
+                "outputs": {name: {"type": kind} for name, kind in outputs.items()},
+            }
+        )
+
+    def register_spec(self, spec: Mapping[str, Any]) -> str:
+        """Register a component as its YAML says it, under a new name, and return its id."""
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        body = {"properties": {"componentSpec": {**spec, "name": name, "version": "1"}}}
+        return str(self.put(f"/components/{name}/versions/1", body).json()["id"])
 
     def run_pipeline(self, cluster: str, nodes: Mapping[str, Mapping[str, Any]]) -> str:
         """Run a pipeline of these nodes until it has completed, and return its name.

@@ -134,7 +134,7 @@ class Client:
         self._storage_token = self.new_token("https://storage.azure.com/.default")
         self.model = self.register_model("bench", {"model.txt": b""}, "custom_model")
         self.code = self.register_code({script.name: script.read_bytes() for script in SCRIPTS.glob("*.py")})
-        self.environment = self.put("/environments/bench/versions/1", {"properties": {"image": IMAGE}}).json()["id"]
+        self.environment = self.register_environment("bench", image=IMAGE)
 
     def create_endpoint(self, name: str) -> dict[str, Any]:
         """Create an endpoint that uses keys, and return it."""
@@ -286,8 +286,12 @@ class Client:
                 pass
         return f"azureml://datastores/workspaceblobstore/paths/{folder}"
 
+    def register_environment(self, name: str, **properties: str) -> str:
+        """Register an environment of an image, and perhaps a conda file, and return its id."""
+        return self.put(f"/environments/{name}/versions/1", {"properties": properties}).json()["id"]
+
     def register_code(self, files: Mapping[str, bytes]) -> str:
-        """Upload the files of a code folder, by their path in it, and return the code's id."""
+        """Upload code, by the files' paths in its folder, register it, and return its id."""
         version = f"/codes/{uuid.uuid4()}/versions/1"
         upload = _checked(
             self.session.post(self._url(f"{version}/startPendingUpload"), params=API, headers=self._headers, json={})

@@ -18,6 +18,7 @@ from statistics import median
 from batch_client import BatchClient
 from batch_scoring import batch_scoring
 from comparing import OURS, compare, request
+from designer_graph import designer_graph
 from designer_service import designer_service
 from environments import find_built
 from installation import API, Client, Installation
@@ -76,6 +77,7 @@ def measurements() -> Iterator[Row]:
     with Installation() as installation:
         installation.start()
         yield from pipeline_steps(BatchClient(installation))
+        yield from designer_graph(BatchClient(installation))
         yield from batch_scoring(installation)
     yield from many_endpoints()
 

@@ -16,6 +16,7 @@ import pytest
 from jupyterlab_page import Lab
 from playwright.sync_api import Browser, sync_playwright
 
+from designer.view import bundle
 from running_service import RunningService, wait_for
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -32,11 +33,14 @@ def chromium() -> str:
     found = os.environ.get(NAMED) or next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed, and {NAMED} names none")
+    if subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip(f"no browser: {found} does not start")
     return found
 
 
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
+    assert bundle.is_built(), f"the view is not built, or not of these sources: {bundle.COMMAND}"
     with sync_playwright() as playwright:
         # The sandbox needs rights that a container's root does not have; only our own pages are opened.
         launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-PATIENCE = 60_000  # milliseconds: a kernel that imports the SDK beside other tests takes long
+PATIENCE = 120_000  # milliseconds: a kernel that imports the SDK beside other tests takes long
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def run_cell(page: Page, number: int) -> Locator:
 
 def new_context(browser: Browser, **options: Any) -> BrowserContext:
     """Return a window of its own, which waits for what other tests slow down."""
-    context = browser.new_context(viewport={"width": 1500, "height": 1300}, **options)
+    context = browser.new_context(viewport={"width": 1400, "height": 1300}, **options)
     context.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     return context

@@ -26,6 +26,10 @@ from designer_graphs import late_flights
 graph = late_flights()
 designer.show(graph, {STATUSES})
 """
+COMPARED = """
+from designer.rewriting import realtime_inference
+designer.show(designer.compare(graph, realtime_inference(graph, scorer="score")))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +37,7 @@ def page(browser: Browser, lab: Lab) -> Iterator[Page]:
     """A page of JupyterLab that shows a graph."""
     context = new_context(browser)
     page = context.new_page()
-    lab.write("graph.ipynb", CELL)
+    lab.write("graph.ipynb", CELL, COMPARED)
     lab.open(page, "graph.ipynb")
     expect(run_cell(page, 0).locator(".react-flow__node")).to_have_count(len(boxes(GRAPH)))
     yield page
@@ -48,7 +52,7 @@ def nothing_open(page: Page) -> None:
 
 
 def box(page: Page, key: str) -> Locator:
-    return page.locator(f'.react-flow__node[data-id="{key}"]')
+    return page.locator(".dg-graph").first.locator(f'.react-flow__node[data-id="{key}"]')
 
 
 def focused(page: Page) -> str:
@@ -169,11 +173,8 @@ def test_enter_opens_what_there_is_to_know_and_escape_closes_it(page: Page) -> N
     expect(box(page, "step clean")).to_have_attribute("aria-expanded", "true")
     expect(panel).to_contain_text("What Clean Missing Data does.")
     expect(panel).to_contain_text("↺ Reused")
-    parameters = panel.get_by_role("table", name="Parameters").get_by_role("row")
-    assert parameters.all_inner_texts() == [
-        "columns\tnot set default",
-        "cleaning_mode\tcleaning of the pipeline = remove_row",
-    ]
+    expect(panel.locator("dt")).to_have_text(["columns", "cleaning_mode"])
+    expect(panel.locator("dd")).to_have_text(["not set default", "cleaning of the pipeline = remove_row"])
     ports = panel.get_by_role("listitem")
     expect(ports.nth(0)).to_contain_text("dataset: dataset from results_dataset of join_planes")
     expect(ports.nth(2)).to_contain_text("cleaning_transformation: transformation")
@@ -211,13 +212,26 @@ def test_it_can_be_moved_and_zoomed_and_fitted_again(page: Page) -> None:
     expect(viewport).to_have_attribute("style", fitted or "")
 
 
-def test_the_whole_graph_is_in_sight_at_first(page: Page) -> None:
-    canvas = page.locator(".dg-canvas").bounding_box()
-    for key in boxes(GRAPH):
-        there = box(page, key).bounding_box()
-        assert canvas and there
-        assert canvas["x"] <= there["x"] and there["x"] + there["width"] <= canvas["x"] + canvas["width"]
-        assert canvas["y"] <= there["y"] and there["y"] + there["height"] <= canvas["y"] + canvas["height"]
+def test_the_whole_graph_is_in_sight_also_beside_the_panel(page: Page) -> None:
+    page.get_by_role("button", name="Fit View").click()
+    expect_in_sight(page)
+    box(page, "step clean").click()
+    expect(page.locator(".dg-panel")).to_be_visible()
+    expect_in_sight(page)
+
+
+def expect_in_sight(page: Page) -> None:
+    page.wait_for_function(
+        """() => {
+            const canvas = document.querySelector('.dg-canvas').getBoundingClientRect();
+            const nodes = document.querySelector('.dg-graph').querySelectorAll('.react-flow__node');
+            return [...nodes].every(node => {
+                const box = node.getBoundingClientRect();
+                return canvas.left <= box.left && box.right <= canvas.right
+                    && canvas.top <= box.top && box.bottom <= canvas.bottom;
+            });
+        }"""
+    )
 
 
 def test_what_works_moves_only_for_those_who_want_it(page: Page) -> None:
@@ -258,3 +272,22 @@ def _light(colour: str) -> float:
     parts = [int(float(one)) / 255 for one in re.findall(r"[\d.]+", colour)[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_what_has_changed_is_said_by_mark_word_colour_and_line(page: Page) -> None:
+    view = run_cell(page, 1).locator(".dg-graph")
+    for key, said, line in (
+        ("step train", "- removed", "dashed"),
+        ("input train_trained_model", "⇄ replaced", "solid"),
+        ("step web_service_input", "+ added", "solid"),
+        ("step score", None, "solid"),
+    ):
+        there = view.locator(f'.react-flow__node[data-id="{key}"]')
+        expect(there.locator(".dg-box")).to_have_css("border-top-style", line)
+        expect(there.locator(".dg-stands")).to_have_text([said] if said else [])
+        expect(there).to_have_accessible_name(re.compile(said.split()[1] if said else "kept"))
+    legend = view.get_by_role("list", name="Legend")
+    for means in ("= kept", "⇄ replaced", "+ added", "- removed"):
+        expect(legend).to_contain_text(f"{means}: ")
+    view.locator('[data-id="step train"]').click()
+    expect(view.get_by_role("region", name="Train Model, step train")).to_contain_text("removed")

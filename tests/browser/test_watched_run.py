@@ -17,6 +17,7 @@ PIPELINE = """
 import designer, helpers
 import pandas as pd
 from azure.ai.ml import Input, dsl
+from azure.ai.ml.entities import AmlCompute
 
 frame = pd.DataFrame({"distance": [(17 * n) % 41 / 4 for n in range(60)]})
 frame["wind"] = [(13 * n) % 23 / 2 for n in range(60)]
@@ -36,9 +37,11 @@ def azureml_main(dataframe1=None, dataframe2=None):
 '''
 
 ml_client = helpers.connect("local")
+cluster = AmlCompute(name="watched", size="Standard_DS3_v2", max_instances=2)
+ml_client.compute.begin_create_or_update(cluster).wait()
 components = designer.load_components()
 
-@dsl.pipeline(display_name="late flights", default_compute="serverless")
+@dsl.pipeline(display_name="late flights", default_compute="watched")
 def late_flights():
     read = components.import_data(data=Input(type="uri_folder", path="flights"))
     add_headwind = components.execute_python_script(dataset1=read.outputs.dataset, python_script=SCRIPT)
@@ -64,6 +67,8 @@ RUN = """
 job = ml_client.jobs.create_or_update(training)
 status = designer.watch(ml_client, job, "train", on_azure="about 12 minutes")
 """
+AGAIN = "designer.show(job, ml_client=ml_client)"
+THE_WHOLE_RUN = 300_000  # milliseconds, where many other tests run
 STEPS = ("read", "add_headwind", "clean", "split", "logistic_regression", "train", "score", "evaluate")
 
 
@@ -77,7 +82,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(browser: Browser, lab: Lab, gate: Path) -> Iterator[Page]:
     context = new_context(browser, reduced_motion="reduce", permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    lab.write("run.ipynb", "import os" + PIPELINE.replace("GATE", str(gate)), RUN, "")
+    lab.write("run.ipynb", "import os" + PIPELINE.replace("GATE", str(gate)), RUN, "", AGAIN)
     lab.open(page, "run.ipynb")
     yield page
     gate.touch()  # whatever became of the test, the job goes on to its end
@@ -110,21 +115,22 @@ def test_a_run_is_watched_from_its_beginning_to_its_end(page: Page, gate: Path, 
     expect(view.get_by_role("status")).to_contain_text("Execute Python Script, step add_headwind: Running")
     expect(view.locator(".dg-headline")).to_contain_text("train: Running")
     # The kernel works; the view answers all the same.
-    view.locator('[data-id="step add_headwind"]').focus()
+    view.locator('[data-id="step clean"]').focus()
     page.keyboard.press("Enter")
-    panel = view.get_by_role("region", name="Execute Python Script, step add_headwind")
+    panel = view.get_by_role("region", name="Clean Missing Data, step clean")
     expect(panel.get_by_role("heading", level=4)).to_be_focused()
-    expect(panel).to_contain_text("headwind=dataframe1.wind")
-    expect(panel.get_by_role("button", name="Read result_dataset in a cell")).to_have_count(0)
+    expect(panel).to_contain_text("wind,headwind")
+    expect(panel.get_by_role("button", name="Read cleaned_dataset in a cell")).to_have_count(0)
     picture(view, "during", tmp_path)
 
     gate.touch()
-    expect(view.locator(".dg-headline")).to_contain_text("train: Completed")
+    expect(view.locator(".dg-headline")).to_contain_text("train: Completed", timeout=THE_WHOLE_RUN)
     for step in STEPS:
         expect(standing(view, step)).to_have_text("✓ Completed")
     expect(view.get_by_role("status")).to_contain_text("The pipeline late flights: Completed.")
     expect(output).to_contain_text("✓ train: Completed (on Azure: about 12 minutes)")
     expect(panel.get_by_role("heading", level=4)).to_be_focused()  # what went on took nothing away
+    expect(panel.get_by_role("button", name="Read cleaned_dataset in a cell")).to_have_count(1)
 
 
 def test_an_output_of_a_finished_step_says_how_to_read_it(page: Page, tmp_path: Path) -> None:
@@ -154,3 +160,14 @@ def test_by_keyboard_too(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(view.locator(".dg-panel")).to_have_count(0)
     assert page.evaluate("document.activeElement.dataset.id") == "step train"
+
+
+def test_a_job_that_was_sent_is_shown_as_it_stands(page: Page) -> None:
+    view = run_cell(page, 3).locator(".dg-graph")
+    for step in STEPS:
+        expect(standing(view, step)).to_have_text("✓ Completed")
+    view.locator('[data-id="step clean"]').click()
+    button = view.get_by_role("button", name="Read cleaning_transformation in a cell")
+    button.click()
+    expect(view.get_by_label("Code that reads it")).to_contain_text("Transformation.load(folder)")
+    expect(button).to_have_attribute("aria-expanded", "true")

@@ -37,5 +37,8 @@ def score_prices(trained_model: PriceModel, dataset: Dataset, surcharge: float =
     missing = frame["km"].isna()
     if missing.any():
         raise ModuleError(13, "The model needs the distance.", column="km", row=int(missing.to_numpy().argmax()))
-    prices = frame["km"] * frame["kind"].astype(object).map(trained_model.rates) + surcharge
+    rates = frame["kind"].astype(object).map(trained_model.rates)
+    if rates.isna().any():
+        raise ModuleError(13, "The model knows no such kind.", column="kind", row=int(rates.isna().to_numpy().argmax()))
+    prices = frame["km"] * rates + surcharge
     return dataset.with_frame(frame.assign(**{"Scored Labels": prices.astype(float)}))

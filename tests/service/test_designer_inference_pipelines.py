@@ -129,6 +129,8 @@ def test_the_graph_of_a_job_is_that_of_its_pipeline(trained: Trained) -> None:
     assert {name: node.bindings for name, node in found.nodes.items()} == {
         name: node.bindings for name, node in sent.nodes.items()
     }
+    assert found.settings.keys() == {"experiment_name", "settings"}, "what the job says of its run is left out"
+    assert found.settings["settings"]["default_compute"] == f"azureml:{trained.cluster}"
     for name, node in found.nodes.items():
         version = node.component.id.rpartition(":")[2]
         assert node.component.id == f"azureml:azureml_anonymous:{version}"
@@ -144,6 +146,49 @@ def test_the_graph_of_a_job_can_be_submitted_again(trained: Trained) -> None:
     )
 
 
+def test_a_pipeline_of_registered_components_is_read_before_and_after_it_was_sent(trained: Trained) -> None:
+    """What is registered under a name of its own is still known, and is sent by that name."""
+    suffix = "_" + uuid.uuid4().hex[:6]
+    ours = designer.register_components(trained.ml, names=["import_data", "split_data"], suffix=suffix)
+    again = designer.register_components(trained.ml, names=["import_data", "split_data"], suffix=suffix)
+    assert {name: one.id for name, one in ours.items()} == {name: one.id for name, one in again.items()}
+
+    @dsl.pipeline
+    def halves(data: FOLDER) -> None:  # type: ignore[valid-type]
+        read = ours["import_data"](data=data)
+        ours["split_data"](dataset=read.outputs.dataset)
+
+    pipeline = halves(data=Input(type="uri_folder", path=trained.data))
+    pipeline.settings.default_compute = trained.cluster
+    graph = designer.read_graph(pipeline)
+    assert [node.component.id for node in graph.nodes.values()] == [
+        f"azureml:import_data{suffix}:1.0.0",
+        f"azureml:split_data{suffix}:1.0.0",
+    ]
+    sent = designer.graph_of_job(trained.ml, trained.ml.jobs.create_or_update(designer.pipeline_job(graph)))
+    assert sent.nodes == graph.nodes
+    library = designer.Library()
+    assert [node.component.module for node in sent.nodes.values()] == [
+        library[name].module for name in ("import_data", "split_data")
+    ]
+    trained.ml.jobs.begin_cancel(trained.ml.jobs.create_or_update(pipeline).name)
+
+
+def test_the_graph_of_no_pipeline_is_refused(trained: Trained) -> None:
+    with pytest.raises(designer.GraphError, match="only a pipeline has a graph"):
+        designer.graph_of_job(trained.ml, trained.step(trained.first, "split"))
+
+
+def test_only_a_run_that_has_completed_makes_an_inference_pipeline(trained: Trained) -> None:
+    failing = designer.read_graph(trained.pipeline()).set("select", select_columns="nowhere")
+    job = trained.ml.jobs.create_or_update(designer.pipeline_job(failing, compute=trained.cluster))
+    wait_for(lambda: trained.ml.jobs.get(job.name).status == "Failed", f"{job.name} fails", 300)
+    with pytest.raises(
+        designer.GraphError, match=f"The job {job.name} is Failed; an inference pipeline is made of one"
+    ):
+        designer.create_realtime_inference_pipeline(trained.ml, job)
+
+
 def test_the_realtime_inference_pipeline_scores_the_same(trained: Trained) -> None:
     graph = designer.create_realtime_inference_pipeline(trained.ml, trained.first)
     job = trained.run(designer.pipeline_job(graph, compute=trained.cluster))
@@ -153,6 +198,20 @@ def test_the_realtime_inference_pipeline_scores_the_same(trained: Trained) -> No
 def test_assets_of_a_run_whose_steps_were_reused_are_those_of_the_first(trained: Trained) -> None:
     graphs = [designer.create_realtime_inference_pipeline(trained.ml, job) for job in (trained.first, trained.second)]
     assert graphs[0].inputs == graphs[1].inputs
+    assert {one.path.rpartition(":")[0] for one in graphs[0].inputs.values()} == {
+        f"azureml:MD-{trained.name}-train-trained_model",
+        f"azureml:TD-{trained.name}-clean-cleaning_transformation",
+        f"azureml:TD-{trained.name}-normalize-transformation_function",
+        f"azureml:DS-{trained.name}-read-dataset",
+    }
+
+
+def test_assets_are_named_as_one_likes(trained: Trained) -> None:
+    """In one workspace the runs of two teams may have pipelines of one name."""
+    inference = designer.create_realtime_inference_pipeline(trained.ml, trained.first, saved_as=f"{trained.name}_b")
+    paths = [one.path for one in inference.inputs.values() if one.data_type == "ModelDirectory"]
+    assert paths == [f"azureml:MD-{trained.name}_b-train-trained_model:1"]
+    assert inference.name == f"{trained.name}-real time inference"
 
 
 def test_the_batch_inference_pipeline_scores_data_of_a_caller(trained: Trained) -> None:
@@ -175,4 +234,7 @@ def test_the_batch_inference_pipeline_scores_data_of_a_caller(trained: Trained) 
         endpoint_name=name, deployment_name="one", inputs={"data": Input(type="uri_folder", path=data.id)}
     )
     same(trained.scored(trained.completed(invoked.name), "scored_dataset"), trained.truth)
+    ran = designer.graph_of_job(ml, invoked.name)
+    assert {name: node.bindings for name, node in ran.nodes.items()}.keys() == graph.nodes.keys()
+    assert ran.inputs["data"].path.endswith(f"{data.name}:{data.version}")
     finish(ml.batch_endpoints.begin_delete(name))

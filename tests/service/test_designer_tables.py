@@ -28,7 +28,9 @@ CLUSTER = "designer-cluster"
 
 # What shells and templates take for something else: quotes, variables, commands, comments, escapes, lines, markers.
 AWKWARD = ["it's", 'say "hi"', "$HOME", "`id`", "$(id)", r"back\slash\n", "100%", "a; b & c | d", "# no", "{x}", "é€✈"]
-ROWS = pd.DataFrame({"text": AWKWARD, "number": [float(place) for place in range(len(AWKWARD))]})
+NAME = "it's, so to say,"
+NUMBERS = [float(place) for place in range(len(AWKWARD))]
+ROWS = pd.DataFrame({"text": AWKWARD, "number": NUMBERS, NAME: NUMBERS})
 TYPED = ROWS.to_csv(index=False)
 SCRIPT = r'''import pandas as pd
 
@@ -64,7 +66,11 @@ def pipelines(ml: MLClient, arm: Arm, service: RunningService) -> Iterator[Pipel
 
 @dsl.pipeline(name="tables", compute=CLUSTER)
 def tables() -> None:
-    typed = component("enter_data_manually")(data=TYPED)
+    typed = component("enter_data_manually")(data=TYPED, has_header=True)
+    selected = component("select_columns_in_dataset")(
+        dataset=typed.outputs.dataset, select_columns=r'["it\u0027s, so to say,", "text"]', preserve_column_order=True
+    )
+    component("summarize_data")(dataset=selected.outputs.results_dataset)
     scripted = component("execute_python_script")(dataset1=typed.outputs.dataset, python_script=SCRIPT)
     queried = component("execute_sql_transformation")(t1=scripted.outputs.result_dataset, sql_query_script=QUERY)
     normalized = component("normalize_data")(dataset=queried.outputs.results_dataset, columns_to_transform="number")
@@ -103,6 +109,11 @@ def test_texts_arrive_as_they_were_typed(ran: Ran) -> None:
     queried = frame(ran, "queried", "results_dataset")
     assert queried["text"].tolist() == AWKWARD[::-1]
     assert set(queried["quotes"]) == {"it's \"quoted\" `here` for $HOME\n $HOME `x` it's"}
+
+
+def test_columns_are_selected_by_names_with_commas_and_apostrophes(ran: Ran) -> None:
+    assert list(frame(ran, "selected", "results_dataset").columns) == [NAME, "text"]
+    assert frame(ran, "summarize_data", "results_dataset")["Feature"].tolist() == [NAME, "text"]
 
 
 def test_a_transformation_does_to_others_what_it_did(ran: Ran) -> None:

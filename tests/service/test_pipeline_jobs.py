@@ -234,6 +234,16 @@ def test_branches_run_at_the_same_time(pipelines: Pipelines, tmp_path: Path) -> 
     assert ended.text("left") == "\n1\n"
 
 
+def test_on_serverless_compute(pipelines: Pipelines) -> None:
+    """https://learn.microsoft.com/azure/machine-learning/how-to-use-serverless-compute#pipeline-job"""
+
+    @dsl.pipeline(default_compute="serverless")
+    def alone() -> None:
+        write()
+
+    assert pipelines.run(alone()).statuses == {"write": "Completed"}
+
+
 def test_pipeline_within_a_pipeline(pipelines: Pipelines, data: Input) -> None:
     """It is a child with children of its own; what it returns can go on, and be what the outer one returns."""
 

@@ -15,12 +15,15 @@ from unittest.mock import patch
 import access_answers
 import batch_run_answers
 import deployment_answers
+import image_answers
+import inference_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
 import pipeline_answers
 import pytest
 import requests
+import training_answers
 from azure.ai.ml import Input, Output, command
 from azure.ai.ml._utils import _experimental
 from azure.ai.ml.entities import AmlCompute, DataCollector, DeploymentCollection
@@ -811,7 +814,16 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-for more in (deployment_answers, access_answers, pipeline_answers, batch_run_answers, monitoring_answers):
+for more in (
+    deployment_answers,
+    access_answers,
+    pipeline_answers,
+    batch_run_answers,
+    monitoring_answers,
+    inference_answers,
+    training_answers,
+    image_answers,
+):
     RIGHT |= more.RIGHT
     WRONG |= more.WRONG
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]

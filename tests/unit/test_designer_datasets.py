@@ -92,6 +92,12 @@ def test_columns_have_names_of_their_own(names: list[object], code: int) -> None
         Dataset(pd.DataFrame([[1, 2]], columns=names))
 
 
+def test_a_column_of_several_types_cannot_be_kept(tmp_path: Path) -> None:
+    mixed = pd.DataFrame({"a": [1, 2, 3], "b": pd.Series(["x", None, 3], dtype=object)})
+    with refused(45, "3 is int, where the values before are str", column="b", row=2):
+        Dataset(mixed).save(tmp_path)
+
+
 # --- columns ---
 
 

@@ -27,7 +27,9 @@ from designer.declarations import (
     UNTRAINED,
     Declaration,
     Library,
+    declaration,
 )
+from designer.reading import dumped
 
 DECLARATIONS = list(Library().values())
 PORT_TYPES = {
@@ -217,3 +219,11 @@ def test_every_file_is_named_as_its_component() -> None:
     assert sorted(path.stem for path in OUR_COMPONENTS.glob("*.yml")) == sorted(one.name for one in DECLARATIONS)
     names = [one.display_name for one in DECLARATIONS]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("declared", DECLARATIONS, ids=lambda one: one.name)
+def test_ports_and_parameters_keep_their_order_in_a_pipeline(declared: Declaration) -> None:
+    """azure-ai-ml sorts them by name; a function returns its outputs in the order in which they are declared."""
+    sent = declaration(dumped(load_component(declared.path)))
+    for kind in ("inputs", "parameters", "outputs"):
+        assert list(getattr(sent, kind)) == list(getattr(declared, kind))

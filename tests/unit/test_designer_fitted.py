@@ -96,8 +96,8 @@ def test_missing_numbers_stay_missing_and_count_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("column", "method", "code", "where", "words"),
     [
-        (["1", "x"], "ZScore", 17, {"column": "a", "row": 1}, "'x' is no number"),
-        (["1", "2"], "ZScore", 17, {"column": "a"}, "holds text"),
+        ([None, "1"], "ZScore", 17, {"column": "a", "row": 1}, "'1' is no number but text; see Edit Metadata"),
+        (pd.Series([1.5, "x"], dtype=object), "ZScore", 17, {"column": "a", "row": 1}, "'x' is no number"),
         ([1.0, np.inf], "MinMax", 33, {"column": "a", "row": 1}, "infinite (inf)"),
         ([1.0, -np.inf], "Tanh", 33, {"column": "a", "row": 1}, "infinite (-inf)"),
         ([1.0, 0.0], "LogNormal", 8, {"column": "a", "row": 1}, "0.0 has no logarithm"),
@@ -191,6 +191,14 @@ def test_a_column_without_any_value_has_no_mean(choice: str, there: bool) -> Non
     assert ("empty" in cleaned.frame.columns) == there
     zero, _ = clean_missing_data(Dataset(GAPS), "empty", replacement_value="0")
     assert zero.frame["empty"].tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("values", [[1.5, None], [True, None], [2, None], [None, None]])
+def test_numbers_of_a_row_may_be_objects(values: list[Any]) -> None:
+    """What pandas makes of a request's rows depends on which of their values are missing."""
+    _, transformation = normalize_data(Dataset(pd.DataFrame({"a": [0.0, 2.0]})), "a", "MinMax")
+    row = transformation.apply(Dataset(pd.DataFrame({"a": pd.Series(values, dtype=object)}))).frame
+    assert row["a"].tolist() == pytest.approx([np.nan if one is None else one / 2 for one in values], nan_ok=True)
 
 
 def test_a_rows_only_missing_value_is_filled_whatever_its_type_seems_to_be() -> None:
@@ -405,7 +413,10 @@ def test_no_rows_are_no_error(fit: Callable[[Dataset], Transformation]) -> None:
 
 def test_a_folder_of_something_else_is_no_transformation(tmp_path: Path) -> None:
     LABELED.save(tmp_path)
-    with refused(158):
+    with refused(158, "no transformation.json"):
+        Transformation.load(tmp_path)
+    (tmp_path / "transformation.json").write_text('{"transformation": "Magic"}')
+    with refused(158, "'Magic'"):
         Transformation.load(tmp_path)
 
 

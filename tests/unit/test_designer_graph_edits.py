@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from small_components import COMPONENTS, FLIGHTS, graph, training
 
 import designer
+from designer.declarations import Library
 from designer.errors import GraphError
-from designer.graph import FromInput, FromNode, GraphInput
+from designer.graph import FromInput, FromNode, Graph, GraphInput
 
 SPLIT, CLEAN = COMPONENTS["split_data"], COMPONENTS["clean_missing_data"]
 
@@ -186,3 +187,13 @@ def test_a_graph_reads_as_text() -> None:
         "  read (Import Data): data = flights",
         "  output rows: read.dataset",
     ]
+
+
+def test_what_is_inserted_after_web_service_input_gets_its_rows_by_its_first_port() -> None:
+    """Web Service Input carries rows of any kind, and Execute Python Script has a port for any: its bundle."""
+    library = Library()
+    graph = Graph("rows", {}, {"rows": GraphInput("uri_folder", "azureml:rows:1")})
+    graph = graph.add("enter", library["web_service_input"], dataset="rows")
+    graph = graph.add("score", library["select_columns_in_dataset"], dataset="enter", select_columns="all")
+    graph = graph.insert("own", library["execute_python_script"], after="enter")
+    assert graph.nodes["own"].bindings == {"dataset1": FromNode("enter", "results_dataset")}

@@ -275,3 +275,41 @@ def test_a_service_has_the_defaults_of_the_declaration_as_a_job_has(tmp_path: Pa
 def test_a_graph_is_not_run_without_its_data() -> None:
     with pytest.raises(GraphError, match="flights: The input has no data"):
         run_in_process(designer_flights.training("two_class_logistic_regression", "late"))
+
+
+# --- a learner's SQL and Python ---
+
+SCRIPT = """
+def azureml_main(dataframe1=None, dataframe2=None):
+    dataframe1["speed"] = [1000 // hour for hour in dataframe1["hour"]]
+    return dataframe1,
+"""
+
+
+@pytest.mark.parametrize(
+    ("component", "parameters", "said"),
+    [
+        ("execute_python_script", {"python_script": SCRIPT}, "ZeroDivisionError"),
+        ("execute_sql_transformation", {"sql_query_script": "select *, cast(origin as int) as o from t1"}, "EWR"),
+    ],
+)
+def test_sql_and_python_that_fail_on_a_row_are_named(
+    component: str, parameters: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    data = designer_flights.flights()
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    outputs = run_in_process(graph, {"flights": data})
+    inference, saved = designer_flights.inference(graph, outputs)
+    library = designer_flights.LIBRARY
+    inference = inference.insert("own", library[component], after="web_service_input", **parameters)
+    for name, one in saved.items():
+        one.save(tmp_path / "assets" / name)
+    data.save(tmp_path / "sample")
+    described = contract(inference, {"web_service_input": sample(tmp_path / "sample", "late")})
+    row = rows(data, [3], without="late")[0] | {"hour": 0, "origin": "EWR"}
+    body = json.dumps({"Inputs": {"WebServiceInput0": [row]}}).encode()
+    answer = WebService(Engine(described, tmp_path)).answer("POST", body, {})
+    (problem,) = json.loads(answer.body)["error"]["details"]
+    assert answer.status == 400
+    assert (problem["node"], problem["component"]) == ("own", library[component].display_name)
+    assert said in problem["reason"]

@@ -85,13 +85,42 @@ def test_its_conda_file_joins_those_of_its_components(made: Package) -> None:
     assert any(one.startswith("pandas==") for one in pip)
 
 
-def test_a_package_is_written_anew(data: dict[str, Path], tmp_path: Path) -> None:
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "old.py").touch()
-    (tmp_path / "notes.txt").touch()
+def test_a_label_that_the_graph_marks_itself_need_not_be_sent(data: dict[str, Path], tmp_path: Path) -> None:
+    """As most training graphs do: the data say nothing of a label, Edit Metadata says it later."""
+    replace(designer_rides.rides(), roles={}).save(tmp_path / "rides")
+    mark = designer_rides.LIBRARY["edit_metadata"]
+    graph = designer_rides.GRAPH.insert("mark", mark, after="enter", before="score", column="price", fields="Labels")
+    made = package(graph, tmp_path / "made", data={**data, "rides": tmp_path / "rides"})
+    assert json.loads(answer(made, made.example).stdout)["Results"]["WebServiceOutput0"][0]["Scored Labels"] == 3.5
+
+
+def test_a_package_is_replaced_and_nothing_else(data: dict[str, Path], tmp_path: Path) -> None:
     made = package(designer_rides.GRAPH, tmp_path, data=data)
+    (tmp_path / "notes.txt").touch()
+    Path(made.code, "old.py").touch()
+    package(designer_rides.GRAPH.renamed("again"), tmp_path, data=data)
     assert not Path(made.code, "old.py").exists()
-    assert (tmp_path / "notes.txt").exists()  # what is not ours stays
+    assert Package(tmp_path).contract["name"] == "again"
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "code", "conda.yml", "notes.txt"}
+
+
+def test_a_package_that_fails_leaves_the_one_before(data: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    made = package(designer_rides.GRAPH, tmp_path / "made", data=data)
+    with pytest.raises(PackageError):
+        package(designer_rides.GRAPH, tmp_path / "made", data={**data, "MD_prices": tmp_path / "empty"})
+    assert answer(made, made.example).returncode == 0
+    assert {path.name for path in made.folder.iterdir()} == {"model", "code", "conda.yml"}
+
+
+@pytest.mark.parametrize("name", ["model", "code", "conda.yml"])
+def test_what_is_no_packages_is_not_replaced(data: dict[str, Path], tmp_path: Path, name: str) -> None:
+    own = tmp_path / name / "train.py" if "." not in name else tmp_path / name
+    own.parent.mkdir(exist_ok=True)
+    own.write_text("mine")
+    with pytest.raises(PackageError, match=f"has '{name}', which is no package's"):
+        package(designer_rides.GRAPH, tmp_path, data=data)
+    assert own.read_text() == "mine"
 
 
 ENTERS_FROM_A_NODE = Node(designer_rides.LIBRARY["web_service_input"], {"dataset": FromNode("score", "scored_dataset")})
@@ -174,3 +203,18 @@ def test_one_environment_cannot_have_two_versions(data: dict[str, Path], tmp_pat
     }
     with pytest.raises(GraphError, match=r"One component needs pandas==1\.5\.3, another one pandas=="):
         package(replace(designer_rides.GRAPH, nodes=nodes), tmp_path / "made", data=data)
+
+
+def test_says_why_an_example_is_not_scored(data: dict[str, Path], tmp_path: Path) -> None:
+    """No row of this sample is complete, so that the first one is the example, whose distance is missing."""
+    rides = designer_rides.rides()
+    rides.with_frame(rides.frame.assign(km=float("nan"))).save(tmp_path / "rides")
+    with pytest.raises(PackageError, match=r"Error 0013: The model needs the distance\. \(node 'score'") as raised:
+        package(designer_rides.GRAPH, tmp_path / "made", data={**data, "rides": tmp_path / "rides"})
+    assert "Traceback" not in str(raised.value)
+
+
+def test_shows_the_log_of_a_service_that_does_not_start(data: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(PackageError, match=r"(?s)Traceback.*rates\.json"):
+        package(designer_rides.GRAPH, tmp_path / "made", data={**data, "MD_prices": tmp_path / "model"})

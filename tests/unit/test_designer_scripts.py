@@ -201,6 +201,19 @@ def test_a_script_that_fails_says_in_which_line(python_script: str, words: str) 
         execute_python_script(DATASET, OTHER, python_script=python_script)
 
 
+def test_an_error_about_the_absent_label_says_why_it_is_not_there() -> None:
+    unlabeled = DATASET.with_frame(FRAME.drop(columns="n"))
+    with refused(69, "The label, 'n', is not there: a web service is not sent it"):
+        execute_sql_transformation(unlabeled, "SELECT n FROM t1")
+    with refused(85, "The label, 'n', is not there: a web service is not sent it"):
+        execute_python_script(unlabeled, python_script=script("return dataframe1[['n']]"))
+
+
+def test_truths_with_gaps_are_booleans_as_in_files() -> None:
+    first, _ = execute_python_script(OTHER, python_script=script("return dataframe1.assign(b=[True, None])"))
+    assert first.schema()["columns"][-1] == {"name": "b", "type": "Boolean"}
+
+
 @pytest.mark.parametrize("returned", ["3", "None", "dataframe1['n']"])
 def test_what_is_no_table_is_refused(returned: str) -> None:
     with refused(107, "must return pandas.DataFrame; it returned"):

@@ -24,6 +24,7 @@ TRAINED_WITH = Dataset(
             "weight": [0.5, 1.5],
             "new": [True, False],
             "made": pd.to_datetime(["2013-01-01", "2013-07-04"]),
+            "sold": pd.to_datetime(["2013-01-01", "2013-07-04"]).tz_localize("America/New_York"),
             "fuel": pd.Categorical(["gas", "diesel"]),
             "name": ["Ä", "b"],
             "price": [1.0, 2.0],
@@ -31,7 +32,15 @@ TRAINED_WITH = Dataset(
     ),
     {"price": "label"},
 )
-ROW = {"doors": 4, "weight": 1.5, "new": False, "made": "2013-07-04T00:00:00", "fuel": "gas", "name": "Ä"}
+ROW = {
+    "doors": 4,
+    "weight": 1.5,
+    "new": False,
+    "made": "2013-07-04T00:00:00",
+    "sold": "2013-07-04T00:00:00-04:00",
+    "fuel": "gas",
+    "name": "Ä",
+}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "threshold": {"type": "number", "default": 0.5, "min": 0, "max": 1},
     "count": {"type": "integer", "default": 3},
@@ -142,6 +151,8 @@ def test_a_missing_value_stays_one(service: WebService, column: str, missing: An
         ("doors", 3.0, 3),
         ("weight", 7, 7.0),
         ("made", "2013-07-04", "2013-07-04T00:00:00"),
+        ("sold", "2013-07-04T04:00:00Z", "2013-07-04T00:00:00-04:00"),
+        ("sold", "2013-01-04T05:00:00", "2013-01-04T00:00:00-05:00"),
         ("made", "2013-07-04T02:30:00+02:00", "2013-07-04T00:30:00"),
         ("made", "2013-07-04T00:30:00.5Z", "2013-07-04T00:30:00.500000"),
         ("name", "", ""),
@@ -337,7 +348,16 @@ def test_the_classic_format(service: WebService) -> None:
             "type": "DataTable",
             "value": {
                 "ColumnNames": [*ROW, "score"],
-                "ColumnTypes": ["Integer", "Double", "Boolean", "DateTime", "Categorical", "String", "Double"],
+                "ColumnTypes": [
+                    "Integer",
+                    "Double",
+                    "Boolean",
+                    "DateTime",
+                    "DateTime",
+                    "Categorical",
+                    "String",
+                    "Double",
+                ],
                 "Values": [[*ROW.values(), 3.0]],
             },
         }
@@ -354,7 +374,7 @@ def test_the_classic_format(service: WebService) -> None:
         ({"ColumnNames": list(ROW)}, "no object with ColumnNames and Values"),
         ({"ColumnNames": [1], "Values": [[1]]}, "no object with ColumnNames and Values"),
         ({"ColumnNames": list(ROW), "Values": []}, "There are no rows"),
-        ({"ColumnNames": list(ROW), "Values": [[1]]}, "[1], not an array of 6 values"),
+        ({"ColumnNames": list(ROW), "Values": [[1]]}, "[1], not an array of 7 values"),
         ({"ColumnNames": ["doors", "doors"], "Values": [[1, 2]]}, "named twice"),
     ],
 )

@@ -71,8 +71,21 @@ def test_the_designers_components_run_with_the_pinned_versions() -> None:
             assert requirement.specifier == CONSTRAINTS[requirement.name].specifier, f"{conda_file}: {line}"
 
 
+LOCK_FILES = [path for path in (ROOT / "src").rglob("package-lock.json") if "node_modules" not in path.parts]
+
+
 def test_no_lock_file_names_a_registry() -> None:
-    lock = json.loads((ROOT / "src/azureml_local/engines/azurite/package-lock.json").read_text())
-    assert not [name for name, package in lock["packages"].items() if "resolved" in package]
+    assert len(LOCK_FILES) == 2
+    for path in LOCK_FILES:
+        lock = json.loads(path.read_text())
+        assert not [name for name, package in lock["packages"].items() if "resolved" in package]
     text = (ROOT / "constraints.txt").read_text() + (ROOT / "environment.yml").read_text()
     assert "://" not in text
+
+
+def test_npm_packages_are_pinned_too() -> None:
+    for path in LOCK_FILES:
+        package = json.loads((path.parent / "package.json").read_text())
+        wanted = package["dependencies"] | package.get("devDependencies", {})
+        locked = json.loads(path.read_text())["packages"]
+        assert wanted == {name: locked[f"node_modules/{name}"]["version"] for name in wanted}

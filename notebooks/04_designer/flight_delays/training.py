@@ -5,7 +5,6 @@ from azure.ai.ml import dsl
 import designer
 
 components = designer.load_components()
-LEFT_OUT = "-time_hour,-tailnum,-dep_delay,-wind_gust"
 
 
 def box(name, step):
@@ -29,9 +28,9 @@ def joined(name, left, right, keys):
     return box(name, step).results_dataset
 
 
-def without(name, table, columns):
+def selected(table, columns):
     step = components.select_columns_in_dataset(dataset=table, select_columns=columns)
-    return box(name, step).results_dataset
+    return box("select_columns", step).results_dataset
 
 
 def cleaned(table):
@@ -47,7 +46,11 @@ def marked(table):
     step = components.edit_metadata(
         dataset=table, column="carrier,origin,dest", categorical="Categorical"
     )
-    return box("edit_metadata", step).results_dataset
+    categories = box("mark_categories", step).results_dataset
+    step = components.edit_metadata(
+        dataset=categories, column="tailnum", fields="Clear feature"
+    )
+    return box("mark_names", step).results_dataset
 
 
 def normalized(table):
@@ -72,7 +75,8 @@ def prepared(flights, weather, planes):
     hours = imported("weather", weather)
     aircraft = imported("planes", planes)
     table = joined("join_weather", imported("flights", flights), hours, "origin,time_hour")
-    table = without("select_columns", joined("join_planes", table, aircraft, "tailnum"), LEFT_OUT)
+    table = selected(table, "-time_hour,-dep_delay,-wind_gust")
+    table = joined("join_planes", table, aircraft, "tailnum")
     return indicators(normalized(marked(cleaned(table))))
 
 

@@ -15,7 +15,8 @@ helpers.check("build_a_training_pipeline/refused", refused)
 ### BEGIN SOLUTION
 @dsl.pipeline(display_name="split first")
 def splits_first(flights):
-    rows = split(indicators(marked(cleaned(imported("flights", flights)))))
+    table = selected(imported("flights", flights), "-time_hour,-dep_delay")
+    rows = split(indicators(marked(cleaned(table))))
     normalize = components.normalize_data(
         dataset=rows.results_dataset1,
         columns_to_transform="numeric,-late",

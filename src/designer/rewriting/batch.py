@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from designer.declarations import Declaration, Library
 from designer.graph import FromInput, Graph, GraphInput, Node
 from designer.rewriting.inference import LABEL_COLUMN, Inference
-from designer.rewriting.paths import Source, entrance, scored_rows
+from designer.rewriting.paths import Source, entrances, scored_rows
 
 IMPORT, DATA = "import_data", "data"
 
@@ -37,11 +37,12 @@ def batch_inference(
         A graph whose other inputs are saved data, ``saved_ports`` says which; ``with_paths`` gives them their paths.
 
     Raises:
-        GraphError: nothing scores, or several do and none is chosen; what scores needs data that training makes.
+        GraphError: nothing scores, or several do and none is chosen; what scores needs data that training makes;
+            rows cannot come in where they are to.
     """
     library = library or Library()
     end = scored_rows(training, scorer)
-    sources = [training.source(text) for text in inputs] or [entrance(training, end)]
+    sources = entrances(training, end, inputs)
     inference = Inference(training, {source: source for source in sources}, library)
     last = inference.take(end)
     for source in sources:

@@ -15,6 +15,7 @@ from designer.rewriting.saved import input_name
 APPLIERS = {DATASET: "apply_transformation", IMAGES: "apply_image_transformation"}
 LABEL_COLUMN = "label_column"  # the parameter of components that train
 EDIT_METADATA = "metadata.edit_metadata"
+LABEL = "label"  # a word for the column with this role
 
 
 class Inference:
@@ -128,8 +129,8 @@ class Inference:
             found = self._training.nodes[model.node].bindings.get(LABEL_COLUMN, "")
             if isinstance(found, FromInput):
                 found = self._training.inputs[found.name].default or ""
-            if label := self._where_it_comes_in(model.node, str(found)):
-                return label
+            if label := self._where_it_comes_in(model.node, _one_column(str(found))):
+                return as_parameter(label)
         return ""
 
     def _where_it_comes_in(self, name: str, label: str) -> str:
@@ -156,21 +157,30 @@ def label_before(node: Node, label: str) -> str:
 
     Args:
         node: the component.
-        label: what it is called after it, as a parameter says it; empty where none has said it yet.
+        label: what it is called after it; empty, or the word ``label``, where none has said it yet.
     """
-    from designer_modules.columns import listed
-
     if node.component.module != EDIT_METADATA:
         return label
-    edited, new = (listed(str(node.bindings.get(name, ""))) for name in ("column", "new_column_names"))
-    if label in ("", "label") and node.bindings.get("fields") == "Labels" and len(edited) == 1:
-        return str(node.bindings["column"])
-    (called,) = listed(label) if len(listed(label)) == 1 else ("",)
-    renamed = dict(zip(new, edited, strict=False)) if called else {}
-    return as_parameter(renamed[called]) if called in renamed else label
+    edited, new = (_listed(str(node.bindings.get(name, ""))) for name in ("column", "new_column_names"))
+    if label in ("", LABEL) and node.bindings.get("fields") == "Labels" and len(edited) == 1:
+        return edited[0]
+    return dict(zip(new, edited, strict=False)).get(label, label) if label else ""
 
 
 def as_parameter(name: str) -> str:
     """Return a column's name as a parameter says it that stands in apostrophes in a component's command."""
     needs_list = name.startswith("[") or any(mark in name for mark in ",'")
     return json.dumps([name]).replace("'", "\\u0027") if needs_list else name
+
+
+def _one_column(selected: str) -> str:
+    """Return the column that is selected by its name, or by a JSON list of one; empty for none or several."""
+    names = _listed(selected)
+    return names[0] if len(names) == 1 else ""
+
+
+def _listed(selected: str) -> list[str]:
+    from designer_modules.columns import listed
+
+    names: list[str] = listed(selected)
+    return names

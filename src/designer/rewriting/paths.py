@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from designer.declarations import ANY, DATASET, IMAGES, MODEL, Port
+from designer.declarations import ANY, DATA_TYPES, DATASET, IMAGES, MODEL, TRANSFORMATION, UNTRAINED, Port
 from designer.errors import GraphError, Problem
 from designer.graph import FromInput, FromNode, Graph, Node
 
@@ -63,6 +63,23 @@ def dependents(graph: Graph, sources: Collection[Source]) -> set[str]:
                 found.add(name)
                 waiting += [FromNode(name, port) for port in node.component.outputs]
     return found
+
+
+def entrances(graph: Graph, end: FromNode, chosen: Sequence[str]) -> list[Source]:
+    """Return where rows come in that leave by a port: the inputs and ports that are chosen, else the usual one.
+
+    Raises:
+        GraphError: one is not there, or what it carries does not get to the port, or is no data.
+    """
+    sources = [graph.source(text) for text in chosen]
+    for source in sources:
+        node, port = (source.node, source.port) if isinstance(source, FromNode) else ("", source.name)
+        if end.node not in dependents(graph, [source]):
+            raise GraphError(Problem(f"What it carries does not get to {end}, where scored rows leave.", node, port))
+        if graph.data_type(source) in (MODEL, TRANSFORMATION, UNTRAINED):
+            carries = DATA_TYPES[graph.data_type(source)]
+            raise GraphError(Problem(f"It carries a {carries}; rows can come in where there is a dataset.", node, port))
+    return sources or [entrance(graph, end)]
 
 
 def entrance(graph: Graph, end: FromNode) -> Source:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from designer.declarations import Declaration, Library
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node
 from designer.rewriting.inference import Inference
-from designer.rewriting.paths import Source, entrance, scored_rows
+from designer.rewriting.paths import Source, entrances, scored_rows
 from designer.rewriting.saved import input_name
 
 INPUT, OUTPUT = "web_service_input", "web_service_output"
@@ -35,19 +35,22 @@ def realtime_inference(
         library: has the components that come in; the library of the Designer where None.
 
     Returns:
-        A graph whose inputs are saved data, ``saved_ports`` says which; ``with_paths`` gives them their paths.
+        A graph whose inputs are saved data, ``saved_ports`` says which; ``with_paths`` gives them their paths. A caller
+        of the service need not send the label, as the component names it that trained the model (``label_column``);
+        where it names none, ``graph.set("web_service_input", label_column=...)`` does.
 
     Raises:
-        GraphError: nothing scores, or several do and none is chosen; what scores needs data that training makes.
+        GraphError: nothing scores, or several do and none is chosen; what scores needs data that training makes;
+            rows cannot come in where they are to.
     """
     library = library or Library()
     end = scored_rows(training, scorer)
-    sources = [training.source(text) for text in inputs] or [entrance(training, end)]
+    sources = entrances(training, end, inputs)
     names = _names(training, INPUT, len(sources))
-    entrances: dict[Source, Source] = {
+    come_in: dict[Source, Source] = {
         source: FromNode(node, next(iter(library[INPUT].outputs))) for source, node in zip(sources, names, strict=True)
     }
-    inference = Inference(training, entrances, library)
+    inference = Inference(training, come_in, library)
     last = inference.take(end)
     for number, (source, node) in enumerate(zip(sources, names, strict=True)):
         sample = _sample(training, inference, source)

@@ -25,7 +25,7 @@ def asset_name(training: Graph, source: FromNode) -> str:
     """Return the name of the asset for what a port carried: readable, and the same for each run of the pipeline."""
     prefix = PREFIXES.get(training.data_type(source), DATA_PREFIX)
     parts = (prefix, training.name, source.node, source.port)
-    return "-".join(re.sub(r"\W+", "_", part).strip("_") for part in parts)[:LONGEST_NAME]
+    return "-".join(re.sub(r"[^A-Za-z0-9_]+", "_", part).strip("_") for part in parts)[:LONGEST_NAME]
 
 
 def is_saved(one: GraphInput) -> bool:

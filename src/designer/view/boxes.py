@@ -126,17 +126,8 @@ def _edges_into_results(graph: Graph) -> Iterator[Edge]:
 
 def _asset(name: str, one: GraphInput) -> Box:
     carries = DATA_TYPES.get(one.data_type, one.data_type)
-    detail = short_path(one.path) if one.path else UNNAMED
+    detail = "" if one.path else UNNAMED  # a picture is stored: it does not name what is another asset elsewhere
     return Box(f"{INPUT} {name}", name, detail, DATA, carries, outputs=(Port("", carries),), description=one.path or "")
-
-
-def short_path(path: str) -> str:
-    """Return what tells a path from others: an asset's name and version, or the last part."""
-    parts = [part for part in path.split("/") if part]
-    if "versions" in parts[1:-1]:
-        at = parts.index("versions")
-        return f"{parts[at - 1]}:{parts[at + 1]}"
-    return parts[-1].removeprefix("azureml:") if parts else path
 
 
 def _result(name: str, source: FromNode, nodes: Mapping[str, Node]) -> Box:

@@ -96,9 +96,11 @@ def _box(picture: Picture, box: Box) -> Iterator[str]:
     stands += [f"{look.mark} {change}"] if change != KEPT else []
     yield _outline(at, colour if status else look.fill, _stroke(look, 1.4 if change == KEPT else 3))
     yield _strip(at, category(box.category))
-    yield text(at.x, at.y + 32, 14, escape(box.title), bold=True)
-    yield text(at.x, at.y + 48, 11.5, escape(box.detail))
-    yield text(at.x, at.y + 64, 11.5, escape(" · ".join(stands) or box.what), bold=bool(stands))
+    title, below = (32, 64) if box.detail else (38, 56)  # of three lines, or two
+    yield text(at.x, at.y + title, 14, escape(box.title), bold=True)
+    if box.detail:
+        yield text(at.x, at.y + 48, 11.5, escape(box.detail))
+    yield text(at.x, at.y + below, 11.5, escape(" · ".join(stands) or box.what), bold=bool(stands))
     for port in box.inputs:
         yield from _port(port, at.x + at.inputs[port.name], at.y, names_at=13.0)
     for port in box.outputs:

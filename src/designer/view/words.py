@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from designer.view.boxes import INPUT, RESULT, STEP, UNNAMED, Box
+from designer.declarations import with_article
+from designer.view.boxes import INPUT, RESULT, STEP, Box
 from designer.view.scene import REMOVED, Scene
 from helpers.graph_layout import Edge
 
@@ -42,7 +43,7 @@ def _called(box: Box) -> str:
 
 def _gets(box: Box, came: list[tuple[str, str]]) -> str:
     if box.kind == INPUT:
-        return f"is a {box.what}: {box.detail}" if box.detail == UNNAMED else f"is the {box.what} {box.detail}"
+        return f"is {with_article(box.what)}{f': {box.detail}' if box.detail else ''}"
     if box.kind == RESULT:
         return f"is {_listed(source for _, source in came) or 'nothing'}"
     return f"gets {_listed(f'{source} as {port}' for port, source in came) or 'nothing'}"

@@ -237,8 +237,11 @@ def _given(members: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def compute_id(request: ArmRequest, sent: str | None) -> str | None:
-    """Return the id of a compute that was given by its id or its name; None for serverless compute."""
-    if not sent or sent.lower() == SERVERLESS:
+    """Return the id of a compute that was given by its id or its name; None for serverless compute.
+
+    azure-ai-ml makes an id even of that word, where it is the default compute of a pipeline.
+    """
+    if not sent or sent.rpartition("/")[2].lower() == SERVERLESS:
         return None
     if "/" in sent:
         return sent.removeprefix("azureml:")

@@ -46,6 +46,13 @@ def install() -> None:
     node_packages.install(HERE, INSTALLED, "--omit=dev")
 
 
+def _node() -> str:
+    try:
+        return str(node_packages.node())
+    except node_packages.NpmError as error:
+        raise AzuriteError(str(error)) from error
+
+
 class Azurite:
     """The running storage. It is started again should it end by itself.
 
@@ -91,7 +98,7 @@ class Azurite:
             await asyncio.gather(self._supervisor, return_exceptions=True)
 
     async def _launch(self) -> GuardedProcess:
-        command = [str(node_packages.node())]
+        command = [_node()]
         command += [argument for name in PRELOADED for argument in ("--require", str(HERE / name))] + [str(MAIN)]
         command += ["--blobHost", "127.0.0.1", "--blobPort", str(self._port)]
         # Today's clients send a newer API version than any Azurite knows.

@@ -68,9 +68,16 @@ class Dataset:
         return self.frame[name]
 
     def save(self, folder: Path) -> None:
-        """Write it into a folder."""
+        """Write it into a folder.
+
+        Raises:
+            ModuleError: a column has values of several types.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        self.frame.to_parquet(folder / DATA, index=False)
+        try:
+            self.frame.to_parquet(folder / DATA, index=False)
+        except (ValueError, TypeError) as error:  # Arrow's errors are such
+            raise _mixed(self.frame, error) from None
         (folder / SCHEMA).write_text(json.dumps(self.schema(), indent=1, default=str), encoding="utf-8")
 
     @classmethod
@@ -91,6 +98,23 @@ class Dataset:
         columns = [_described(self.frame[name], self.roles.get(name)) for name in self.frame.columns]
         absent = {name: role for name, role in self.roles.items() if name not in self.frame.columns}
         return {"columns": columns, "properties": dict(self.properties), **({"absent": absent} if absent else {})}
+
+
+def _mixed(frame: pd.DataFrame, error: Exception) -> ModuleError:
+    """Return what is wrong with a table that cannot be written: the first value of another type than those before."""
+    for name in frame.select_dtypes(object).columns:
+        types = [
+            (row, type(value))
+            for row, value in enumerate(frame[name])
+            if not pd.api.types.is_scalar(value) or pd.notna(value)
+        ]
+        other = next(((row, kind) for row, kind in types if kind is not types[0][1]), None)
+        if other:
+            row, kind = other
+            value = frame[name].iloc[row]
+            reason = f"{value!r} is {kind.__name__}, where the values before are {types[0][1].__name__}."
+            return ModuleError(45, reason, column=name, row=row)
+    return ModuleError(45, f"The table cannot be kept: {error}.")
 
 
 def roles_of(schema: Mapping[str, Any]) -> dict[str, str]:
@@ -118,6 +142,8 @@ def _described(column: pd.Series, role: str | None) -> dict[str, Any]:
         described["role"] = role
     if isinstance(column.dtype, pd.CategoricalDtype):
         described["categories"] = column.cat.categories.tolist()
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        described["time_zone"] = str(column.dtype.tz)
     return described
 
 

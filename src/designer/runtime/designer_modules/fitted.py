@@ -58,7 +58,10 @@ class Transformation(ABC):
         if not (folder / FILE).is_file():
             raise ModuleError(158, f"This folder is no transformation: it has no {FILE}.")
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return cls.kinds[content.pop("transformation")](**content)
+        kind = content.pop("transformation", None)
+        if kind not in cls.kinds:
+            raise ModuleError(158, f"{FILE} is of no kind that Apply Transformation knows: {kind!r}.")
+        return cls.kinds[kind](**content)
 
 
 def present(dataset: Dataset, names: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ import pandas as pd
 from .column_types import known
 from .dataset import Dataset
 from .errors import ModuleError
+from .values import naming_absent_label
 
 FILE, MAIN = "<python_script>", "azureml_main"
 EXAMPLE = f"""import pandas as pd
@@ -47,9 +48,10 @@ def execute_python_script(
     """
     main = _main_of(python_script, script_bundle)
     given = [None if one is None else one.frame.copy() for one in (dataset1, dataset2)]
-    frames = _frames(_guarded(lambda: main(*given), python_script))
+    with naming_absent_label(dataset1):
+        frames = _frames(_guarded(lambda: main(*given), python_script))
     roles = [{} if one is None else one.roles for one in (dataset1, dataset2)]
-    first, second = (Dataset(frame, known) for frame, known in zip(frames, roles, strict=True))
+    first, second = (Dataset(frame, own) for frame, own in zip(frames, roles, strict=True))
     return first, second
 
 

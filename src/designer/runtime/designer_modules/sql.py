@@ -18,7 +18,7 @@ import pandas as pd
 from .column_types import known
 from .dataset import Dataset
 from .errors import ModuleError
-from .values import with_columns
+from .values import naming_absent_label, with_columns
 
 # A query sees its tables only: no file, no address, no variable of this program; and cannot change that.
 # With one thread rows come in the same order each time: with more, a join mixes those of a request, and what is split.
@@ -42,7 +42,8 @@ def execute_sql_transformation(
     """
     tables = {"t1": t1, "t2": t2, "t3": t3}
     frames = {name: table.frame for name, table in tables.items() if table is not None}
-    return Dataset(known(_without_order(_queried(sql_query_script, frames))), t1.roles)
+    with naming_absent_label(t1):
+        return Dataset(known(_without_order(_queried(sql_query_script, frames))), t1.roles)
 
 
 def _queried(script: str, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

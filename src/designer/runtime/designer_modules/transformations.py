@@ -11,7 +11,7 @@ def select_columns_in_dataset(dataset: Dataset, select_columns: str, preserve_co
     """Keep the selected columns: in the dataset's order, or in that of the selection."""
     names = columns.at_least_one(select_columns, columns.select(dataset, select_columns))
     if not preserve_column_order:
-        names = [name for name in dataset.frame.columns if name in set(names)]
+        names = sorted(names, key=dataset.frame.columns.get_loc)
     return dataset.with_frame(dataset.frame[list(names)])
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .dataset import Dataset
 from .errors import ModuleError
 
 Choice = TypeVar("Choice")
@@ -45,6 +47,18 @@ def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFram
     return pd.DataFrame({name: column.array for name, column in frame.items()} | new, copy=False)
 
 
+@contextmanager
+def naming_absent_label(dataset: Dataset | None) -> Iterator[None]:
+    """Let a script's error say, where it is about a label that is not there, that a web service is not sent it."""
+    try:
+        yield
+    except ModuleError as error:
+        label = None if dataset is None or dataset.label in dataset.frame.columns else dataset.label
+        if label is not None and label in error.reason:
+            error.reason += f" The label, {label!r}, is not there: a web service is not sent it; do without it."
+        raise
+
+
 def numbers(column: pd.Series) -> NDArray[np.float64]:
     """Return a column's numbers; NaN where one is missing.
 
@@ -63,11 +77,8 @@ def _numbers(column: pd.Series) -> NDArray[np.float64]:
         return np.asarray(column.to_numpy(), dtype=np.float64)
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind == "M":
         raise ModuleError(17, f"The column must be numeric; it is {column.dtype}.", column=str(column.name))
-    converted = pd.to_numeric(column, errors="coerce")
-    refuse_first(column, converted.isna() & column.notna(), 17, "is no number")
-    if column.notna().any() and pd.api.types.is_string_dtype(column.dtype):
-        raise ModuleError(17, "The column holds text, not numbers; see Edit Metadata.", column=str(column.name))
-    return np.asarray(converted.to_numpy(dtype=np.float64, na_value=np.nan))
+    refuse_first(column, [isinstance(value, str) for value in column], 17, "is no number but text; see Edit Metadata")
+    return np.asarray(pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def refuse_first(column: pd.Series, wrong: Any, code: int, reason: str) -> None:

@@ -16,7 +16,7 @@ import {
   type NodeProps,
 } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
-import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type RefObject } from "react";
 import { createRoot } from "react-dom/client";
 
 import { ENDED, FINISHED, type Box, type Edge, type Graph, type Model, type Port, type State, type Statuses } from "./data";
@@ -179,6 +179,10 @@ function GraphView({ model }: { model: Model }) {
   const [reading, setReading] = useState("");
   const canvas = useRef<HTMLDivElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
+  const wasMoved = useRef(false); // by the mouse or the buttons, rather than to fit
+  const setMoved = (is: boolean) => {
+    wasMoved.current = is;
+  };
   const news = useNews(graph, statuses);
   const colorMode = useColorMode();
 
@@ -243,11 +247,18 @@ function GraphView({ model }: { model: Model }) {
             onNodeClick={(event, node) => {
               if (!(event.target as HTMLElement).closest(".dg-readable")) choose(node.id);
             }}
+            onMoveStart={(event) => event && setMoved(true)}
             onPaneClick={() => choose("")}
             aria-label={`Boxes of ${graph.name}`}
           >
-            <Controls showInteractive={false} fitViewOptions={FIT} />
-            <KeepTheMiddle />
+            <Controls
+              showInteractive={false}
+              fitViewOptions={FIT}
+              onZoomIn={() => setMoved(true)}
+              onZoomOut={() => setMoved(true)}
+              onFitView={() => setMoved(false)}
+            />
+            <Fitted wasMoved={wasMoved} />
           </ReactFlow>
         </div>
         {box && (
@@ -270,18 +281,19 @@ function GraphView({ model }: { model: Model }) {
   );
 }
 
-// What was in the middle of the canvas stays there when the panel takes some of its room.
-function KeepTheMiddle() {
+// When the panel takes some of the canvas's room, the graph still fits; where somebody has moved it, its middle stays.
+function Fitted({ wasMoved }: { wasMoved: RefObject<boolean> }) {
   const width = useStore((store) => store.width);
-  const { getViewport, setViewport } = useReactFlow();
+  const { fitView, getViewport, setViewport } = useReactFlow();
   const before = useRef(0);
   useEffect(() => {
     if (before.current && width !== before.current) {
       const { x, y, zoom } = getViewport();
-      setViewport({ x: x + (width - before.current) / 2, y, zoom });
+      if (wasMoved.current) setViewport({ x: x + (width - before.current) / 2, y, zoom });
+      else fitView(FIT);
     }
     before.current = width;
-  }, [width, getViewport, setViewport]);
+  }, [width, wasMoved, fitView, getViewport, setViewport]);
   return null;
 }
 

@@ -44,20 +44,20 @@ export function Panel({ box, status, look, reading, onRead, onClose, heading }: 
 
 function Parameters({ box }: { box: Box }) {
   return (
-    <table>
-      <caption>Parameters</caption>
-      <tbody>
+    <>
+      <h5 id={`parameters-of-${box.name}`}>Parameters</h5>
+      <dl aria-labelledby={`parameters-of-${box.name}`}>
         {box.settings.map(({ name, value, isDefault, description }) => (
-          <tr key={name} title={description}>
-            <th scope="row">{name}</th>
-            <td>
+          <div key={name} title={description}>
+            <dt>{name}</dt>
+            <dd>
               <code>{value}</code>
               {isDefault && <small> default</small>}
-            </td>
-          </tr>
+            </dd>
+          </div>
         ))}
-      </tbody>
-    </table>
+      </dl>
+    </>
   );
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -27,10 +29,26 @@ def decode(content: Path | bytes) -> Image.Image:
     Raises:
         ModuleError: it is no image, is broken, or is larger than ``MAX_PIXELS``.
     """
+    with _opened(content) as picture:
+        return picture.convert("RGB")
+
+
+def size(content: Path | bytes) -> tuple[int, int]:
+    """Return the width and height that the first bytes of a file say; its pixels are not read.
+
+    Raises:
+        ModuleError: as ``decode`` does.
+    """
+    with _opened(content) as picture:
+        return picture.size
+
+
+@contextmanager
+def _opened(content: Path | bytes) -> Iterator[Image.Image]:
     try:
         with Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=FORMATS) as picture:
             _check(picture)
-            return picture.convert("RGB")
+            yield picture
     except ModuleError:
         raise
     except Image.DecompressionBombError:
@@ -68,7 +86,8 @@ def from_data_uri(text: object) -> Image.Image:
     try:
         return decode(base64.b64decode("".join(encoded.split()), validate=True))
     except binascii.Error as error:
-        raise ModuleError(NO_TEXT, f"The image is no valid base64: {error}.") from None
+        reason = f"The image is no valid base64: {str(error).rstrip('.')}. Wanted is {PREFIX}png;base64,..."
+        raise ModuleError(NO_TEXT, reason) from None
 
 
 def _shown(value: object) -> str:

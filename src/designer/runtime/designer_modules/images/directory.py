@@ -7,11 +7,11 @@ In a folder, it is ``images.lst`` (a line of JSON an image: file, id, category),
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -22,6 +22,7 @@ from . import decoding
 FOLDER, LIST, SCHEMA, TYPE = "images", "images.lst", "schema.json", "ImageDirectory"
 IMAGE, ID, CATEGORY = "image", "id", "category"  # the columns of a row that a web service is sent
 INVALID_DATASET, UNKNOWN_COLUMN = 18, 1
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,19 @@ class LabeledImage:
         Raises:
             ModuleError: the file is no image, is broken, or too large.
         """
-        if isinstance(self.source, Image.Image):
-            return self.source
+        return self.source if isinstance(self.source, Image.Image) else self._ask(decoding.decode)
+
+    def size(self) -> tuple[int, int]:
+        """Return its width and height, for which its pixels are not read.
+
+        Raises:
+            ModuleError: as for ``picture``.
+        """
+        return self.source.size if isinstance(self.source, Image.Image) else self._ask(decoding.size)
+
+    def _ask(self, question: Callable[[Any], Answer]) -> Answer:
         try:
-            return decoding.decode(self.source)
+            return question(self.source)
         except ModuleError as error:
             raise ModuleError(error.code, f"Image {self.id!r}: {error.reason}") from error
 
@@ -113,7 +123,8 @@ class ImageDirectory:
         pixels = 0
         for number, row in enumerate(rows):
             images.append(_received(number, row))
-            pixels += images[-1].picture().width * images[-1].picture().height
+            width, height = images[-1].size()
+            pixels += width * height
             if pixels > decoding.MAX_PIXELS:
                 reason = f"The images up to here have {pixels} pixels together; at most {decoding.MAX_PIXELS} fit."
                 raise ModuleError(decoding.TOO_LARGE, reason, row=number, column=IMAGE)

@@ -51,7 +51,7 @@ class TrainedNetwork:
         return torch.softmax(torch.cat(scores), dim=1).numpy()
 
     def _check_size(self, row: int, image: LabeledImage) -> None:
-        found = image.picture().size
+        found = image.size()
         if found != self.size:
             raise ModuleError(
                 INVALID_DATASET,

@@ -149,10 +149,10 @@ def _check_labels(port: str, images: ImageDirectory) -> None:
 
 def _size(port: str, images: ImageDirectory, least: int) -> tuple[int, int]:
     """Return the one width and height of all images."""
-    first, size = images.images[0], images.images[0].picture().size
-    other = next((image for image in images.images if image.picture().size != size), None)
+    first, size = images.images[0], images.images[0].size()
+    other = next((image for image in images.images if image.size() != size), None)
     if other:
-        reason = f"Images {first.id!r} and {other.id!r} differ in size, {size} and {other.picture().size} pixels"
+        reason = f"Images {first.id!r} and {other.id!r} differ in size, {size} and {other.size()} pixels"
         advice = "connect Apply Image Transformation, with a resize and a center crop"
         raise ModuleError(INVALID_DATASET, f"{reason}: {advice}.", port=port)
     if min(size) < least:

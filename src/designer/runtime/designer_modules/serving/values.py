@@ -38,16 +38,18 @@ def shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column that a request has to bring: its name, type and, for a categorical one, categories."""
+    """A column that a request has to bring: its name and type; the categories or time zone that it has, if any."""
 
     name: str
     type_name: str
     categories: tuple[Any, ...] = ()
+    time_zone: str | None = None
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> Column:
         """Return the column that a dataset's schema describes."""
-        return cls(described["name"], described["type"], tuple(described.get("categories", ())))
+        categories = tuple(described.get("categories", ()))
+        return cls(described["name"], described["type"], categories, described.get("time_zone"))
 
     def read(self, values: list[Any]) -> Any:
         """Return the values as an array for a frame.
@@ -168,9 +170,10 @@ def _strings(_: Column, values: list[Any]) -> Any:
     return pd.array(values, dtype="str")
 
 
-def _times(_: Column, values: list[Any]) -> Any:
-    """Times without a zone; those that name theirs are turned into UTC."""
-    return np.array([None if value is None else _time(value) for value in values], dtype="datetime64[us]")
+def _times(column: Column, values: list[Any]) -> Any:
+    """Times in the column's zone. Those that name none are in UTC; a column without a zone has UTC's times."""
+    times = np.array([None if value is None else _time(value) for value in values], dtype="datetime64[us]")
+    return pd.DatetimeIndex(times, tz="UTC").tz_convert(column.time_zone) if column.time_zone else times
 
 
 def _time(value: str) -> datetime:
