@@ -19,7 +19,7 @@ from designer_modules.engine import Engine
 from designer_modules.serving import WebService
 
 import designer_flights
-from designer import run_in_process
+from designer import GraphError, run_in_process
 from designer.contract import contract, nodes_of
 from designer.graph import Graph, GraphInput
 from designer.rewriting import realtime_inference, saved_ports
@@ -181,6 +181,100 @@ def test_rows_are_joined_with_what_is_saved_or_sent_as_well(inputs: tuple[str, .
     results = json.loads(answer.body)["Results"]["WebServiceOutput0"]
     assert len(results) == len(truth)
     assert_scores_equal(results, truth)
+
+
+# --- the label, and rows of other data ---
+
+LIBRARY = designer_flights.LIBRARY
+
+
+def with_step(graph: Graph, name: str, component: str, **bindings: Any) -> Graph:
+    """Put a component behind the first one, which selects columns."""
+    return graph.insert(name, LIBRARY[component], after="select", **bindings)
+
+
+RENAMED = with_step(
+    designer_flights.training("two_class_logistic_regression", "is, 'late'"),
+    "rename",
+    "edit_metadata",
+    column="late",
+    new_column_names='["is, \\u0027late\\u0027"]',
+)
+RENAMED = RENAMED.set(
+    "select", select_columns=",".join(("number", *designer_flights.NUMERIC, *designer_flights.CATEGORICAL, "late"))
+)
+RENAMED = RENAMED.set("train", label_column='["is, \\u0027late\\u0027"]')
+MARKED = with_step(
+    designer_flights.training("two_class_logistic_regression", "late").set("train", label_column=None),
+    "mark",
+    "edit_metadata",
+    column="late",
+    fields="Labels",
+)
+MEANT = MARKED.set("train", label_column="label")
+
+
+@pytest.mark.parametrize("graph", [RENAMED, MARKED, MEANT], ids=["renamed", "marked", "meant by the word"])
+def test_a_label_need_not_be_sent_whatever_says_that_it_is_one(graph: Graph, tmp_path: Path) -> None:
+    data = designer_flights.flights()
+    outputs = run_in_process(graph, {"flights": data})
+    truth = outputs["score.scored_dataset"].frame.set_index("number")
+    service = service_of(graph, outputs, tmp_path)
+    numbers = truth.index.tolist()
+    assert_scores_equal(answered(service, rows(data, numbers, without="late")), truth)
+    assert_scores_equal(answered(service, rows(data, numbers)), truth)
+
+
+def test_rows_that_others_were_added_to_are_the_answer_without_them(tmp_path: Path) -> None:
+    """Add Rows put last year's rows below for training; below a request's they would be scored as if they were sent."""
+    data = designer_flights.flights()
+    half = len(data.frame) // 2
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    graph = replace(graph, inputs={**graph.inputs, "last_year": GraphInput("uri_folder", "azureml:last_year:1")})
+    graph = graph.insert("rows", LIBRARY["add_rows"], after="flights", before="select", dataset2="last_year")
+    parts = {"flights": data.with_frame(data.frame[:half]), "last_year": data.with_frame(data.frame[half:])}
+    outputs = run_in_process(graph, parts)
+    truth = outputs["score.scored_dataset"].frame.set_index("number")
+    numbers = truth.index.tolist()
+    results = answered(service_of(graph, outputs, tmp_path), rows(data, numbers, without="late"))
+    assert [row["number"] for row in results] == numbers
+    assert_scores_equal(results, truth)
+    assert "rows" in realtime_inference(graph, inputs=("flights", "last_year")).nodes  # both are sent
+
+
+def test_rows_that_the_graph_leaves_out_are_told_of(tmp_path: Path) -> None:
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    graph = graph.set("clean", cleaning_mode="Remove entire row")
+    data = designer_flights.flights()
+    service = service_of(graph, run_in_process(graph, {"flights": data}), tmp_path)
+    missing = data.frame.loc[data.frame["wind"].isna(), "number"].tolist()[:2]
+    there = data.frame.loc[data.frame["wind"].notna(), "number"].tolist()[:3]
+    body = {"Inputs": {"WebServiceInput0": rows(data, [*missing, *there], without="late")}}
+    answer = json.loads(service.answer("POST", json.dumps(body).encode(), {}).body)
+    assert [row["number"] for row in answer["Results"]["WebServiceOutput0"]] == there
+    reason = "Of 5 rows that came in, it made 3."
+    assert answer["Warnings"] == [{"node": "clean", "component": "Apply Transformation", "reason": reason}]
+    body["Inputs"]["WebServiceInput0"] = rows(data, there, without="late")
+    assert "Warnings" not in json.loads(service.answer("POST", json.dumps(body).encode(), {}).body)
+
+
+def test_a_service_has_the_defaults_of_the_declaration_as_a_job_has(tmp_path: Path) -> None:
+    """A learner's function may have another default than its declaration: a job is given that of the declaration."""
+    score = LIBRARY["score_model"]
+    parameter = replace(score.parameters["append_score_columns_to_output"], default=False)
+    declared = replace(score, parameters={parameter.name: parameter})
+    graph = designer_flights.training("two_class_logistic_regression", "late").remove("evaluate")
+    graph = replace(graph, nodes={**graph.nodes, "score": replace(graph.nodes["score"], component=declared)})
+    data = designer_flights.flights()
+    outputs = run_in_process(graph, {"flights": data})
+    assert "number" not in outputs["score.scored_dataset"].frame
+    (result,) = answered(service_of(graph, outputs, tmp_path), rows(data, [3], without="late"))
+    assert set(result) == {"Scored Labels", "Scored Probabilities"}
+
+
+def test_a_graph_is_not_run_without_its_data() -> None:
+    with pytest.raises(GraphError, match="flights: The input has no data"):
+        run_in_process(designer_flights.training("two_class_logistic_regression", "late"))
 
 
 # --- a learner's SQL and Python ---
