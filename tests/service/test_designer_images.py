@@ -22,6 +22,7 @@ from PIL import Image
 
 import designer
 import helpers
+from designer.rewriting import with_paths
 from running_service import wait_for
 
 ENDED = ("Completed", "Failed", "Canceled")
@@ -166,9 +167,8 @@ def test_the_web_service_scores_the_same(trained: Trained, truth: pd.DataFrame) 
 def test_the_batch_inference_pipeline_scores_images_without_categories(trained: Trained, truth: pd.DataFrame) -> None:
     graph = designer.create_batch_inference_pipeline(trained.ml, trained.job)
     loose = {name.partition("/")[2]: FILES[name] for name in truth.index}
-    pipeline = designer.pipeline_job(graph, compute=trained.cluster)
-    pipeline.inputs["photos"] = trained.data("loose", loose)
-    job, status = trained.run(pipeline)
+    graph = with_paths(graph, {"photos": trained.data("loose", loose).path})
+    job, status = trained.run(designer.pipeline_job(graph, compute=trained.cluster))
     assert status == "Completed"
     found = trained.scored(job)
     assert "category" not in found

@@ -6,6 +6,8 @@ The numbers of parameters are those that torchvision's documentation gives for i
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
@@ -276,3 +278,20 @@ def test_images_too_small_for_a_network_are_refused() -> None:
 
 def test_one_image_left_over_does_not_stop_a_training() -> None:
     train_pytorch_model(SMALL, bright_and_dark(10), bright_and_dark(4), epochs=1, batch_size=9)
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("images.scoring", {"sklearn", "skops", "scipy", "duckdb", "mlflow"}),
+        ("images.training", {"sklearn", "skops", "scipy", "duckdb", "mlflow"}),
+        ("images.architectures", {"torch", "sklearn", "PIL"}),
+        ("images.transformation", {"torch", "sklearn"}),
+        ("web_service", {"torch", "sklearn", "PIL"}),
+    ],
+)
+def test_a_step_imports_only_what_it_needs(module: str, absent: set[str]) -> None:
+    """The environment for images has none of the first, and PyTorch takes two seconds to import."""
+    program = f"import sys, designer_modules.{module}; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not absent & {*imported.split()}

@@ -74,6 +74,17 @@ def test_an_archive_gives_what_its_folders_give(
     assert [image.content() for image in images.images] == list(FILES.values())
 
 
+def test_of_several_archives_none_is_guessed(tmp_path: Path) -> None:
+    write(tmp_path, {"a.zip": _zip(FILES), "b.zip": _zip(FILES)})
+    with pytest.raises(ModuleError, match=r"several archives, a\.zip, b\.zip; give one"):
+        convert_to_image_directory(tmp_path)
+
+
+def test_files_come_before_an_archive_beside_them(tmp_path: Path) -> None:
+    images = convert_to_image_directory(write(tmp_path, {"cat/1.png": png(), "old.zip": _zip(FILES)}))
+    assert _labeled(images) == [("cat/1.png", "cat")]
+
+
 @pytest.mark.parametrize("name", ["../1.png", "/1.png", "cat/../../1.png", "cat\\..\\1.png"])
 @pytest.mark.parametrize("make", [_zip, _tar("w")])
 def test_a_member_that_leads_out_of_its_archive_is_refused(

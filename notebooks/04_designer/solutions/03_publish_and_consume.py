@@ -44,7 +44,7 @@ helpers.check("publish_and_consume/to_mend", to_mend)
 
 # %% publish_and_consume/whole_day
 ### BEGIN SOLUTION
-flown = helpers.flight_tables("2013-06-25", "2013-06-25", fast=False)["flights"]
-whole_day = ask(flown.drop(columns="late").to_dict(orient="records"))
+flown = at_the_gate("2013-06-25").drop(columns="late")
+whole_day = ask(json.loads(flown.to_json(orient="records")))
 ### END SOLUTION
 helpers.check("publish_and_consume/whole_day", whole_day)

@@ -120,7 +120,7 @@ def to_mend(answer: Any) -> CheckResult:
     return right("a form can now mark each field that is wrong, all at once.")
 
 
-@exercise("publish_and_consume/whole_day", f"`helpers.flight_tables` has the flights of {DAY}; send all at once.")
+@exercise("publish_and_consume/whole_day", f"`at_the_gate` has the flights of {DAY}; send all at once.")
 def whole_day(answer: Any) -> CheckResult:
     """Accept the response to one request with all flights of a day."""
     if not isinstance(answer, requests.Response):

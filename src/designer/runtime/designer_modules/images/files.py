@@ -22,7 +22,7 @@ SEED = 0  # one and the same split each time, as the component has no parameter 
 
 
 def convert_to_image_directory(input_dataset: Path) -> ImageDirectory:
-    """Make an image directory of files in a folder, or in the one archive (.zip, .tar, .tar.gz, ...) that it holds.
+    """Make an image directory of the files in a folder, or in the archive (.zip, .tar, .tar.gz, ...) that it holds.
 
     The folder that a file is in names its category; files beside the folders have none. Files that are no images by
     their extension, and hidden ones, are left out.
@@ -30,16 +30,26 @@ def convert_to_image_directory(input_dataset: Path) -> ImageDirectory:
     Raises:
         ModuleError: there is no image, or one cannot be read.
     """
-    archives = [path for path in sorted(input_dataset.iterdir()) if path.suffix.lower() in ARCHIVES]
-    found = list(_of_archive(archives[0]) if len(archives) == 1 else _of_folder(input_dataset))
+    found = _found(input_dataset)
     if not found:
         wanted = f"{', '.join(EXTENSIONS)}, in a folder for each category, or one archive of such"
         raise ModuleError(INVALID_DATASET, f"There is no image; wanted are files {wanted}.", port="input_dataset")
     for image in found:
         image.picture()
-    result = ImageDirectory(tuple(found))
+    result = ImageDirectory(found)
     print(f"{len(result)} images; categories: {', '.join(result.categories) or 'none'}")
     return result
+
+
+def _found(folder: Path) -> tuple[LabeledImage, ...]:
+    archives = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ARCHIVES]
+    found = tuple(_of_folder(folder))
+    if found or not archives:
+        return found
+    if len(archives) > 1:
+        names = ", ".join(path.name for path in archives)
+        raise ModuleError(INVALID_DATASET, f"There are several archives, {names}; give one.", port="input_dataset")
+    return tuple(_of_archive(archives[0]))
 
 
 def _of_folder(folder: Path) -> Iterator[LabeledImage]:
