@@ -115,6 +115,8 @@ def _parameter(given: GraphInput, parameter: Parameter) -> dict[str, Any]:
     described: dict[str, Any] = {"type": given.type, "default": given.default}
     bounds = {"enum": list(parameter.enum) or None, "min": parameter.min, "max": parameter.max}
     described.update({name: value for name, value in bounds.items() if value is not None})
+    if parameter.optional:
+        described["optional"] = True
     if parameter.description:
         described["description"] = parameter.description
     return described

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from designer_modules import Dataset
-from designer_modules.engine import Engine
+from designer_modules.engine import Engine, NodeError
+from designer_modules.registry import find
 from designer_modules.serving import WebService
 
 import designer_flights
@@ -50,7 +51,7 @@ def service_of(graph: Graph, outputs: dict[str, Any], folder: Path) -> WebServic
     designer_flights.flights().save(folder / "sample")
     label = inference.nodes["web_service_input"].bindings.get("label_column")
     described = contract(inference, {"web_service_input": sample(folder / "sample", label)})
-    return WebService(Engine(described, folder))
+    return WebService(Engine(json.loads(json.dumps(described)), folder))
 
 
 def answered(service: WebService, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -313,3 +314,40 @@ def test_sql_and_python_that_fail_on_a_row_are_named(
     assert answer.status == 400
     assert (problem["node"], problem["component"]) == ("own", library[component].display_name)
     assert said in problem["reason"]
+
+
+# --- what a package says, and parameters without a value ---
+
+
+def test_an_example_has_times_as_json_has_them(tmp_path: Path) -> None:
+    times = pd.to_datetime(["2013-07-04 09:30", None])
+    Dataset(pd.DataFrame({"made": times, "sold": [None, *times[:1]]})).save(tmp_path)
+    assert json.loads(json.dumps(sample(tmp_path, None)))["example"] == [{"made": "2013-07-04T09:30:00", "sold": None}]
+
+
+def test_an_exposed_parameter_that_a_component_can_do_without_need_not_be_sent(tmp_path: Path) -> None:
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    graph = with_step(graph, "rename", "edit_metadata", column="late").expose("rename", "new_column_names", "called")
+    data = designer_flights.flights()
+    service = service_of(graph, run_in_process(graph, {"flights": data}), tmp_path)
+    (row,) = rows(data, [3])
+    assert answered(service, [row])[0]["late"] == row["late"]
+    body = {"Inputs": {"WebServiceInput0": [row]}, "GlobalParameters": {"called": "delayed"}}
+    answer = json.loads(service.answer("POST", json.dumps(body).encode(), {}).body)
+    assert "delayed" in answer["Results"]["WebServiceOutput0"][0]
+
+
+def test_a_parameter_without_a_value_that_is_needed_is_named() -> None:
+    graph = designer_flights.training("two_class_logistic_regression", "late").expose("train", "label_column")
+    graph = graph.expose("select", "select_columns", "kept")
+    empty = {**graph.inputs, "kept": replace(graph.inputs["kept"], default=None)}
+    with pytest.raises(NodeError, match="select_columns has no value"):
+        run_in_process(replace(graph, inputs=empty), {"flights": designer_flights.flights()})
+
+
+def test_a_learners_module_may_be_called_as_one_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "values.py").write_text("def doubled(dataset, factor: float = 2.0):\n    return dataset\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("values.doubled").__module__ == "values"
+    with pytest.raises(ModuleNotFoundError, match="no function 'tripled'"):
+        find("values.tripled")

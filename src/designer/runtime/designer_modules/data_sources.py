@@ -91,6 +91,8 @@ def _same_columns(files: list[Path], parts: list[Dataset]) -> None:
 def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
     def read(source: Any, has_header: bool, name: str) -> Dataset:
         try:
+            if has_header:
+                _refuse_repeated_names(source, separator)
             with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
                 frame = pd.read_csv(
                     source, sep=separator, header=0 if has_header else None, index_col=False, low_memory=False
@@ -106,6 +108,16 @@ def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
         return Dataset(known(frame))
 
     return read
+
+
+def _refuse_repeated_names(source: Any, separator: str) -> None:
+    """Refuse a header that names two columns alike: pandas would call the second one e.g. ``age.1``, without a word."""
+    first = pd.read_csv(source, sep=separator, header=None, nrows=1, dtype=str, index_col=False).iloc[0].dropna()
+    if first.duplicated().any():
+        twice = str(first[first.duplicated()].iloc[0])
+        raise ModuleError(28, f"There are two columns {twice!r}; give each a name of its own.", column=twice)
+    if isinstance(source, io.StringIO):
+        source.seek(0)
 
 
 _csv, _tsv = _text(","), _text("\t")

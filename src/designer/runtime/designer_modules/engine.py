@@ -79,6 +79,7 @@ class Step:
             given = {
                 name: registry.literal(parameters[source], inputs[name].type, name)
                 for name, source in self.parameters.items()
+                if _has_value(parameters[source], inputs[name], name)
             }
             brought = {name: values[slot] for name, slot in self.ports.items()}
             result = self.function(**self.constants, **brought, **given)
@@ -193,6 +194,17 @@ class Engine:
         for name, slot in self._outputs.items():
             if slot not in there:
                 raise EngineError(f"Output {name!r} is port {slot[1]!r} of node {slot[0]!r}, which has none such.")
+
+
+def _has_value(value: Any, wanted: registry.Input, name: str) -> bool:
+    """Say whether a parameter of the graph has a value; where the component can do without, it need not.
+
+    Raises:
+        ModuleError: it has none, and the component needs one.
+    """
+    if value is None and not wanted.optional:
+        raise ModuleError(3, f"{name} has no value.")
+    return value is not None
 
 
 def _slot(source: Mapping[str, str]) -> Slot:

@@ -83,6 +83,8 @@ def _values(output: str, name: str, column: pd.Series) -> list[Any]:
         if np.isinf(numbers).any():
             row = int(np.isinf(numbers).argmax())
             raise _cannot(output, f"{numbers[row]} is no value in JSON.", column=name, row=row)
+    if column.dtype.kind == "M":
+        return [None if missing else value.isoformat() for value, missing in zip(column, column.isna(), strict=True)]
     return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
 
 
