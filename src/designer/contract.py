@@ -73,14 +73,16 @@ def value_of(node: Node, parameter: str) -> Any:
 
 def _node(name: str, node: Node, entries: Mapping[str, str], data: str) -> dict[str, Any]:
     ports = {port: node.bindings[port] for port in node.component.inputs if port in node.bindings}
-    literals = {key: node.bindings[key] for key in node.component.parameters if key in node.bindings}
+    declared = {key: one.default for key, one in node.component.parameters.items() if one.default is not None}
+    bound = {key: value for key, value in node.bindings.items() if key in node.component.parameters}
     return {
         "name": name,
         "component": node.component.display_name,
         "module": node.component.module,
         "inputs": {port: _source(binding, entries, data) for port, binding in ports.items()},
         "parameters": {
-            key: {"parameter": value.name} if isinstance(value, FromInput) else value for key, value in literals.items()
+            key: {"parameter": value.name} if isinstance(value, FromInput) else value
+            for key, value in {**declared, **bound}.items()  # a job's defaults are the declaration's, too
         },
         "outputs": list(node.component.outputs),
     }
@@ -113,6 +115,8 @@ def _parameter(given: GraphInput, parameter: Parameter) -> dict[str, Any]:
     described: dict[str, Any] = {"type": given.type, "default": given.default}
     bounds = {"enum": list(parameter.enum) or None, "min": parameter.min, "max": parameter.max}
     described.update({name: value for name, value in bounds.items() if value is not None})
+    if parameter.optional:
+        described["optional"] = True
     if parameter.description:
         described["description"] = parameter.description
     return described

@@ -146,12 +146,18 @@ def _schemas(contract: Mapping[str, Any], references: str, nullable: str) -> dic
         "ServiceOutput": {
             "type": "object",
             "required": ["Results"],
-            "properties": {"Results": tables(contract["outputs"])},
+            "properties": {"Results": tables(contract["outputs"]), "Warnings": _WARNINGS},
             "example": example_answer(contract),
         },
         "ErrorResponse": _ERROR,
     }
 
+
+_WARNINGS = {
+    "type": "array",
+    "items": {"type": "object"},
+    "description": "The components that made more or fewer rows of those sent, e.g. because a value is missing.",
+}
 
 _ERROR = {
     "type": "object",

@@ -209,12 +209,11 @@ def _copy_code(components: Iterable[Declaration], code: Path) -> None:
     shutil.copy(RUNTIME / MODULES / "serving" / SCORE, code / SCORE)
     for component in components:
         file = "/".join(component.module.split(".")[:-1]) + ".py"
-        if (RUNTIME / MODULES / file).is_file():
-            continue
-        if component.path is None or not (component.path.parent / file).is_file():
+        if component.path and (component.path.parent / file).is_file():
+            for beside in component.path.parent.glob("*.py"):
+                shutil.copy(beside, code / beside.name)
+        elif not (RUNTIME / MODULES / file).is_file():
             raise PackageError(f"{component.display_name}: {file} is missing. In which of the folders=[...] is it?")
-        for beside in component.path.parent.glob("*.py"):
-            shutil.copy(beside, code / beside.name)
 
 
 def _with_answers(made: Package, described: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from designer.contract import runnable
+from designer.declarations import LITERALS
+from designer.errors import GraphError, Problem
 from designer.graph import FromInput, Graph, Literal
 
 
@@ -22,11 +24,15 @@ def run_in_process(graph: Graph, data: Mapping[str, Any] | None = None, **parame
         By node and port, e.g. ``outputs["score.scored_dataset"].frame``.
 
     Raises:
+        GraphError: an input has no data.
         NodeError: a component failed; it says which, and why.
         EngineError: the graph cannot run.
     """
     from designer_modules.engine import Engine
 
+    wanted = [name for name, one in graph.inputs.items() if one.type not in LITERALS]
+    if missing := [name for name in wanted if name not in (data or {})]:
+        raise GraphError(*(Problem("The input has no data; hand it over in data.", place=name) for name in missing))
     given = {name: _held(graph, name, one) for name, one in (data or {}).items()}
     return Engine(runnable(graph)).run(given, parameters)  # type: ignore[no-any-return]
 

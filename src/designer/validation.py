@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from designer.declarations import ANY, DATA_TYPES, LITERALS, Parameter, Port, with_article
+from designer.declarations import ANY, DATA_TYPES, LITERALS, Declaration, Parameter, Port, with_article
 from designer.errors import GraphError, Problem
 from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node, fits
 
@@ -18,6 +19,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
+HERE_DOCUMENT = re.compile(r"<<'(\w+)'")  # where a command takes a text of several lines: up to a line with this word
 MODELS = ("custom_model", "mlflow_model", "triton_model")  # Azure's types of models; others are of data
 WORDS = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "True or False"}
 
@@ -121,7 +123,7 @@ def _of_parameter(graph: Graph, node: str, parameter: Parameter, bound: Binding 
     elif isinstance(bound, FromInput):
         yield from _of_exposed(graph, node, parameter, bound.name)
     elif bound is not None:
-        if reason := wrong_value(parameter, bound):
+        if reason := wrong_value(parameter, bound) or _ends_early(graph.nodes[node].component, parameter, bound):
             yield Problem(reason, node, parameter.name)
     elif parameter.default is None and not parameter.optional:
         yield Problem(f"The parameter has no value; it needs {_right(parameter)}.", node, parameter.name)
@@ -147,6 +149,22 @@ def wrong_value(parameter: Parameter, value: Any) -> str:
         return f"{value!r} is not possible; {right}{_meant(str(value), parameter.enum)}"
     if isinstance(value, float | int) and not _in_bounds(parameter, value):
         return f"{value!r} is out of bounds; {right}"
+    return ""
+
+
+def _ends_early(component: Declaration, parameter: Parameter, value: Any) -> str:
+    """Say how a text would end before its end in a component's command, where Azure puts it as it is: the rest would
+    be the shell's to run. Empty where nothing of it does.
+    """
+    command, place = str(component.body.get("command", "")), f"${{{{inputs.{parameter.name}}}}}"
+    if f"'{place}'" in command and "'" in str(value):
+        return (
+            f"{value!r} holds an apostrophe, which would end it in the component's command; "
+            "where columns are selected, write it as \\u0027 in a JSON list."
+        )
+    ends = set(HERE_DOCUMENT.findall(command)) if place in command.splitlines() else set()
+    if found := ends & set(str(value).splitlines()):
+        return f"It holds the line {min(found)}, which would end it in the component's command; change that line."
     return ""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import tempfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,7 @@ def register_flight_tables(
     last: str = "2013-06-30",
     *,
     fast: bool = True,
+    anew: bool = False,
 ) -> dict[str, Data]:
     """Register the tables of part 4 as data assets, a folder with a CSV file each, and return what became of them.
 
@@ -111,6 +113,8 @@ def register_flight_tables(
         first: the first day of flights and weather.
         last: the last day, which counts too.
         fast: fewer flights.
+        anew: note beside each table when it was exported: to a pipeline it is other data than that of an earlier run,
+            so that every step works and none is reused.
     """
     from azure.ai.ml.entities import Data
 
@@ -118,6 +122,8 @@ def register_flight_tables(
     for table, frame in flight_tables(first, last, fast=fast).items():
         (folder / table).mkdir()
         frame.to_csv(folder / table / f"{table}.csv", index=False)
+        if anew:  # Import Data takes no file for data whose name begins so
+            (folder / table / "_exported").write_text(datetime.now(UTC).isoformat(), encoding="utf-8")
         asset = Data(name=names[table], path=str(folder / table), type="uri_folder")
         registered[table] = ml_client.data.create_or_update(asset)
     return registered

@@ -154,3 +154,11 @@ def test_files_that_cannot_be_read_are_refused_by_name(name: str, content: bytes
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with refused(3, port="data"):
         import_data(tmp_path)
+
+
+def test_two_columns_of_one_name_are_refused_and_not_renamed(tmp_path: Path) -> None:
+    (tmp_path / "data.tsv").write_text("age\tage\n1\t2\n")
+    for read in (lambda: enter_data_manually("age,age\n1,2\n"), lambda: import_data(tmp_path)):
+        with refused(28, column="age"):
+            read()
+    assert list(enter_data_manually("age,age.1\n1,2\n").frame) == ["age", "age.1"]

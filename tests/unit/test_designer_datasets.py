@@ -4,7 +4,6 @@ Truth: pandas; the column selector of Select Columns in Dataset; error numbers o
 https://learn.microsoft.com/azure/machine-learning/component-reference.
 """
 
-import io
 import json
 import os
 import subprocess
@@ -146,6 +145,28 @@ def test_a_label_that_a_web_service_is_not_sent_is_passed_over() -> None:
         columns.one(unlabeled, "class", "label_column")
 
 
+@pytest.mark.parametrize("word", ["all", "numeric", "features"])
+def test_a_word_that_is_a_columns_name_and_means_others_too_is_refused(word: str) -> None:
+    named = Dataset(pd.DataFrame({word: [1], "b": [2]}))
+    with refused(2, f"{word!r} is the name of a column", column=word):
+        columns.select(named, word)
+    with refused(2, column=word):
+        columns.select(named, f"-{word}")
+    assert columns.select(named, f'["{word}"]') == [word]
+    assert columns.select(named, f'["-{word}"]') == ["b"]
+
+
+def test_a_word_that_can_mean_its_column_only_is_a_name() -> None:
+    assert columns.select(Dataset(pd.DataFrame({"label": [1], "b": [2]})), "label") == ["label"]
+    assert columns.select(Dataset(pd.DataFrame({"text": ["a"], "b": [2]})), "text") == ["text"]
+
+
+def test_places_are_refused_where_a_column_less_would_shift_them() -> None:
+    unlabeled = DATASET.with_frame(FRAME.drop(columns="class"))
+    with refused(60, "'class' is not sent"):
+        columns.select(unlabeled, "2-3")
+
+
 def test_one_column_is_one() -> None:
     assert columns.one(DATASET, "label", "label_column") == "class"
     with refused(22, "label_column must select one column; 'age,wage' selects 2"):
@@ -197,12 +218,26 @@ def test_a_step_reads_and_writes_folders(tmp_path: Path) -> None:
     assert_frame_equal(Dataset.load(tmp_path / "again").frame, Dataset.load(tmp_path / "out").frame)
 
 
-def test_a_text_comes_through_standard_input_without_the_line_break_of_its_here_document(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("a\n'x'\n\n"))
-    main(["data_sources.enter_data_manually", "--data", "-", "--dataset", str(tmp_path)])
+def test_a_text_comes_through_a_file_without_the_line_break_of_its_here_document(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.write(write, b"a\n'x'\n\n")
+    os.close(write)
+    main(["data_sources.enter_data_manually", "--data", f"/dev/fd/{read}", "--dataset", str(tmp_path)])
+    os.close(read)
     assert Dataset.load(tmp_path).frame["a"].tolist() == ["'x'"]
+
+
+def test_a_dash_is_a_text_like_any_other(tmp_path: Path) -> None:
+    """For many programs it stands for standard input; here it may take the place of missing values."""
+    Dataset(pd.DataFrame({"gate": ["A", None]})).save(tmp_path / "in")
+    main(
+        [
+            "cleaning.clean_missing_data",
+            *("--dataset", str(tmp_path / "in"), "--replacement_value", "-"),
+            *("--cleaned_dataset", str(tmp_path / "out"), "--cleaning_transformation", str(tmp_path / "fitted")),
+        ]
+    )
+    assert Dataset.load(tmp_path / "out").frame["gate"].tolist() == ["A", "-"]
 
 
 def test_a_step_that_cannot_do_its_work_says_so_in_a_line(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def _filled(command: str, values: dict[str, str]) -> str:
 # Stands in for Python: writes down its arguments, and the texts of here-documents.
 _RECORDER = """#!/bin/sh
 printf '%s\\0' "$@" > "$0.arguments"
-for file in - /dev/fd/3 /dev/fd/4 /dev/fd/5; do
+for file in /dev/fd/0 /dev/fd/3 /dev/fd/4 /dev/fd/5; do
   case " $* " in *" $file "*) cat "$file" > "$0.$(basename "$file")" ;; esac
 done
 """
@@ -207,7 +207,7 @@ def _run(command: str, folder: Path) -> tuple[str, Sequence[str], dict[str, str]
     dash_m, package, module, *arguments = (folder / "python.arguments").read_text().rstrip("\0").split("\0")
     assert (dash_m, package) == ("-m", "designer_modules")
     texts = {}
-    for name in ("-", "/dev/fd/3", "/dev/fd/4", "/dev/fd/5"):
+    for name in ("/dev/fd/0", "/dev/fd/3", "/dev/fd/4", "/dev/fd/5"):
         kept = folder / f"python.{Path(name).name}"
         if kept.exists():
             texts[name] = kept.read_text().removesuffix("\n")

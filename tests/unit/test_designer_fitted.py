@@ -418,3 +418,10 @@ def test_a_folder_of_something_else_is_no_transformation(tmp_path: Path) -> None
     (tmp_path / "transformation.json").write_text('{"transformation": "Magic"}')
     with refused(158, "'Magic'"):
         Transformation.load(tmp_path)
+
+
+def test_a_number_without_logarithm_is_refused_when_it_is_applied_too() -> None:
+    """The curve that LogNormal puts numbers on says 0 of all that is not positive: no error would tell of them."""
+    _, fitted = normalize_data(Dataset(pd.DataFrame({"a": [1.0, 2.0]})), "a", "LogNormal")
+    with refused(8, "-1.0 has no logarithm", column="a", row=1):
+        fitted.apply(Dataset(pd.DataFrame({"a": [1.0, -1.0]})))

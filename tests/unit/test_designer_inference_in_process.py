@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from designer_modules import Dataset
-from designer_modules.engine import Engine
+from designer_modules.engine import Engine, NodeError
+from designer_modules.registry import find
 from designer_modules.serving import WebService
 
 import designer_flights
-from designer import run_in_process
+from designer import GraphError, run_in_process
 from designer.contract import contract, nodes_of
 from designer.graph import Graph, GraphInput
 from designer.rewriting import realtime_inference, saved_ports
@@ -50,7 +51,7 @@ def service_of(graph: Graph, outputs: dict[str, Any], folder: Path) -> WebServic
     designer_flights.flights().save(folder / "sample")
     label = inference.nodes["web_service_input"].bindings.get("label_column")
     described = contract(inference, {"web_service_input": sample(folder / "sample", label)})
-    return WebService(Engine(described, folder))
+    return WebService(Engine(json.loads(json.dumps(described)), folder))
 
 
 def answered(service: WebService, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -183,6 +184,100 @@ def test_rows_are_joined_with_what_is_saved_or_sent_as_well(inputs: tuple[str, .
     assert_scores_equal(results, truth)
 
 
+# --- the label, and rows of other data ---
+
+LIBRARY = designer_flights.LIBRARY
+
+
+def with_step(graph: Graph, name: str, component: str, **bindings: Any) -> Graph:
+    """Put a component behind the first one, which selects columns."""
+    return graph.insert(name, LIBRARY[component], after="select", **bindings)
+
+
+RENAMED = with_step(
+    designer_flights.training("two_class_logistic_regression", "is, 'late'"),
+    "rename",
+    "edit_metadata",
+    column="late",
+    new_column_names='["is, \\u0027late\\u0027"]',
+)
+RENAMED = RENAMED.set(
+    "select", select_columns=",".join(("number", *designer_flights.NUMERIC, *designer_flights.CATEGORICAL, "late"))
+)
+RENAMED = RENAMED.set("train", label_column='["is, \\u0027late\\u0027"]')
+MARKED = with_step(
+    designer_flights.training("two_class_logistic_regression", "late").set("train", label_column=None),
+    "mark",
+    "edit_metadata",
+    column="late",
+    fields="Labels",
+)
+MEANT = MARKED.set("train", label_column="label")
+
+
+@pytest.mark.parametrize("graph", [RENAMED, MARKED, MEANT], ids=["renamed", "marked", "meant by the word"])
+def test_a_label_need_not_be_sent_whatever_says_that_it_is_one(graph: Graph, tmp_path: Path) -> None:
+    data = designer_flights.flights()
+    outputs = run_in_process(graph, {"flights": data})
+    truth = outputs["score.scored_dataset"].frame.set_index("number")
+    service = service_of(graph, outputs, tmp_path)
+    numbers = truth.index.tolist()
+    assert_scores_equal(answered(service, rows(data, numbers, without="late")), truth)
+    assert_scores_equal(answered(service, rows(data, numbers)), truth)
+
+
+def test_rows_that_others_were_added_to_are_the_answer_without_them(tmp_path: Path) -> None:
+    """Add Rows put last year's rows below for training; below a request's they would be scored as if they were sent."""
+    data = designer_flights.flights()
+    half = len(data.frame) // 2
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    graph = replace(graph, inputs={**graph.inputs, "last_year": GraphInput("uri_folder", "azureml:last_year:1")})
+    graph = graph.insert("rows", LIBRARY["add_rows"], after="flights", before="select", dataset2="last_year")
+    parts = {"flights": data.with_frame(data.frame[:half]), "last_year": data.with_frame(data.frame[half:])}
+    outputs = run_in_process(graph, parts)
+    truth = outputs["score.scored_dataset"].frame.set_index("number")
+    numbers = truth.index.tolist()
+    results = answered(service_of(graph, outputs, tmp_path), rows(data, numbers, without="late"))
+    assert [row["number"] for row in results] == numbers
+    assert_scores_equal(results, truth)
+    assert "rows" in realtime_inference(graph, inputs=("flights", "last_year")).nodes  # both are sent
+
+
+def test_rows_that_the_graph_leaves_out_are_told_of(tmp_path: Path) -> None:
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    graph = graph.set("clean", cleaning_mode="Remove entire row")
+    data = designer_flights.flights()
+    service = service_of(graph, run_in_process(graph, {"flights": data}), tmp_path)
+    missing = data.frame.loc[data.frame["wind"].isna(), "number"].tolist()[:2]
+    there = data.frame.loc[data.frame["wind"].notna(), "number"].tolist()[:3]
+    body = {"Inputs": {"WebServiceInput0": rows(data, [*missing, *there], without="late")}}
+    answer = json.loads(service.answer("POST", json.dumps(body).encode(), {}).body)
+    assert [row["number"] for row in answer["Results"]["WebServiceOutput0"]] == there
+    reason = "Of 5 rows that came in, it made 3."
+    assert answer["Warnings"] == [{"node": "clean", "component": "Apply Transformation", "reason": reason}]
+    body["Inputs"]["WebServiceInput0"] = rows(data, there, without="late")
+    assert "Warnings" not in json.loads(service.answer("POST", json.dumps(body).encode(), {}).body)
+
+
+def test_a_service_has_the_defaults_of_the_declaration_as_a_job_has(tmp_path: Path) -> None:
+    """A learner's function may have another default than its declaration: a job is given that of the declaration."""
+    score = LIBRARY["score_model"]
+    parameter = replace(score.parameters["append_score_columns_to_output"], default=False)
+    declared = replace(score, parameters={parameter.name: parameter})
+    graph = designer_flights.training("two_class_logistic_regression", "late").remove("evaluate")
+    graph = replace(graph, nodes={**graph.nodes, "score": replace(graph.nodes["score"], component=declared)})
+    data = designer_flights.flights()
+    outputs = run_in_process(graph, {"flights": data})
+    assert "number" not in outputs["score.scored_dataset"].frame
+    (result,) = answered(service_of(graph, outputs, tmp_path), rows(data, [3], without="late"))
+    assert set(result) == {"Scored Labels", "Scored Probabilities"}
+
+
+def test_a_graph_is_not_run_without_its_data() -> None:
+    with pytest.raises(GraphError, match="flights: The input has no data"):
+        run_in_process(designer_flights.training("two_class_logistic_regression", "late"))
+
+
 # --- a learner's SQL and Python ---
 
 SCRIPT = """
@@ -219,3 +314,40 @@ def test_sql_and_python_that_fail_on_a_row_are_named(
     assert answer.status == 400
     assert (problem["node"], problem["component"]) == ("own", library[component].display_name)
     assert said in problem["reason"]
+
+
+# --- what a package says, and parameters without a value ---
+
+
+def test_an_example_has_times_as_json_has_them(tmp_path: Path) -> None:
+    times = pd.to_datetime(["2013-07-04 09:30", None])
+    Dataset(pd.DataFrame({"made": times, "sold": [None, *times[:1]]})).save(tmp_path)
+    assert json.loads(json.dumps(sample(tmp_path, None)))["example"] == [{"made": "2013-07-04T09:30:00", "sold": None}]
+
+
+def test_an_exposed_parameter_that_a_component_can_do_without_need_not_be_sent(tmp_path: Path) -> None:
+    graph = designer_flights.training("two_class_logistic_regression", "late")
+    graph = with_step(graph, "rename", "edit_metadata", column="late").expose("rename", "new_column_names", "called")
+    data = designer_flights.flights()
+    service = service_of(graph, run_in_process(graph, {"flights": data}), tmp_path)
+    (row,) = rows(data, [3])
+    assert answered(service, [row])[0]["late"] == row["late"]
+    body = {"Inputs": {"WebServiceInput0": [row]}, "GlobalParameters": {"called": "delayed"}}
+    answer = json.loads(service.answer("POST", json.dumps(body).encode(), {}).body)
+    assert "delayed" in answer["Results"]["WebServiceOutput0"][0]
+
+
+def test_a_parameter_without_a_value_that_is_needed_is_named() -> None:
+    graph = designer_flights.training("two_class_logistic_regression", "late").expose("train", "label_column")
+    graph = graph.expose("select", "select_columns", "kept")
+    empty = {**graph.inputs, "kept": replace(graph.inputs["kept"], default=None)}
+    with pytest.raises(NodeError, match="select_columns has no value"):
+        run_in_process(replace(graph, inputs=empty), {"flights": designer_flights.flights()})
+
+
+def test_a_learners_module_may_be_called_as_one_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "values.py").write_text("def doubled(dataset, factor: float = 2.0):\n    return dataset\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("values.doubled").__module__ == "values"
+    with pytest.raises(ModuleNotFoundError, match="no function 'tripled'"):
+        find("values.tripled")

@@ -231,7 +231,7 @@ def test_a_label_that_is_a_parameter_of_the_pipeline_is_the_one_of_the_run() -> 
 
 def test_a_label_may_be_a_list_of_one() -> None:
     inference = realtime(training().set("train", label_column='["arrival, late"]'))
-    assert inference.nodes["web_service_input"].bindings["label_column"] == "arrival, late"
+    assert inference.nodes["web_service_input"].bindings["label_column"] == '["arrival, late"]'
 
 
 def test_parameters_of_what_stays_are_the_services() -> None:

@@ -141,6 +141,11 @@ def test_the_label_is_edited_whether_or_not_it_is_there() -> None:
     assert edit_metadata(without_age(PEOPLE), "age", new_column_names="Years").label == "Years"
 
 
+def test_a_new_name_may_hold_a_comma_and_a_column_may_be_called_as_pythons_own() -> None:
+    edited = edit_metadata(Dataset(pd.DataFrame({"self": [1]})), "self", "Double", new_column_names='["a, b"]')
+    assert edited.frame.to_dict("list") == {"a, b": [1.0]}
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from small_components import COMPONENTS, component, graph, training
 
 import designer
-from designer.declarations import DATASET
-from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput
+from designer.declarations import DATASET, Library
+from designer.graph import Binding, FromInput, FromNode, Graph, GraphInput, Node
 
 
 def bound(node: str, **bindings: Binding | None) -> Graph:
@@ -180,3 +180,24 @@ def test_a_circle_of_one_is_found() -> None:
     assert [str(one) for one in designer.problems(made)] == [
         "loop: The nodes go in a circle: loop -> loop; a graph has none. Take one connection away."
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "text", "said"),
+    [
+        ("edit_metadata", "column", "it's", "holds an apostrophe"),
+        ("edit_metadata", "column", "'; touch /tmp/x; '", "holds an apostrophe"),
+        ("execute_sql_transformation", "sql_query_script", "select 1\nEND_OF_TEXT\nid", "holds the line END_OF_TEXT"),
+        ("split_data", "relational_expression", "END_OF_TEXT", "holds the line END_OF_TEXT"),
+    ],
+)
+def test_a_text_that_would_end_in_the_components_command_is_refused(
+    name: str, parameter: str, text: str, said: str
+) -> None:
+    """Azure puts texts into commands as they are: what follows an apostrophe there is the shell's to run."""
+    library = Library()
+    node = Node(library[name], {parameter: text})
+    found = [one for one in designer.problems(Graph("g", {"step": node})) if one.place == parameter]
+    assert [said in one.reason for one in found] == [True]
+    allowed = Node(library[name], {parameter: '["it\\u0027s"]'})
+    assert not [one for one in designer.problems(Graph("g", {"step": allowed})) if one.place == parameter]

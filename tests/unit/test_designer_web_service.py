@@ -122,6 +122,20 @@ def test_takes_the_label_where_it_is_sent(service: WebService, label: float | No
     assert results(ask(service, {**ROW, "price": label}))[0]["price"] == label
 
 
+def test_a_whole_number_stays_one_beside_a_missing_one(service: WebService) -> None:
+    """It is not 2.0, a text that no model knows, nor rounded, because another row misses its number."""
+    most = 2**53 + 1
+    answered = results(ask(service, {**ROW, "doors": most}, {**ROW, "doors": None}))
+    assert answered[0]["doors"] == most
+    assert str(asked[0][0].frame["doors"].iloc[0]) == str(most)
+
+
+def test_half_a_character_is_no_text_that_can_be_answered(service: WebService) -> None:
+    body = json.dumps({"Inputs": {"WebServiceInput0": [{**ROW, "name": "\ud800"}]}}).encode()
+    assert "surrogates not allowed" in details(service.answer("POST", body, {}))[0]["reason"]
+    assert results(ask(service, {**ROW, "name": "\U0001f600"}))[0]["name"] == "\U0001f600"
+
+
 @pytest.mark.parametrize("column", list(ROW))
 @pytest.mark.parametrize("missing", [None, {"isNan": True}])
 def test_a_missing_value_stays_one(service: WebService, column: str, missing: Any) -> None:
@@ -378,7 +392,7 @@ def test_refuses_other_formats_and_methods(service: WebService) -> None:
 def answered_with(frame: pd.DataFrame) -> Answer:
     passed = {"nodes": [], "inputs": {"in": {"schema": {"columns": []}}}, "outputs": {"out": {"input": "in"}}}
     service = WebService(Engine(passed))
-    service.score = lambda request: {"out": Dataset(frame)}  # type: ignore[method-assign]
+    service.score = lambda request, warnings=None: {"out": Dataset(frame)}  # type: ignore[method-assign]
     return service.answer("POST", b'{"Inputs": {"in": [{}]}}', {})
 
 

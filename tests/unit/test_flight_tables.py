@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pandas as pd
 import pytest
+from designer_modules.data_sources import import_data
 
 from helpers import flight_data
 
@@ -43,3 +48,19 @@ def test_flights_and_weather_are_those_of_the_days() -> None:
     day = flight_data.flight_tables("2013-06-24", "2013-06-24")["flights"]
     planned = flight_data.flights("2013-06-24", "2013-06-24")
     assert len(day) == planned["arr_delay"].notna().sum() < len(planned)
+
+
+def test_tables_that_are_exported_anew_are_other_data_but_the_same_table(
+    tables: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(flight_data, "flight_tables", lambda *_, **__: {"planes": tables["planes"]})
+    client: Any = SimpleNamespace(data=SimpleNamespace(create_or_update=sent.append))
+    for anew in (False, True):
+        flight_data.register_flight_tables(client, {"planes": "planes"}, anew=anew)
+    assert [sorted(path.name for path in Path(asset.path).iterdir()) for asset in sent] == [
+        ["planes.csv"],
+        ["_exported", "planes.csv"],
+    ]
+    imported = import_data(Path(sent[1].path)).frame
+    assert imported.shape == tables["planes"].shape

@@ -14,6 +14,8 @@ from designer.rewriting.saved import input_name
 
 APPLIERS = {DATASET: "apply_transformation", IMAGES: "apply_image_transformation"}
 LABEL_COLUMN = "label_column"  # the parameter of components that train
+EDIT_METADATA = "metadata.edit_metadata"
+LABEL = "label"  # a word for the column with this role
 
 
 class Inference:
@@ -59,7 +61,7 @@ class Inference:
             self.models.append(source)
         if made in (MODEL, TRANSFORMATION, UNTRAINED) or source.node not in self._dependents:
             return self._saved(source)
-        if component.at_inference == PASSES_ON:
+        if component.at_inference == PASSES_ON and len(self._ports_with_rows(source.node)) == 1:
             return self._rows_of(source.node)
         if first_port(component.outputs, MODEL):
             raise GraphError(
@@ -97,16 +99,22 @@ class Inference:
 
     def _rows_of(self, name: str) -> FromInput | FromNode:
         """Return what stands for the rows that a component gets."""
+        bindings = self._training.nodes[name].bindings
+        (bound, *_) = (bindings[port] for port in self._ports_with_rows(name))  # only nodes that have one are asked
+        taken = self.take(bound)
+        assert isinstance(taken, FromInput | FromNode)  # noqa: S101 - what comes by a port is no literal
+        return taken
+
+    def _ports_with_rows(self, name: str) -> list[str]:
+        """Return the ports by which a component gets rows that come in, those for rows first."""
         node = self._training.nodes[name]
         ports = [port.name for port in node.component.inputs.values() if port.data_type in ROWS]
         ports += [port for port in node.component.inputs if port not in ports]
-        for port in ports:
-            bound = node.bindings.get(port)
-            if isinstance(bound, FromInput | FromNode) and bound in self._entrances:
-                return self._entrances[bound]
-            if isinstance(bound, FromNode) and bound.node in self._dependents:
-                return self._take_made(bound)
-        raise AssertionError(f"{name} depends on no entrance")  # only nodes that do are asked
+        return [port for port in ports if self._comes_in(node.bindings.get(port))]
+
+    def _comes_in(self, bound: Binding | None) -> bool:
+        is_entrance = isinstance(bound, FromInput | FromNode) and bound in self._entrances
+        return is_entrance or (isinstance(bound, FromNode) and bound.node in self._dependents)
 
     def _saved(self, source: FromNode) -> FromInput:
         port = self._training.nodes[source.node].component.outputs[source.port]
@@ -116,14 +124,22 @@ class Inference:
 
     @property
     def label(self) -> str:
-        """The column that the models learned to predict, as the components say that trained them; empty for none."""
+        """The column that the models learned to predict, as it is called where the rows come in; empty for none."""
         for model in self.models:
-            found = self._training.nodes[model.node].bindings.get(LABEL_COLUMN)
+            found = self._training.nodes[model.node].bindings.get(LABEL_COLUMN, "")
             if isinstance(found, FromInput):
-                found = self._training.inputs[found.name].default
-            if found:
-                return _one_column(str(found))
+                found = self._training.inputs[found.name].default or ""
+            if label := self._where_it_comes_in(model.node, _one_column(str(found))):
+                return as_parameter(label)
         return ""
+
+    def _where_it_comes_in(self, name: str, label: str) -> str:
+        """Follow the label upwards, from a component to where rows come in; Edit Metadata may have named it anew."""
+        for port in self._ports_with_rows(name):
+            bound = self._training.nodes[name].bindings[port]
+            if isinstance(bound, FromNode) and bound not in self._entrances:
+                return self._where_it_comes_in(bound.node, label_before(self._training.nodes[bound.node], label))
+        return label
 
     def in_order(self) -> dict[str, Node]:
         """Return the nodes in the order that they have in the training graph, others before them."""
@@ -131,15 +147,40 @@ class Inference:
         return others | {name: self.nodes[name] for name in self._training.nodes if name in self.nodes}
 
 
-def _one_column(selected: str) -> str:
-    """Return the column that is selected by its name, or by a JSON list of one."""
-    try:
-        parsed = json.loads(selected)
-    except ValueError:
-        return selected.strip()
-    return str(parsed[0]) if isinstance(parsed, list) and len(parsed) == 1 else selected.strip()
-
-
 def _of_the_step(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that hold for a step with whatever component."""
     return {name: value for name, value in settings.items() if name in ("compute", "resources", "comment")}
+
+
+def label_before(node: Node, label: str) -> str:
+    """Return what the label is called before a component: Edit Metadata may rename it, or be what says that it is one.
+
+    Args:
+        node: the component.
+        label: what it is called after it; empty, or the word ``label``, where none has said it yet.
+    """
+    if node.component.module != EDIT_METADATA:
+        return label
+    edited, new = (_listed(str(node.bindings.get(name, ""))) for name in ("column", "new_column_names"))
+    if label in ("", LABEL) and node.bindings.get("fields") == "Labels" and len(edited) == 1:
+        return edited[0]
+    return dict(zip(new, edited, strict=False)).get(label, label) if label else ""
+
+
+def as_parameter(name: str) -> str:
+    """Return a column's name as a parameter says it that stands in apostrophes in a component's command."""
+    needs_list = name.startswith("[") or any(mark in name for mark in ",'")
+    return json.dumps([name]).replace("'", "\\u0027") if needs_list else name
+
+
+def _one_column(selected: str) -> str:
+    """Return the column that is selected by its name, or by a JSON list of one; empty for none or several."""
+    names = _listed(selected)
+    return names[0] if len(names) == 1 else ""
+
+
+def _listed(selected: str) -> list[str]:
+    from designer_modules.columns import listed
+
+    names: list[str] = listed(selected)
+    return names

@@ -4,12 +4,13 @@
         --results_dataset OUT
 
 What the function does not take is an output, in the order of the component's output ports. A parameter whose text
-may hold quotes or lines comes by a here-document, through standard input or another file: ``--data -``,
-``--regular_expression /dev/fd/3``.
+may hold quotes or lines comes by a here-document, through standard input or another file: ``--data /dev/fd/0``,
+``--regular_expression /dev/fd/3``. A sole ``-`` is a text like any other: a column may be called so.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from . import registry
 from .errors import ModuleError
 
-STANDARD_INPUT, FILES = "-", "/dev/fd/"
+HERE_DOCUMENT = re.compile(r"/dev/fd/\d+")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,9 +36,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _text(value: str) -> str:
     """Return a value's text; a here-document's without the line break at its end."""
-    if value == STANDARD_INPUT:
-        return sys.stdin.read().removesuffix("\n")
-    return Path(value).read_text(encoding="utf-8").removesuffix("\n") if value.startswith(FILES) else value
+    is_file = HERE_DOCUMENT.fullmatch(value)
+    return Path(value).read_text(encoding="utf-8").removesuffix("\n") if is_file else value
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from .dataset import Dataset, type_of
+from .dataset import LABEL, Dataset, type_of
 from .errors import ModuleError
 
 NUMERIC = ("Integer", "Double")
@@ -27,16 +27,19 @@ def select(dataset: Dataset, columns: str, *, with_absent_label: bool = False) -
         columns: parts separated by commas, or a JSON list of them: a name; ``all``, ``numeric``, ``boolean``,
             ``categorical``, ``text``, ``datetime``, ``label`` or ``features``; places counted from 1, e.g. ``3`` or
             ``2-5``; with ``-`` before it, one that is left out. With nothing else than such, the others are selected.
-            In a JSON list a name may hold a comma, and an apostrophe as ``\\u0027``.
+            In a JSON list a name may hold a comma, and an apostrophe as ``\\u0027``; and all are names first:
+            ``["all"]`` is the column ``all``, where there is one.
         with_absent_label: whether a label that is named, but not there, is in the list.
 
     Raises:
-        ModuleError: a column is not there. A label that is not there is left out: a web service is not sent it.
+        ModuleError: a column is not there, or a part may mean two things. A label that is not there is left out: a web
+            service is not sent it.
     """
-    parts = _parts(columns)
-    if all(_excludes(dataset, part) for part in parts):
-        parts = ["all", *parts] if parts else []
-    chosen: dict[str, None] = {}
+    parts = [part for part in listed(columns) if part]
+    if not _is_json(columns):
+        _refuse_ambiguous(dataset, parts)
+    only_excludes = parts and all(_excludes(dataset, part) for part in parts)
+    chosen: dict[str, None] = dict.fromkeys(dataset.frame.columns) if only_excludes else {}
     for part in parts:
         if _excludes(dataset, part):
             for name in _named(dataset, part[1:]):
@@ -60,6 +63,19 @@ def one(dataset: Dataset, column: str, parameter: str) -> str:
     return names[0]
 
 
+def with_label(dataset: Dataset, label_column: str) -> Dataset:
+    """Return a dataset whose label is the column that a parameter names, also if it is not there; as it was if none is.
+
+    Raises:
+        ModuleError: several are named.
+    """
+    names = [name for name in listed(label_column) if name]
+    if len(names) > 1:
+        raise ModuleError(37, f"One column can be the label; label_column names {', '.join(names)}.")
+    is_known = names == [LABEL] and LABEL not in dataset.frame.columns and dataset.label is not None
+    return dataset.with_label(names[0]) if names and not is_known else dataset
+
+
 def at_least_one(columns: str, names: Sequence[str]) -> Sequence[str]:
     """Return the names that a parameter has selected.
 
@@ -71,13 +87,38 @@ def at_least_one(columns: str, names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def _parts(columns: str) -> list[str]:
-    if not columns.lstrip().startswith("["):
-        return [part.strip() for part in columns.split(",") if part.strip()]
+def listed(text: str) -> list[str]:
+    """Return the names that a text lists: separated by commas, or a JSON list.
+
+    Raises:
+        ModuleError: it begins like a JSON list, and is none.
+    """
+    if not _is_json(text):
+        return [part.strip() for part in text.split(",")]
     try:
-        return [str(part) for part in json.loads(columns)]
+        return [str(part) for part in json.loads(text)]
     except ValueError as error:
-        raise ModuleError(2, f"Columns begin like a JSON list, but {columns!r} is none: {error}.") from None
+        raise ModuleError(2, f"Columns begin like a JSON list, but {text!r} is none: {error}.") from None
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip().startswith("[")
+
+
+def _refuse_ambiguous(dataset: Dataset, parts: Sequence[str]) -> None:
+    """Refuse a word that is a column's name, and stands for others, too: e.g. ``all``, the default of parameters."""
+    for part in parts:
+        word = part[1:] if _excludes(dataset, part) else part
+        if word in KINDS and word in dataset.frame.columns and _of_kind(dataset, word) not in ([], [word]):
+            reason = (
+                f"{word!r} is the name of a column, and stands for {', '.join(_of_kind(dataset, word))}, too. For the "
+                f"column write {json.dumps([word])}; for the others, list their names."
+            )
+            raise ModuleError(2, reason, column=word)
+
+
+def _of_kind(dataset: Dataset, kind: str) -> list[str]:
+    return [str(name) for name, column in dataset.frame.items() if KINDS[kind](dataset, column)]
 
 
 def _excludes(dataset: Dataset, part: str) -> bool:
@@ -89,13 +130,17 @@ def _named(dataset: Dataset, part: str) -> list[str]:
     if part in names or part == dataset.label:
         return [part]
     if part in KINDS:
-        return [name for name in names if KINDS[part](dataset, dataset.frame[name])]
+        return _of_kind(dataset, part)
     if places := _INDEXES.fullmatch(part):
-        return _at(names, part, int(places[1]), int(places[2] or places[1]))
+        return _at(dataset, part, int(places[1]), int(places[2] or places[1]))
     raise ModuleError(1, f"Column {part!r} is not there; there are: {', '.join(names)}.", column=part)
 
 
-def _at(names: list[str], part: str, first: int, last: int) -> list[str]:
+def _at(dataset: Dataset, part: str, first: int, last: int) -> list[str]:
+    names = list(dataset.frame.columns)
+    if dataset.label is not None and dataset.label not in names:
+        reason = f"Columns cannot be counted where the label {dataset.label!r} is not sent: select {part!r} by names."
+        raise ModuleError(60, reason)
     if not 1 <= first <= last <= len(names):
         raise ModuleError(60, f"{part!r} is no place or range of places; the columns are 1 to {len(names)}.")
     return names[first - 1 : last]

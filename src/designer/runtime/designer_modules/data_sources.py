@@ -9,15 +9,16 @@ import io
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from .column_types import known
+from .columns import with_label
 from .dataset import LABEL, SCHEMA, Dataset
 from .errors import ModuleError
-from .values import chosen, with_booleans
+from .values import chosen
 
 AUTOMATIC = "Automatic"
 
@@ -47,7 +48,7 @@ def import_data(data: Path, file_format: str = AUTOMATIC, has_header: bool = Tru
         ModuleError: there are none, one cannot be read, or they have different columns.
     """
     dataset = Dataset.load(data) if (data / SCHEMA).is_file() else _of_files(data, file_format, has_header)
-    return replace(dataset, roles={**dataset.roles, label_column: LABEL}) if label_column else dataset
+    return with_label(dataset, label_column)
 
 
 def _of_files(data: Path, file_format: str, has_header: bool) -> Dataset:
@@ -90,8 +91,12 @@ def _same_columns(files: list[Path], parts: list[Dataset]) -> None:
 def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
     def read(source: Any, has_header: bool, name: str) -> Dataset:
         try:
+            if has_header:
+                _refuse_repeated_names(source, separator)
             with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-                frame = pd.read_csv(source, sep=separator, header=0 if has_header else None, index_col=False)
+                frame = pd.read_csv(
+                    source, sep=separator, header=0 if has_header else None, index_col=False, low_memory=False
+                )
         except pd.errors.EmptyDataError:
             raise ModuleError(3, f"There is nothing in {name}.") from None
         except pd.errors.ParserWarning:  # pandas would leave out what is too much
@@ -100,9 +105,19 @@ def _text(separator: str) -> Callable[[Any, bool, str], Dataset]:
             raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
         if not has_header:
             frame.columns = pd.Index([f"Col{place}" for place in range(1, len(frame.columns) + 1)])
-        return Dataset(with_booleans(frame))
+        return Dataset(known(frame))
 
     return read
+
+
+def _refuse_repeated_names(source: Any, separator: str) -> None:
+    """Refuse a header that names two columns alike: pandas would call the second one e.g. ``age.1``, without a word."""
+    first = pd.read_csv(source, sep=separator, header=None, nrows=1, dtype=str, index_col=False).iloc[0].dropna()
+    if first.duplicated().any():
+        twice = str(first[first.duplicated()].iloc[0])
+        raise ModuleError(28, f"There are two columns {twice!r}; give each a name of its own.", column=twice)
+    if isinstance(source, io.StringIO):
+        source.seek(0)
 
 
 _csv, _tsv = _text(","), _text("\t")
@@ -110,7 +125,7 @@ _csv, _tsv = _text(","), _text("\t")
 
 def _parquet(source: Any, has_header: bool, name: str) -> Dataset:
     try:
-        return Dataset(pd.read_parquet(source))
+        return Dataset(known(pd.read_parquet(source)))
     except (ValueError, OSError) as error:
         raise ModuleError(49, f"{name} cannot be read: {str(error).strip()}") from None
 
@@ -122,7 +137,7 @@ def _json_lines(source: Path, has_header: bool, name: str) -> Dataset:
             rows += [dict(json.loads(line))] if line.strip() else []
         except (ValueError, TypeError) as error:
             raise ModuleError(49, f"{name} cannot be read: line {number} is no JSON object: {error}") from None
-    return Dataset(with_booleans(pd.DataFrame(rows)))
+    return Dataset(known(pd.DataFrame(rows)))
 
 
 def _arff(source: io.StringIO, has_header: bool, name: str) -> Dataset:

@@ -46,6 +46,11 @@ class Dataset:
         """Return the dataset with another table, for whose columns the roles still hold."""
         return replace(self, frame=frame)
 
+    def with_label(self, name: str) -> Dataset:
+        """Return the dataset with a column, which need not be there, as its only label."""
+        roles = {other: role for other, role in self.roles.items() if role != LABEL}
+        return replace(self, roles={**roles, name: LABEL})
+
     @property
     def label(self) -> str | None:
         """The name of the label column, if one has that role."""

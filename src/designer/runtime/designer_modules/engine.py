@@ -16,7 +16,7 @@ folder that lies in ``assets`` beside ``graph.json``. A parameter gets a literal
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -79,6 +79,7 @@ class Step:
             given = {
                 name: registry.literal(parameters[source], inputs[name].type, name)
                 for name, source in self.parameters.items()
+                if _has_value(parameters[source], inputs[name], name)
             }
             brought = {name: values[slot] for name, slot in self.ports.items()}
             result = self.function(**self.constants, **brought, **given)
@@ -128,12 +129,18 @@ class Engine:
         """Return the engine for the ``graph.json`` of a folder."""
         return cls(json.loads((folder / GRAPH).read_text(encoding="utf-8")), folder, find)
 
-    def run(self, inputs: Mapping[str, Any], parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def run(
+        self,
+        inputs: Mapping[str, Any],
+        parameters: Mapping[str, Any] | None = None,
+        seen: Callable[[Step, Sequence[Any], Sequence[Any]], None] | None = None,
+    ) -> dict[str, Any]:
         """Return what reaches each output of the graph.
 
         Args:
             inputs: what goes into each input of the graph.
             parameters: values of the graph's parameters; the others have their defaults.
+            seen: is told of each step that has run: what its ports got that is of this run, and what came of it.
 
         Raises:
             NodeError: a component failed.
@@ -142,7 +149,11 @@ class Engine:
         given.update(parameters or {})
         values = {**self._known, **{(INPUT, name): value for name, value in inputs.items()}}
         for step in self._steps:
-            values.update(step.run(values, given))
+            made = dict(step.run(values, given))
+            if seen:
+                brought = [values[slot] for slot in step.ports.values() if slot not in self._known]
+                seen(step, brought, list(made.values()))
+            values.update(made)
         return {name: values[slot] for name, slot in self._outputs.items()}
 
     def _step(self, node: Mapping[str, Any], assets: _Assets) -> Step:
@@ -183,6 +194,17 @@ class Engine:
         for name, slot in self._outputs.items():
             if slot not in there:
                 raise EngineError(f"Output {name!r} is port {slot[1]!r} of node {slot[0]!r}, which has none such.")
+
+
+def _has_value(value: Any, wanted: registry.Input, name: str) -> bool:
+    """Say whether a parameter of the graph has a value; where the component can do without, it need not.
+
+    Raises:
+        ModuleError: it has none, and the component needs one.
+    """
+    if value is None and not wanted.optional:
+        raise ModuleError(3, f"{name} has no value.")
+    return value is not None
 
 
 def _slot(source: Mapping[str, str]) -> Slot:

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from .dataset import Dataset, type_of
 from .errors import ModuleError
-from .values import numbers, refuse
+from .values import numbers, refuse, refuse_first, with_columns
 
 FILE = "transformation.json"
+LOG_NORMAL = "LogNormal"
 Numbers = NDArray[np.float64]
 
 
@@ -76,14 +77,6 @@ def present(dataset: Dataset, names: Sequence[str]) -> list[str]:
     return [name for name in names if name in there]
 
 
-def changed(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a table with other values in these columns, which are added where they are not there.
-
-    One new table, and one look at each column: for one row, pandas takes several times as long to set them in a copy.
-    """
-    return pd.DataFrame({name: column.array for name, column in frame.items()} | dict(columns), copy=False)
-
-
 @dataclass(frozen=True)
 class Normalization(Transformation):
     """Numbers on another scale.
@@ -101,21 +94,28 @@ class Normalization(Transformation):
         """Return the dataset with numbers on the new scale; missing ones stay missing."""
         names = set(present(dataset, list(self.columns)))
         scaled = {name: self._scaled(column) for name, column in dataset.frame.items() if name in names}
-        return dataset.with_frame(changed(dataset.frame, scaled))
+        return dataset.with_frame(with_columns(dataset.frame, scaled))
 
     def _scaled(self, column: pd.Series) -> Numbers:
         start, length = self.columns[str(column.name)]
         found = numbers(column)
+        if self.method == LOG_NORMAL:
+            refuse_without_logarithm(column, found)
         if length is None:
             return np.where(np.isnan(found), np.nan, 0.0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return SCALES[self.method](found, start, length)
 
 
+def refuse_without_logarithm(column: pd.Series, found: Numbers) -> None:
+    """Refuse a number that is not positive, at training and in a web service, where it would become a silent 0."""
+    refuse_first(column, found <= 0, 8, "has no logarithm; LogNormal is for positive numbers")
+
+
 def _log_normal(found: Numbers, mean: float, deviation: float) -> Numbers:
     from scipy.special import ndtr
 
-    return np.asarray(ndtr((np.log(np.maximum(found, 0)) - mean) / deviation))
+    return np.asarray(ndtr((np.log(found) - mean) / deviation))
 
 
 def _logistic(found: Numbers, start: float, length: float) -> Numbers:
@@ -126,7 +126,7 @@ SCALES: dict[str, Callable[[Numbers, float, float], Numbers]] = {
     "ZScore": lambda found, mean, deviation: (found - mean) / deviation,
     "MinMax": lambda found, lowest, length: (found - lowest) / length,
     "Logistic": _logistic,
-    "LogNormal": _log_normal,
+    LOG_NORMAL: _log_normal,
     "Tanh": lambda found, start, length: np.tanh(found),
 }
 
@@ -156,7 +156,7 @@ class Replacement(Transformation):
             if name in names and (missing[name].any() or _lacks(dtypes[name], value))
         }
         flags = {f"{name}_IsMissing": missing[name] for name in names if self.indicators}
-        frame = changed(dataset.frame, columns | flags) if columns or flags else dataset.frame
+        frame = with_columns(dataset.frame, columns | flags) if columns or flags else dataset.frame
         return dataset.with_frame(frame.drop(columns=list(self.removed), errors="ignore") if self.removed else frame)
 
 
@@ -193,7 +193,7 @@ class RowRemoval(Transformation):
         names = present(dataset, self.columns)
         kept = dataset.frame.dropna(subset=names).reset_index(drop=True)
         flags = {f"{name}_IsMissing": np.zeros(len(kept), dtype=bool) for name in names if self.indicators}
-        return dataset.with_frame(changed(kept, flags) if flags else kept)
+        return dataset.with_frame(with_columns(kept, flags) if flags else kept)
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ class Clipping(Transformation):
             new[name if self.overwrite else f"{name}_clipped_value"] = clipped
             if self.indicators:
                 new[f"{name}_clipped"] = too_low | too_high
-        return dataset.with_frame(changed(dataset.frame, new))
+        return dataset.with_frame(with_columns(dataset.frame, new))
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ class Binning(Transformation):
         suffix = "" if self.output_mode == "Inplace" else "_quantized"
         new = {name + suffix: self._binned(dataset.frame[name]) for name in names}
         return dataset.with_frame(
-            pd.DataFrame(new) if self.output_mode == "ResultOnly" else changed(dataset.frame, new)
+            pd.DataFrame(new) if self.output_mode == "ResultOnly" else with_columns(dataset.frame, new)
         )
 
     def _binned(self, column: pd.Series) -> Any:

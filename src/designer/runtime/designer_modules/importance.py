@@ -58,7 +58,9 @@ def permutation_feature_importance(
     scores = {}
     for name in trained_model.features.names:
         shuffled = test_data.frame[name].iloc[order].set_axis(test_data.frame.index)
-        worse = _measured(trained_model, test_data.with_frame(test_data.frame.assign(**{name: shuffled})), metric)
+        worse = _measured(
+            trained_model, test_data.with_frame(values.with_columns(test_data.frame, {name: shuffled})), metric
+        )
         scores[name] = sign * (base - worse)
     found = pd.DataFrame({"Feature": list(scores), "Score": list(scores.values())})
     return Dataset(found.sort_values("Score", ascending=False, kind="stable", ignore_index=True))

@@ -14,7 +14,7 @@ import pandas as pd
 from . import columns
 from .dataset import LABEL, Dataset, type_of
 from .errors import ModuleError
-from .values import chosen, refuse_first
+from .values import chosen, refuse_first, with_columns
 
 UNCHANGED, NOT_A_FEATURE, SCORED = "Unchanged", "not_a_feature", "scored"
 
@@ -38,7 +38,7 @@ def edit_metadata(
         date_time_format: how texts say times, as Python's ``strptime`` has it; ISO 8601 if empty.
         categorical: ``Categorical`` or ``NonCategorical``.
         fields: ``Features``, ``Labels``, ``Clear feature``, ``Clear label`` or ``Clear score``.
-        new_column_names: one for each column, separated by commas.
+        new_column_names: one for each column, separated by commas, or as a JSON list.
 
     Raises:
         ModuleError: a value is not of the type; there are other than as many names as columns; several labels.
@@ -48,7 +48,7 @@ def edit_metadata(
     names = columns.at_least_one(column, columns.select(dataset, column, with_absent_label=True))
     there = [name for name in names if name in dataset.frame.columns]
     changed = {name: categorize(convert(dataset.frame[name], date_time_format)) for name in there}
-    edited = Dataset(dataset.frame.assign(**changed), _roles(dataset, names, fields), dataset.properties)
+    edited = Dataset(with_columns(dataset.frame, changed), _roles(dataset, names, fields), dataset.properties)
     return _renamed(edited, names, new_column_names) if new_column_names.strip() else edited
 
 
@@ -81,7 +81,7 @@ _ROLES: dict[str, Callable[[str | None], str | None]] = {
 
 
 def _renamed(dataset: Dataset, names: Sequence[str], new_column_names: str) -> Dataset:
-    new = [name.strip() for name in new_column_names.split(",")]
+    new = columns.listed(new_column_names)
     if len(new) != len(names):
         raise ModuleError(
             7, f"new_column_names has {len(new)} names; {len(names)} columns are selected: {', '.join(names)}."
@@ -152,6 +152,8 @@ _CONVERSIONS: dict[str, Callable[[pd.Series, str], pd.Series]] = {
 
 
 def _categorized(column: pd.Series) -> pd.Series:
+    if type_of(column) == "DateTime":
+        raise ModuleError(17, "Times cannot be categories; make them String first.", column=str(column.name))
     return column.astype("category")
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from . import columns
 from .dataset import Dataset
-from .fitted import Normalization, Numbers, Transformation
-from .values import chosen, numbers, refuse_first
+from .fitted import LOG_NORMAL, Normalization, Numbers, Transformation, refuse_without_logarithm
+from .values import chosen, numbers
 
 
 def normalize_data(
@@ -48,7 +48,7 @@ def _range(column: pd.Series) -> tuple[float, float]:
 
 def _of_logarithms(column: pd.Series) -> tuple[float, float]:
     found = numbers(column)
-    refuse_first(column, found <= 0, 8, "has no logarithm; LogNormal is for positive numbers")
+    refuse_without_logarithm(column, found)
     return _mean_and_deviation(np.log(_some(found)))
 
 
@@ -71,6 +71,6 @@ _SCALES: dict[str, Callable[[pd.Series], tuple[float, float]]] = {
     "ZScore": _deviation,
     "MinMax": _range,
     "Logistic": _unscaled,
-    "LogNormal": _of_logarithms,
+    LOG_NORMAL: _of_logarithms,
     "Tanh": _unscaled,
 }

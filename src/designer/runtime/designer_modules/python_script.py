@@ -16,9 +16,10 @@ from typing import Any
 
 import pandas as pd
 
+from .column_types import known
 from .dataset import Dataset
 from .errors import ModuleError
-from .values import about_label, with_booleans
+from .values import naming_absent_label
 
 FILE, MAIN = "<python_script>", "azureml_main"
 EXAMPLE = f"""import pandas as pd
@@ -47,12 +48,10 @@ def execute_python_script(
     """
     main = _main_of(python_script, script_bundle)
     given = [None if one is None else one.frame.copy() for one in (dataset1, dataset2)]
-    try:
+    with naming_absent_label(dataset1):
         frames = _frames(_guarded(lambda: main(*given), python_script))
-    except ModuleError as error:
-        raise ModuleError(error.code, error.reason + about_label(dataset1, error.reason)) from error.__cause__
     roles = [{} if one is None else one.roles for one in (dataset1, dataset2)]
-    first, second = (Dataset(frame, known) for frame, known in zip(frames, roles, strict=True))
+    first, second = (Dataset(frame, own) for frame, own in zip(frames, roles, strict=True))
     return first, second
 
 
@@ -100,5 +99,5 @@ def _frames(returned: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     for one in several:
         if not isinstance(one, pd.DataFrame):
             raise ModuleError(107, f"{MAIN} must return pandas.DataFrame; it returned {type(one).__name__}.")
-    first, second = (with_booleans(frame.reset_index(drop=True)) for frame in (*several, pd.DataFrame())[:2])
+    first, second = (known(frame.reset_index(drop=True)) for frame in (*several, pd.DataFrame())[:2])
     return first, second

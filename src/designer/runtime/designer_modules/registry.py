@@ -68,11 +68,18 @@ _NAMES = {int: "whole number", float: "number", bool: "Boolean (True or False)"}
 
 
 def find(name: str) -> Function:
-    """Return a component's function, e.g. ``"transformations.join_data"``: of a module here, or beside this package."""
+    """Return a component's function, e.g. ``"transformations.join_data"``: of a module here, or beside this package.
+
+    Raises:
+        ModuleNotFoundError: there is none.
+    """
     module, _, function = name.rpartition(".")
-    ours = f"{__package__}.{module}"
-    found = importlib.import_module(ours if importlib.util.find_spec(ours) else module)
-    return cast(Function, getattr(found, function))
+    for place in (f"{__package__}.{module}", module):  # a learner's module may be called as one of ours
+        if importlib.util.find_spec(place):
+            found = getattr(importlib.import_module(place), function, None)
+            if found is not None:
+                return cast(Function, found)
+    raise ModuleNotFoundError(f"There is no function {function!r} in a module {module!r}.")
 
 
 @cache

@@ -15,15 +15,18 @@ from itertools import accumulate
 import duckdb
 import pandas as pd
 
+from .column_types import known
 from .dataset import Dataset
 from .errors import ModuleError
-from .values import about_label
+from .values import naming_absent_label, with_columns
 
 # A query sees its tables only: no file, no address, no variable of this program; and cannot change that.
+# With one thread rows come in the same order each time: with more, a join mixes those of a request, and what is split.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
     "lock_configuration": "true",
+    "threads": 1,
 }
 _SELECTING = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)  # the latter e.g. PIVOT
 _LINE = re.compile(r"LINE (\d+):")
@@ -39,10 +42,8 @@ def execute_sql_transformation(
     """
     tables = {"t1": t1, "t2": t2, "t3": t3}
     frames = {name: table.frame for name, table in tables.items() if table is not None}
-    try:
-        return Dataset(_without_order(_queried(sql_query_script, frames)), t1.roles)
-    except ModuleError as error:
-        raise ModuleError(error.code, error.reason + about_label(t1, error.reason)) from error.__cause__
+    with naming_absent_label(t1):
+        return Dataset(known(_without_order(_queried(sql_query_script, frames))), t1.roles)
 
 
 def _queried(script: str, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -91,4 +92,4 @@ def _connection(*, shared: bool) -> Iterator[duckdb.DuckDBPyConnection]:
 def _without_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose categories have no order, as those that it was made of: DuckDB's enumerations have one."""
     ordered = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
-    return frame.assign(**{name: frame[name].cat.as_unordered() for name in ordered}) if ordered else frame
+    return with_columns(frame, {name: frame[name].cat.as_unordered() for name in ordered}) if ordered else frame

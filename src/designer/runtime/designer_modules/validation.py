@@ -16,6 +16,7 @@ from .models import CLASSIFICATION, UntrainedModel
 from .sampling import FOLDS, Folds, folds_of
 from .scoring import scored
 from .training import feature_names, label_of, supervised_task, train_model
+from .values import with_columns
 
 DEFAULT_FOLDS = 10
 FOLD, EXAMPLES = "Fold Number", "Number of examples in fold"
@@ -80,7 +81,7 @@ def with_known_categories(dataset: Dataset, label: str) -> Dataset:
     properties = dict(dataset.properties)
     if FOLDS in properties:
         properties[FOLDS] = folds_of(dataset)[rows].tolist()
-    return Dataset(frame.assign(**texts).reset_index(drop=True), dataset.roles, properties)
+    return Dataset(with_columns(frame, texts).reset_index(drop=True), dataset.roles, properties)
 
 
 def folds(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
@@ -36,21 +37,26 @@ def within(parameter: str, value: float, lowest: float, highest: float) -> None:
         raise ModuleError(8, f"{parameter} is {value}; it must be from {lowest} to {highest}.")
 
 
-def with_booleans(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose columns of true, false and nothing are such; pandas takes them for any objects."""
-    columns = frame.items() if frame.columns.is_unique else ()  # those of one name are refused later
-    mixed = {name: column for name, column in columns if column.dtype == object}
-    booleans = [name for name, column in mixed.items() if pd.api.types.infer_dtype(column) == "boolean"]
-    return frame.astype(dict.fromkeys(booleans, "boolean")) if booleans else frame
+def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a table with other values in these columns, which are added where they are not there.
+
+    One new table, and one look at each column: for one row, pandas takes several times as long to set them in a copy.
+    Nor can ``assign`` take a column that is called ``self``.
+    """
+    new = {name: getattr(column, "array", column) for name, column in columns.items()}
+    return pd.DataFrame({name: column.array for name, column in frame.items()} | new, copy=False)
 
 
-def about_label(dataset: Dataset | None, message: str) -> str:
-    """Return what to add to a script's error that is about a label which is not there; nothing for another one."""
-    if dataset is None or dataset.label is None or dataset.label in dataset.frame.columns:
-        return ""
-    if dataset.label not in message:
-        return ""
-    return f" The label, {dataset.label!r}, is not there: a web service is not sent it; do without it."
+@contextmanager
+def naming_absent_label(dataset: Dataset | None) -> Iterator[None]:
+    """Let a script's error say, where it is about a label that is not there, that a web service is not sent it."""
+    try:
+        yield
+    except ModuleError as error:
+        label = None if dataset is None or dataset.label in dataset.frame.columns else dataset.label
+        if label is not None and label in error.reason:
+            error.reason += f" The label, {label!r}, is not there: a web service is not sent it; do without it."
+        raise
 
 
 def numbers(column: pd.Series) -> NDArray[np.float64]:

@@ -7,11 +7,11 @@ rows of the request take the place of the first one's dataset, and what reaches 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from .dataset import LABEL, SCHEMA, Dataset
+from .columns import with_label
+from .dataset import SCHEMA, Dataset
 from .ports import AnyDirectory, Kept
 
 IMAGES = "ImageDirectory"
@@ -36,9 +36,7 @@ def web_service_input(dataset: Rows, name: str = "WebServiceInput0", label_colum
         name: what a request calls it.
         label_column: the column that a caller need not send: the model predicts it. Images say so themselves.
     """
-    if not isinstance(dataset, Dataset) or not label_column:
-        return dataset
-    return replace(dataset, roles={**dataset.roles, label_column: LABEL})
+    return with_label(dataset, label_column) if isinstance(dataset, Dataset) else dataset
 
 
 def web_service_output(dataset: Rows, name: str = "WebServiceOutput0") -> Rows:

@@ -5,13 +5,14 @@ The formats are those of the Designer's retired engine (PyPI: azureml-designer-s
     {"Results": {"WebServiceOutput0": [{"age": 39, "Scored Labels": 1}]}}
     {"WebServiceOutput0": {"type": "DataTable", "value": {"ColumnNames": [...], "ColumnTypes": [...], "Values": [...]}}}
 
-``ColumnTypes`` is there only where ``details=true`` was asked for. A missing value is ``null``.
+``ColumnTypes`` is there only where ``details=true`` was asked for. A missing value is ``null``. Ours besides: in the
+first format, ``Warnings`` name the nodes that made more or fewer rows of those sent; for the second, the log does.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -19,14 +20,17 @@ import numpy as np
 import pandas as pd
 
 from ..dataset import Dataset, type_of
-from .refusals import BAD_MODULE, RequestError, problem
+from .refusals import BAD_MODULE, Problem, RequestError, problem
 
-RESULTS = "Results"
+RESULTS, WARNINGS = "Results", "Warnings"
 
 
-def swagger(outputs: Mapping[str, Any]) -> str:
-    """Return the answer with an object for each row: of a dataset, or of an image directory."""
-    return _written({RESULTS: {name: rows_of(name, _frame(data)) for name, data in outputs.items()}})
+def swagger(outputs: Mapping[str, Any], warnings: Sequence[Problem] = ()) -> str:
+    """Return the answer with an object for each row: of a dataset, or of an image directory; and warnings, if any."""
+    content: dict[str, Any] = {RESULTS: {name: rows_of(name, _frame(data)) for name, data in outputs.items()}}
+    if warnings:
+        content[WARNINGS] = [{**one.place, "reason": one.reason} for one in warnings]
+    return _written(content)
 
 
 def classic(outputs: Mapping[str, Any], details: bool = False) -> str:
@@ -79,6 +83,8 @@ def _values(output: str, name: str, column: pd.Series) -> list[Any]:
         if np.isinf(numbers).any():
             row = int(np.isinf(numbers).argmax())
             raise _cannot(output, f"{numbers[row]} is no value in JSON.", column=name, row=row)
+    if column.dtype.kind == "M":
+        return [None if missing else value.isoformat() for value, missing in zip(column, column.isna(), strict=True)]
     return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
 
 

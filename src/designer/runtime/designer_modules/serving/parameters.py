@@ -21,7 +21,8 @@ def judged(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) 
     """Return the parameters of a request, which a graph may be run with.
 
     Args:
-        declared: the graph's parameters: ``type``, ``default``, and ``enum``, ``min`` and ``max`` where they have such.
+        declared: the graph's parameters: ``type``, ``default``, and ``enum``, ``min`` and ``max`` where they have such;
+            ``optional`` where a component can do without.
         given: the request's.
 
     Raises:
@@ -31,7 +32,7 @@ def judged(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) 
     problems += [
         problem("The parameter has no default, and is missing.", parameter=name)
         for name, one in declared.items()
-        if one.get("default") is None and name not in given
+        if one.get("default") is None and not one.get("optional") and name not in given
     ]
     if problems:
         raise RequestError(problems)

@@ -10,6 +10,7 @@ names of the columns once and an array for each row (more rows fit into a manage
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from .values import NotJson, shown
 INPUTS, PARAMETERS = "Inputs", "GlobalParameters"
 NAMES, VALUES = "ColumnNames", "Values"
 SWAGGER, CLASSIC = "swagger", "classic"
+HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")  # of two that make one; alone it is no text that can be answered
 EXAMPLES = {
     SWAGGER: '{"Inputs": {"<input>": [{"<column>": <value>, ...}, ...]}, "GlobalParameters": {}}',
     CLASSIC: '{"Inputs": {"<input>": {"ColumnNames": [...], "Values": [[...], ...]}}, "GlobalParameters": {}}',
@@ -66,7 +68,10 @@ def read(body: bytes, request_format: str = SWAGGER) -> Request:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_constant=NotJson)
+        content = json.loads(body, parse_constant=NotJson)
+        if HALF_A_CHARACTER.search(body):
+            json.dumps(content, ensure_ascii=False, default=str).encode()
+        return content
     except (ValueError, RecursionError) as error:
         raise RequestError([problem(f"The request is no JSON: {error}.")]) from None
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import registry
-from ..engine import GRAPH, Engine, NodeError
+from ..dataset import Dataset
+from ..engine import GRAPH, Engine, NodeError, Step
 from ..errors import ModuleError
 from . import answers, parameters, requests
-from .refusals import BAD_METHOD, BAD_MODULE, OUR_FAULT, RequestError, problem
+from .refusals import BAD_METHOD, BAD_MODULE, OUR_FAULT, Problem, RequestError, problem
 from .schemas import schema_of
 
 CODE = Path(__file__).resolve().parents[2]  # where this package lies, and beside it a learner's own modules
@@ -80,13 +82,20 @@ class WebService:
         if request_format not in requests.EXAMPLES:
             known = " and ".join(requests.EXAMPLES)
             raise RequestError([problem(f"There is no format {request_format!r}; there are {known}.")])
-        outputs = self.score(requests.read(body, request_format))
+        warnings: list[Problem] = []
+        outputs = self.score(requests.read(body, request_format), warnings)
+        for one in warnings:
+            log.warning("%s", one)
         if request_format == requests.SWAGGER:
-            return answers.swagger(outputs)
+            return answers.swagger(outputs, warnings)
         return answers.classic(outputs, query.get("details", "").lower() == "true")
 
-    def score(self, request: requests.Request) -> dict[str, Any]:
+    def score(self, request: requests.Request, warnings: list[Problem] | None = None) -> dict[str, Any]:
         """Return what reaches each output for a request.
+
+        Args:
+            request: what it brings.
+            warnings: gets one for each node that makes more or fewer rows of those that it gets.
 
         Raises:
             RequestError: it brings what the graph cannot take.
@@ -104,7 +113,15 @@ class WebService:
             raise RequestError(problems)
         given = parameters.judged(self._engine.graph.get("parameters", {}), request.parameters)
         datasets = {name: schema.read(request.inputs[name]) for name, schema in self._inputs.items()}
-        return self._engine.run(datasets, given)
+        return self._engine.run(datasets, given, partial(_count, [] if warnings is None else warnings))
+
+
+def _count(warnings: list[Problem], step: Step, brought: Sequence[Any], made: Sequence[Any]) -> None:
+    """Warn of a step that makes more or fewer rows: an answer would else lack what was sent, without a word."""
+    before, after = ([len(one.frame) for one in group if isinstance(one, Dataset)] for group in (brought, made))
+    if before and after and before[0] != after[0]:
+        reason = f"Of {before[0]} rows that came in, it made {after[0]}."
+        warnings.append(problem(reason, node=step.name, component=step.component))
 
 
 def _of_node(error: NodeError) -> RequestError:

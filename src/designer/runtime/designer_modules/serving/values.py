@@ -157,9 +157,9 @@ def _doubles(_: Column, values: list[Any]) -> Any:
     return numbers
 
 
-def _integers(column: Column, values: list[Any]) -> Any:
-    """As pandas does when it reads a file: where a whole number is missing, all are floating-point numbers."""
-    return _doubles(column, values) if None in values else np.array(values, dtype=np.int64)
+def _integers(_: Column, values: list[Any]) -> Any:
+    """Whole numbers also where one is missing: the others are not to become 1.0, nor lose digits, because of it."""
+    return pd.array(values, dtype="Int64") if None in values else np.array(values, dtype=np.int64)
 
 
 def _booleans(_: Column, values: list[Any]) -> Any:
