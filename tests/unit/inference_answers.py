@@ -181,6 +181,8 @@ WRONG: dict[str, list[tuple[object, str]]] = {
     "batch_inference_pipeline/bad_column": [
         ("carrier", "'carrier' is not what the failed step says"),
         ("Completed", "'Completed' is not what the failed step says"),
+        ("Error 0001: Column 'distance' is not there; there are: carrier, miles.", "the log of August"),
+        (["carrier", "distance"], "these are several columns"),
     ],
     "batch_inference_pipeline/better": [
         (_by(_accuracy), "none is over 0.5, and yet they differ"),

@@ -207,6 +207,14 @@ def test_each_side_of_a_comparison_is_marked(changes: Changes) -> None:
     assert "train: Train Model (replaced) gets" in training.alt
 
 
+def test_what_came_into_a_box_that_is_gone_is_seen_though_its_source_has_other_ports_now() -> None:
+    training = late_flights().remove("normalize")
+    inference = realtime_inference(training, scorer="score").remove("split")
+    picture = show(compare(training, inference))
+    assert "indicators: Apply Transformation (replaced)" in picture.alt
+    assert "split: Split Data (removed) gets transformed_dataset of indicators as dataset." in picture.alt
+
+
 def test_one_graph_lies_over_the_other(changes: Changes) -> None:
     picture = show(changes)
     svg = drawn(picture)

@@ -159,6 +159,10 @@ def _friday_too(dataset: Dataset) -> Dataset:
     return dataset.with_frame(dataset.frame.assign(weekend=dataset.frame["weekday"] >= 4))
 
 
+def _gaps(dataset: Dataset) -> Dataset:
+    return dataset.with_frame(dataset.frame.assign(weekend=dataset.frame["weekday"].map({5: True, 6: True})))
+
+
 def _without_role(dataset: Dataset) -> Dataset:
     return Dataset(_weekend(dataset).frame)
 
@@ -282,6 +286,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
     "build_a_training_pipeline/weekend": [
         (_in_place, "it changes the table"),
         (_friday_too, "weekday 4 gets True"),
+        (_gaps, "weekday 0 gets nan"),
         (_without_role, "the label has lost its role"),
         (_without_rows, "are no longer as they were"),
         (_other_name, "no column weekend"),
@@ -315,6 +320,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (_monthly(), "no Web Service Input"),
         (_saved(realtime_inference(TRAINING, inputs=["normalize_data.transformed_dataset"])), "too far down"),
         (realtime_inference(TRAINING, inputs=["join_planes"]), "could not be run"),
+        (WITHOUT_TABLES.remove("web_service_output"), "nothing would be answered"),
         ("join_planes", "of type str"),
     ],
     "create_an_inference_pipeline/mended": [

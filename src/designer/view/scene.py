@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from designer.comparison import Changes
@@ -69,7 +69,8 @@ def one_over_the_other(changes: Changes) -> Scene:
     before, after = scene(changes.before, changes), scene(changes.after, changes)
     gone = {key: REMOVED for key in before.boxes if key not in after.boxes}
     there = {**after.boxes, **{key: before.boxes[key] for key in gone}}
-    lost = [edge for edge in before.edges if edge not in after.edges and _has_ports(there, edge)]
+    seen = [_as_seen(there, edge) for edge in before.edges]
+    lost = [edge for edge in seen if edge not in after.edges and _has_ports(there, edge)]
     return Scene(
         f"{before.name} → {after.name}",
         there,
@@ -92,6 +93,15 @@ def _change(key: str, changes: Changes, other: Mapping[str, Box], new: str) -> s
     if kind == INPUT and new == ADDED and any(name in by for by in changes.replaced.values()):
         return REPLACED
     return KEPT if key in other else new
+
+
+def _as_seen(there: Mapping[str, Box], edge: Edge) -> Edge:
+    """Let an edge begin where it is to be seen: at the only output of a box that has replaced the one it came from.
+
+    A box that is no longer there would otherwise look as if nothing had ever come into it.
+    """
+    outputs = [port.name for port in there[edge.source].outputs]
+    return replace(edge, output=outputs[0]) if len(outputs) == 1 else edge
 
 
 def _has_ports(there: Mapping[str, Box], edge: Edge) -> bool:

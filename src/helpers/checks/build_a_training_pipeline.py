@@ -176,8 +176,9 @@ def _judged_by_column(found: Any, before: Any, days: list[int]) -> CheckResult:
 
 
 def _truth(value: Any) -> bool | None:
-    """Read a value as true or false, in the ways in which a column may say so."""
-    return {"true": True, "1": True, "1.0": True, "yes": True, "weekend": True}.get(str(value).lower(), False)
+    """Read a value as true or false, in the ways in which a column may say so; None for any other, such as a gap."""
+    true, false = ("true", "1", "1.0", "yes", "weekend"), ("false", "0", "0.0", "no", "weekday")
+    return {**dict.fromkeys(true, True), **dict.fromkeys(false, False)}.get(str(value).lower())
 
 
 @exercise("build_a_training_pipeline/cheapest", "Write a function of a table that returns a number between 0 and 1.")

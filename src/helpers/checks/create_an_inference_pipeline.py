@@ -81,6 +81,8 @@ def without_tables(answer: Any) -> CheckResult:
         return wrong(f"{joins[0]} is still there: the rows come in before the aircraft are looked up.")
     if not (scores := _boxes(answer, "Score Model")) or not _before(answer, scores[0], "Web Service Input"):
         return wrong("nothing scores the rows that come in.")
+    if not (exits := _boxes(answer, "Web Service Output")) or not _before(answer, exits[0], "Score Model"):
+        return wrong("no Web Service Output gets what was scored: nothing would be answered.")
     if len(_boxes(answer, "Apply Transformation")) < 3:
         return wrong("the rows come in too far down: medians, ranges and categories must be applied to them as well.")
     return right("nothing is looked up, and every number that is applied is still the training run's.")
