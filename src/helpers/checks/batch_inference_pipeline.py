@@ -51,7 +51,9 @@ def bad_column(answer: Any) -> CheckResult:
         return wrong("these are several columns. The failed step stops at the first, and names that one.")
     said = str(answer)
     if "is not there" in said:
-        return wrong("that is the log of August: a column was missing. Start it with `partner`, and read that log.")
+        return wrong(
+            "that is the log of August: a column was missing. Start the pipeline with `partner`, and read its."
+        )
     if BAD_COLUMN not in said.lower():
         return wrong(f"{said[:80]!r} is not what the failed step says. Which column does its log name?")
     return right("the log names the column, the row and the value; the file's maker can mend exactly that.")
