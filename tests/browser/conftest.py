@@ -38,7 +38,8 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+# Not for the session: as long as it runs, no other test could begin an event loop.
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     assert bundle.is_built(), f"the view is not built, or not of these sources: {bundle.COMMAND}"
     with sync_playwright() as playwright:
