@@ -101,7 +101,7 @@ def endpoint(ml: MLClient, cluster: str, tmp_path_factory: pytest.TempPathFactor
     deployment = ModelBatchDeployment(
         name="only",
         endpoint_name=name,
-        model=Model(name="none", path=str(weights)),
+        model=Model(name=name, path=str(weights)),
         environment=Environment(name="tiny-batch", image=IMAGE),
         code_configuration=CodeConfiguration(code=str(SCRIPTS), scoring_script="count_lines.py"),
         compute=cluster,

@@ -282,7 +282,7 @@ def test_sharing_what_cannot_be_shared(arm: Arm, ml: MLClient, registry: str, na
         )
         return answer.status_code, answer.json()["error"]["message"]
 
-    asset_id = "azureml://locations/eastus/workspaces/{}/{}/none/versions/1"
+    asset_id = "azureml://locations/eastus/workspaces/{}/{}/no-" + name + "/versions/1"
     assert refused(None)[0] == 400
     assert refused("azureml:m:1") == (400, refused("azureml:m:1")[1])
     assert refused(asset_id.format(guid, "components"))[0] == 501
@@ -290,7 +290,7 @@ def test_sharing_what_cannot_be_shared(arm: Arm, ml: MLClient, registry: str, na
     assert refused(asset_id.format(guid, "models"))[0] == 404
     uri = "azureml://datastores/workspaceblobstore/paths/nothing/here"
     arm.put(f"/models/{name}/versions/1", {"properties": {"modelUri": uri}})
-    status, message = refused(asset_id.format(guid, "models").replace("/none/", f"/{name}/"))
+    status, message = refused(asset_id.format(guid, "models").replace(f"/no-{name}/", f"/{name}/"))
     assert (status, "There are no files" in message) == (400, True)
 
 
