@@ -1,4 +1,4 @@
-"""Computes of a workspace, whatever their kind: clusters and compute instances.
+"""Computes of a workspace, whatever their kind: those that Azure ML makes, and those that are attached to it.
 
 How the service answers is from recordings of it in azure-sdk-for-python (sdk/ml/azure-ai-ml/tests/recordings/compute)
 and from the examples of its OpenAPI (specification/machinelearningservices, Compute).
@@ -76,16 +76,18 @@ class Kind:
         settings: checks a request and returns the inner ``properties`` to store, given the stored compute or None.
         provision: makes a compute what its stored properties say, or raises ProvisioningError.
         shown: returns the inner ``properties`` as they stand now.
-        open_pool: returns the pool of a compute's nodes, made where there is none.
+        open_pool: returns the pool of a compute's nodes, made where there is none; None for a kind without nodes.
         remove: called before the nodes of a compute that is deleted end.
+        is_attached: it is somebody's own, named by a ``resourceId``: it can be detached, and not deleted.
     """
 
     name_rule: tuple[re.Pattern[str], str]
     settings: Callable[[ArmRequest, Resource | None], dict[str, Any]]
     provision: Callable[[Context, Resource], None]
     shown: Callable[[Context, Resource], dict[str, Any]]
-    open_pool: Callable[[Context, Resource], Pool]
+    open_pool: Callable[[Context, Resource], Pool] | None = None
     remove: Callable[[Context, Resource], None] = lambda _context, _compute: None
+    is_attached: bool = False
 
 
 KINDS: dict[str, Kind] = {}
@@ -116,9 +118,10 @@ def register_operations(context: Context) -> None:
     context.operations.register("computes/delete", delete)
 
 
-def open_pool(context: Context, compute: Resource) -> Pool:
-    """Return the pool of a stored compute's nodes, made where there is none."""
-    return KINDS[compute.properties["computeType"]].open_pool(context, compute)
+def open_pool(context: Context, compute: Resource) -> Pool | None:
+    """Return the pool of a stored compute's nodes, made where there is none; None for a kind without nodes."""
+    opened = KINDS[compute.properties["computeType"]].open_pool
+    return opened(context, compute) if opened else None
 
 
 def open_all(context: Context) -> None:
@@ -170,6 +173,8 @@ async def create_or_update(request: ArmRequest) -> Response:
         "modifiedOn": timestamp(),
         "properties": kind.settings(request, known),
     }
+    if kind.is_attached:
+        body["properties"]["resourceId"] = _resource_id(request, known)
     if known and "preemption" in known.body:
         body["preemption"] = known.body["preemption"]
     with request.context.store.transaction():
@@ -182,10 +187,11 @@ async def create_or_update(request: ArmRequest) -> Response:
 @routes.route("DELETE", COMPUTE)
 async def delete(request: ArmRequest) -> Response:
     """Begin to delete a compute with its nodes, and what runs on them; 204 where there is none."""
-    listing.choice(request, "underlyingResourceAction", {"Delete": None, "Detach": None}, None)
+    action = listing.choice(request, "underlyingResourceAction", {"Delete": "Delete", "Detach": "Detach"}, "Delete")
     compute = request.context.store.get(COMPUTE.format(**request.params))
     if compute is None:
         return Response(status_code=204)
+    _require_possible(compute, action)
     request.context.operations.require_idle(compute.id)
     with request.context.store.transaction():
         deleting = compute.with_properties(provisioningState="Deleting")
@@ -238,12 +244,12 @@ def in_full(context: Context, compute: Resource) -> Resource:
         "modifiedOn": with_offset(properties["modifiedOn"]),
         "disableLocalAuth": properties["disableLocalAuth"],
         "description": properties["description"],
-        "resourceId": None,
+        "resourceId": properties.get("resourceId"),
         "computeType": properties["computeType"],
         **({"computeLocation": compute.body["location"]} if is_made else {}),
         "provisioningState": properties["provisioningState"],
         "provisioningErrors": properties["provisioningErrors"],
-        "isAttachedCompute": False,
+        "isAttachedCompute": KINDS[properties["computeType"]].is_attached,
         "properties": KINDS[properties["computeType"]].shown(context, compute),
     }
     return replace(compute, body=body)
@@ -259,6 +265,34 @@ def _require_name(request: ArmRequest, kind: Kind) -> None:
     name = request.params["compute"]
     if not pattern.fullmatch(name):
         raise bad_request(refusal.format(name=name), "name")
+
+
+def _resource_id(request: ArmRequest, known: Resource | None) -> str:
+    """Return the id of the resource that is attached; it stays the same for as long as the compute is there."""
+    resource_id = request.properties.get("resourceId") or (known and known.properties["resourceId"])
+    if not isinstance(resource_id, str) or not resource_id.startswith("/subscriptions/"):
+        raise bad_request(
+            f"properties.resourceId is {resource_id!r}; it must be the id of the resource that is attached, "
+            "/subscriptions/<subscription>/resourceGroups/<group>/providers/<type>/<name>.",
+            "properties.resourceId",
+        )
+    if known and known.properties["resourceId"].lower() != resource_id.lower():
+        raise bad_request(
+            f"properties.resourceId cannot be changed: it is {known.properties['resourceId']}, not {resource_id}. "
+            "Detach the compute, then attach the other resource.",
+            "properties.resourceId",
+        )
+    return resource_id
+
+
+def _require_possible(compute: Resource, action: str) -> None:
+    """Raise 400 where an attached compute is to be deleted: what is somebody's own can only be detached."""
+    if action == "Delete" and KINDS[compute.properties["computeType"]].is_attached:
+        raise bad_request(
+            f"The compute '{compute.name}' is attached; Azure ML has not made it and cannot delete it. "
+            "Detach it: underlyingResourceAction=Detach.",
+            "underlyingResourceAction",
+        )
 
 
 def unchanged(known: Resource | None, settings: Mapping[str, Any], names: tuple[str, ...]) -> None:

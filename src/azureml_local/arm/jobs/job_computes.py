@@ -42,14 +42,20 @@ def pool_for(context: Context, job: Resource) -> Pool:
     if compute is None:
         raise AllocationError(f"AzureMLCompute cluster {compute_id.rpartition('/')[2]} does not exist")
     state = compute.properties["provisioningState"]
-    if vm_sizes.find(compute.properties["properties"]["vmSize"]) is None:
+    size = compute.properties["properties"].get("vmSize")  # attached computes have none
+    if size and vm_sizes.find(size) is None:
         state = "Failed"  # at the latest in a moment
     if state in ("Failed", "Deleting"):
         message = f"AzureMLCompute cluster {compute.name} is in {state.lower()} state and thus not ready for runs"
         raise AllocationError(message)
     if compute.properties["computeType"] == compute_clusters.COMPUTE_TYPE:
         _require_quota(context, compute_clusters.kind_of(compute), nodes)
-    return context.pools.get(compute.id) or computes.open_pool(context, compute)
+    pool = context.pools.get(compute.id) or computes.open_pool(context, compute)
+    if pool is None:
+        raise AllocationError(
+            f"Compute {compute.name} is of the type {compute.properties['computeType']}: no job runs on it"
+        )
+    return pool
 
 
 def _serverless(context: Context, job: Resource, size_name: str, nodes: int, *, low_priority: bool) -> Pool:
