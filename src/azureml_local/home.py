@@ -48,6 +48,7 @@ OWN = frozenset(
         "environments",
         "jobs",
         "mlflow",
+        "docker",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -132,7 +133,9 @@ class Home:
         self.jobs = self.root / "jobs"
         self.log_store = self.root / "log_store"
         self.mlflow = self.root / "mlflow"
+        self.docker = self.root / "docker"
         self.sockets = self.root / "run"
+        self.docker_socket = self.sockets / "docker.sock"
 
     def create(self) -> Settings:
         """Make the folder where it is missing and return its settings.
