@@ -79,6 +79,7 @@ class Kind:
         shown: returns the inner ``properties`` as they stand now.
         open_pool: returns the pool of a compute's nodes, made where there is none; None for a kind without nodes.
         remove: called before the nodes of a compute that is deleted end.
+        secrets: returns what a request says that is kept beside the stored compute, never in it; None for nothing.
         keys: returns what ``listKeys`` answers, Azure's ``ComputeSecrets`` without the ``computeType``; None for a kind
             that has none.
         is_attached: it is somebody's own, named by a ``resourceId``: it can be detached, and not deleted.
@@ -90,6 +91,7 @@ class Kind:
     shown: Callable[[Context, Resource], dict[str, Any]]
     open_pool: Callable[[Context, Resource], Pool] | None = None
     remove: Callable[[Context, Resource], None] = lambda _context, _compute: None
+    secrets: Callable[[ArmRequest], dict[str, Any] | None] = lambda _request: None
     keys: Callable[[Context, Resource], dict[str, Any]] | None = None
     is_attached: bool = False
 
@@ -187,6 +189,9 @@ async def create_or_update(request: ArmRequest) -> Response:
         if request.body.get("identity"):
             body["identity"] = managed_identities.of_resource(request, compute_id, request.body["identity"], known)
         compute = request.put(compute_id, TYPE, request.workspace_id, body)
+        secrets = kind.secrets(request)
+        if secrets is not None:
+            request.context.store.put_secret(compute_id, secrets)
         return begun(request, 201, "computes/put", compute)
 
 
