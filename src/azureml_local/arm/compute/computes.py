@@ -36,7 +36,6 @@ LACKING = frozenset(
         "HDInsight",
         "Kubernetes",
         "SynapseSpark",
-        "VirtualMachine",
     )
 )
 

@@ -25,6 +25,8 @@ from azureml_local.engines.jobs import data, execution, fence
 from azureml_local.engines.jobs.distribution import port_count, reserved_ports
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Output, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
+from azureml_local.engines.ssh.environments import interpreter_on
+from azureml_local.engines.ssh.machine import MachineError
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.home import write_private
 from azureml_local.http.errors import is_out_of_space
@@ -192,6 +194,8 @@ class JobRunner:
         except EnvironmentBuildError as error:
             message = f"Image build failed. For more details, check log file {BUILD_LOG}. {error}"
             return Outcome(0, ("UserError", message, "Failed"))
+        except MachineError as error:
+            return Outcome(0, ("UserError", str(error), "Failed"))
         lost = 0
         while True:
             observer("Queued")
@@ -211,6 +215,8 @@ class JobRunner:
     async def _prepare(self, spec: CommandSpec, log: Path) -> Interpreter:
         """Return the interpreter of a job's environment. What a build says is kept with the run."""
         try:
+            if spec.machine:
+                return await interpreter_on(spec.machine, spec.environment, log)
             return await self._environments.interpreter_for(spec.environment, log)
         except EnvironmentBuildError as error:
             with log.open("a") as file:
@@ -270,7 +276,7 @@ class _Part:
             await self._attempt.is_staged.wait()
         result: Result = await self._nodes.run(self._node, execution.run, self._what)
         if result.is_lost:
-            raise NodeError(f"Node {self._node.name} was about to end.")
+            raise NodeError(result.error or f"Node {self._node.name} was about to end.")
         return result
 
     async def stop(self) -> Result | BaseException:

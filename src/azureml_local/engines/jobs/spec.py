@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from azureml_local.engines.ssh.machine import Machine
 from azureml_local.engines.staging import BlobPath
 
 
@@ -171,6 +172,7 @@ class CommandSpec:
         distribution: its processes.
         timeout: seconds that it may run; None for no limit.
         parallel: what a parallel job does; None for a command job.
+        machine: the attached machine that its processes run on; None for the nodes of a compute of Azure ML's.
     """
 
     id: str
@@ -187,6 +189,7 @@ class CommandSpec:
     distribution: Distribution = field(default_factory=Distribution)
     timeout: float | None = None
     parallel: ParallelTask | None = None
+    machine: Machine | None = None
 
     @property
     def key(self) -> str:
