@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asyncssh import SSHAcceptor, SSHKey, SSHServerProcess
+    from asyncssh import SSHAcceptor, SSHKey, SSHServerConnection, SSHServerProcess
 
 LOOPBACK = "127.0.0.1"
 USER = "azureuser"
@@ -49,6 +49,7 @@ class SshHost:
         self._key.write_private_key(str(self.private_key_file))
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="ssh-host", daemon=True).start()
+        self._connections: set[SSHServerConnection] = set()
         self._acceptor: SSHAcceptor | None = None
         self.port = 0
         self.start()
@@ -85,8 +86,12 @@ class SshHost:
         class Server(asyncssh.SSHServer):
             """Lets in who has the key, and forwards ports of loopback back to who asks for it."""
 
-            def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            def connection_made(self, conn: SSHServerConnection) -> None:
+                host._connections.add(conn)
                 self._connection = conn
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                host._connections.discard(self._connection)
 
             def public_key_auth_supported(self) -> bool:
                 return True
@@ -109,6 +114,8 @@ class SshHost:
 
     async def _close(self, acceptor: SSHAcceptor) -> None:
         acceptor.close()
+        for connection in list(self._connections):
+            connection.abort()
         await acceptor.wait_closed()
 
     async def _serve(self, process: SSHServerProcess[bytes]) -> None:
