@@ -34,7 +34,6 @@ LACKING = frozenset(
         "DataLakeAnalytics",
         "Databricks",
         "HDInsight",
-        "Kubernetes",
         "SynapseSpark",
         "VirtualMachine",
     )
@@ -79,6 +78,7 @@ class Kind:
         open_pool: returns the pool of a compute's nodes, made where there is none; None for a kind without nodes.
         remove: called before the nodes of a compute that is deleted end.
         is_attached: it is somebody's own, named by a ``resourceId``: it can be detached, and not deleted.
+        stand_in: the description of a compute that was given none: what stands in for it here.
     """
 
     name_rule: tuple[re.Pattern[str], str]
@@ -88,6 +88,7 @@ class Kind:
     open_pool: Callable[[Context, Resource], Pool] | None = None
     remove: Callable[[Context, Resource], None] = lambda _context, _compute: None
     is_attached: bool = False
+    stand_in: str | None = None
 
 
 KINDS: dict[str, Kind] = {}
@@ -233,6 +234,7 @@ def bad_request(message: str, target: str | None = None) -> AzureError:
 def in_full(context: Context, compute: Resource) -> Resource:
     """Return a compute as Azure shows it, with how its nodes stand now."""
     properties = compute.properties
+    kind = KINDS[properties["computeType"]]
     is_made = properties["provisioningState"] != "Creating"
     body: dict[str, Any] = {
         name: compute.body[name] for name in ("location", "tags", "identity") if name in compute.body
@@ -243,14 +245,14 @@ def in_full(context: Context, compute: Resource) -> Resource:
         "createdOn": with_offset(compute.created_at),
         "modifiedOn": with_offset(properties["modifiedOn"]),
         "disableLocalAuth": properties["disableLocalAuth"],
-        "description": properties["description"],
+        "description": properties["description"] or kind.stand_in,
         "resourceId": properties.get("resourceId"),
         "computeType": properties["computeType"],
         **({"computeLocation": compute.body["location"]} if is_made else {}),
         "provisioningState": properties["provisioningState"],
         "provisioningErrors": properties["provisioningErrors"],
-        "isAttachedCompute": KINDS[properties["computeType"]].is_attached,
-        "properties": KINDS[properties["computeType"]].shown(context, compute),
+        "isAttachedCompute": kind.is_attached,
+        "properties": kind.shown(context, compute),
     }
     return replace(compute, body=body)
 
