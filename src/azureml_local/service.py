@@ -22,6 +22,7 @@ from azureml_local.arm.compute import compute_instances, computes, kubernetes_cl
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.jobs.job_runs import JobRuns
+from azureml_local.arm.jobs.tracking import TOKEN_LIFETIME as LONGEST_JOB
 from azureml_local.arm.jobs.tracking import Tracking
 from azureml_local.arm.monitor import log_analytics
 from azureml_local.arm.monitor.resource_logs import ResourceLogs
@@ -31,7 +32,7 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import batch_jobs, discovery, registries, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, node_heartbeats, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
@@ -52,7 +53,7 @@ from azureml_local.engines.compute.pools import Pools, machine_capacity
 from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
-from azureml_local.engines.jobs.spec import CommandSpec, Storage
+from azureml_local.engines.jobs.spec import CommandSpec, Gateway, Storage
 from azureml_local.engines.kubernetes.scheduling import Scheduler
 from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.log_store.stream import EventStream
@@ -121,7 +122,9 @@ class Service:
             self.blobs,
             self._node_storage,
             environments,
+            self._network,
             self._job_variables,
+            self._gateway,
         )
         self.pools = Pools(self.runner.nodes, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
@@ -247,6 +250,7 @@ class Service:
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
                 *batch_jobs.routes(self.context),
+                *node_heartbeats.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
                 *registries.routes(self.context),
             ),
@@ -295,22 +299,34 @@ class Service:
         return Storage(self.settings.storage_account, self.settings.storage_key, port)
 
     def _job_variables(self, spec: CommandSpec) -> Mapping[str, str]:
-        """Return the variables that let a job's code reach this service, and its own run in MLflow."""
+        """Return the variables that let a job's code find its own run in MLflow."""
         job = self.store.get(spec.id)
         workspace = self.store.get(ids.workspace_of(spec.id))
         submitter = self.directory.holder(job.created_by) if job else None
-        variables = self._network()
         if job is None or workspace is None:  # deleted meanwhile
-            return variables
+            return {}
         if submitter is None:
             logger.warning(
                 "job %s runs without MLflow's variables: the identity %s that submitted it was deleted",
                 job.id,
                 job.created_by,
             )
-            return variables
-        experiment = job.properties["experimentName"]
-        return {**variables, **self.context.mlflow.variables(workspace, job.name, experiment, submitter)}
+            return {}
+        return self.context.mlflow.variables(workspace, job.name, job.properties["experimentName"], submitter)
+
+    def _gateway(self, spec: CommandSpec, edge: str, token: str) -> Gateway:
+        """Return how a node on another machine reaches this service."""
+        return Gateway(
+            edge,
+            self.edge.authority.certificate_file.read_text(),
+            hosts.workspace_host(self.settings.location),
+            token,
+            self.settings.storage_account,
+            {
+                container: self.blobs.container_sas(container, LONGEST_JOB / 3600, permissions)
+                for container, permissions in spec.containers().items()
+            },
+        )
 
     def _ensure_log_workspace(self) -> None:
         settings = self.settings
