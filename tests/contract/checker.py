@@ -206,6 +206,7 @@ ANSWERS = {
     ("PATCH", "{ws}/computes/{compute}"): "ComputeResource",
     ("DELETE", "{ws}/computes/{compute}"): NOTHING,
     ("POST", "{ws}/computes/{compute}/listNodes"): "AmlComputeNodesInformation",
+    ("POST", "{ws}/computes/{compute}/listKeys"): "ComputeSecrets",
     ("POST", "{ws}/computes/{compute}/start"): NOTHING,
     ("POST", "{ws}/computes/{compute}/stop"): NOTHING,
     ("POST", "{ws}/computes/{compute}/restart"): NOTHING,
