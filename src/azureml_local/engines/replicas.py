@@ -97,6 +97,11 @@ class ReplicaSet:
         """How many requests are accepted at once: one running and one waiting for each place."""
         return 2 * self.plan.max_concurrent * self.plan.instance_count
 
+    @property
+    def instances(self) -> list[Instance]:
+        """Those that run; without those that are still being started."""
+        return [replica.instance for replica in self._replicas if replica.instance]
+
     # --- requests ---
 
     async def exchange(

@@ -15,7 +15,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.online import data_collection, no_code_deployments, online_endpoints
-from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.request import ArmRequest, ArmRoutes, begin
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.serving import CodeSource, ModelSource, ServingError, ServingSpec
@@ -123,7 +123,7 @@ async def create_or_update(request: ArmRequest) -> Response:
     if known:
         _require_recoverable(context, known)
     size, capacity = _size(request), _capacity(request)
-    _require_quota(request, deployment_id, size, capacity)
+    _require_quota(context, deployment_id, size, capacity)
     body = {
         "tags": request.body.get("tags") or {},
         "location": request.body["location"],
@@ -152,15 +152,36 @@ async def update(request: ArmRequest) -> Response:
         body["sku"] = {**body["sku"], **_given(request, "sku"), "capacity": _capacity(request)}
     scales = body["sku"]["capacity"] != deployment.body["sku"]["capacity"]
     if scales:
-        size = vm_sizes.find(deployment.properties["instanceType"])
-        if size:  # an earlier version took any name
-            _require_quota(request, deployment.id, size, body["sku"]["capacity"])
-        body["properties"] = {**body["properties"], "provisioningState": "Updating"}
+        body = _scaled(request.context, deployment, body, body["sku"]["capacity"])
     with request.context.store.transaction():
         changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
         if not scales:
             return JSONResponse(changed.to_json())
         return request.begun(202, "onlineDeployments/put", changed, PREFIX, lambda _: None)
+
+
+def scale(context: Context, deployment: Resource, capacity: int) -> str:
+    """Begin to change how many instances a deployment has, as a user's update does; return the operation's id.
+
+    Raises:
+        AzureError: 409 while another operation is in progress, 400 where the deployment cannot have so many.
+    """
+    context.operations.require_idle(deployment.id)
+    _require_recoverable(context, deployment)
+    _require_capacity(capacity)
+    body = _scaled(context, deployment, deployment.body, capacity)
+    with context.store.transaction():
+        changed = context.store.put(deployment.id, TYPE, _endpoint_id(deployment), body, deployment.modified_by)
+        return begin(context, "onlineDeployments/put", changed, PREFIX).id
+
+
+def _scaled(context: Context, deployment: Resource, body: dict[str, Any], capacity: int) -> dict[str, Any]:
+    """Return a deployment's body with another number of instances. Raises 400 where there is no quota for them."""
+    size = vm_sizes.find(deployment.properties["instanceType"])
+    if size:  # an earlier version took any name
+        _require_quota(context, deployment.id, size, capacity)
+    properties = {**body["properties"], "provisioningState": "Updating"}
+    return {**body, "sku": {**body["sku"], "capacity": capacity}, "properties": properties}
 
 
 @routes.route("DELETE", DEPLOYMENT)
@@ -224,11 +245,15 @@ def _given(request: ArmRequest, member: str) -> dict[str, Any]:
 
 def _capacity(request: ArmRequest) -> int:
     capacity: int = _given(request, "sku").get("capacity", 1)
+    _require_capacity(capacity)
+    return capacity
+
+
+def _require_capacity(capacity: int) -> None:
     if not 1 <= capacity <= MOST_INSTANCES:
         raise invalid_inference_request(
             f"sku.capacity is {capacity}; a deployment has 1 to {MOST_INSTANCES} instances (Azure's default quota)."
         )
-    return capacity
 
 
 def _size(request: ArmRequest) -> Size:
@@ -246,13 +271,13 @@ def _size(request: ArmRequest) -> Size:
     )
 
 
-def _require_quota(request: ArmRequest, deployment_id: str, size: Size, capacity: int) -> None:
+def _require_quota(context: Context, deployment_id: str, size: Size, capacity: int) -> None:
     """Raise Azure's 400 (OutOfQuota) where there is no room for a deployment's instances."""
-    shortage = quotas.shortage(request.context, _use(deployment_id, size, capacity))
+    shortage = quotas.shortage(context, _use(deployment_id, size, capacity))
     if shortage:
         raise invalid_deployment(
             "VmSize",
-            f"Not enough quota available for {size.name} in SubscriptionId {request.params['subscription']}. Current "
+            f"Not enough quota available for {size.name} in SubscriptionId {deployment_id.split('/')[2]}. Current "
             f"usage/limit: {shortage.used}/{shortage.limit}. Additional needed: {shortage.needed} Please see "
             f"troubleshooting guide, available here: {TROUBLESHOOTING}outofquota",
         )
