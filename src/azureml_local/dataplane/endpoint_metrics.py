@@ -31,7 +31,7 @@ from azureml_local.store import Store
 
 logger = logging.getLogger(__name__)
 
-SHORTEST = 0.5  # real seconds between two measurements, however fast the clock
+SHORTEST = 0.25  # real seconds between two measurements, however fast the clock
 MOST_LATENCIES = 10_000  # of a deployment in a minute; of more, the last ones
 OWN_DISK = {"disk": "/"}
 
