@@ -44,6 +44,7 @@ OWN = frozenset(
         "storage",
         "logs",
         "log_store",
+        "metrics",
         "deployments",
         "environments",
         "jobs",
@@ -131,6 +132,7 @@ class Home:
         self.environments = self.root / "environments"
         self.jobs = self.root / "jobs"
         self.log_store = self.root / "log_store"
+        self.metrics = self.root / "metrics"
         self.mlflow = self.root / "mlflow"
         self.sockets = self.root / "run"
 

@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from azureml_local import admin_routes, client_environment
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.access import assigned_roles, role_assignments
+from azureml_local.arm.autoscale import engine as autoscale
 from azureml_local.arm.batch import batch_deployments, batch_endpoints
 from azureml_local.arm.compute import compute_instances, computes, kubernetes_clusters
 from azureml_local.arm.context import Context
@@ -34,6 +35,7 @@ from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
 from azureml_local.dataplane import batch_jobs, discovery, node_heartbeats, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
+from azureml_local.dataplane.endpoint_metrics import EndpointMetrics
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
@@ -57,6 +59,7 @@ from azureml_local.engines.jobs.spec import CommandSpec, Gateway, Storage
 from azureml_local.engines.kubernetes.scheduling import Scheduler
 from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.log_store.stream import EventStream
+from azureml_local.engines.metric_store import MetricStore
 from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Home, HomeError, Settings
@@ -132,6 +135,7 @@ class Service:
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
         self.stream = EventStream(self.log_store)
         self.mlflow = MlflowServer(home.mlflow, home.sockets, home.logs / "mlflow.log")
+        self.metrics = MetricStore(home.metrics)
         self.context = Context(
             settings,
             self.store,
@@ -149,9 +153,12 @@ class Service:
             ResourceLogs(self.store, self.log_store.wake),
             self.log_store,
             Tracking(self.store, self.tokens, self.mlflow),
+            self.metrics,
         )
         self.traffic_log = TrafficLog(self.store, self.context.events, self.stream)
         self.router.listen(self.traffic_log)
+        self.endpoint_metrics = EndpointMetrics(self.store, self.serving, self.metrics)
+        self.router.listen(self.endpoint_metrics)
         self.container_logs = ContainerLogs(self.context, self.stream)
         self.job_runs = JobRuns(self.context)
         self.context.job_runs = self.job_runs
@@ -200,6 +207,7 @@ class Service:
         computes.open_all(self.context)
         await self.job_runs.resume()
         firing.arm_all(self.context)
+        autoscale.arm_all(self.context)
         self._admin = await self._listen_for_commands()
         await self._server.start_serving()
 
@@ -213,6 +221,7 @@ class Service:
         await self.operations.close()
         await self.job_runs.close()
         await self.pools.close()
+        await self.endpoint_metrics.close()
         await self.serving.close()
         if self._model_data:  # to the last, instances send what they have collected
             self._model_data.close()
@@ -222,6 +231,7 @@ class Service:
         await self.log_store.close()
         await self.mlflow.stop()
         await self.azurite.stop()
+        self.metrics.close()
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
 

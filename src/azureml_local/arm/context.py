@@ -15,6 +15,7 @@ from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute.pools import Pools
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.log_store.client import LogStore
+from azureml_local.engines.metric_store import MetricStore
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Settings
 from azureml_local.identity.authorizer import Authorizer
@@ -66,5 +67,6 @@ class Context:
     events: ResourceLogs
     log_store: LogStore
     mlflow: Tracking
+    metrics: MetricStore
     job_runs: JobRuns = field(init=False)
     timers: Timers = field(default_factory=Timers)

@@ -149,8 +149,17 @@ class Serving:
         self._scheduler = scheduler
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
+        self._tell_began: Callable[[], None] = lambda: None
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def on_begin(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` whenever a deployment begins to serve."""
+        self._tell_began = tell
+
+    def running(self) -> Mapping[str, ReplicaSet]:
+        """Return the instances of each deployment that serves, by its id in lower case."""
+        return self._replicas
 
     def replicas(self, deployment_id: str) -> ReplicaSet | None:
         """Return a deployment's instances, or None where it does not serve."""
@@ -255,6 +264,7 @@ class Serving:
             raise
         former = self._replicas.get(deployment_id.lower())
         self._replicas[deployment_id.lower()] = replicas
+        self._tell_began()
         if former:
             await former.drain()
 
@@ -347,6 +357,7 @@ class Serving:
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
+            self._tell_began()
 
     def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
         def tell(event: str, message: str | None) -> None:
