@@ -48,6 +48,7 @@ OWN = frozenset(
         "environments",
         "jobs",
         "mlflow",
+        "databricks",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -132,6 +133,7 @@ class Home:
         self.jobs = self.root / "jobs"
         self.log_store = self.root / "log_store"
         self.mlflow = self.root / "mlflow"
+        self.databricks = self.root / "databricks"
         self.sockets = self.root / "run"
 
     def create(self) -> Settings:

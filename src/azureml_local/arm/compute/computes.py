@@ -32,10 +32,8 @@ LACKING = frozenset(
         "AKS",
         "DataFactory",
         "DataLakeAnalytics",
-        "Databricks",
         "HDInsight",
         "Kubernetes",
-        "SynapseSpark",
         "VirtualMachine",
     )
 )
