@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from azureml_local import admin_routes, client_environment
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.access import assigned_roles, role_assignments
 from azureml_local.arm.batch import batch_deployments, batch_endpoints
-from azureml_local.arm.compute import compute_instances, computes
+from azureml_local.arm.compute import compute_instances, computes, kubernetes_clusters
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.jobs.job_runs import JobRuns
@@ -53,6 +54,7 @@ from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.jobs.spec import CommandSpec, Storage
+from azureml_local.engines.kubernetes.scheduling import Scheduler
 from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.log_store.stream import EventStream
 from azureml_local.engines.mlflow_server import MlflowServer
@@ -107,7 +109,13 @@ class Service:
         self.collectors = DataCollectors(self.blobs)
         injection = SecretInjection(self.store, self.endpoint_identity, self.vault_secrets)
         self.serving = Serving(
-            home, self.blobs, environments, self._instance_environment, self.collectors, injection.read
+            home,
+            self.blobs,
+            environments,
+            self._instance_environment,
+            self.collectors,
+            injection.read,
+            Scheduler(partial(kubernetes_clusters.cluster, self.store)),
         )
         self.runner = JobRunner(
             home.jobs,
