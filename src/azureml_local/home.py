@@ -49,6 +49,7 @@ OWN = frozenset(
         "environments",
         "jobs",
         "mlflow",
+        "databricks",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -134,6 +135,7 @@ class Home:
         self.log_store = self.root / "log_store"
         self.metrics = self.root / "metrics"
         self.mlflow = self.root / "mlflow"
+        self.databricks = self.root / "databricks"
         self.sockets = self.root / "run"
 
     def create(self) -> Settings:

@@ -35,6 +35,7 @@ from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
 from azureml_local.dataplane import batch_jobs, discovery, node_heartbeats, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
+from azureml_local.dataplane.databricks.workspaces import Workspaces as DatabricksWorkspaces
 from azureml_local.dataplane.endpoint_metrics import EndpointMetrics
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
@@ -62,6 +63,7 @@ from azureml_local.engines.log_store.stream import EventStream
 from azureml_local.engines.metric_store import MetricStore
 from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
+from azureml_local.engines.spark.driver import Drivers
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
 from azureml_local.identity.authorizer import Authorizer
@@ -162,6 +164,8 @@ class Service:
         self.container_logs = ContainerLogs(self.context, self.stream)
         self.job_runs = JobRuns(self.context)
         self.context.job_runs = self.job_runs
+        self.databricks = DatabricksWorkspaces(self.context, home.databricks, Drivers(environments, self._network))
+        self.context.databricks = self.databricks
         computes.register_operations(self.context)
         compute_instances.register_operations(self.context)
         online_endpoints.register_operations(self.context)
@@ -206,6 +210,7 @@ class Service:
         self.operations.resume()
         computes.open_all(self.context)
         await self.job_runs.resume()
+        self.databricks.resume()
         firing.arm_all(self.context)
         autoscale.arm_all(self.context)
         self._admin = await self._listen_for_commands()
@@ -220,6 +225,7 @@ class Service:
         self.context.timers.cancel("")
         await self.operations.close()
         await self.job_runs.close()
+        await self.databricks.close()
         await self.pools.close()
         await self.endpoint_metrics.close()
         await self.serving.close()
@@ -265,6 +271,7 @@ class Service:
                 *registries.routes(self.context),
             ),
             "scoring": EndpointHosts(self.context, self.router),
+            "databricks": self.databricks,
             "key_vault": KeyVault(self.vault_secrets, self.tokens).app,
             "storage": StorageApp(self.accounts, self.tokens, self.authorizer, self.home.storage),
             "log_queries": LogQueries(self.context).app,

@@ -47,6 +47,13 @@ class JobRuns(Protocol):
         """Cancel the jobs of a workspace, or of a pipeline's steps, and return once nothing of them runs."""
 
 
+class Databricks(Protocol):
+    """What is in Databricks workspaces, as the control plane sees it."""
+
+    async def delete_workspace(self, workspace: Resource) -> None:
+        """Delete a workspace, and end what runs in it."""
+
+
 @dataclass
 class Context:
     """The installation's settings, its store and operations, who may do what, and the engines that act on resources."""
@@ -69,4 +76,5 @@ class Context:
     mlflow: Tracking
     metrics: MetricStore
     job_runs: JobRuns = field(init=False)
+    databricks: Databricks = field(init=False)
     timers: Timers = field(default_factory=Timers)

@@ -18,6 +18,7 @@ SERVED: Mapping[str, str] = {
     "api.loganalytics.io": "log_queries",
     "api.loganalytics.azure.com": "log_queries",
     ".vault.azure.net": "key_vault",
+    ".azuredatabricks.net": "databricks",
     "dc.services.visualstudio.com": "telemetry",
     ".in.applicationinsights.azure.com": "telemetry",
 }

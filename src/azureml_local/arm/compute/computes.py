@@ -32,9 +32,7 @@ LACKING = frozenset(
         "AKS",
         "DataFactory",
         "DataLakeAnalytics",
-        "Databricks",
         "HDInsight",
-        "SynapseSpark",
         "VirtualMachine",
     )
 )
