@@ -50,6 +50,7 @@ OWN = frozenset(
         "jobs",
         "mlflow",
         "databricks",
+        "docker",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -136,7 +137,9 @@ class Home:
         self.metrics = self.root / "metrics"
         self.mlflow = self.root / "mlflow"
         self.databricks = self.root / "databricks"
+        self.docker = self.root / "docker"
         self.sockets = self.root / "run"
+        self.docker_socket = self.sockets / "docker.sock"
 
     def create(self) -> Settings:
         """Make the folder where it is missing and return its settings.

@@ -46,6 +46,7 @@ from azureml_local.dataplane.secret_injection import SecretInjection
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.dataplane.traffic_log import TrafficLog
 from azureml_local.dataplane.vault_secrets import VaultSecrets
+from azureml_local.docker_stand_in.api import DockerStandIn
 from azureml_local.edge import hosts
 from azureml_local.edge.faults import FaultInjector
 from azureml_local.edge.proxy import Edge
@@ -173,12 +174,15 @@ class Service:
         batch_endpoints.register_operations(self.context)
         batch_deployments.register_operations(self.context)
         schedules.register_operations(self.context)
+        self.docker = DockerStandIn(home.docker, environments)
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults, self.context)
         applications["model_data"] = receiver(self.collectors)
+        applications["docker"] = self.docker.app
         self.edge = Edge(applications, authority, upstream_proxy)
         self._admin: asyncio.Server | None = None
+        self._docker: asyncio.Server | None = None
         self._model_data: asyncio.Server | None = None
 
     async def start(self, port: int) -> None:
@@ -213,15 +217,17 @@ class Service:
         self.databricks.resume()
         firing.arm_all(self.context)
         autoscale.arm_all(self.context)
-        self._admin = await self._listen_for_commands()
+        self._docker = await self._listen_on_socket("docker", self.home.docker_socket)
+        self._admin = await self._listen_on_socket("admin", self.home.admin_socket)
         await self._server.start_serving()
 
     async def stop(self) -> None:
         """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""
-        for server in (self._server, self._admin):
+        for server in (self._server, self._admin, self._docker):
             if server:
                 server.close()
         await self.edge.close()
+        await self.docker.close()
         self.context.timers.cancel("")
         await self.operations.close()
         await self.job_runs.close()
@@ -241,11 +247,11 @@ class Service:
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
 
-    async def _listen_for_commands(self) -> asyncio.Server:
-        path = self.home.admin_socket
+    async def _listen_on_socket(self, application: str, path: Path) -> asyncio.Server:
+        """Serve an application on a socket that only the service's own user can reach."""
         path.unlink(missing_ok=True)
         server = await asyncio.get_running_loop().create_unix_server(
-            lambda: self.edge.http_protocol("admin", None), path
+            lambda: self.edge.http_protocol(application, None), path
         )
         path.chmod(0o600)
         return server
