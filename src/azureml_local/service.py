@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,11 +17,13 @@ from starlette.routing import Mount, Route
 from azureml_local import admin_routes, client_environment
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.access import assigned_roles, role_assignments
+from azureml_local.arm.autoscale import engine as autoscale
 from azureml_local.arm.batch import batch_deployments, batch_endpoints
-from azureml_local.arm.compute import compute_instances, computes
+from azureml_local.arm.compute import compute_instances, computes, kubernetes_clusters
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.jobs.job_runs import JobRuns
+from azureml_local.arm.jobs.tracking import TOKEN_LIFETIME as LONGEST_JOB
 from azureml_local.arm.jobs.tracking import Tracking
 from azureml_local.arm.monitor import log_analytics
 from azureml_local.arm.monitor.resource_logs import ResourceLogs
@@ -30,8 +33,10 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import batch_jobs, discovery, registries, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, node_heartbeats, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
+from azureml_local.dataplane.databricks.workspaces import Workspaces as DatabricksWorkspaces
+from azureml_local.dataplane.endpoint_metrics import EndpointMetrics
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
 from azureml_local.dataplane.mlflow import TrackingApi
@@ -41,6 +46,7 @@ from azureml_local.dataplane.secret_injection import SecretInjection
 from azureml_local.dataplane.storage import StorageApp
 from azureml_local.dataplane.traffic_log import TrafficLog
 from azureml_local.dataplane.vault_secrets import VaultSecrets
+from azureml_local.docker_stand_in.api import DockerStandIn
 from azureml_local.edge import hosts
 from azureml_local.edge.faults import FaultInjector
 from azureml_local.edge.proxy import Edge
@@ -51,11 +57,14 @@ from azureml_local.engines.compute.pools import Pools, machine_capacity
 from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs.runner import JobRunner
-from azureml_local.engines.jobs.spec import CommandSpec, Storage
+from azureml_local.engines.jobs.spec import CommandSpec, Gateway, Storage
+from azureml_local.engines.kubernetes.scheduling import Scheduler
 from azureml_local.engines.log_store.client import LogStore
 from azureml_local.engines.log_store.stream import EventStream
+from azureml_local.engines.metric_store import MetricStore
 from azureml_local.engines.mlflow_server import MlflowServer
 from azureml_local.engines.serving import Serving
+from azureml_local.engines.spark.driver import Drivers
 from azureml_local.home import Home, HomeError, Settings
 from azureml_local.identity import managed_identity, roles
 from azureml_local.identity.authorizer import Authorizer
@@ -105,7 +114,13 @@ class Service:
         self.collectors = DataCollectors(self.blobs)
         injection = SecretInjection(self.store, self.endpoint_identity, self.vault_secrets)
         self.serving = Serving(
-            home, self.blobs, environments, self._instance_environment, self.collectors, injection.read
+            home,
+            self.blobs,
+            environments,
+            self._instance_environment,
+            self.collectors,
+            injection.read,
+            Scheduler(partial(kubernetes_clusters.cluster, self.store)),
         )
         self.runner = JobRunner(
             home.jobs,
@@ -113,7 +128,9 @@ class Service:
             self.blobs,
             self._node_storage,
             environments,
+            self._network,
             self._job_variables,
+            self._gateway,
         )
         self.pools = Pools(self.runner.nodes, machine_capacity())
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
@@ -121,6 +138,7 @@ class Service:
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
         self.stream = EventStream(self.log_store)
         self.mlflow = MlflowServer(home.mlflow, home.sockets, home.logs / "mlflow.log")
+        self.metrics = MetricStore(home.metrics)
         self.context = Context(
             settings,
             self.store,
@@ -138,12 +156,17 @@ class Service:
             ResourceLogs(self.store, self.log_store.wake),
             self.log_store,
             Tracking(self.store, self.tokens, self.mlflow),
+            self.metrics,
         )
         self.traffic_log = TrafficLog(self.store, self.context.events, self.stream)
         self.router.listen(self.traffic_log)
+        self.endpoint_metrics = EndpointMetrics(self.store, self.serving, self.metrics)
+        self.router.listen(self.endpoint_metrics)
         self.container_logs = ContainerLogs(self.context, self.stream)
         self.job_runs = JobRuns(self.context)
         self.context.job_runs = self.job_runs
+        self.databricks = DatabricksWorkspaces(self.context, home.databricks, Drivers(environments, self._network))
+        self.context.databricks = self.databricks
         computes.register_operations(self.context)
         compute_instances.register_operations(self.context)
         online_endpoints.register_operations(self.context)
@@ -151,12 +174,15 @@ class Service:
         batch_endpoints.register_operations(self.context)
         batch_deployments.register_operations(self.context)
         schedules.register_operations(self.context)
+        self.docker = DockerStandIn(home.docker, environments)
         self.faults = FaultInjector()
         applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
         applications["admin"] = admin_routes.application(self.faults, self.context)
         applications["model_data"] = receiver(self.collectors)
+        applications["docker"] = self.docker.app
         self.edge = Edge(applications, authority, upstream_proxy)
         self._admin: asyncio.Server | None = None
+        self._docker: asyncio.Server | None = None
         self._model_data: asyncio.Server | None = None
 
     async def start(self, port: int) -> None:
@@ -188,20 +214,26 @@ class Service:
         self.operations.resume()
         computes.open_all(self.context)
         await self.job_runs.resume()
+        self.databricks.resume()
         firing.arm_all(self.context)
-        self._admin = await self._listen_for_commands()
+        autoscale.arm_all(self.context)
+        self._docker = await self._listen_on_socket("docker", self.home.docker_socket)
+        self._admin = await self._listen_on_socket("admin", self.home.admin_socket)
         await self._server.start_serving()
 
     async def stop(self) -> None:
         """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""
-        for server in (self._server, self._admin):
+        for server in (self._server, self._admin, self._docker):
             if server:
                 server.close()
         await self.edge.close()
+        await self.docker.close()
         self.context.timers.cancel("")
         await self.operations.close()
         await self.job_runs.close()
+        await self.databricks.close()
         await self.pools.close()
+        await self.endpoint_metrics.close()
         await self.serving.close()
         if self._model_data:  # to the last, instances send what they have collected
             self._model_data.close()
@@ -211,14 +243,15 @@ class Service:
         await self.log_store.close()
         await self.mlflow.stop()
         await self.azurite.stop()
+        self.metrics.close()
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
 
-    async def _listen_for_commands(self) -> asyncio.Server:
-        path = self.home.admin_socket
+    async def _listen_on_socket(self, application: str, path: Path) -> asyncio.Server:
+        """Serve an application on a socket that only the service's own user can reach."""
         path.unlink(missing_ok=True)
         server = await asyncio.get_running_loop().create_unix_server(
-            lambda: self.edge.http_protocol("admin", None), path
+            lambda: self.edge.http_protocol(application, None), path
         )
         path.chmod(0o600)
         return server
@@ -239,10 +272,12 @@ class Service:
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
                 *batch_jobs.routes(self.context),
+                *node_heartbeats.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
                 *registries.routes(self.context),
             ),
             "scoring": EndpointHosts(self.context, self.router),
+            "databricks": self.databricks,
             "key_vault": KeyVault(self.vault_secrets, self.tokens).app,
             "storage": StorageApp(self.accounts, self.tokens, self.authorizer, self.home.storage),
             "log_queries": LogQueries(self.context).app,
@@ -287,22 +322,34 @@ class Service:
         return Storage(self.settings.storage_account, self.settings.storage_key, port)
 
     def _job_variables(self, spec: CommandSpec) -> Mapping[str, str]:
-        """Return the variables that let a job's code reach this service, and its own run in MLflow."""
+        """Return the variables that let a job's code find its own run in MLflow."""
         job = self.store.get(spec.id)
         workspace = self.store.get(ids.workspace_of(spec.id))
         submitter = self.directory.holder(job.created_by) if job else None
-        variables = self._network()
         if job is None or workspace is None:  # deleted meanwhile
-            return variables
+            return {}
         if submitter is None:
             logger.warning(
                 "job %s runs without MLflow's variables: the identity %s that submitted it was deleted",
                 job.id,
                 job.created_by,
             )
-            return variables
-        experiment = job.properties["experimentName"]
-        return {**variables, **self.context.mlflow.variables(workspace, job.name, experiment, submitter)}
+            return {}
+        return self.context.mlflow.variables(workspace, job.name, job.properties["experimentName"], submitter)
+
+    def _gateway(self, spec: CommandSpec, edge: str, token: str) -> Gateway:
+        """Return how a node on another machine reaches this service."""
+        return Gateway(
+            edge,
+            self.edge.authority.certificate_file.read_text(),
+            hosts.workspace_host(self.settings.location),
+            token,
+            self.settings.storage_account,
+            {
+                container: self.blobs.container_sas(container, LONGEST_JOB / 3600, permissions)
+                for container, permissions in spec.containers().items()
+            },
+        )
 
     def _ensure_log_workspace(self) -> None:
         settings = self.settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -112,9 +112,12 @@ def of_environment(properties: Mapping[str, Any], *more: str) -> Requirements:
     """
     if properties.get("build"):
         raise EnvironmentBuildError("azureml-local does not build images from a Dockerfile ('build').")
-    lines = [*_image_requirements(properties.get("image") or ""), *more]
     conda = json.loads(properties["condaFile"]) if properties.get("condaFile") else {}
-    lines += _conda_lines(conda)
+    return of_lines([*image_lines(properties.get("image") or ""), *more, *conda_lines(conda)])
+
+
+def of_lines(lines: Sequence[str]) -> Requirements:
+    """Read lines of pip's requirements format, ``python==3.12.*`` among them. Raises EnvironmentBuildError."""
     for line in lines:
         if line.startswith("-") and (not line.startswith(INDEX_OPTIONS) or "\n" in line):
             raise EnvironmentBuildError(f"The conda file's pip line '{line}' is not supported: it names no package.")
@@ -140,7 +143,8 @@ def images() -> dict[str, list[str]]:
     return known
 
 
-def _image_requirements(image: str) -> list[str]:
+def image_lines(image: str) -> list[str]:
+    """Return what an image brings along. Raises EnvironmentBuildError where it is not known."""
     repository = re.sub(r"(:[^/:]+)?(@sha256:\w+)?$", "", image)
     if not image:
         raise EnvironmentBuildError("The environment names no image, on which its packages would be installed.")
@@ -152,7 +156,8 @@ def _image_requirements(image: str) -> list[str]:
     return images()[repository]
 
 
-def _conda_lines(conda: Mapping[str, Any]) -> Iterator[str]:
+def conda_lines(conda: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a conda file asks for. Raises EnvironmentBuildError where it is malformed."""
     dependencies = conda.get("dependencies") or []
     if not isinstance(dependencies, list):
         raise EnvironmentBuildError("The conda file's 'dependencies' must be a list.")

@@ -32,10 +32,7 @@ LACKING = frozenset(
         "AKS",
         "DataFactory",
         "DataLakeAnalytics",
-        "Databricks",
         "HDInsight",
-        "Kubernetes",
-        "SynapseSpark",
     )
 )
 
@@ -82,6 +79,7 @@ class Kind:
         keys: returns what ``listKeys`` answers, Azure's ``ComputeSecrets`` without the ``computeType``; None for a kind
             that has none.
         is_attached: it is somebody's own, named by a ``resourceId``: it can be detached, and not deleted.
+        stand_in: the description of a compute that was given none: what stands in for it here.
     """
 
     name_rule: tuple[re.Pattern[str], str]
@@ -93,6 +91,7 @@ class Kind:
     secrets: Callable[[ArmRequest], dict[str, Any] | None] = lambda _request: None
     keys: Callable[[Context, Resource], dict[str, Any]] | None = None
     is_attached: bool = False
+    stand_in: str | None = None
 
 
 KINDS: dict[str, Kind] = {}
@@ -260,6 +259,7 @@ def bad_request(message: str, target: str | None = None) -> AzureError:
 def in_full(context: Context, compute: Resource) -> Resource:
     """Return a compute as Azure shows it, with how its nodes stand now."""
     properties = compute.properties
+    kind = KINDS[properties["computeType"]]
     is_made = properties["provisioningState"] != "Creating"
     body: dict[str, Any] = {
         name: compute.body[name] for name in ("location", "tags", "identity") if name in compute.body
@@ -270,14 +270,14 @@ def in_full(context: Context, compute: Resource) -> Resource:
         "createdOn": with_offset(compute.created_at),
         "modifiedOn": with_offset(properties["modifiedOn"]),
         "disableLocalAuth": properties["disableLocalAuth"],
-        "description": properties["description"],
+        "description": properties["description"] or kind.stand_in,
         "resourceId": properties.get("resourceId"),
         "computeType": properties["computeType"],
         **({"computeLocation": compute.body["location"]} if is_made else {}),
         "provisioningState": properties["provisioningState"],
         "provisioningErrors": properties["provisioningErrors"],
-        "isAttachedCompute": KINDS[properties["computeType"]].is_attached,
-        "properties": KINDS[properties["computeType"]].shown(context, compute),
+        "isAttachedCompute": kind.is_attached,
+        "properties": kind.shown(context, compute),
     }
     return replace(compute, body=body)
 

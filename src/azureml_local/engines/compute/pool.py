@@ -111,7 +111,12 @@ class Lease:
 
 
 class Starter(Protocol):
-    """What starts nodes; see :class:`azureml_local.engines.compute.nodes.Nodes`."""
+    """What starts nodes; see :class:`azureml_local.engines.compute.nodes.Nodes`.
+
+    ``is_elsewhere`` says that they are on other machines than the service's.
+    """
+
+    is_elsewhere: bool
 
     async def start_node(self, name: str) -> Node:
         """Start a node."""
@@ -193,6 +198,11 @@ class Pool:
     def size(self) -> int:
         """How many nodes there are: all but those that were preempted."""
         return sum(member.state != NodeState.PREEMPTED for member in self.members)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its nodes are on other machines than the service's."""
+        return self._nodes.is_elsewhere
 
     @property
     def is_busy(self) -> bool:

@@ -16,23 +16,25 @@ import sqlite3
 import time
 from collections.abc import Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from azureml_local.engines import staging
-from azureml_local.engines.blobs import BlobError, BlobStorage
-from azureml_local.engines.compute import REPORTS
+from azureml_local.engines.blobs import BlobError
 from azureml_local.engines.jobs import data, distribution, fence
 from azureml_local.engines.jobs.command import fill_in
+from azureml_local.engines.jobs.elsewhere import Elsewhere
 from azureml_local.engines.jobs.parallel.splitting import SplitError
 from azureml_local.engines.jobs.parallel.supervisor import Place, Supervisor
+from azureml_local.engines.jobs.site import Here, Site
 from azureml_local.engines.jobs.spec import Attempt, OutputMode, ParallelTask, Result
 from azureml_local.engines.log_blob import LogBlob
 from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.requirements import EnvironmentBuildError
 from azureml_local.engines.ssh.machine import MachineError, MachineLostError
 from azureml_local.engines.ssh.workplace import Workplace, values_there
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.http.errors import is_out_of_space
-from azureml_local.http.upstream import Address, UpstreamError
+from azureml_local.http.upstream import UpstreamError
 
 logger = logging.getLogger(__name__)
 
@@ -167,13 +169,12 @@ class Part:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._spec = attempt.spec
-        self._blobs = BlobStorage(attempt.storage.account, attempt.storage.key)
-        self._blobs.set_address(Address(port=attempt.storage.port))
-        self._job_folder = Path(attempt.folder)
-        self._folder = self._job_folder / f"{attempt.number}-{attempt.rank}"
+        self._site = _site(attempt)
+        self._blobs = self._site.blobs
+        self._job_folder = self._site.folder
+        self._folder = self._site.own
         self._work = self._folder / "exe" / "wd"
         self._logs: dict[str, LogBlob] = {}
-        self._lock: IO[str] | None = None
         self._task: asyncio.Task[Result] | None = None
         self._is_lost = False
         self._is_ending = False  # its processes are being ended: that is not to be broken off
@@ -182,7 +183,11 @@ class Part:
 
     async def run(self) -> Result:
         """See :func:`run`."""
-        self._lock = fence.enter(self._job_folder, self._attempt.number)
+        try:
+            await self._site.enter(self.give_up)
+        except UpstreamError as error:
+            await self._site.leave()
+            return Result(str(error), time.time(), code="ServiceError")
         self._task = asyncio.ensure_future(self._run())
         await asyncio.wait([self._task])
         if self._task.cancelled():
@@ -206,6 +211,13 @@ class Part:
         except TimeoutError:
             return
 
+    async def give_up(self) -> None:
+        """Stop, and leave nothing here: the service is not heard any more, or does not want this attempt."""
+        self._is_lost = True
+        await self.stop()
+        await self._site.leave()
+        _parts.pop((self._spec.key, self._attempt.number), None)
+
     async def finish(self, modes: Collection[OutputMode]) -> str | None:
         """See :func:`finish`."""
         try:
@@ -215,9 +227,7 @@ class Part:
         finally:
             if self._workplace:
                 await self._workplace.close()
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-            if self._lock:
-                self._lock.close()
+            await self._site.leave()
 
     async def _kept(self, work: Coroutine[Any, Any, None]) -> str | None:
         """Return why something could not be kept, or None."""
@@ -246,11 +256,12 @@ class Part:
     async def _run(self) -> Result:
         error: str | None
         try:
+            self._attempt = await self._site.prepare()
             if self._spec.parallel:
                 error = await self._supervise(self._spec.parallel)
             else:
                 error = await self._execute(await self._stage())
-        except (data.DataError, SplitError) as missing:
+        except (data.DataError, SplitError, EnvironmentBuildError) as missing:
             error = str(missing)
         except MachineLostError as lost:
             self._say(LIFECYCLER, str(lost))
@@ -422,7 +433,11 @@ class Part:
         self._send({"status": status})
 
     def _send(self, report: Mapping[str, Any]) -> None:
-        from distributed import get_worker
+        self._site.send(report)
 
-        message = {"job": self._spec.key, "attempt": self._attempt.number, **report}
-        get_worker().log_event(REPORTS, message)
+
+def _site(attempt: Attempt) -> Site:
+    if attempt.gateway:
+        return Elsewhere(attempt, attempt.gateway)
+    assert attempt.storage is not None  # noqa: S101 - of the service's own machine
+    return Here(attempt, attempt.storage)
