@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from azureml_local import admin_routes, client_environment
+from azureml_local import admin_routes, attached_hosts, client_environment
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.access import assigned_roles, role_assignments
 from azureml_local.arm.batch import batch_deployments, batch_endpoints
@@ -44,10 +44,12 @@ from azureml_local.dataplane.traffic_log import TrafficLog
 from azureml_local.dataplane.vault_secrets import VaultSecrets
 from azureml_local.edge import hosts
 from azureml_local.edge.faults import FaultInjector
+from azureml_local.edge.listening import Place, refusal
 from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.compute.hosts import Hosts
 from azureml_local.engines.compute.pools import Pools, machine_capacity
 from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.environments import Environments
@@ -79,13 +81,17 @@ class Service:
         home: the state folder.
         settings: its settings.
         upstream_proxy: the user's own proxy, for hosts that are not served; or None.
+        place: where beyond loopback the edge also listens; or None.
     """
 
-    def __init__(self, home: Home, settings: Settings, upstream_proxy: str | None) -> None:
+    def __init__(self, home: Home, settings: Settings, upstream_proxy: str | None, place: Place | None = None) -> None:
         self.home = home
         self.settings = settings
         self.port = 0
+        self.listens_at = ""  # beyond loopback, HOST:PORT
+        self._place = place
         self._server: asyncio.Server | None = None
+        self._listener: asyncio.Server | None = None
         self.tokens = _whole(home.signing_key, lambda: TokenService(home.signing_key, settings.tenant_id))
         authority = _whole(home.tls, lambda: Authority(home.tls, hosts.domains()))
         self.store = Store(home.database)
@@ -118,7 +124,8 @@ class Service:
             self._job_variables,
             self._gateway,
         )
-        self.pools = Pools(self.runner.nodes, machine_capacity())
+        self.hosts = Hosts(self._edge_from, lambda: self.pools.retry())
+        self.pools = Pools(self.runner.nodes, machine_capacity(), self.hosts)
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.router.listen(PayloadLogging(self.serving))
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
@@ -137,6 +144,7 @@ class Service:
             self.serving,
             self.router,
             self.pools,
+            self.hosts,
             self.runner,
             ResourceLogs(self.store, self.log_store.wake),
             self.log_store,
@@ -167,12 +175,14 @@ class Service:
 
         Raises:
             OSError: the port is taken.
+            ListenError: the edge cannot listen where it is also to.
             AzuriteError: the storage does not start.
         """
         for left_behind in self.home.sockets.glob("*.sock"):  # by a service that was killed
             left_behind.unlink()
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
+        await self._listen_beyond_loopback()
         storage_accounts.ensure_own(self.context)
         await self.azurite.start()
         self._ensure_own_roles()
@@ -189,15 +199,18 @@ class Service:
         await self.serving.restore([deployment.id for deployment in deployments])
         self.container_logs.start()
         self.operations.resume()
+        attached_hosts.resume(self.context)
         computes.open_all(self.context)
         await self.job_runs.resume()
         firing.arm_all(self.context)
         self._admin = await self._listen_for_commands()
         await self._server.start_serving()
+        if self._listener:
+            await self._listener.start_serving()
 
     async def stop(self) -> None:
         """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""
-        for server in (self._server, self._admin):
+        for server in (self._server, self._listener, self._admin):
             if server:
                 server.close()
         await self.edge.close()
@@ -205,6 +218,7 @@ class Service:
         await self.operations.close()
         await self.job_runs.close()
         await self.pools.close()
+        await self.hosts.close()
         await self.serving.close()
         if self._model_data:  # to the last, instances send what they have collected
             self._model_data.close()
@@ -216,6 +230,16 @@ class Service:
         await self.azurite.stop()
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
+
+    async def _listen_beyond_loopback(self) -> None:
+        if self._place is None:
+            return
+        port = self._place.port or self.port
+        try:
+            self._listener = await self.edge.listen(self._place.address, port, only_served=True)
+        except OSError as error:
+            raise refusal(error, self._place, port) from error
+        self.listens_at = self._place.at(port)
 
     async def _listen_for_commands(self) -> asyncio.Server:
         path = self.home.admin_socket
@@ -305,6 +329,10 @@ class Service:
             )
             return {}
         return self.context.mlflow.variables(workspace, job.name, job.properties["experimentName"], submitter)
+
+    def _edge_from(self, is_here: bool) -> str | None:
+        """Return where a node finds the edge: on this machine, or on another; None where it does not."""
+        return f"{LOOPBACK}:{self.port}" if is_here else self.listens_at or None
 
     def _gateway(self, spec: CommandSpec, edge: str, token: str) -> Gateway:
         """Return how a node on another machine reaches this service."""
