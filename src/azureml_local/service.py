@@ -261,9 +261,6 @@ class Service:
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
 
-    async def _listen_on_socket(self, application: str, path: Path) -> asyncio.Server:
-        """Serve an application on a socket that only the service's own user can reach."""
-
     async def _listen_beyond_loopback(self) -> None:
         if self._place is None:
             return
