@@ -27,6 +27,7 @@ class FakeNodes:
     """Starts nodes without processes."""
 
     is_elsewhere = False
+    why_not_more = ""
 
     async def prepare(self) -> None:
         """There is nothing to prepare."""

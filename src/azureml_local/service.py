@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from azureml_local import admin_routes, client_environment
+from azureml_local import admin_routes, attached_hosts, client_environment
 from azureml_local.arm import ids, workspaces
 from azureml_local.arm.access import assigned_roles, role_assignments
 from azureml_local.arm.autoscale import engine as autoscale
@@ -49,10 +49,12 @@ from azureml_local.dataplane.vault_secrets import VaultSecrets
 from azureml_local.docker_stand_in.api import DockerStandIn
 from azureml_local.edge import hosts
 from azureml_local.edge.faults import FaultInjector
+from azureml_local.edge.listening import Place, refusal
 from azureml_local.edge.proxy import Edge
 from azureml_local.edge.tls import Authority
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.compute.hosts import Hosts
 from azureml_local.engines.compute.pools import Pools, machine_capacity
 from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.environments import Environments
@@ -87,13 +89,17 @@ class Service:
         home: the state folder.
         settings: its settings.
         upstream_proxy: the user's own proxy, for hosts that are not served; or None.
+        place: where beyond loopback the edge also listens; or None.
     """
 
-    def __init__(self, home: Home, settings: Settings, upstream_proxy: str | None) -> None:
+    def __init__(self, home: Home, settings: Settings, upstream_proxy: str | None, place: Place | None = None) -> None:
         self.home = home
         self.settings = settings
         self.port = 0
+        self.listens_at = ""  # beyond loopback, HOST:PORT
+        self._place = place
         self._server: asyncio.Server | None = None
+        self._listener: asyncio.Server | None = None
         self.tokens = _whole(home.signing_key, lambda: TokenService(home.signing_key, settings.tenant_id))
         authority = _whole(home.tls, lambda: Authority(home.tls, hosts.domains()))
         self.store = Store(home.database)
@@ -132,7 +138,8 @@ class Service:
             self._job_variables,
             self._gateway,
         )
-        self.pools = Pools(self.runner.nodes, machine_capacity())
+        self.hosts = Hosts(self._edge_from, lambda: self.pools.retry())
+        self.pools = Pools(self.runner.nodes, machine_capacity(), self.hosts)
         self.router = ScoringRouter(self.store, self.serving, self.tokens, self.authorizer)
         self.router.listen(PayloadLogging(self.serving))
         self.log_store = LogStore(home, self.store, lambda: log_analytics.retention(self.store))
@@ -152,6 +159,7 @@ class Service:
             self.serving,
             self.router,
             self.pools,
+            self.hosts,
             self.runner,
             ResourceLogs(self.store, self.log_store.wake),
             self.log_store,
@@ -190,12 +198,14 @@ class Service:
 
         Raises:
             OSError: the port is taken.
+            ListenError: the edge cannot listen where it is also to.
             AzuriteError: the storage does not start.
         """
         for left_behind in self.home.sockets.glob("*.sock"):  # by a service that was killed
             left_behind.unlink()
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
+        await self._listen_beyond_loopback()
         storage_accounts.ensure_own(self.context)
         await self.azurite.start()
         self._ensure_own_roles()
@@ -212,6 +222,7 @@ class Service:
         await self.serving.restore([deployment.id for deployment in deployments])
         self.container_logs.start()
         self.operations.resume()
+        attached_hosts.resume(self.context)
         computes.open_all(self.context)
         await self.job_runs.resume()
         self.databricks.resume()
@@ -220,10 +231,12 @@ class Service:
         self._docker = await self._listen_on_socket("docker", self.home.docker_socket)
         self._admin = await self._listen_on_socket("admin", self.home.admin_socket)
         await self._server.start_serving()
+        if self._listener:
+            await self._listener.start_serving()
 
     async def stop(self) -> None:
         """Take everything down; what is in flight is answered, what is unfinished is resumed at the next start."""
-        for server in (self._server, self._admin, self._docker):
+        for server in (self._server, self._listener, self._admin, self._docker):
             if server:
                 server.close()
         await self.edge.close()
@@ -234,6 +247,7 @@ class Service:
         await self.databricks.close()
         await self.pools.close()
         await self.endpoint_metrics.close()
+        await self.hosts.close()
         await self.serving.close()
         if self._model_data:  # to the last, instances send what they have collected
             self._model_data.close()
@@ -246,6 +260,16 @@ class Service:
         self.metrics.close()
         self.store.close()
         self.home.admin_socket.unlink(missing_ok=True)
+
+    async def _listen_beyond_loopback(self) -> None:
+        if self._place is None:
+            return
+        port = self._place.port or self.port
+        try:
+            self._listener = await self.edge.listen(self._place.address, port, only_served=True)
+        except OSError as error:
+            raise refusal(error, self._place, port) from error
+        self.listens_at = self._place.at(port)
 
     async def _listen_on_socket(self, application: str, path: Path) -> asyncio.Server:
         """Serve an application on a socket that only the service's own user can reach."""
@@ -336,6 +360,10 @@ class Service:
             )
             return {}
         return self.context.mlflow.variables(workspace, job.name, job.properties["experimentName"], submitter)
+
+    def _edge_from(self, is_here: bool) -> str | None:
+        """Return where a node finds the edge: on this machine, or on another; None where it does not."""
+        return f"{LOOPBACK}:{self.port}" if is_here else self.listens_at or None
 
     def _gateway(self, spec: CommandSpec, edge: str, token: str) -> Gateway:
         """Return how a node on another machine reaches this service."""

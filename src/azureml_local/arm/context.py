@@ -12,6 +12,7 @@ from azureml_local.arm.storage.stored_accounts import StorageAccounts
 from azureml_local.arm.timers import Timers
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.compute.hosts import Hosts
 from azureml_local.engines.compute.pools import Pools
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.log_store.client import LogStore
@@ -70,6 +71,7 @@ class Context:
     serving: Serving
     router: Router
     pools: Pools
+    hosts: Hosts
     runner: JobRunner
     events: ResourceLogs
     log_store: LogStore

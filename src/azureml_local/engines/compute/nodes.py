@@ -8,6 +8,7 @@ scheduler's port may run code. https://distributed.dask.org/en/stable/tls.html
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import shutil
@@ -76,6 +77,10 @@ class Node(ABC):
     async def stop(self) -> None:
         """End the node, and what it is at."""
 
+    def lose(self) -> None:
+        """Take a node elsewhere for lost: its heartbeats have ceased."""
+        self.is_ending = True
+
     @abstractmethod
     async def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         """Run a function on the node and return what it returns.
@@ -105,16 +110,16 @@ class DaskNode(Node):
             result = asyncio.ensure_future(future.result())
             result.add_done_callback(lambda done: done.cancelled() or done.exception())  # also where nobody asks for it
             await asyncio.wait((result, self.ended), return_when=asyncio.FIRST_COMPLETED)
-            if (
-                self.is_lost or not result.done()
-            ):  # as it ends, a node ends its job's processes, and says how they ended
+            # As it ends, a node ends its job's processes, and says how they ended; without a scheduler it says nothing.
+            if self.is_lost or not result.done() or result.cancelled():
                 result.cancel()
                 what = "was preempted" if self.preempted else "ended"
                 raise NodeError(f"Node {self.name} {what}.", taken=self.is_ending)
             return result.result()
         finally:
             # Dask keeps no result, and runs nothing again: the address of a node that ended may be another's soon.
-            await self._client.cancel([future], force=True)
+            with contextlib.suppress(OSError):  # the scheduler is gone, and with it what it knew
+                await self._client.cancel([future], force=True)
 
     async def call(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
         """See :meth:`Node.call`."""
@@ -155,6 +160,7 @@ class Nodes:
     """
 
     is_elsewhere = False
+    why_not_more = ""
 
     def __init__(self, folder: Path, log: Path, on_report: Report) -> None:
         self._folder = folder

@@ -304,6 +304,7 @@ class _Part:
             await asyncio.wait((answer, silence), return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
+            self._node.lose()
             raise NodeError(f"Node {self._node.name} was not heard of for {LOST_AFTER:g} s.")
         finally:
             answer.cancel()
