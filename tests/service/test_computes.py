@@ -24,7 +24,6 @@ from azure.ai.ml.entities import (
     Environment,
     Job,
     JobResourceConfiguration,
-    KubernetesCompute,
     QueueSettings,
     VirtualMachineCompute,
     VirtualMachineSshSettings,
@@ -323,13 +322,10 @@ def test_kinds_of_compute_that_are_lacking_name_themselves(
 ) -> None:
     resource = "/subscriptions/0/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v"
     ssh = VirtualMachineSshSettings(admin_username="a", admin_password="b")
-    for compute in (
-        KubernetesCompute(name=name, resource_id=resource, namespace="default"),
-        VirtualMachineCompute(name=name, resource_id=resource, ssh_settings=ssh),
-    ):
-        with pytest.raises(HttpResponseError, match=f"(?i)lacks computes of the type {compute.type}") as refusal:
-            ml.compute.begin_create_or_update(compute)
-        assert refusal.value.status_code == 501
+    machine = VirtualMachineCompute(name=name, resource_id=resource, ssh_settings=ssh)
+    with pytest.raises(HttpResponseError, match=r"(?i)lacks computes of the type VirtualMachine") as refusal:
+        ml.compute.begin_create_or_update(machine)
+    assert refusal.value.status_code == 501
     group, workspace = arm.settings.resource_group, arm.settings.workspace
     databricks = aml.ComputeResource(location="eastus", properties=aml.Databricks())
     with pytest.raises(HttpResponseError, match="lacks computes of the type Databricks"):

@@ -17,9 +17,11 @@ from typing import Any
 
 from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.guard import OUT_OF_MEMORY
+from azureml_local.engines.kubernetes.scheduling import Pod
 from azureml_local.engines.probes import TIMED_OUT, UNREACHABLE, Probe, Tally, status_failure
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.secret_references import ReadSecret, SecretReferenceError, resolved
+from azureml_local.engines.target_utilization import TargetUtilization
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
@@ -51,6 +53,9 @@ class LaunchPlan:
 
     ``request_timeout`` is in seconds; ``max_concurrent`` is per instance; ``memory`` is in GiB, None for no limit.
     ``fingerprint`` tells apart plans whose instances cannot become each other's.
+
+    On Kubernetes an instance is a ``pod``, their number follows ``scaling`` where there is one, and a request waits for
+    an instance no longer than ``queue_wait``, in seconds.
     """
 
     python: str
@@ -67,6 +72,9 @@ class LaunchPlan:
     memory: float | None = None
     fingerprint: str = ""
     data_collection: CollectionSettings | None = None
+    pod: Pod | None = None
+    scaling: TargetUtilization | None = None
+    queue_wait: float | None = None
 
     def save(self, path: Path) -> None:
         """Write the plan; its environment may hold secrets."""
@@ -78,10 +86,13 @@ class LaunchPlan:
         known = {one.name for one in fields(cls)}
         stored = {name: value for name, value in json.loads(path.read_text()).items() if name in known}
         probes = {name: Probe(**stored[name]) for name in ("liveness", "readiness") if name in stored}
-        collection = stored.get("data_collection")
-        return cls(
-            **{**stored, **probes, "data_collection": CollectionSettings.load(collection) if collection else None}
-        )
+        load: dict[str, Callable[[Any], Any]] = {
+            "data_collection": CollectionSettings.load,
+            "pod": Pod.load,
+            "scaling": lambda settings: TargetUtilization(**settings),
+        }
+        loaded = {name: read(stored[name]) for name, read in load.items() if stored.get(name)}
+        return cls(**{**stored, **probes, **loaded})
 
 
 class Instance:
@@ -247,7 +258,8 @@ class Instance:
 
 def out_of_memory(plan: LaunchPlan) -> str:
     """Return what is said of an instance that used more memory than there is."""
-    return f"OOMKilled: it used more memory than the {plan.memory:g} GiB of its instance type"
+    whose = "its limit" if plan.pod else "its instance type"
+    return f"OOMKilled: it used more memory than the {plan.memory:g} GiB of {whose}"
 
 
 def listen(path: Path) -> socket.socket:
@@ -304,6 +316,8 @@ def whole_environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mappi
         "PYTHONUNBUFFERED": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",  # what runs on a learner's machine reports to nobody
     }
+    if plan.pod:
+        ours["AZUREML_LOCAL_CPU_LIMIT"] = str(plan.pod.limits.cpu)
     if plan.model_dir:
         ours["AZUREML_MODEL_DIR"] = plan.model_dir
     return {**base_environment(), **environment, **plan.environment, **ours}
