@@ -8,6 +8,7 @@ from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
 from helpers.connection import connect, preempt, remove_identity, second_identity
 from helpers.datastores import datastore_files
+from helpers.docker_engine import docker_engine
 from helpers.drifting import drift
 from helpers.flight_data import (
     flight_tables,
@@ -35,6 +36,7 @@ __all__ = [
     "connect",
     "datastore_files",
     "delete_collected",
+    "docker_engine",
     "download_output",
     "draw_pipeline",
     "drift",
