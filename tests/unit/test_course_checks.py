@@ -17,6 +17,7 @@ import batch_run_answers
 import deployment_answers
 import image_answers
 import inference_answers
+import local_deployment_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
@@ -819,6 +820,7 @@ for more in (
     access_answers,
     pipeline_answers,
     batch_run_answers,
+    local_deployment_answers,
     monitoring_answers,
     inference_answers,
     training_answers,
