@@ -17,7 +17,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from azure.ai.ml import MLClient
+from azure.ai.ml import MLClient, command
 from azure.ai.ml.entities import (
     CodeConfiguration,
     Environment,
@@ -607,6 +607,29 @@ def test_mirror_traffic_is_refused(ml: MLClient, endpoint: str) -> None:
     found.traffic, found.mirror_traffic = {}, {"blue": 10}
     with pytest.raises(HttpResponseError, match="Mirror traffic isn't currently supported"):
         ml.online_endpoints.begin_create_or_update(found)
+
+
+# --- jobs ---
+
+
+def test_jobs_take_the_room_of_their_instance_type(
+    service: RunningService, ml: MLClient, environment: Environment, endpoint: str
+) -> None:
+    """how-to-manage-kubernetes-instance-types#select-instance-type-to-submit-training-job; what does not fit waits."""
+    cluster = cluster_of(ml, endpoint)
+    kubernetes(service, "apply", cluster, stdin=NODE + "---" + INSTANCE_TYPES)
+    finish(ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, instance_type="cpusmall")))
+
+    def submit(instance_type: str | None) -> str:
+        job = command(command="echo done", environment=environment, compute=cluster, instance_type=instance_type)
+        return str(ml.jobs.create_or_update(job).name)
+
+    waits, runs, fails = submit(None), submit("cpusmall"), submit("huge")  # the default type takes the whole node
+    wait_for(lambda: ml.jobs.get(runs).status == "Completed", f"the end of {runs}", SECONDS)
+    wait_for(lambda: ml.jobs.get(fails).status == "Failed", f"the end of {fails}", SECONDS)
+    assert ml.jobs.get(waits).status == "Queued"
+    finish(ml.online_deployments.begin_delete("blue", endpoint))
+    wait_for(lambda: ml.jobs.get(waits).status == "Completed", f"the end of {waits}", SECONDS)
 
 
 # --- the way out ---

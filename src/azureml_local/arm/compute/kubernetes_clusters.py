@@ -16,6 +16,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest
 from azureml_local.engines.kubernetes.cluster import DEFAULT_INSTANCE_TYPE, DEFAULT_NAMESPACE, Cluster, InstanceType
 from azureml_local.engines.kubernetes.resources import GPU
+from azureml_local.engines.kubernetes.scheduling import Pod
 from azureml_local.http.errors import FrontendError
 from azureml_local.store import Resource, Store
 
@@ -139,6 +140,22 @@ def instance_types(store: Store, compute: Resource) -> Mapping[str, InstanceType
     own = compute.properties["properties"]["instanceTypes"]
     of_cluster = cluster(store, compute.properties["resourceId"]).instance_types
     return {**of_cluster, **{name: InstanceType.read(name, spec) for name, spec in own.items()}}
+
+
+def pod(context: Context, compute: Resource, instance_type: str | None) -> Pod:
+    """Return what a workload of an instance type, by default the cluster's default, asks of an attached cluster.
+
+    Raises:
+        FrontendError: 400 where there is no such instance type.
+    """
+    known = instance_types(context.store, compute)
+    name = instance_type or compute.properties["properties"]["defaultInstanceType"]
+    if name not in known:
+        message = f"The instance type '{name}' is none of the cluster's: {', '.join(sorted(known))}."
+        raise refused("InvalidDeploymentSpec", message)
+    one = known[name]
+    namespace = compute.properties["properties"]["namespace"]
+    return Pod(compute.properties["resourceId"].lower(), namespace, name, one.requests, one.limits, one.node_selector)
 
 
 def require_usable(context: Context, compute_id: str) -> Resource:
