@@ -33,7 +33,7 @@ from azure.ai.ml.entities import (
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
-from support import SCRIPTS, SECONDS, Arm, Deployed, Scorer, finish, quick_session
+from support import SCRIPTS, SECONDS, Arm, Deployed, NewClient, Scorer, finish, quick_session
 
 from running_service import RunningService, command_line, wait_for
 
@@ -245,6 +245,21 @@ def test_instance_types_of_the_request(arm: Arm, attach: NewCompute) -> None:
         properties = {"computeType": "Kubernetes", "resourceId": own, "properties": {"instanceTypes": types}}
         answer = arm.put(f"/computes/{name}", {"location": "eastus", "properties": properties})
         assert answer.status_code == 400 and answer.json()["error"]["target"] == "properties.properties.instanceTypes"
+
+
+def test_who_may_attach(arm: Arm, new_identity: NewClient, ml: MLClient) -> None:
+    """how-to-assign-roles#common-scenarios: who attaches AKS needs its credentials, too."""
+    name = unique("k")
+    properties = {"computeType": "Kubernetes", "resourceId": f"{arm.group}/providers/{AKS}/{name}"}
+    for role, scope, status in (("AzureML Compute Operator", arm.workspace, 403), ("Contributor", arm.group, 201)):
+        credential, _ = new_identity(role, scope)
+        theirs = Arm(arm.session, arm.settings, credential.get_token("https://management.azure.com/.default").token)
+        answer = theirs.put(f"/computes/{name}", {"location": "eastus", "properties": properties})
+        assert answer.status_code == status, answer.text
+        if status == 403:
+            assert "listClusterAdminCredential/action" in answer.json()["error"]["message"]
+    assert arm.ended(answer)["status"] == "Succeeded"
+    finish(ml.compute.begin_delete(name, action="Detach"))
 
 
 def test_deletion_of_what_is_attached_is_refused(ml: MLClient, attach: NewCompute) -> None:
