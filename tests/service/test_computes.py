@@ -327,9 +327,9 @@ def test_kinds_of_compute_that_are_lacking_name_themselves(
         ml.compute.begin_create_or_update(machine)
     assert refusal.value.status_code == 501
     group, workspace = arm.settings.resource_group, arm.settings.workspace
-    databricks = aml.ComputeResource(location="eastus", properties=aml.Databricks())
-    with pytest.raises(HttpResponseError, match="lacks computes of the type Databricks"):
-        management.compute.begin_create_or_update(group, workspace, name, databricks)
+    hdinsight = aml.ComputeResource(location="eastus", properties=aml.HDInsight())
+    with pytest.raises(HttpResponseError, match="lacks computes of the type HDInsight"):
+        management.compute.begin_create_or_update(group, workspace, name, hdinsight)
     virtual_network = {"subnet": {"id": "/subscriptions/0"}}
     refused = put(arm, name, **virtual_network)
     assert (refused.status_code, refused.json()["error"]["target"]) == (501, "subnet")
