@@ -17,7 +17,7 @@ ANSWERS = Outcome(spark_version="3.5.0", master="local[1]")
 async def until(condition: Callable[[], object]) -> None:
     """Wait until a condition is met, of something that does not say when it is."""
     async with asyncio.timeout(SECONDS):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.001)
 
 

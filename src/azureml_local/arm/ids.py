@@ -35,6 +35,7 @@ VAULT = VAULTS + "/{vault}"
 VAULT_SECRET = VAULT + "/secrets/{secret}"
 LOG_WORKSPACES = RESOURCE_GROUP + f"/providers/{OPERATIONAL_INSIGHTS}/workspaces"
 LOG_WORKSPACE = LOG_WORKSPACES + "/{log_workspace}"
+AUTOSCALE_SETTING = RESOURCE_GROUP + f"/providers/{INSIGHTS}/autoscalesettings/{{autoscale_setting}}"
 DATABRICKS_WORKSPACES = RESOURCE_GROUP + f"/providers/{DATABRICKS}/workspaces"
 DATABRICKS_WORKSPACE = DATABRICKS_WORKSPACES + "/{databricks_workspace}"
 

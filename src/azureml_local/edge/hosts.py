@@ -52,6 +52,11 @@ def application_of(host: str) -> str | None:
     return next((app for suffix, app in SERVED.items() if suffix[0] == "." and host.endswith(suffix)), None)
 
 
+def workspace_host(region: str) -> str:
+    """Return the host of the workspaces' API in a region."""
+    return f"{region}.api.azureml.ms"
+
+
 def is_azure(host: str) -> bool:
     """Say whether ``host`` belongs to Azure."""
     return host.endswith(AZURE)

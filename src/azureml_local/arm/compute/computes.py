@@ -33,7 +33,6 @@ LACKING = frozenset(
         "DataFactory",
         "DataLakeAnalytics",
         "HDInsight",
-        "VirtualMachine",
     )
 )
 
