@@ -34,10 +34,12 @@ COMPLETE = "complete.json"  # written last: a build that broke off lacks it
 # Where packages come from, and whom to trust about it.
 FOR_BUILDS = ("UV_", "PIP_", "NO_PROXY", "no_proxy", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "XDG_")
 SHOWN_LINES = 8  # of a failed build's log, in the error
-# What to do, by the words in which uv says what went wrong.
+# What to do, by the words in which uv says what went wrong; the first that it says count.
 ADVICE = {
     "Failed to fetch": "The package index cannot be reached: check the network and the proxy, then deploy again.",
-    "No solution found": "Change the versions in the conda file so that they fit each other.",
+    "the network was disabled": "UV_OFFLINE forbids to use the network: unset it, start azureml-local again, then "
+    "deploy again.",
+    "No solution found": "Change the versions that are asked for, in the conda file or elsewhere, so that they fit.",
 }
 
 
@@ -158,8 +160,8 @@ async def _build(folder: Path, base: BasePython, lines: Sequence[str], log: Path
         if status:
             shutil.rmtree(folder, ignore_errors=True)
             last = " ".join(" ".join(said.splitlines()[-SHOWN_LINES:]).split())
-            advice = [advice for words, advice in ADVICE.items() if words in said]
-            raise EnvironmentBuildError(" ".join(["The environment could not be built:", last, *advice]))
+            advice = next((advice for words, advice in ADVICE.items() if words in said), "")
+            raise EnvironmentBuildError(f"The environment could not be built: {last} {advice}".rstrip())
     write_private(folder / COMPLETE, json.dumps({"python": asdict(base), "requirements": list(lines)}, indent=2))
 
 

@@ -42,9 +42,8 @@ BUILDING = (
     "(about 900 MB on the disk, one to five minutes, once on a machine)."
 )
 NOT_BUILT = (
-    "The environment of {version} cannot be had: {error} What to do: make a Python package index reachable (see "
-    "azureml-local doctor for the proxy), or run azureml-local doctor --install spark where it is; then start the "
-    "cluster again."
+    "The environment of {version} cannot be had. What to do: run azureml-local doctor --install spark where a Python "
+    "package index can be reached, then start the cluster again. What went wrong: {error}"
 )
 
 
