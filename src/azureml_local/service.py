@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -272,12 +273,11 @@ class Service:
         self.listens_at = self._place.at(port)
 
     async def _listen_on_socket(self, application: str, path: Path) -> asyncio.Server:
-        """Serve an application on a socket that only the service's own user can reach."""
-        path.unlink(missing_ok=True)
+        """Serve an application on a socket of the service's own user. One that is left there is replaced."""
         server = await asyncio.get_running_loop().create_unix_server(
             lambda: self.edge.http_protocol(application, None), path
         )
-        path.chmod(0o600)
+        os.chmod(path, 0o600)  # noqa: PTH101 - nothing that blocks
         return server
 
     async def _listen_for_model_data(self) -> asyncio.Server:
