@@ -31,7 +31,7 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import batch_jobs, discovery, node_heartbeats, registries, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, node_requests, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
 from azureml_local.dataplane.key_vault import KeyVault
 from azureml_local.dataplane.log_queries import LogQueries
@@ -266,7 +266,7 @@ class Service:
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
                 *batch_jobs.routes(self.context),
-                *node_heartbeats.routes(self.context),
+                *node_requests.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
                 *registries.routes(self.context),
             ),

@@ -222,8 +222,8 @@ class Part:
 
     async def _bring_away(self, modes: Collection[OutputMode]) -> None:
         if self._supervisor:
-            await self._supervisor.finish(is_first=bool(modes))
-        await data.deliver(self._blobs, self._job_folder, self._spec.outputs, modes)  # first: logs matter less
+            await self._supervisor.finish(is_first=bool(modes) and self._attempt.rank == 0)
+        await self._site.deliver(modes)  # first: logs matter less
         for name in KEPT:
             target = BlobPath(self._spec.artifacts.container, f"{self._spec.artifacts.path}/{name}")
             await staging.upload(self._blobs, self._work / name, target)
@@ -291,7 +291,7 @@ class Part:
 
     async def _require_new_rows(self, supervisor: Supervisor) -> None:
         """Raise DataError where a job would write over rows that are in storage; not over what it wrote itself."""
-        target = supervisor.new_rows_target()
+        target = await supervisor.new_rows_target()
         if target and target.path in await self._blobs.list_blobs(target.container, target.path):
             raise data.DataError(
                 f"The output file {target.path} in the container {target.container} exists already, and is not written "
@@ -303,7 +303,14 @@ class Part:
         environment = self._environment({}, distribution.Process("", {}))
         log = f"user_logs/{self._of_attempt()}std_log_{self._attempt.rank}.txt"
         place = Place(
-            self._folder, self._work, environment, self._log, log, lambda metrics: self._send({"metrics": metrics})
+            self._folder,
+            self._work,
+            environment,
+            self._log,
+            log,
+            lambda metrics: self._send({"metrics": metrics}),
+            self._site.ledger(),
+            self._site.keep,
         )
         self._supervisor = Supervisor(self._attempt, task, place)
         self._supervisor.start()

@@ -23,8 +23,8 @@ from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
 from azureml_local.engines.compute.pool import Pool
 from azureml_local.engines.environments import Environments, Interpreter
 from azureml_local.engines.jobs import data, execution, fence
+from azureml_local.engines.jobs.distant_part import LOST_AFTER, DistantPart
 from azureml_local.engines.jobs.distribution import port_count, reserved_ports
-from azureml_local.engines.jobs.heartbeats import LOST_AFTER, Heartbeats
 from azureml_local.engines.jobs.job_environment import interpreter_for
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Gateway, Output, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
@@ -130,7 +130,7 @@ class JobRunner:
         self._variables = variables
         self._gateway = gateway
         self._attempts: dict[str, _Attempt] = {}
-        self.heartbeats: dict[tuple[str, int, int], Heartbeats] = {}  # by a job's key, an attempt's number, a rank
+        self.distant: dict[tuple[str, int, int], DistantPart] = {}  # by a job's key, an attempt's number, a rank
         self.nodes = Nodes(folder / NODES, log, self._on_report)
 
     async def run(self, spec: CommandSpec, pool: Pool, observer: Observer, log_metrics: MetricsObserver) -> int:
@@ -253,12 +253,12 @@ class JobRunner:
         if node.edge is None:
             return _Part(node, what, attempt)
         key = what.spec.key, what.number, what.rank
-        heartbeats = Heartbeats(lambda report: self._take(attempt, report))
-        self.heartbeats[key] = heartbeats
-        opened.callback(self.heartbeats.pop, key)
-        opened.callback(heartbeats.close)
-        gateway = self._gateway(what.spec, node.edge, heartbeats.token)
-        return _Part(node, replace(what, gateway=gateway), attempt, heartbeats)
+        distant = DistantPart(self._folder / what.spec.key, lambda report: self._take(attempt, report))
+        self.distant[key] = distant
+        opened.callback(self.distant.pop, key)
+        opened.callback(distant.close)
+        gateway = self._gateway(what.spec, node.edge, distant.token)
+        return _Part(node, replace(what, gateway=gateway), attempt, distant)
 
     def _on_report(self, report: Mapping[str, Any]) -> None:
         attempt = self._attempts.get(report["job"])
@@ -273,13 +273,13 @@ class JobRunner:
 
 
 class _Part:
-    """What one node does of an attempt, as the service sees it; ``heartbeats`` are those of a node elsewhere."""
+    """What one node does of an attempt, as the service sees it; ``distant`` is what hears of it from elsewhere."""
 
-    def __init__(self, node: Node, what: Attempt, attempt: _Attempt, heartbeats: Heartbeats | None = None) -> None:
+    def __init__(self, node: Node, what: Attempt, attempt: _Attempt, distant: DistantPart | None = None) -> None:
         self._node = node
         self._what = what
         self._attempt = attempt
-        self._heartbeats = heartbeats
+        self._distant = distant
         self._has_answered = False  # so nothing of it runs on the node any more
         self._key = what.spec.key, what.number
         self.task = asyncio.ensure_future(self._run())
@@ -287,27 +287,27 @@ class _Part:
     async def _run(self) -> Result:
         if self._what.rank:
             await self._attempt.is_staged.wait()
-        result: Result = await self._unless_silent(self._node.run(execution.run, self._what))
+        result: Result = await self._unless_lost(self._node.run(execution.run, self._what))
         self._has_answered = True
         if result.is_lost:
             raise NodeError(f"Node {self._node.name} was about to end.")
         return result
 
-    async def _unless_silent(self, work: Coroutine[Any, Any, Value]) -> Value:
+    async def _unless_lost(self, work: Coroutine[Any, Any, Value]) -> Value:
         """Return what a node elsewhere answers. Raises NodeError where it sends no heartbeats any more."""
-        if self._heartbeats is None:
+        if self._distant is None:
             return await work
         answer = asyncio.ensure_future(work)
-        silence = asyncio.ensure_future(self._heartbeats.silence())
+        loss = asyncio.ensure_future(self._distant.lost())
         try:
-            await asyncio.wait((answer, silence), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answer, loss), return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
             self._node.lose()
             raise NodeError(f"Node {self._node.name} was not heard of for {LOST_AFTER:g} s.")
         finally:
             answer.cancel()
-            silence.cancel()
+            loss.cancel()
 
     async def stop(self) -> Result | BaseException:
         """End it, and return how it ended: nothing of it runs any more, also where the node cannot be reached."""
@@ -315,10 +315,10 @@ class _Part:
             self.task.cancel()
         elif not self.task.done():
             with contextlib.suppress(NodeError):  # which the task raises, too
-                await self._unless_silent(self._node.call(execution.stop, *self._key))
+                await self._unless_lost(self._node.call(execution.stop, *self._key))
         (ended,) = await asyncio.gather(self.task, return_exceptions=True)
-        if self._heartbeats and self._heartbeats.were_heard and not self._has_answered:
-            await self._heartbeats.silence()
+        if self._distant and self._distant.was_heard and not self._has_answered:
+            await self._distant.over()
         return ended
 
     async def finish(self, modes: Collection[OutputMode]) -> str | None:
@@ -326,8 +326,8 @@ class _Part:
 
         The outputs lie where all nodes find them, and the first brings them away; elsewhere each has its own.
         """
-        outputs = () if self._what.rank and self._heartbeats is None else modes
-        return await self._unless_silent(self._node.run(execution.finish, *self._key, outputs))
+        outputs = () if self._what.rank and self._distant is None else modes
+        return await self._unless_lost(self._node.run(execution.finish, *self._key, outputs))
 
 
 async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, limit: float | None) -> Outcome:
