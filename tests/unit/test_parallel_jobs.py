@@ -431,7 +431,7 @@ def test_rows_must_be_new_for_the_first_attempt_only(tmp_path: Path, is_file: bo
     run.is_file = is_file
 
     async def looked_for() -> BlobPath | None:
-        return asyncio.run(run.supervisor(0).new_rows_target())
+        return await run.supervisor(0).new_rows_target()
 
     assert asyncio.run(looked_for()) == BlobPath("c", blob)
     assert run.run() is None

@@ -93,6 +93,12 @@ async def finish(job: str, number: int, modes: Collection[OutputMode]) -> str | 
     return await part.finish(modes) if part else None
 
 
+async def free_ports(count: int, address: str) -> tuple[int, ...]:
+    """Return ports of this node's address at which a job's processes can listen."""
+    with distribution.reserved_ports(count, address) as ports:
+        return ports
+
+
 async def stop(job: str, number: int) -> None:
     """End what a node does for an attempt at a job, also where it has not come to its processes yet."""
     part = _parts.get((job, number))
@@ -330,7 +336,10 @@ class Part:
         running: list[Running] = []
         failed: Running | None = None
         try:
-            for planned in distribution.processes(self._spec.distribution, self._attempt.rank, self._attempt.ports):
+            attempt = self._attempt
+            for planned in distribution.processes(
+                self._spec.distribution, attempt.rank, attempt.ports, attempt.addresses
+            ):
                 running.append(await self._start(command, values, planned))
             self._report("Running")
             for ended in asyncio.as_completed([one.failed() for one in running]):

@@ -12,11 +12,13 @@ import json
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
@@ -24,7 +26,7 @@ from azureml_local.engines.compute.pool import Pool
 from azureml_local.engines.environments import Environments, Interpreter
 from azureml_local.engines.jobs import data, execution, fence
 from azureml_local.engines.jobs.distant_part import LOST_AFTER, DistantPart
-from azureml_local.engines.jobs.distribution import port_count, reserved_ports
+from azureml_local.engines.jobs.distribution import nodes_of_ports, reserved_ports
 from azureml_local.engines.jobs.job_environment import interpreter_for
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Gateway, Output, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
@@ -226,7 +228,8 @@ class JobRunner:
         """Run a job on nodes; they are elsewhere if no interpreter is given. Raises NodeError where one was lost."""
         self._attempts[spec.key] = attempt
         try:
-            with reserved_ports(port_count(spec.distribution)) as ports, ExitStack() as opened:
+            with ExitStack() as opened:
+                ports = await self._ports(spec, nodes, opened)
                 first = Attempt(
                     spec=spec,
                     number=attempt.number,
@@ -237,6 +240,7 @@ class JobRunner:
                     variables={**(self._network() if interpreter else {}), **self._variables(spec)},
                     storage=self._storage() if interpreter else None,
                     ports=ports,
+                    addresses=() if interpreter else tuple(_host(node) for node in nodes),
                     proxies=data.users_proxies() if interpreter else {},
                 )
                 if interpreter is None:
@@ -247,6 +251,16 @@ class JobRunner:
                 return await _on_nodes(parts, attempt, spec.timeout)
         finally:
             del self._attempts[spec.key]
+
+    async def _ports(self, spec: CommandSpec, nodes: Sequence[Node], opened: ExitStack) -> tuple[int, ...]:
+        """Return free ports at which the job's processes find each other, held until ``opened`` is closed if here."""
+        ranks = nodes_of_ports(spec.distribution)
+        if not nodes[0].edge:
+            return opened.enter_context(reserved_ports(len(ranks)))
+        free: dict[int, list[int]] = {}
+        for rank, count in Counter(ranks).items():
+            free[rank] = list(await nodes[rank].run(execution.free_ports, count, _host(nodes[rank])))
+        return tuple(free[rank].pop() for rank in ranks)
 
     def _part(self, what: Attempt, node: Node, attempt: _Attempt, opened: ExitStack) -> _Part:
         """Begin a node's part; what hears of it is closed with ``opened``."""
@@ -415,6 +429,11 @@ async def uninterrupted(work: Coroutine[Any, Any, Value]) -> Value:
     if cancelled:
         raise cancelled
     return result
+
+
+def _host(node: Node) -> str:
+    """Return the address of a node's machine."""
+    return urlsplit(node.address).hostname or ""
 
 
 @contextmanager
