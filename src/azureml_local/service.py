@@ -34,7 +34,7 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import batch_jobs, discovery, node_heartbeats, registries, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, node_requests, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
 from azureml_local.dataplane.databricks.workspaces import Workspaces as DatabricksWorkspaces
 from azureml_local.dataplane.endpoint_metrics import EndpointMetrics
@@ -296,7 +296,7 @@ class Service:
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
                 *batch_jobs.routes(self.context),
-                *node_heartbeats.routes(self.context),
+                *node_requests.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
                 *registries.routes(self.context),
             ),
