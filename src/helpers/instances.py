@@ -56,12 +56,12 @@ class InstanceWatch:
 
     def _draw(self, axis: Axes) -> None:
         seconds = [seconds for seconds, *_ in self._samples]
-        axis.step(seconds, [count for _, count, _ in self._samples], where="post", color="#0072b2", label="instances")
+        numbers = [count for _, count, _ in self._samples]
+        axis.step(seconds, numbers, where="post", color="#0072b2", label="instances")
         changing = [(at, count) for at, count, is_ready in self._samples if not is_ready]
         if changing:
-            axis.scatter(
-                *zip(*changing, strict=True), s=18, color="#e69f00", marker="s", label="being changed", zorder=3
-            )
+            moments, counts = [at for at, _ in changing], [count for _, count in changing]
+            axis.scatter(moments, counts, s=18, color="#e69f00", marker="s", label="being changed", zorder=3)
         for at, what in self._marks:
             axis.axvline(at, color="#767676", linestyle="--", linewidth=1)
             axis.annotate(what, (at, 1), (3, -3), ("data", "axes fraction"), "offset points", va="top")

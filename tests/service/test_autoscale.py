@@ -496,14 +496,8 @@ def test_metrics_are_measured(fast: Fast, load: Callable[[], None]) -> None:
     only = {"filter": "statusCode eq '200' and deployment eq '*'"}
     assert max(found("RequestsPerMinute", fast.endpoint, **only)) > 0
     assert fast.values(fast.endpoint, "RequestsPerMinute", filter="deployment eq 'green'") == []
-    answer = fast.monitor.metrics.list(
-        fast.endpoint, metricnames="RequestsPerMinute,RequestLatency_P99", interval=5 * MINUTE, **only
-    )
-    assert (answer.interval, answer.resourceregion, [one.unit for one in answer.value]) == (
-        5 * MINUTE,
-        "eastus",
-        ["Count", "MilliSeconds"],
-    )
+    answer = fast.monitor.metrics.list(fast.endpoint, metricnames="RequestsPerMinute", interval=5 * MINUTE, **only)
+    assert (answer.interval, answer.resourceregion, answer.value[0].unit) == (5 * MINUTE, "eastus", "Count")
     (series,) = answer.value[0].timeseries
     assert {one.name.value: one.value for one in series.metadatavalues} == {"deployment": "blue", "statuscode": "200"}
     pairs = zip(series.data, series.data[1:], strict=False)
@@ -522,6 +516,9 @@ def test_scale_in_that_would_flap_is_deferred_and_the_log_says_so(fast: Fast) ->
     rules = [on_capacity("Increase", "GreaterThan"), on_capacity("Decrease", "LessThan")]
     fast.put(profile(minimum=2, maximum=2, default=2))
     fast.settled(2)
+    wait_for(
+        lambda: fast.values(fast.deployment, "DeploymentCapacity")[-8:] == [2.0] * 8, "a window with two instances"
+    )
     made = fast.put(profile(minimum=1, maximum=3, default=2, rules=rules))
     send_all(fast, made.id)
     why = (
