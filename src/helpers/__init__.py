@@ -19,6 +19,7 @@ from helpers.flight_data import (
     train_delay_model,
 )
 from helpers.folders import lesson_folder
+from helpers.instances import watch_instances
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
 from helpers.naming import unique_name
@@ -72,5 +73,6 @@ __all__ = [
     "wait_for_job",
     "wait_until",
     "watch_cluster",
+    "watch_instances",
     "watch_pipeline",
 ]
