@@ -6,7 +6,14 @@ Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried o
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
-from helpers.connection import connect, preempt, remove_identity, second_identity
+from helpers.connection import (
+    connect,
+    kubectl_apply,
+    kubernetes_manifests,
+    preempt,
+    remove_identity,
+    second_identity,
+)
 from helpers.datastores import datastore_files
 from helpers.drifting import drift
 from helpers.flight_data import (
@@ -43,6 +50,8 @@ __all__ = [
     "follow",
     "is_late",
     "job_log",
+    "kubectl_apply",
+    "kubernetes_manifests",
     "leftovers",
     "lesson_folder",
     "load",
