@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local import identities, nodes
+from azureml_local import identities, kubernetes, nodes
 from azureml_local.arm.context import Context
 from azureml_local.edge.faults import Fault, FaultInjector
 from azureml_local.engines.compute.pool import PreemptionError
+from azureml_local.http.errors import AzureError, said
 from azureml_local.identity.directory import DirectoryError
+from azureml_local.kubernetes import KubernetesError
 
 
 def application(faults: FaultInjector, context: Context) -> Starlette:
@@ -62,6 +64,23 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
         nodes.set_preemption(context, request.path_params["compute"], asked["rate"], asked["seed"])
         return JSONResponse(None)
 
+    async def list_clusters(request: Request) -> Response:
+        return JSONResponse(kubernetes.listed(context, request.query_params.get("cluster")))
+
+    async def change_cluster(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        change = kubernetes.apply if request.method == "PUT" else kubernetes.delete
+        return JSONResponse(change(context, asked["cluster"], asked["objects"]))
+
+    async def set_reachable(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        kubernetes.set_reachable(context, asked["cluster"], reachable=asked["reachable"])
+        return JSONResponse(None)
+
+    async def export(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        return JSONResponse(kubernetes.export(context, asked["deployment"], asked["image"]))
+
     return Starlette(
         routes=[
             Route("/faults", list_faults),
@@ -74,10 +93,20 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
             Route("/nodes", list_nodes),
             Route("/nodes/{compute:path}/preempt", preempt, methods=["POST"]),
             Route("/nodes/{compute:path}/preemption", set_preemption, methods=["PUT"]),
+            Route("/kubernetes", list_clusters),
+            Route("/kubernetes", change_cluster, methods=["PUT", "DELETE"]),
+            Route("/kubernetes/reachable", set_reachable, methods=["POST"]),
+            Route("/kubernetes/export", export, methods=["POST"]),
         ],
-        exception_handlers={DirectoryError: _refused, PreemptionError: _refused},
+        exception_handlers={
+            DirectoryError: _refused,
+            PreemptionError: _refused,
+            KubernetesError: _refused,
+            AzureError: _refused,
+        },
     )
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 400)
+    message = said(error) if isinstance(error, AzureError) else str(error)
+    return JSONResponse({"error": message}, 400)

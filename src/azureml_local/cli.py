@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import psutil
 
-from azureml_local import __version__, admin, client_environment, daemon, faults
+from azureml_local import __version__, admin, client_environment, daemon, faults, kubernetes_texts
 from azureml_local.daemon import DaemonError
 from azureml_local.home import Home, HomeError
 
@@ -171,6 +171,28 @@ def _nodes(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def _kubernetes(home: Home, options: argparse.Namespace) -> int:
+    if options.action == "list":
+        query = f"?cluster={quote(options.name, safe='')}" if options.name else ""
+        found = admin.call(home, "GET", f"/kubernetes{query}")
+        print(json.dumps(found) if options.json else kubernetes_texts.clusters(found))
+        return 0
+    if options.name is None:
+        raise DaemonError(f"azureml-local kubernetes {options.action} needs the name of a cluster, or of a deployment.")
+    if options.action in ("connect", "disconnect"):
+        asked = {"cluster": options.name, "reachable": options.action == "connect"}
+        admin.call(home, "POST", "/kubernetes/reachable", asked)
+        return 0
+    if options.action == "export":
+        asked = {"deployment": options.name, "image": options.image}
+        print(kubernetes_texts.manifests(admin.call(home, "POST", "/kubernetes/export", asked)), end="")
+        return 0
+    asked = {"cluster": options.name, "objects": kubernetes_texts.read(options.file)}
+    method = "PUT" if options.action == "apply" else "DELETE"
+    print("\n".join(admin.call(home, method, "/kubernetes", asked)))
+    return 0
+
+
 def port(text: str) -> int:
     """Return a TCP port. Raises ValueError for anything else; argparse then names the value, and this function."""
     number = int(text)
@@ -240,6 +262,31 @@ NODES: tuple[Flag, ...] = (
     ),
     ("--seed", {"type": int, "default": 0, "help": "of the times between preemptions (default: 0)"}),
 )
+KUBERNETES: tuple[Flag, ...] = (
+    (
+        "action",
+        {"choices": ("list", "apply", "delete", "disconnect", "connect", "export"), "help": "what to do"},
+    ),
+    (
+        "name",
+        {
+            "nargs": "?",
+            "metavar": "CLUSTER|ENDPOINT/DEPLOYMENT",
+            "help": "the cluster: its name, its id, or a compute that it is attached as; export: the deployment",
+        },
+    ),
+    (
+        "file",
+        {
+            "nargs": "?",
+            "metavar": "FILE",
+            "default": "-",
+            "help": "apply, delete: YAML as kubectl takes it, of InstanceType, Node, Namespace or ResourceQuota "
+            "(default: standard input)",
+        },
+    ),
+    ("--image", {"help": "export: what the pods are to run (default: a name to be replaced)"}),
+)
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
@@ -253,6 +300,11 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     "faults": (_faults, "make requests fail on purpose: faults add|list|clear", (ACTION, *FAULT_FLAGS, ID, JSON)),
     "identity": (_identity, "service principals with roles: identity create|list|delete NAME", (*IDENTITY, JSON)),
     "nodes": (_nodes, "nodes of computes: nodes list|preempt|preempt-rate COMPUTE", (*NODES, JSON)),
+    "kubernetes": (
+        _kubernetes,
+        "attached clusters: kubernetes list|apply|delete|disconnect|connect|export",
+        (*KUBERNETES, JSON),
+    ),
     "serve": (_serve, "run the service in the foreground", (PORT, READY)),
 }
 

@@ -27,6 +27,7 @@ MESSAGES = {
     "Created": "Created container inference-server",
     "Started": "Started container inference-server",
     "ContainerReady": "Container is ready",
+    "ScalingReplicaSet": "Scaled replica set",
     "Killing": "Stopping container inference-server",
 }
 # With these a phase has failed; other warnings, as of a probe, may pass.

@@ -310,6 +310,8 @@ def _environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[st
         "PYTHONUNBUFFERED": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",  # what runs on a learner's machine reports to nobody
     }
+    if plan.pod:
+        ours["AZUREML_LOCAL_CPU_LIMIT"] = str(plan.pod.limits.cpu)
     if plan.model_dir:
         ours["AZUREML_MODEL_DIR"] = plan.model_dir
     return {**base_environment(), **environment, **plan.environment, **ours}

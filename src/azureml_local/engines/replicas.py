@@ -93,6 +93,7 @@ class ReplicaSet:
         self._waiting: deque[asyncio.Future[Instance]] = deque()
         self._in_flight = 0
         self._changed = asyncio.Event()  # set when a request has left an instance
+        self._asked = asyncio.Event()  # set when a request comes
         self._checks: set[asyncio.Task[None]] = set()
 
     @property
@@ -104,6 +105,11 @@ class ReplicaSet:
     def load(self) -> tuple[float, int]:
         """How many instances' worth of requests are running, and how many requests wait."""
         return self._in_flight / self.plan.max_concurrent, len(self._waiting)
+
+    async def until_busy(self) -> None:
+        """Return when the next request comes."""
+        self._asked.clear()
+        await self._asked.wait()
 
     # --- requests ---
 
@@ -124,6 +130,7 @@ class ReplicaSet:
             raise TooManyRequestsError
         if not self._rotation and not self._checks:
             raise NotReadyError
+        self._asked.set()
         now = asyncio.get_running_loop().time
         deadline = now() + self.plan.request_timeout
         while True:

@@ -32,7 +32,7 @@ from azureml_local.engines.replicas import ReplicaSet
 from azureml_local.engines.requirements import TO_COLLECT, TO_SERVE, EnvironmentBuildError
 from azureml_local.engines.secret_references import names_secrets
 from azureml_local.engines.staging import BlobPath, StagingError
-from azureml_local.engines.target_utilization import TargetUtilization
+from azureml_local.engines.target_utilization import Scaler, TargetUtilization
 from azureml_local.home import Home
 from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import UpstreamError
@@ -146,9 +146,10 @@ class Serving:
         self._client_environment = client_environment
         self._collectors = collectors
         self._read_secret = read_secret
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
+        self._scalers: dict[str, asyncio.Task[None]] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -174,6 +175,8 @@ class Serving:
         """
         async with self._locks[deployment_id.lower()]:
             running = self._replicas.get(deployment_id.lower())
+            if running and spec.scaling:  # the load has decided how many there are
+                spec = replace(spec, instance_count=spec.scaling.within(running.plan.instance_count))
             try:
                 if running and _can_follow(running.plan, spec):
                     await self._update(deployment_id, running, spec)
@@ -201,6 +204,7 @@ class Serving:
                 raise
         running.apply(plan)
         await running.shrink(plan.instance_count)
+        self._follow_load(deployment_id, running, record)
         self._forget_later_attempts(deployment_id)
 
     @contextlib.contextmanager
@@ -213,9 +217,9 @@ class Serving:
             ServingError: they do not fit.
         """
         try:
-            with self._scheduler.placing(deployment_id, spec.pod, spec.instance_count, surge):
+            with self.scheduler.placing(deployment_id, spec.pod, spec.instance_count, surge):
                 if spec.pod:
-                    nodes = ", ".join(dict.fromkeys(self._scheduler.nodes(deployment_id)))
+                    nodes = ", ".join(dict.fromkeys(self.scheduler.nodes(deployment_id)))
                     record.event("Scheduled", f"Successfully assigned {spec.pod.namespace} to {nodes}. {NO_CONTAINER}")
                 yield
         except UnschedulableError as error:
@@ -255,8 +259,42 @@ class Serving:
             raise
         former = self._replicas.get(deployment_id.lower())
         self._replicas[deployment_id.lower()] = replicas
+        self._follow_load(deployment_id, replicas, record)
         if former:
             await former.drain()
+
+    def _follow_load(self, deployment_id: str, replicas: ReplicaSet, record: DeploymentRecord) -> None:
+        """Let the number of instances follow their load, where the deployment's settings say so."""
+        self._stop_following(deployment_id)
+        if replicas.plan.scaling:
+            scaler = Scaler(replicas, partial(self._scale, deployment_id, replicas, record))
+            self._scalers[deployment_id.lower()] = asyncio.get_running_loop().create_task(scaler.run())
+
+    def _stop_following(self, deployment_id: str) -> None:
+        scaler = self._scalers.pop(deployment_id.lower(), None)
+        if scaler:
+            scaler.cancel()
+
+    async def _scale(self, deployment_id: str, replicas: ReplicaSet, record: DeploymentRecord, count: int) -> None:
+        """Let there be another number of instances, or as many as find a node."""
+        async with self._locks[deployment_id.lower()]:
+            former = replicas.plan.instance_count
+            granted = self.scheduler.grow(deployment_id, count)
+            if granted < count:
+                _tell_once(record, "FailedScheduling", self.scheduler.why_not(deployment_id))
+            count = min(count, granted)
+            try:
+                await replicas.grow(count)
+            except InstanceError as error:
+                self.scheduler.shrink(deployment_id, former)
+                _tell_once(record, "BackOff", f"Back-off restarting failed container inference-server: {error}")
+                return
+            replicas.apply(replace(replicas.plan, instance_count=count))
+            await replicas.shrink(count)
+            self.scheduler.shrink(deployment_id, count)
+            if count != former:
+                direction = "up" if count > former else "down"
+                record.event("ScalingReplicaSet", f"Scaled {direction} replica set to {count} from {former}")
 
     async def restore(self, deployment_ids: Iterable[str]) -> None:
         """Start the instances of the deployments that served when the service ended."""
@@ -268,14 +306,19 @@ class Serving:
     async def remove(self, deployment_id: str) -> None:
         """End a deployment's instances, once they have answered what they have, and delete its files."""
         async with self._locks[deployment_id.lower()]:
+            self._stop_following(deployment_id)
             replicas = self._replicas.pop(deployment_id.lower(), None)
             if replicas:
                 await replicas.drain()
-            self._scheduler.shrink(deployment_id, 0)
+            self.scheduler.shrink(deployment_id, 0)
             staging.remove(self._folder(deployment_id))
 
     async def close(self) -> None:
         """End every instance."""
+        scalers = list(self._scalers.values())
+        for scaler in scalers:
+            scaler.cancel()
+        await asyncio.gather(*scalers, return_exceptions=True)
         await asyncio.gather(*(replicas.stop() for replicas in self._replicas.values()))
 
     async def _prepare(self, spec: ServingSpec, record: DeploymentRecord) -> LaunchPlan:
@@ -341,12 +384,13 @@ class Serving:
                 plan = LaunchPlan.load(record.plan)
                 replicas = self._replica_set(deployment_id, plan, record)
                 if plan.pod:
-                    self._scheduler.restore(deployment_id, plan.pod, plan.instance_count)
+                    self.scheduler.restore(deployment_id, plan.pod, plan.instance_count)
                 replicas.start_in_background()
             except (OSError, ValueError, TypeError):
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
+            self._follow_load(deployment_id, replicas, record)
 
     def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
         def tell(event: str, message: str | None) -> None:
@@ -407,6 +451,13 @@ def _not_ready(error: InstanceError, spec: ServingSpec) -> ServingError:
         return ServingError("OutOfQuota", f"Container terminated due to insufficient memory: {error}.")
     message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
     return ServingError("ResourceNotReady", message)
+
+
+def _tell_once(record: DeploymentRecord, event: str, message: str) -> None:
+    """Note an event unless it is the latest that was noted: what goes on is not told every second."""
+    latest = record.read_events()[-1:]
+    if not latest or (latest[0]["name"], latest[0]["message"]) != (event, message):
+        record.event(event, message)
 
 
 def _crashed_pod(error: InstanceError) -> ServingError:

@@ -172,7 +172,7 @@ def _choose(cluster: Cluster, pod: Pod, present: list[tuple[str, Pod, str]]) -> 
             found.append((left.cpu, node.name))
     if found:
         return max(found)[1]
-    said = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    said = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
     raise UnschedulableError(f"0/{len(cluster.nodes)} nodes are available: {said}.")
 
 
