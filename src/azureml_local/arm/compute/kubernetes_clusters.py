@@ -157,4 +157,13 @@ def require_usable(context: Context, compute_id: str) -> Resource:
     return compute
 
 
+def require_reachable(context: Context, deployment_id: str) -> None:
+    """Raise 400, in Azure's words, where a deployment's instances are on a cluster that cannot be reached."""
+    replicas = context.serving.replicas(deployment_id)
+    if replicas and replicas.plan.pod:
+        stored = context.store.get(replicas.plan.pod.cluster)
+        if stored and not stored.body["isReachable"]:
+            raise refused(*NOT_REACHABLE)
+
+
 computes.KINDS[COMPUTE_TYPE] = computes.Kind(NAME_RULE, settings, provision, shown, is_attached=True, stand_in=STAND_IN)

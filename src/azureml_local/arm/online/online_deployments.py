@@ -180,6 +180,7 @@ async def delete(request: ArmRequest) -> Response:
     if deployment is None:
         return Response(status_code=204)
     request.context.operations.require_idle(deployment.id)
+    kubernetes_clusters.require_reachable(request.context, deployment.id)
     for what in ("traffic", "mirrorTraffic"):
         if endpoint.properties[what].get(deployment.name):
             raise invalid_inference_request(

@@ -160,20 +160,21 @@ async def delete(request: ArmRequest) -> Response:
     request.context.operations.require_idle(endpoint.id)
     for deployment in request.context.store.children(DEPLOYMENT_TYPE, endpoint.id):
         request.context.operations.require_idle(deployment.id)
+        kubernetes_clusters.require_reachable(request.context, deployment.id)
     deleting = endpoint.with_properties(provisioningState="Deleting")
     return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
 def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     sent = request.properties
+    compute = _compute(request, known)
+    if compute:
+        _require_possible_on_kubernetes(sent)
     traffic, mirror = sent.get("traffic") or {}, sent.get("mirrorTraffic") or {}
     deployments = _deployment_names(request)
     _require_traffic(traffic, deployments)
     _require_mirror(mirror, deployments, traffic)
     former = known.properties if known else {}
-    compute = _compute(request, known)
-    if compute:
-        _require_possible_on_kubernetes(sent)
     return {
         "description": None,
         **{name: value for name, value in sent.items() if name != "keys"},
