@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local import identities, kubernetes, nodes
+from azureml_local import attached_hosts, identities, kubernetes, nodes
 from azureml_local.arm.context import Context
 from azureml_local.edge.faults import Fault, FaultInjector
+from azureml_local.engines.compute.hosts import HostsError, SchedulerSettings
 from azureml_local.engines.compute.pool import PreemptionError
 from azureml_local.http.errors import AzureError, said
 from azureml_local.identity.directory import DirectoryError
@@ -81,6 +82,18 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
         asked: dict[str, Any] = await request.json()
         return JSONResponse(kubernetes.export(context, asked["deployment"], asked["image"]))
 
+    async def list_hosts(_: Request) -> Response:
+        return JSONResponse(attached_hosts.listed(context))
+
+    async def attach_hosts(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        await attached_hosts.attach(context, SchedulerSettings(**{**asked, "computes": tuple(asked["computes"])}))
+        return JSONResponse(None)
+
+    async def detach_hosts(_: Request) -> Response:
+        await attached_hosts.detach(context)
+        return JSONResponse(None)
+
     return Starlette(
         routes=[
             Route("/faults", list_faults),
@@ -90,6 +103,9 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
             Route("/identities", list_identities),
             Route("/identities", create_identity, methods=["POST"]),
             Route("/identities/{name}", delete_identity, methods=["DELETE"]),
+            Route("/hosts", list_hosts),
+            Route("/hosts", attach_hosts, methods=["PUT"]),
+            Route("/hosts", detach_hosts, methods=["DELETE"]),
             Route("/nodes", list_nodes),
             Route("/nodes/{compute:path}/preempt", preempt, methods=["POST"]),
             Route("/nodes/{compute:path}/preemption", set_preemption, methods=["PUT"]),
@@ -100,6 +116,7 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
         ],
         exception_handlers={
             DirectoryError: _refused,
+            HostsError: _refused,
             PreemptionError: _refused,
             KubernetesError: _refused,
             AzureError: _refused,

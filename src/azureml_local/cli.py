@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ import psutil
 
 from azureml_local import __version__, admin, client_environment, daemon, faults, kubernetes_texts
 from azureml_local.daemon import DaemonError
+from azureml_local.edge import listening
 from azureml_local.home import Home, HomeError
 
 DESCRIPTION = "An Azure Machine Learning that runs on this machine."
@@ -39,9 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _start(home: Home, options: argparse.Namespace) -> int:
     known = daemon.find(home)
-    running = daemon.start(home, options.port)
+    running = daemon.start(home, options.port, options.listen)
     state = "runs already" if known else "is ready"
     print(f"azureml-local {state} on 127.0.0.1:{running.port} (state in {home.root}).")
+    if running.listens_at:
+        print(
+            f"It also listens on {running.listens_at}, for Azure's hosts only, by TLS and with tokens. Its authority's "
+            f"certificate is {home.tls / 'ca.pem'}."
+        )
     if not known:
         print('To use it from this shell: eval "$(azureml-local env)"')
     return 0
@@ -193,12 +200,47 @@ def _kubernetes(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def _hosts(home: Home, options: argparse.Namespace) -> int:
+    if options.action == "detach":
+        admin.call(home, "DELETE", "/hosts")
+        return 0
+    if options.action == "attach":
+        if not (options.scheduler and options.compute):
+            raise DaemonError("azureml-local hosts attach needs a scheduler, tls://HOST:PORT, and --compute NAME.")
+        files = {"ca": options.tls_ca, "certificate": options.tls_cert, "key": options.tls_key}
+        whole = {name: str(Path(file).resolve()) for name, file in files.items() if file}
+        admin.call(home, "PUT", "/hosts", {"address": options.scheduler, "computes": options.compute, **whole})
+    found = admin.call(home, "GET", "/hosts")
+    print(json.dumps(found) if options.json else _hosts_in_words(found), end="" if not options.json else "\n")
+    return 0
+
+
+def _hosts_in_words(found: Mapping[str, Any]) -> str:
+    if found["scheduler"] is None:
+        return "No Dask scheduler is attached: every node is on this machine.\n"
+    lines = [found["problem"] or f"{found['scheduler']} has the nodes of {', '.join(found['computes'])}."]
+    for worker in found["workers"]:
+        state = worker["problem"] or (
+            f"runs {worker['job']}" if worker["job"] else "idle" if worker["node"] else "free"
+        )
+        lines.append(f"{worker['name']:24} {worker['address']:28} {','.join(worker['computes']):16} {state}")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def port(text: str) -> int:
     """Return a TCP port. Raises ValueError for anything else; argparse then names the value, and this function."""
     number = int(text)
     if not 0 < number < 65536:
         raise ValueError(text)
     return number
+
+
+def place(text: str) -> listening.Place:
+    """Return where to listen, of ``ADDR[:PORT]``. Raises ArgumentTypeError for anything else."""
+    try:
+        return listening.parse(text)
+    except listening.ListenError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def duration(text: str) -> float:
@@ -216,7 +258,7 @@ def _doctor(home: Home, options: argparse.Namespace) -> int:
 
 
 def _serve(home: Home, options: argparse.Namespace) -> int:
-    return daemon.serve(home, options.port, options.ready)
+    return daemon.serve(home, options.port, options.ready, options.listen)
 
 
 Command = Callable[[Home, argparse.Namespace], int]
@@ -224,6 +266,14 @@ Flag = tuple[str, dict[str, Any]]
 PORT: Flag = (
     "--port",
     {"type": port, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"},
+)
+LISTEN: Flag = (
+    "--listen",
+    {
+        "type": place,
+        "metavar": "ADDR[:PORT]",
+        "help": "listen on this address of the machine, too, for nodes and clients on others (default: loopback only)",
+    },
 )
 JSON: Flag = ("--json", {"action": "store_true", "help": "print JSON"})
 YES: Flag = ("--yes", {"action": "store_true", "help": "do not ask"})
@@ -287,10 +337,25 @@ KUBERNETES: tuple[Flag, ...] = (
     ),
     ("--image", {"help": "export: what the pods are to run (default: a name to be replaced)"}),
 )
+HOSTS: tuple[Flag, ...] = (
+    ("action", {"choices": ("attach", "list", "detach"), "help": "what to do"}),
+    ("scheduler", {"nargs": "?", "metavar": "tls://HOST:PORT", "help": "the Dask scheduler to attach"}),
+    (
+        "--compute",
+        {
+            "action": "append",
+            "metavar": "NAME",
+            "help": "whose nodes are the workers with the resource node:NAME (may be given again)",
+        },
+    ),
+    ("--tls-ca", {"metavar": "FILE", "help": "the authority of the scheduler's certificate"}),
+    ("--tls-cert", {"metavar": "FILE", "help": "this service's certificate for the scheduler"}),
+    ("--tls-key", {"metavar": "FILE", "help": "its key"}),
+)
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
-    "start": (_start, "start the service, and return when it answers", (PORT,)),
+    "start": (_start, "start the service, and return when it answers", (PORT, LISTEN)),
     "stop": (_stop, "end the service and all that it started", ()),
     "status": (_status, "say whether it runs, and what it takes", (JSON,)),
     "reset": (_reset, "end the service and delete its state folder", (YES,)),
@@ -305,7 +370,8 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
         "attached clusters: kubernetes list|apply|delete|disconnect|connect|export",
         (*KUBERNETES, JSON),
     ),
-    "serve": (_serve, "run the service in the foreground", (PORT, READY)),
+    "hosts": (_hosts, "nodes on other machines: hosts attach|list|detach", (*HOSTS, JSON)),
+    "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, READY)),
 }
 
 

@@ -123,7 +123,8 @@ def _proxy(_: Home) -> list[Finding]:
 
 def _service(home: Home) -> list[Finding]:
     running = daemon.find(home) if home.root.exists() else None
-    return [Finding("service", f"runs on 127.0.0.1:{running.port}" if running else "not running")]
+    beyond = f" and {running.listens_at}" if running and running.listens_at else ""
+    return [Finding("service", f"runs on 127.0.0.1:{running.port}{beyond}" if running else "not running")]
 
 
 CHECKS: tuple[Callable[[Home], list[Finding]], ...] = (

@@ -21,7 +21,10 @@ from azure.mgmt.keyvault import models as azure_mgmt_keyvault
 from azure.mgmt.loganalytics import models as azure_mgmt_loganalytics
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
 from azure.mgmt.machinelearningservices._serialization import Deserializer
+from azure.mgmt.monitor.v2017_12_01_preview import models as azure_mgmt_monitor_namespaces
+from azure.mgmt.monitor.v2021_05_01 import models as azure_mgmt_monitor_metrics
 from azure.mgmt.monitor.v2021_05_01_preview import models as azure_mgmt_monitor
+from azure.mgmt.monitor.v2022_10_01 import models as azure_mgmt_monitor_autoscale
 from azure.mgmt.msi.v2024_11_30 import models as azure_mgmt_msi
 from azure.mgmt.storage import models as azure_mgmt_storage
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
@@ -206,6 +209,7 @@ ANSWERS = {
     ("PATCH", "{ws}/computes/{compute}"): "ComputeResource",
     ("DELETE", "{ws}/computes/{compute}"): NOTHING,
     ("POST", "{ws}/computes/{compute}/listNodes"): "AmlComputeNodesInformation",
+    ("POST", "{ws}/computes/{compute}/listKeys"): "ComputeSecrets",
     ("POST", "{ws}/computes/{compute}/start"): NOTHING,
     ("POST", "{ws}/computes/{compute}/stop"): NOTHING,
     ("POST", "{ws}/computes/{compute}/restart"): NOTHING,
@@ -249,7 +253,7 @@ ANSWERS = {
     },
     **{
         (method, f"{owner}/providers/Microsoft.Insights/{path}"): answer
-        for owner in ("{ws}", "{ws}/onlineEndpoints/{endpoint}")
+        for owner in ("{ws}", "{ws}/onlineEndpoints/{endpoint}", "{autoscale}")
         for method, path, answer in (
             ("GET", "diagnosticSettings", "[DiagnosticSettingsResource]"),
             ("GET", "diagnosticSettings/{setting}", "DiagnosticSettingsResource"),
@@ -259,6 +263,21 @@ ANSWERS = {
             ("GET", "diagnosticSettingsCategories/{category}", "DiagnosticSettingsCategoryResource"),
         )
     },
+    **{
+        ("GET", f"{{ws}}/onlineEndpoints/{{endpoint}}{owner}/providers/Microsoft.Insights/{path}"): answer
+        for owner in ("", "/deployments/{deployment}")
+        for path, answer in (
+            ("metrics", "Monitor Response"),
+            ("metricDefinitions", "[Monitor MetricDefinition]"),
+            ("metricNamespaces", "[Monitor MetricNamespace]"),
+        )
+    },
+    ("GET", "{subscription}/providers/Microsoft.Insights/autoscalesettings"): "[Monitor AutoscaleSettingResource]",
+    ("GET", "{group}/providers/Microsoft.Insights/autoscalesettings"): "[Monitor AutoscaleSettingResource]",
+    ("GET", "{autoscale}"): "Monitor AutoscaleSettingResource",
+    ("PUT", "{autoscale}"): "Monitor AutoscaleSettingResource",
+    ("PATCH", "{autoscale}"): "Monitor AutoscaleSettingResource",
+    ("DELETE", "{autoscale}"): NOTHING,
     ("GET", "{subscription}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
     ("GET", "{group}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
     ("GET", "{logs}"): "LogAnalytics Workspace",
@@ -328,6 +347,7 @@ def _short(template: str) -> str:
     for long, short in (
         (ids.STORAGE_ACCOUNT, "{account}"),
         (ids.LOG_WORKSPACE, "{logs}"),
+        (ids.AUTOSCALE_SETTING, "{autoscale}"),
         (ids.REGISTRY, "{registry}"),
         (ids.VAULT, "{vault}"),
         (ids.ML_REGISTRY, "{ml registry}"),
@@ -370,6 +390,15 @@ class Contract:
             "RoleAssignment": authorization,
             "DiagnosticSettingsResource": self._monitor,
             "DiagnosticSettingsCategoryResource": self._monitor,
+            **{
+                f"Monitor {name}": _Judge(models, [models])
+                for name, models in (
+                    ("AutoscaleSettingResource", of_attribute_maps(azure_mgmt_monitor_autoscale)),
+                    ("Response", of_attribute_maps(azure_mgmt_monitor_metrics)),
+                    ("MetricDefinition", of_attribute_maps(azure_mgmt_monitor_metrics)),
+                    ("MetricNamespace", of_attribute_maps(azure_mgmt_monitor_namespaces)),
+                )
+            },
             "LogAnalytics Workspace": log_analytics,
             **{
                 f"KeyVault {name}": key_vault

@@ -83,9 +83,14 @@ class Environments:
         Raises:
             EnvironmentBuildError: the environment cannot be had; the message has the resolver's last words.
         """
-        requirements = of_environment(properties, *more)
+        found = await self.interpreter(of_environment(properties, *more), log)
+        note = f"Image {properties.get('image')}: packages only; azureml-local runs no containers."
+        return Interpreter(found.python, (note, *found.notes))
+
+    async def interpreter(self, requirements: Requirements, log: Path) -> Interpreter:
+        """Return an interpreter that meets ``requirements``. Raises EnvironmentBuildError."""
         unmet = requirements.unmet_here()
-        notes = [f"Image {properties.get('image')}: packages only; azureml-local runs no containers."]
+        notes = []
         if not unmet and await self._base_python(requirements.python, log) == OWN:
             notes += _python_notes(requirements.python, OWN.version)
             return Interpreter(OWN.path, (*notes, f"Every package is there in {OWN.path}."))

@@ -197,15 +197,7 @@ class Instance:
         self._tell("Created", None)
         try:
             with listen(self._socket) as listener:
-                self.process = await GuardedProcess.start(
-                    _command(self.plan, listener.fileno()),
-                    log=Path(self.plan.log),
-                    environment=environment,
-                    cwd=Path(self.plan.app_root),
-                    grace=GRACE,
-                    pass_fds=(listener.fileno(),),
-                    memory=int((self.plan.memory or 0) * GIB),
-                )
+                self.process = await serve(self.plan, listener, environment)
         except OSError as error:
             self._socket.unlink(missing_ok=True)
             raise InstanceError(f"it cannot be started: {error}") from error
@@ -222,7 +214,7 @@ class Instance:
                 variables = resolved(variables, self._read_secret)
         except SecretReferenceError as error:
             raise InstanceSecretError(str(error)) from error
-        return _environment(replace(self.plan, environment=variables), self._environment)
+        return whole_environment(replace(self.plan, environment=variables), self._environment)
 
     async def _ended(self) -> InstanceError:
         """Return why the process is no more."""
@@ -280,6 +272,19 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
+async def serve(plan: LaunchPlan, listener: socket.socket, environment: Mapping[str, str]) -> GuardedProcess:
+    """Start the server of ``plan`` behind a socket that listens, in an environment of :func:`whole_environment`."""
+    return await GuardedProcess.start(
+        _command(plan, listener.fileno()),
+        log=Path(plan.log),
+        environment=environment,
+        cwd=Path(plan.app_root),
+        grace=GRACE,
+        pass_fds=(listener.fileno(),),
+        memory=int((plan.memory or 0) * GIB),
+    )
+
+
 def _command(plan: LaunchPlan, listener: int) -> list[str]:
     """Return gunicorn's command line as the inference server builds it, but for the address: a file descriptor."""
     preloads = plan.environment.get("WORKER_PRELOAD", "false").lower() == "true"
@@ -300,7 +305,8 @@ def _command(plan: LaunchPlan, listener: int) -> list[str]:
     ]
 
 
-def _environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[str, str]:
+def whole_environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return all that the server of ``plan`` finds in its environment, beside what ``environment`` says."""
     script_folder = os.path.dirname(plan.entry_script)  # noqa: PTH120 - a string for PYTHONPATH
     ours: dict[str, Any] = {
         "AML_APP_ROOT": script_folder,  # as on Azure: the server looks for swagger2.json and the like there

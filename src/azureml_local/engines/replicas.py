@@ -106,6 +106,11 @@ class ReplicaSet:
         """How many instances' worth of requests are running, and how many requests wait."""
         return self._in_flight / self.plan.max_concurrent, len(self._waiting)
 
+    @property
+    def instances(self) -> list[Instance]:
+        """Those that run; without those that are still being started."""
+        return [replica.instance for replica in self._replicas if replica.instance]
+
     async def until_busy(self) -> None:
         """Return when the next request comes."""
         self._asked.clear()

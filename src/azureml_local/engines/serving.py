@@ -149,9 +149,18 @@ class Serving:
         self.scheduler = scheduler
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
+        self._tell_began: Callable[[], None] = lambda: None
         self._scalers: dict[str, asyncio.Task[None]] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def on_begin(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` whenever a deployment begins to serve."""
+        self._tell_began = tell
+
+    def running(self) -> Mapping[str, ReplicaSet]:
+        """Return the instances of each deployment that serves, by its id in lower case."""
+        return self._replicas
 
     def replicas(self, deployment_id: str) -> ReplicaSet | None:
         """Return a deployment's instances, or None where it does not serve."""
@@ -259,6 +268,7 @@ class Serving:
             raise
         former = self._replicas.get(deployment_id.lower())
         self._replicas[deployment_id.lower()] = replicas
+        self._tell_began()
         self._follow_load(deployment_id, replicas, record)
         if former:
             await former.drain()
@@ -390,6 +400,7 @@ class Serving:
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
+            self._tell_began()
             self._follow_load(deployment_id, replicas, record)
 
     def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:

@@ -15,7 +15,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.online import data_collection, kubernetes_deployments, no_code_deployments, online_endpoints
-from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.request import ArmRequest, ArmRoutes, begin
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.engines.kubernetes.resources import GIB
 from azureml_local.engines.probes import Probe
@@ -129,7 +129,7 @@ async def create_or_update(request: ArmRequest) -> Response:
     is_managed = _require_compute_type(request, endpoint) == "Managed"
     capacity = _capacity(request)
     if is_managed:
-        _require_quota(request, deployment_id, _size(request), capacity)
+        _require_quota(context, deployment_id, _size(request), capacity)
     properties = _properties(request)
     if not is_managed:
         _require_possible_on_kubernetes(context, endpoint, properties)
@@ -163,13 +163,34 @@ async def update(request: ArmRequest) -> Response:
         body["sku"] = {**body["sku"], **_given(request, "sku"), "capacity": _capacity(request)}
     scales = body["sku"]["capacity"] != deployment.body["sku"]["capacity"]
     if scales:
-        _require_scalable(request, deployment, body["sku"]["capacity"])
-        body["properties"] = {**body["properties"], "provisioningState": "Updating"}
+        body = _scaled(request.context, deployment, body, body["sku"]["capacity"])
     with request.context.store.transaction():
         changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
         if not scales:
             return JSONResponse(changed.to_json())
         return request.begun(202, "onlineDeployments/put", changed, PREFIX, lambda _: None)
+
+
+def scale(context: Context, deployment: Resource, capacity: int) -> str:
+    """Begin to change how many instances a deployment has, as a user's update does; return the operation's id.
+
+    Raises:
+        AzureError: 409 while another operation is in progress, 400 where the deployment cannot have so many.
+    """
+    context.operations.require_idle(deployment.id)
+    _require_recoverable(context, deployment)
+    _require_capacity(capacity)
+    body = _scaled(context, deployment, deployment.body, capacity)
+    with context.store.transaction():
+        changed = context.store.put(deployment.id, TYPE, _endpoint_id(deployment), body, deployment.modified_by)
+        return begin(context, "onlineDeployments/put", changed, PREFIX).id
+
+
+def _scaled(context: Context, deployment: Resource, body: dict[str, Any], capacity: int) -> dict[str, Any]:
+    """Return a deployment's body with another number of instances. Raises 400 where it cannot have so many."""
+    _require_scalable(context, deployment, capacity)
+    properties = {**body["properties"], "provisioningState": "Updating"}
+    return {**body, "sku": {**body["sku"], "capacity": capacity}, "properties": properties}
 
 
 @routes.route("DELETE", DEPLOYMENT)
@@ -234,11 +255,15 @@ def _given(request: ArmRequest, member: str) -> dict[str, Any]:
 
 def _capacity(request: ArmRequest) -> int:
     capacity: int = _given(request, "sku").get("capacity", 1)
+    _require_capacity(capacity)
+    return capacity
+
+
+def _require_capacity(capacity: int) -> None:
     if not 1 <= capacity <= MOST_INSTANCES:
         raise invalid_inference_request(
             f"sku.capacity is {capacity}; a deployment has 1 to {MOST_INSTANCES} instances (Azure's default quota)."
         )
-    return capacity
 
 
 def _require_compute_type(request: ArmRequest, endpoint: Resource) -> str:
@@ -258,7 +283,7 @@ def _require_possible_on_kubernetes(context: Context, endpoint: Resource, proper
     kubernetes_deployments.pod(context, properties, compute)
 
 
-def _require_scalable(request: ArmRequest, deployment: Resource, capacity: int) -> None:
+def _require_scalable(context: Context, deployment: Resource, capacity: int) -> None:
     """Raise 400 where a deployment cannot have another number of instances."""
     if deployment.properties["endpointComputeType"] == "Kubernetes":
         if deployment.properties["scaleSettings"]["scaleType"] != "Default":
@@ -266,11 +291,13 @@ def _require_scalable(request: ArmRequest, deployment: Resource, capacity: int) 
                 "The router decides how many instances there are: scaleSettings.scaleType is TargetUtilization. Change "
                 "minInstances and maxInstances instead of sku.capacity."
             )
-        kubernetes_clusters.require_usable(request.context, online_endpoints.require(request).properties["compute"])
+        endpoint = context.store.get(_endpoint_id(deployment))
+        assert endpoint is not None  # noqa: S101 - it has this deployment
+        kubernetes_clusters.require_usable(context, endpoint.properties["compute"])
         return
     size = vm_sizes.find(deployment.properties["instanceType"])
     if size:  # an earlier version took any name
-        _require_quota(request, deployment.id, size, capacity)
+        _require_quota(context, deployment.id, size, capacity)
 
 
 def _size(request: ArmRequest) -> Size:
@@ -286,13 +313,13 @@ def _size(request: ArmRequest) -> Size:
     )
 
 
-def _require_quota(request: ArmRequest, deployment_id: str, size: Size, capacity: int) -> None:
+def _require_quota(context: Context, deployment_id: str, size: Size, capacity: int) -> None:
     """Raise Azure's 400 (OutOfQuota) where there is no room for a deployment's instances."""
-    shortage = quotas.shortage(request.context, _use(deployment_id, size, capacity))
+    shortage = quotas.shortage(context, _use(deployment_id, size, capacity))
     if shortage:
         raise invalid_deployment(
             "VmSize",
-            f"Not enough quota available for {size.name} in SubscriptionId {request.params['subscription']}. Current "
+            f"Not enough quota available for {size.name} in SubscriptionId {deployment_id.split('/')[2]}. Current "
             f"usage/limit: {shortage.used}/{shortage.limit}. Additional needed: {shortage.needed} Please see "
             f"troubleshooting guide, available here: {TROUBLESHOOTING}outofquota",
         )
