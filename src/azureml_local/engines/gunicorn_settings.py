@@ -5,9 +5,7 @@ would refuse an option.
 """
 
 import importlib.util
-import math
 import os
-import random
 import sys
 
 # Old releases of the server (azureml-defaults 1.38 brings 0.4) are a folder, no package: they find their own modules on
@@ -21,16 +19,10 @@ accesslog = "-"
 errorlog = "-" if IS_FOLDER else "/dev/null"  # the inference server's own log handler writes what would come here
 control_socket_disable = True
 
-# The limit of a pod, in thousandths of a core. A container is held to it by time; all that a process can be held to is
-# whole cores.
-CPU_LIMIT = int(os.environ.get("AZUREML_LOCAL_CPU_LIMIT", "0"))
-if CPU_LIMIT and hasattr(os, "sched_setaffinity"):
-    cores = sorted(os.sched_getaffinity(0))
-    taken = min(math.ceil(CPU_LIMIT / 1000), len(cores))
-    os.sched_setaffinity(0, random.sample(cores, taken))
-    print(
-        f"azureml-local: the CPU limit is {CPU_LIMIT / 1000:g}; held to {taken} of {len(cores)} whole cores", flush=True
-    )
+# A container is held to its CPU limit by time; all that a process can be held to is whole cores.
+CORES = [int(core) for core in os.environ.get("AZUREML_LOCAL_CORES", "").split(",") if core]
+if CORES:
+    os.sched_setaffinity(0, CORES)
 
 
 def worker_exit(_server: object, _worker: object) -> None:
