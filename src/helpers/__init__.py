@@ -7,9 +7,6 @@ from helpers.attached import databricks_workspace, virtual_machine
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
-<<<<<<< HEAD
-from helpers.connection import connect, preempt, remove_identity, second_identity, spark_is_there
-=======
 from helpers.connection import (
     connect,
     kubectl_apply,
@@ -17,8 +14,8 @@ from helpers.connection import (
     preempt,
     remove_identity,
     second_identity,
+    spark_is_there,
 )
->>>>>>> kubelesson
 from helpers.datastores import datastore_files
 from helpers.drifting import drift
 from helpers.flight_data import (
