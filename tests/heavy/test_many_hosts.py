@@ -73,7 +73,7 @@ class Site:
 
     def states(self) -> dict[str, str]:
         """Return what the operator sees of each worker: what is wrong with it, or nothing."""
-        found: dict[str, Any] = admin.call(self.service.home, "GET", "/hosts")
+        (found,) = admin.call(self.service.home, "GET", "/hosts")
         return {worker["name"]: worker["problem"] for worker in found["workers"]}
 
     def usable(self, *hosts: Host) -> None:
@@ -248,9 +248,9 @@ def test_distributed_processes_find_each_other_across_hosts(site: Site, tmp_path
         distribution=PyTorchDistribution(process_count_per_instance=1),
     )  # fmt: skip
     assert ended.status == "Completed", ended.error
-    said = {ended.artifacts[f"user_logs/std_log_process_{rank}.txt"].decode().strip() for rank in (0, 1)}
-    (line,) = said
-    address, total = line.split()
+    logs = [ended.artifacts[f"user_logs/std_log_process_{rank}.txt"].decode() for rank in (0, 1)]
+    (said,) = {log.splitlines()[-1] for log in logs}
+    address, total = said.split()
     assert address in {host.address for host in site.net.hosts}
     assert total == "3"
 
