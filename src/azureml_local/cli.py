@@ -229,6 +229,20 @@ def _hosts(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def _worker(_: Home, options: argparse.Namespace) -> int:
+    from azureml_local.engines.compute import host_worker
+    from azureml_local.engines.compute.hosts import HostsError, SchedulerSettings
+
+    if not (options.scheduler and options.compute):
+        raise DaemonError("azureml-local worker needs a scheduler, tls://HOST:PORT, and --compute NAME.")
+    files = (options.tls_ca or "", options.tls_cert or "", options.tls_key or "")
+    try:
+        host_worker.run(SchedulerSettings(options.scheduler, tuple(options.compute), *files), options.name)
+    except HostsError as error:
+        raise DaemonError(str(error)) from error
+    return 0
+
+
 def _in_words(schedulers: list[Mapping[str, Any]]) -> Iterator[str]:
     """Yield what is attached, for people."""
     if not schedulers:
@@ -376,8 +390,7 @@ KUBERNETES: tuple[Flag, ...] = (
     ),
     ("--image", {"help": "export: what the pods are to run (default: a name to be replaced)"}),
 )
-HOSTS: tuple[Flag, ...] = (
-    ("action", {"choices": ("attach", "list", "detach"), "help": "what to do"}),
+SCHEDULER: tuple[Flag, ...] = (
     ("scheduler", {"nargs": "?", "metavar": "tls://HOST:PORT", "help": "the Dask scheduler"}),
     (
         "--compute",
@@ -388,9 +401,14 @@ HOSTS: tuple[Flag, ...] = (
         },
     ),
     ("--tls-ca", {"metavar": "FILE", "help": "the authority of the scheduler's certificate"}),
-    ("--tls-cert", {"metavar": "FILE", "help": "this service's certificate for the scheduler"}),
+    ("--tls-cert", {"metavar": "FILE", "help": "one's own certificate for the scheduler"}),
     ("--tls-key", {"metavar": "FILE", "help": "its key"}),
 )
+HOSTS: tuple[Flag, ...] = (
+    ("action", {"choices": ("attach", "list", "detach"), "help": "what to do"}),
+    *SCHEDULER,
+)
+NAME: Flag = ("--name", {"help": "of the worker (default: this machine's)"})
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
@@ -410,6 +428,7 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
         (*KUBERNETES, JSON),
     ),
     "hosts": (_hosts, "nodes on other machines: hosts attach|list|detach", (*HOSTS, JSON)),
+    "worker": (_worker, "be a node of a service on another machine, in the foreground", (*SCHEDULER, NAME)),
     "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, SPARK_MASTER, READY)),
 }
 

@@ -85,6 +85,8 @@ class SchedulerSettings:
             tls_ca_file=self.ca,
             tls_client_cert=self.certificate,
             tls_client_key=self.key,
+            tls_worker_cert=self.certificate,
+            tls_worker_key=self.key,
             require_encryption=True,
         )
 
@@ -198,7 +200,7 @@ class Hosts:
         try:
             client = await _client(settings)
         except (OSError, ValueError) as error:
-            raise HostsError(f"The Dask scheduler {settings.address} is not reached: {_reason(error)}") from error
+            raise HostsError(f"The Dask scheduler {settings.address} is not reached: {reason(error)}") from error
         await client.close()
         self.use(settings)
 
@@ -269,7 +271,7 @@ class Workers:
             except (OSError, ValueError, HostsError) as error:
                 if not self.problem:
                     logger.warning("the Dask scheduler %s is not reached: %s", settings.address, error)
-                self.problem = f"The Dask scheduler {settings.address} is not reached: {_reason(error)}"
+                self.problem = f"The Dask scheduler {settings.address} is not reached: {reason(error)}"
                 self._changed()
             await asyncio.sleep(TRY_AGAIN_AFTER[min(failures, len(TRY_AGAIN_AFTER) - 1)])
             failures += 1
@@ -441,5 +443,6 @@ async def _unless_cut_off(work: Any) -> None:
         logger.info("a worker's scheduler does not answer: %s", error)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return an error's words as a sentence."""
     return f"{str(error) or type(error).__name__}".rstrip(".") + "."
