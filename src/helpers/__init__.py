@@ -7,7 +7,15 @@ from helpers.attached import databricks_workspace, virtual_machine
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
-from helpers.connection import connect, preempt, remove_identity, second_identity, spark_is_there
+from helpers.connection import (
+    connect,
+    kubectl_apply,
+    kubernetes_manifests,
+    preempt,
+    remove_identity,
+    second_identity,
+    spark_is_there,
+)
 from helpers.datastores import datastore_files
 from helpers.drifting import drift
 from helpers.flight_data import (
@@ -19,6 +27,7 @@ from helpers.flight_data import (
     train_delay_model,
 )
 from helpers.folders import lesson_folder
+from helpers.instances import watch_instances
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
 from helpers.naming import unique_name
@@ -45,6 +54,8 @@ __all__ = [
     "follow",
     "is_late",
     "job_log",
+    "kubectl_apply",
+    "kubernetes_manifests",
     "leftovers",
     "lesson_folder",
     "load",
@@ -72,5 +83,6 @@ __all__ = [
     "wait_for_job",
     "wait_until",
     "watch_cluster",
+    "watch_instances",
     "watch_pipeline",
 ]

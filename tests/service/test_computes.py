@@ -319,10 +319,12 @@ def test_kinds_of_compute_that_are_lacking_name_themselves(
     management: MachineLearningServicesMgmtClient, arm: Arm, name: str
 ) -> None:
     group, workspace = arm.settings.resource_group, arm.settings.workspace
-    lacking = aml.ComputeResource(location="eastus", properties=aml.HDInsight())
-    with pytest.raises(HttpResponseError, match="lacks computes of the type HDInsight") as refusal:
-        management.compute.begin_create_or_update(group, workspace, name, lacking)
-    assert refusal.value.status_code == 501
+    for lacking in (aml.AKS(), aml.HDInsight()):
+        named = lacking.compute_type
+        compute = aml.ComputeResource(location="eastus", properties=lacking)
+        with pytest.raises(HttpResponseError, match=f"lacks computes of the type {named}") as refusal:
+            management.compute.begin_create_or_update(group, workspace, name, compute)
+        assert refusal.value.status_code == 501
     virtual_network = {"subnet": {"id": "/subscriptions/0"}}
     refused = put(arm, name, **virtual_network)
     assert (refused.status_code, refused.json()["error"]["target"]) == (501, "subnet")

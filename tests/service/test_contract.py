@@ -324,7 +324,24 @@ def monitor_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[
     yield "GET", own, None
     yield "PATCH", own, {"tags": {"a": "c"}}
     endpoint = f"/onlineEndpoints/{deployed.endpoint}"
-    for owner, category in (("", "AmlComputeJobEvent"), (endpoint, "AmlOnlineEndpointTrafficLog")):
+    autoscale = f"{arm.group}/providers/Microsoft.Insights/autoscalesettings"
+    target = f"{arm.workspace}{endpoint}/deployments/green"
+    capacity = {"minimum": "1", "maximum": "2", "default": "1"}
+    profile = {"name": "p", "capacity": capacity, "rules": []}
+    properties = {"targetResourceUri": target, "enabled": False, "profiles": [profile]}
+    yield "PUT", f"{autoscale}/{name}", {"location": "eastus", "properties": properties}
+    yield "GET", f"{autoscale}/{name}", None
+    yield "PATCH", f"{autoscale}/{name}", {"tags": {"a": "b"}}
+    yield "GET", autoscale, None
+    yield "GET", f"{arm.subscription}/providers/Microsoft.Insights/autoscalesettings", None
+    for owner in (endpoint, target):
+        for path in ("metrics", "metricDefinitions", "metricNamespaces"):
+            yield "GET", f"{owner}/providers/Microsoft.Insights/{path}", None
+    for owner, category in (
+        ("", "AmlComputeJobEvent"),
+        (endpoint, "AmlOnlineEndpointTrafficLog"),
+        (f"{autoscale}/{name}", "AutoscaleScaleActions"),
+    ):
         settings = f"{owner}/providers/Microsoft.Insights/diagnosticSettings"
         logs = [{"category": category, "enabled": True}]
         yield "PUT", f"{settings}/{name}", {"properties": {"workspaceId": own, "logs": logs, "metrics": []}}
@@ -333,6 +350,7 @@ def monitor_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[
         yield "GET", f"{settings}Categories", None
         yield "GET", f"{settings}Categories/AllMetrics", None
         yield "DELETE", f"{settings}/{name}", None
+    yield "DELETE", f"{autoscale}/{name}", None
     yield "DELETE", own, None
 
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from fake_drivers import until
 
+from azureml_local import cli, spark_master
 from azureml_local.engines.environments import Interpreter
 from azureml_local.engines.requirements import of_environment
 from azureml_local.engines.spark import driver, runtimes
@@ -128,7 +129,7 @@ def test_spark_listens_on_loopback_only(tmp_path: Path, spark: dict[str, str], m
     assert (found["spark.ui.enabled"], found["spark.authenticate"], found["spark.a"]) == ("false", "true", "b")
     assert found["spark.master"].startswith("local[")
     assert found["spark.master"] != "local[99]"
-    monkeypatch.setenv(driver.MASTER_VARIABLE, "spark://127.0.0.1:7077")
+    monkeypatch.setenv(spark_master.VARIABLE, "spark://127.0.0.1:7077")
     run(Task("probe", "probe"), tmp_path, spark)
     found = settings(tmp_path)
     assert (found["spark.master"], found["spark.cores.max"]) == ("spark://127.0.0.1:7077", "8")
@@ -182,3 +183,17 @@ def test_an_outcome_that_is_no_json_is_the_drivers_fault(tmp_path: Path) -> None
     assert "exit status 137" in str(driver._read(tmp_path / "outcome.json", 137).error)
     (tmp_path / "outcome.json").write_text(json.dumps({"result": "1"}))
     assert driver._read(tmp_path / "outcome.json", 0) == Outcome(result="1")
+
+
+@pytest.mark.parametrize("wrong", ["local[4]", "yarn", "spark://host", "spark://a:1\nspark.x y", "host:7077"])
+def test_only_a_standalone_cluster_is_a_master(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(spark_master.VARIABLE, wrong)
+    with pytest.raises(ValueError, match="must be spark://HOST:PORT"):
+        spark_master.address()
+    with pytest.raises(SystemExit):
+        cli.main(["start", "--spark-master", wrong])
+
+
+def test_no_master_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(spark_master.VARIABLE, raising=False)
+    assert (spark_master.address(), spark_master.host()) == (None, None)

@@ -41,31 +41,20 @@ def pod(context: Context, properties: Mapping[str, Any], compute: Resource) -> P
     Raises:
         FrontendError: 400 where there is no such instance type, or a quantity is wrong, or more than its limit.
     """
-    known = kubernetes_clusters.instance_types(context.store, compute)
-    name = properties.get("instanceType") or compute.properties["properties"]["defaultInstanceType"]
-    if name not in known:
-        raise invalid(f"The instance type '{name}' is none of the cluster's: {', '.join(sorted(known))}.")
+    of_type = kubernetes_clusters.pod(context, compute, properties.get("instanceType"))
     own = properties.get("containerResourceRequirements") or {}
-    instance_type = known[name]
-    limits = _amounts(own.get("containerResourceLimits"), instance_type.limits, "limits")
+    limits = _amounts(own.get("containerResourceLimits"), of_type.limits, "limits")
     # Where there is a limit alone, Kubernetes asks for no more than that.
-    least = Resources(*map(min, _tuple(instance_type.requests), _tuple(limits)))
+    least = Resources(*map(min, _tuple(of_type.requests), _tuple(limits)))
     requests = _amounts(own.get("containerResourceRequests"), replace(least, gpu=limits.gpu), "requests")
     if above := requests.lacking(limits):
         shown = (requests.shown()[above[0]], limits.shown()[above[0]])
         raise kubernetes_clusters.refused(
             "BadArgument",
             f"Resource requests must be less than or equal to limits: {above[0]} requested {shown[0]}, limit "
-            f"{shown[1]}. Limits that are not set are those of the instance type, {name}.",
+            f"{shown[1]}. Limits that are not set are those of the instance type, {of_type.instance_type}.",
         )
-    return Pod(
-        compute.properties["resourceId"].lower(),
-        compute.properties["properties"]["namespace"],
-        name,
-        requests,
-        limits,
-        instance_type.node_selector,
-    )
+    return replace(of_type, requests=requests, limits=limits)
 
 
 def _tuple(amounts: Resources) -> tuple[int, int, int]:
