@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import access_answers
+import autoscale_answers
 import batch_run_answers
 import deployment_answers
 import image_answers
@@ -823,6 +824,7 @@ for more in (
     inference_answers,
     training_answers,
     image_answers,
+    autoscale_answers,
 ):
     RIGHT |= more.RIGHT
     WRONG |= more.WRONG
