@@ -15,10 +15,10 @@ MOTO := 5.2.5
 BENTOML := 1.4.40
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lab progress start stop bench demo notebooks clean
+.PHONY: help setup run test test-all lint lab progress start stop bench demo notebooks clean
 
 help: ## say what each command does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## install everything into .venv (the other commands do it when needed)
 
@@ -35,8 +35,11 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 run: $(STAMP) ## run every lesson and write runs/latest/report.html
 	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOK)
 
-test: $(STAMP) lint ## run every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg tests notebooks
+test: $(STAMP) lint ## run every test but the heavy ones
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --ignore tests/heavy tests notebooks
+
+test-all: test ## run every test, those too that need Docker, Spark or network namespaces (as root they install it)
+	$(BIN)/python -m pytest tests/heavy
 
 lint: $(STAMP) ## check style and types
 	$(BIN)/ruff check .

@@ -49,6 +49,8 @@ OWN = frozenset(
         "environments",
         "jobs",
         "mlflow",
+        "databricks",
+        "docker",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -134,7 +136,10 @@ class Home:
         self.log_store = self.root / "log_store"
         self.metrics = self.root / "metrics"
         self.mlflow = self.root / "mlflow"
+        self.databricks = self.root / "databricks"
+        self.docker = self.root / "docker"
         self.sockets = self.root / "run"
+        self.docker_socket = self.sockets / "docker.sock"
 
     def create(self) -> Settings:
         """Make the folder where it is missing and return its settings.

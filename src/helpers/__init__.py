@@ -3,10 +3,19 @@
 Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
 """
 
+from helpers.attached import databricks_workspace, virtual_machine
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
-from helpers.connection import connect, preempt, remove_identity, second_identity
+from helpers.connection import (
+    connect,
+    kubectl_apply,
+    kubernetes_manifests,
+    preempt,
+    remove_identity,
+    second_identity,
+    spark_is_there,
+)
 from helpers.datastores import datastore_files
 from helpers.drifting import drift
 from helpers.flight_data import (
@@ -34,6 +43,7 @@ __all__ = [
     "check",
     "collected",
     "connect",
+    "databricks_workspace",
     "datastore_files",
     "delete_collected",
     "download_output",
@@ -44,6 +54,8 @@ __all__ = [
     "follow",
     "is_late",
     "job_log",
+    "kubectl_apply",
+    "kubernetes_manifests",
     "leftovers",
     "lesson_folder",
     "load",
@@ -58,6 +70,7 @@ __all__ = [
     "score",
     "second_identity",
     "show",
+    "spark_is_there",
     "step_statuses",
     "steps",
     "stream_log",
@@ -65,6 +78,7 @@ __all__ = [
     "train_delay_model",
     "unique_name",
     "until_permitted",
+    "virtual_machine",
     "wait",
     "wait_for_job",
     "wait_until",

@@ -87,6 +87,7 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield from identity_requests(name, arm, deployed)
     yield from role_requests(arm, deployed)
     yield from monitor_requests(name, arm, deployed)
+    yield from databricks_requests(name, arm)
 
 
 def asset_requests(containers: str, name: str, properties: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
@@ -97,6 +98,18 @@ def asset_requests(containers: str, name: str, properties: dict[str, Any]) -> It
         yield "GET", containers + path, None
     yield "DELETE", f"{containers}/{name}/versions/1", None
     yield "DELETE", f"{containers}/{name}", None
+
+
+def databricks_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
+    base = f"{arm.group}/providers/Microsoft.Databricks/workspaces"
+    workspace = f"{base}/{name}"
+    yield "PUT", workspace, {"location": "eastus", "properties": {"managedResourceGroupId": f"{arm.group}-managed"}}
+    yield "GET", f"{arm.subscription}/providers/Microsoft.Databricks/workspaces", None
+    yield "GET", base, None
+    yield "GET", workspace, None
+    yield "PATCH", workspace, {"tags": {"a": "b"}}
+    yield from role_requests_at(workspace)
+    yield "DELETE", workspace, None
 
 
 def registry_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:

@@ -18,6 +18,7 @@ import batch_run_answers
 import deployment_answers
 import image_answers
 import inference_answers
+import kubernetes_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
@@ -825,6 +826,7 @@ for more in (
     training_answers,
     image_answers,
     autoscale_answers,
+    kubernetes_answers,
 ):
     RIGHT |= more.RIGHT
     WRONG |= more.WRONG

@@ -35,6 +35,8 @@ FILTERED = (
     ids.STORAGE_ACCOUNTS,
     f"{ids.SUBSCRIPTION}/providers/{ids.INSIGHTS}/autoscalesettings",
     f"{ids.RESOURCE_GROUP}/providers/{ids.INSIGHTS}/autoscalesettings",
+    f"{ids.SUBSCRIPTION}/providers/{ids.DATABRICKS}/workspaces",
+    ids.DATABRICKS_WORKSPACES,
 )
 
 

@@ -11,12 +11,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from azureml_local.arm import actions, ids, operation_routes, resource_groups, subscriptions, workspaces
+from azureml_local.arm import actions, databricks, ids, operation_routes, resource_groups, subscriptions, workspaces
 from azureml_local.arm.access import key_vaults, managed_identities, role_assignments
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.autoscale import autoscale_settings
 from azureml_local.arm.batch import batch_deployments, batch_endpoints
-from azureml_local.arm.compute import compute_clusters, compute_instances, computes, quotas, vm_sizes
+from azureml_local.arm.compute import (
+    compute_clusters,
+    compute_instances,
+    computes,
+    databricks_workspaces,  # noqa: F401 - these kinds of computes register themselves
+    quotas,
+    synapse_spark_pools,  # noqa: F401
+    vm_sizes,
+)
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import jobs
 from azureml_local.arm.metrics import metrics
@@ -110,6 +118,7 @@ def routes() -> ArmRoutes:
         key_vaults,
         container_registries,
         storage_accounts,
+        databricks,
         subscriptions,
     ):
         table.include(module.routes)

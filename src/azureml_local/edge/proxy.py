@@ -1,4 +1,4 @@
-"""An HTTPS proxy on loopback that answers for Azure's hosts.
+"""An HTTPS proxy that answers for Azure's hosts, on loopback and where the user has it listen besides.
 
 A client sends ``CONNECT host:443``. For a host that is served here the connection is upgraded to TLS in place
 (``loop.start_tls``) and handed to uvicorn's HTTP protocol: one hop, no second socket. Any other host is tunnelled
@@ -50,13 +50,20 @@ class Edge:
         self._most_connections = limits.most_connections()
         self._configs = {name: http_config(app) for name, app in applications.items()}
 
-    async def listen(self, address: str, port: int) -> asyncio.Server:
+    async def listen(self, address: str, port: int, *, only_served: bool = False) -> asyncio.Server:
         """Take a port of ``address``, 0 for a free one; connections are accepted once the server starts serving.
 
-        Raises OSError where the port is taken.
+        Args:
+            address: of this machine.
+            port: of it.
+            only_served: there it speaks for the served hosts alone: it opens no way to others, and nothing is said in
+                plain text.
+
+        Raises:
+            OSError: the port is taken.
         """
         return await asyncio.get_running_loop().create_server(
-            lambda: FirstBytes(self), address, port, backlog=512, start_serving=False
+            lambda: FirstBytes(self, only_served=only_served), address, port, backlog=512, start_serving=False
         )
 
     @property
@@ -88,8 +95,9 @@ class Edge:
 class FirstBytes(asyncio.Protocol):
     """Reads a connection's first request line, and with it decides who speaks on."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, *, only_served: bool = False) -> None:
         self.edge = edge
+        self.only_served = only_served
         self.received = bytearray()
         self.transport: asyncio.Transport
         self.deadline: asyncio.TimerHandle
@@ -110,7 +118,10 @@ class FirstBytes(asyncio.Protocol):
         """Collect the head; hand over as soon as it is known what it is."""
         self.received += data
         if not self.received.startswith(b"CONNECT "[: len(self.received)]):
-            self._hand_over_plain()
+            if self.only_served:
+                self._refuse(HTTPStatus.FORBIDDEN, "This is a proxy for HTTPS: send CONNECT.")
+            else:
+                self._hand_over_plain()
         elif b"\r\n\r\n" in self.received:
             self._hand_over_connect()
         elif len(self.received) > LARGEST_HEAD:
@@ -146,6 +157,8 @@ class FirstBytes(asyncio.Protocol):
                 HTTPStatus.NOT_IMPLEMENTED,
                 f"azureml-local does not serve {host}. It is a host of Azure, so the request was not sent on.",
             )
+        elif self.only_served:
+            self._refuse(HTTPStatus.FORBIDDEN, f"From here azureml-local is no way to {host}: reach it directly.")
         else:
             self.transport.pause_reading()
             self.edge.spawn(_tunnel(self.edge, self.transport, host, int(port)))
