@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import psutil
 
-from azureml_local import __version__, admin, client_environment, daemon, faults, kubernetes_texts
+from azureml_local import __version__, admin, client_environment, daemon, faults, kubernetes_texts, spark_master
 from azureml_local.daemon import DaemonError
 from azureml_local.edge import listening
 from azureml_local.home import Home, HomeError
@@ -41,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _start(home: Home, options: argparse.Namespace) -> int:
     known = daemon.find(home)
+    if known and options.spark_master:
+        raise DaemonError("The service runs already: stop it to change its Spark master.")
+    _take_spark_master(options)
     running = daemon.start(home, options.port, options.listen)
     state = "runs already" if known else "is ready"
     print(f"azureml-local {state} on 127.0.0.1:{running.port} (state in {home.root}).")
@@ -52,6 +55,12 @@ def _start(home: Home, options: argparse.Namespace) -> int:
     if not known:
         print('To use it from this shell: eval "$(azureml-local env)"')
     return 0
+
+
+def _take_spark_master(options: argparse.Namespace) -> None:
+    """Hand the Spark master on, to this process and to those that it starts."""
+    if options.spark_master:
+        os.environ[spark_master.VARIABLE] = options.spark_master
 
 
 def _stop(home: Home, _: argparse.Namespace) -> int:
@@ -243,6 +252,14 @@ def place(text: str) -> listening.Place:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def master(text: str) -> str:
+    """Return the address of a Spark master. Raises ArgumentTypeError for anything else."""
+    try:
+        return spark_master.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def duration(text: str) -> float:
     """Return the seconds of ``2s``, ``300ms`` or ``0.5``. Raises ValueError for anything else."""
     for unit, seconds in (("ms", 0.001), ("s", 1.0), ("", 1.0)):
@@ -258,6 +275,7 @@ def _doctor(home: Home, options: argparse.Namespace) -> int:
 
 
 def _serve(home: Home, options: argparse.Namespace) -> int:
+    _take_spark_master(options)
     return daemon.serve(home, options.port, options.ready, options.listen)
 
 
@@ -275,9 +293,25 @@ LISTEN: Flag = (
         "help": "listen on this address of the machine, too, for nodes and clients on others (default: loopback only)",
     },
 )
+SPARK_MASTER: Flag = (
+    "--spark-master",
+    {
+        "type": master,
+        "metavar": "spark://HOST:PORT",
+        "help": "run the tasks of Databricks clusters on this Spark standalone cluster (default: on this machine)",
+    },
+)
 JSON: Flag = ("--json", {"action": "store_true", "help": "print JSON"})
 YES: Flag = ("--yes", {"action": "store_true", "help": "do not ask"})
-INSTALL: Flag = ("--install", {"action": "store_true", "help": "install what is missing (Azurite, with npm)"})
+INSTALL: Flag = (
+    "--install",
+    {
+        "nargs": "?",
+        "const": "azurite",
+        "choices": ("azurite", "spark"),
+        "help": "install what is missing: Azurite, with npm (default); or spark, for clusters of Databricks",
+    },
+)
 ACTION: Flag = ("action", {"choices": ("add", "list", "clear"), "help": "what to do"})
 FAULT: Mapping[str, dict[str, Any]] = {
     "host": {"help": "pattern of the host, e.g. '*.inference.ml.azure.com' (default: any)"},
@@ -355,7 +389,7 @@ HOSTS: tuple[Flag, ...] = (
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
-    "start": (_start, "start the service, and return when it answers", (PORT, LISTEN)),
+    "start": (_start, "start the service, and return when it answers", (PORT, LISTEN, SPARK_MASTER)),
     "stop": (_stop, "end the service and all that it started", ()),
     "status": (_status, "say whether it runs, and what it takes", (JSON,)),
     "reset": (_reset, "end the service and delete its state folder", (YES,)),
@@ -371,7 +405,7 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
         (*KUBERNETES, JSON),
     ),
     "hosts": (_hosts, "nodes on other machines: hosts attach|list|detach", (*HOSTS, JSON)),
-    "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, READY)),
+    "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, SPARK_MASTER, READY)),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,7 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import batch_jobs, discovery, node_heartbeats, registries, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, node_requests, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
 from azureml_local.dataplane.databricks.workspaces import Workspaces as DatabricksWorkspaces
 from azureml_local.dataplane.endpoint_metrics import EndpointMetrics
@@ -272,12 +273,11 @@ class Service:
         self.listens_at = self._place.at(port)
 
     async def _listen_on_socket(self, application: str, path: Path) -> asyncio.Server:
-        """Serve an application on a socket that only the service's own user can reach."""
-        path.unlink(missing_ok=True)
+        """Serve an application on a socket of the service's own user. One that is left there is replaced."""
         server = await asyncio.get_running_loop().create_unix_server(
             lambda: self.edge.http_protocol(application, None), path
         )
-        path.chmod(0o600)
+        os.chmod(path, 0o600)  # noqa: PTH101 - nothing that blocks
         return server
 
     async def _listen_for_model_data(self) -> asyncio.Server:
@@ -296,7 +296,7 @@ class Service:
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
                 *batch_jobs.routes(self.context),
-                *node_heartbeats.routes(self.context),
+                *node_requests.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
                 *registries.routes(self.context),
             ),

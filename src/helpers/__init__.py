@@ -3,6 +3,7 @@
 Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
 """
 
+from helpers.attached import databricks_workspace, virtual_machine
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
@@ -13,6 +14,7 @@ from helpers.connection import (
     preempt,
     remove_identity,
     second_identity,
+    spark_is_there,
 )
 from helpers.datastores import datastore_files
 from helpers.drifting import drift
@@ -25,6 +27,7 @@ from helpers.flight_data import (
     train_delay_model,
 )
 from helpers.folders import lesson_folder
+from helpers.instances import watch_instances
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
 from helpers.naming import unique_name
@@ -40,6 +43,7 @@ __all__ = [
     "check",
     "collected",
     "connect",
+    "databricks_workspace",
     "datastore_files",
     "delete_collected",
     "download_output",
@@ -66,6 +70,7 @@ __all__ = [
     "score",
     "second_identity",
     "show",
+    "spark_is_there",
     "step_statuses",
     "steps",
     "stream_log",
@@ -73,9 +78,11 @@ __all__ = [
     "train_delay_model",
     "unique_name",
     "until_permitted",
+    "virtual_machine",
     "wait",
     "wait_for_job",
     "wait_until",
     "watch_cluster",
+    "watch_instances",
     "watch_pipeline",
 ]

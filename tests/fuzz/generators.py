@@ -450,6 +450,46 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                 "logAnalyticsDestinationType": "Dedicated",
             }
         },
+        "autoscalesettings": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "properties": {
+                "enabled": True,
+                "targetResourceUri": f"{workspace}/onlineEndpoints/{EXISTING}/deployments/{EXISTING}",
+                "notifications": [{"operation": "Scale", "email": {"customEmails": []}, "webhooks": []}],
+                "predictiveAutoscalePolicy": {"scaleMode": "Disabled"},
+                "profiles": [
+                    {
+                        "name": "p",
+                        "capacity": {"minimum": "1", "maximum": "2", "default": "1"},
+                        "fixedDate": {"timeZone": "UTC", "start": "2026-01-01T00:00:00", "end": "2026-01-02T00:00:00"},
+                        "rules": [
+                            {
+                                "metricTrigger": {
+                                    "metricName": "RequestsPerMinute",
+                                    "metricResourceUri": f"{workspace}/onlineEndpoints/{EXISTING}",
+                                    "timeGrain": "PT1M",
+                                    "statistic": "Average",
+                                    "timeWindow": "PT5M",
+                                    "timeAggregation": "Average",
+                                    "operator": "GreaterThan",
+                                    "threshold": 1.5,
+                                    "dimensions": [
+                                        {"DimensionName": "deployment", "Operator": "Equals", "Values": [EXISTING]}
+                                    ],
+                                },
+                                "scaleAction": {
+                                    "direction": "Increase",
+                                    "type": "ChangeCount",
+                                    "value": "1",
+                                    "cooldown": "PT1M",
+                                },
+                            }
+                        ],
+                    }
+                ],
+            },
+        },
         "Microsoft.OperationalInsights/workspaces": {
             "location": "eastus",
             "tags": {"a": "b"},
@@ -499,6 +539,10 @@ def control_plane_requests(
         "kind",
         "api-version",
         "count",
+        "timespan",
+        "interval",
+        "metricnames",
+        "aggregation",
         "x",
     )
     query |= draw(st.dictionaries(st.sampled_from(names), texts | st.integers().map(str), max_size=2))

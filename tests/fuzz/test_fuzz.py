@@ -241,7 +241,7 @@ def test_control_plane(target: Target, data: st.DataObject) -> None:
         assert "/computes/" in path.lower()  # what Azure answers of a compute that is not there
     elif status >= 400 and method != "HEAD":
         answer = json.loads(content)
-        error = answer if "error" not in answer and "diagnosticsettings" in path.lower() else answer["error"]
+        error = answer if "error" not in answer and "/microsoft.insights/" in path.lower() else answer["error"]
         assert error["code"]
         assert isinstance(error["message"], str)
     if "Azure-AsyncOperation" in headers:

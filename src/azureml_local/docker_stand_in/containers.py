@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import secrets
 import socket
@@ -10,13 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from azureml_local.docker_stand_in import NOTICE, DockerError, unsupported
-from azureml_local.docker_stand_in.images import SERVES, Image
+from azureml_local.engines.images.image import SERVES, Image
 from azureml_local.engines.inference_server import GIB, LaunchPlan, serve, whole_environment
 from azureml_local.engines.process import GuardedProcess
-
-SERVER = argparse.ArgumentParser("azmlinfsrv", exit_on_error=False)
-for option in ("--entry_script", "--model_dir", "--port"):
-    SERVER.add_argument(option)
 
 
 class Container:
@@ -25,11 +20,13 @@ class Container:
     def __init__(self, name: str, image: Image, config: dict[str, Any], log: Path) -> None:
         self.id, self.name, self.image, self.config, self.log = secrets.token_hex(32), name, image, config, log
         self.host: dict[str, Any] = config.get("HostConfig") or {}
-        self.labels: dict[str, str] = {**image.labels, **(config.get("Labels") or {})}
+        self.labels: dict[str, str] = config.get("Labels") or {}
         self.command: list[str] = config.get("Cmd") or [*image.command]
-        if self.command[-2:] != [*SERVES] and self.command[:1] != ["azmlinfsrv"]:
-            raise unsupported(f"the command {self.command}; it starts Azure's inference server: {SERVES} or azmlinfsrv")
-        self.created = self.started = datetime.datetime.now(datetime.UTC)
+        if tuple(self.command[-2:]) != SERVES:
+            raise unsupported(
+                f"the command {self.command}: all that it starts is Azure's inference server, {[*SERVES]}"
+            )
+        self.created = datetime.datetime.now(datetime.UTC)
         self.published: dict[str, int] = {}
         self.process: GuardedProcess | None = None
 
@@ -45,29 +42,23 @@ class Container:
 
     async def start(self) -> None:
         """Publish the port and start the program. Raises DockerError."""
-        if self.status == "running":
-            return
-        options, _ = SERVER.parse_known_args(self.command[1:])
         given = dict(pair.partition("=")[::2] for pair in self.config.get("Env") or ())
         variables = {name: self._here(value) for name, value in {**self.image.environment, **given}.items()}
-        root = variables.get("AML_APP_ROOT") or self._here(self.image.folder)
         plan = LaunchPlan(
             python=self.image.python,
-            app_root=root,
-            entry_script=str(
-                Path(root, self._here(options.entry_script or variables.get("AZUREML_ENTRY_SCRIPT") or ""))
-            ),
-            model_dir=self._here(options.model_dir) if options.model_dir else variables.get("AZUREML_MODEL_DIR"),
+            app_root=(root := variables.get("AML_APP_ROOT") or self._here(self.image.folder)),
+            entry_script=str(Path(root, variables.get("AZUREML_ENTRY_SCRIPT", ""))),
+            model_dir=variables.get("AZUREML_MODEL_DIR"),
             environment=variables,
             instance_count=1,
             max_concurrent=1,
             request_timeout=0,
             log=str(self.log),
-            memory=(self.host.get("Memory") or 0) / GIB,
+            memory=self.host.get("Memory", 0) / GIB,
         )
         with self.log.open("a") as log:
             log.write(f"{NOTICE}\n")
-        port = f"{options.port or variables.get('SERVER_PORT') or 5001}/tcp"
+        port = f"{variables.get('SERVER_PORT') or 5001}/tcp"
         bound = (self.host.get("PortBindings") or {}).get(port)
         number = int(bound[0].get("HostPort") or 0) if bound else 0
         try:
@@ -76,9 +67,9 @@ class Container:
                     self.published = {port: listener.getsockname()[1]}
                 self.process = await serve(plan, listener, whole_environment(plan, {}))
         except OSError as error:
-            what = f"port {number} is already allocated" if number else "cannot start"
-            raise DockerError(500, f"container {self.name}: {what}: {error}") from error
-        self.started = datetime.datetime.now(datetime.UTC)
+            raise DockerError(
+                500, f"{self.name} cannot start on port {number or 'any'} of 127.0.0.1: {error}"
+            ) from error
 
     async def stop(self) -> None:
         """End the program and all that it started."""
@@ -86,51 +77,48 @@ class Container:
             await self.process.stop()
         self.published = {}
 
-    def has(self, label: str, equals: str, value: str) -> bool:
-        """Say whether it has a label, and where ``equals`` is given, with that value."""
-        return label in self.labels and (not equals or self.labels[label] == value)
+    async def restart(self) -> None:
+        """End the program, and start it again. Raises DockerError."""
+        await self.stop()
+        await self.start()
 
-    def listed(self) -> dict[str, Any]:
-        """Return it as in a list of containers."""
-        ports = [
-            {"IP": "127.0.0.1", "PrivatePort": int(port.partition("/")[0]), "PublicPort": number, "Type": "tcp"}
-            for port, number in self.published.items()
-        ]
-        return {
-            "Id": self.id,
-            "Names": [f"/{self.name}"],
-            "Image": self.config["Image"],
-            "ImageID": self.image.id,
-            "Command": " ".join(self.command),
-            "Created": int(self.created.timestamp()),
-            "Ports": ports,
-            "Labels": self.labels,
-            "State": self.status,
-            "Status": f"{self.status} (stand-in)",
-        }
-
-    def inspected(self) -> dict[str, Any]:
-        """Return all that is known of it."""
+    def described(self) -> dict[str, Any]:
+        """Return what ``inspect`` shows."""
         published = {
             port: [{"HostIp": "127.0.0.1", "HostPort": str(number)}] for port, number in self.published.items()
         }
-        state = {"Status": self.status, "Running": self.status == "running", "ExitCode": self.exit_code or 0}
         return {
             "Id": self.id,
             "Name": f"/{self.name}",
             "Image": self.image.id,
             "Created": self.created.isoformat(),
-            "State": {**state, "StartedAt": self.started.isoformat()},
-            "Config": {**self.image.config(), **self.config, "Cmd": self.command, "Labels": self.labels},
+            "State": {"Status": self.status, "Running": self.status == "running", "ExitCode": self.exit_code or 0},
+            "Config": {**self.config, "Cmd": self.command, "Labels": self.labels},
             "HostConfig": self.host,
             "NetworkSettings": {"Ports": {**dict.fromkeys(self.image.ports), **published}},
             "Driver": NOTICE,
         }
 
+    def listed(self) -> dict[str, Any]:
+        """Return what a list of containers shows."""
+        ports = [
+            {"IP": "127.0.0.1", "PrivatePort": 5001, "PublicPort": n, "Type": "tcp"} for n in self.published.values()
+        ]
+        return {
+            "Id": self.id,
+            "Names": [f"/{self.name}"],
+            "Image": self.config["Image"],
+            "Command": " ".join(self.command),
+            "Created": int(self.created.timestamp()),
+            "State": self.status,
+            "Status": f"{self.status}, no container",
+            "Ports": ports,
+            "Labels": self.labels,
+        }
+
     def _here(self, path: str) -> str:
         """Return where a path of the container lies on this machine; any other text as it is."""
-        binds = [(source, target) for source, target, *_ in (one.split(":") for one in self.host.get("Binds") or ())]
-        for source, target in sorted(binds, key=lambda bind: len(bind[1]), reverse=True):
+        for source, target, *_ in (bind.split(":") for bind in self.host.get("Binds") or ()):
             if PurePosixPath(path).is_relative_to(target):
                 return str(Path(source, PurePosixPath(path).relative_to(target)))
         copied = self.image.root / path.lstrip("/")
