@@ -142,6 +142,21 @@ def preempt(backend: str, ml_client: MLClient, cluster: str) -> None:
     print("nodes taken away:", len(running))
 
 
+def spark_is_there(backend: str) -> bool:
+    """Say whether Databricks' clusters can be had, and print to standard error what is used; Azure always has them.
+
+    On this machine they need Spark and Java, about 500 MB, which ``azureml-local doctor --install spark`` brings.
+    """
+    if backend == "azure":
+        return True
+    from azureml_local.home import Home
+
+    is_there = any("pyspark" in file.read_text() for file in Home().environments.glob("*/complete.json"))
+    said = "Spark is there: Databricks' tasks run on it." if is_there else "Spark is not installed here: see below."
+    print(said, file=sys.stderr)
+    return is_there
+
+
 def kubectl_apply(backend: str, cluster: str, file: Path) -> None:
     """Bring the Kubernetes objects of a YAML file into a cluster, as ``kubectl apply -f FILE`` does.
 
@@ -189,18 +204,3 @@ def kubernetes_manifests(backend: str, endpoint: str, deployment: str, image: st
     asked = {"deployment": f"{endpoint}/{deployment}", "image": image}
     exported: list[dict[str, Any]] = admin.call(Home(), "POST", "/kubernetes/export", asked)
     return exported
-
-
-def spark_is_there(backend: str) -> bool:
-    """Say whether Databricks' clusters can be had, and print to standard error what is used; Azure always has them.
-
-    On this machine they need Spark and Java, about 500 MB, which ``azureml-local doctor --install spark`` brings.
-    """
-    if backend == "azure":
-        return True
-    from azureml_local.home import Home
-
-    is_there = any("pyspark" in file.read_text() for file in Home().environments.glob("*/complete.json"))
-    said = "Spark is there: Databricks' tasks run on it." if is_there else "Spark is not installed here: see below."
-    print(said, file=sys.stderr)
-    return is_there

@@ -16,9 +16,9 @@ from pathlib import Path
 import certifi
 import docker
 import requests
+from machine import program
 
 from local_deployments import INFERENCE_IMAGE
-from machine import program
 from running_service import wait_for
 
 DEBIAN = "bookworm"  # whose Python is 3.11, which the inference server supports

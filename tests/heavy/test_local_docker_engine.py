@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
 from azure.ai.ml import MLClient
-from azure.ai.ml.entities import BuildContext, Environment
-from azure.ai.ml.exceptions import (
-    DockerEngineNotAvailableError,
-    InvalidLocalEndpointError,
-    LocalEndpointImageBuildError,
-    LocalEndpointInFailedStateError,
-)
+from azure.ai.ml.entities import Environment
 from azure.core.credentials import AccessToken, TokenCredential
-
 from docker_engine import Engine, running_engine
-from local_deployments import ADDING, BROKEN, LocalDeployment, that_listens
+
+from local_deployments import ADDING, LocalDeployment, that_listens
 from running_service import wait_for
 
 
