@@ -1,4 +1,4 @@
-"""What a lesson brings into a Kubernetes cluster, and reads of it: by the user's own kubectl, or by the service here."""
+"""What a lesson brings into a Kubernetes cluster, and reads of it: by kubectl, or by the service here."""
 
 from __future__ import annotations
 
