@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import psutil
 
-from azureml_local import __version__, admin, client_environment, daemon, faults, kubernetes_texts
+from azureml_local import __version__, admin, client_environment, daemon, faults, kubernetes_texts, spark_master
 from azureml_local.daemon import DaemonError
 from azureml_local.edge import listening
 from azureml_local.home import Home, HomeError
@@ -41,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _start(home: Home, options: argparse.Namespace) -> int:
     known = daemon.find(home)
+    if known and options.spark_master:
+        raise DaemonError("The service runs already: stop it to change its Spark master.")
+    _take_spark_master(options)
     running = daemon.start(home, options.port, options.listen)
     state = "runs already" if known else "is ready"
     print(f"azureml-local {state} on 127.0.0.1:{running.port} (state in {home.root}).")
@@ -52,6 +55,12 @@ def _start(home: Home, options: argparse.Namespace) -> int:
     if not known:
         print('To use it from this shell: eval "$(azureml-local env)"')
     return 0
+
+
+def _take_spark_master(options: argparse.Namespace) -> None:
+    """Hand the Spark master on, to this process and to those that it starts."""
+    if options.spark_master:
+        os.environ[spark_master.VARIABLE] = options.spark_master
 
 
 def _stop(home: Home, _: argparse.Namespace) -> int:
@@ -201,30 +210,49 @@ def _kubernetes(home: Home, options: argparse.Namespace) -> int:
 
 
 def _hosts(home: Home, options: argparse.Namespace) -> int:
+    if options.action != "list" and not options.scheduler:
+        raise DaemonError(f"azureml-local hosts {options.action} needs a scheduler, tls://HOST:PORT.")
     if options.action == "detach":
-        admin.call(home, "DELETE", "/hosts")
+        admin.call(home, "DELETE", f"/hosts?scheduler={quote(options.scheduler, safe='')}")
         return 0
     if options.action == "attach":
-        if not (options.scheduler and options.compute):
-            raise DaemonError("azureml-local hosts attach needs a scheduler, tls://HOST:PORT, and --compute NAME.")
+        if not options.compute:
+            raise DaemonError("azureml-local hosts attach needs --compute NAME: whose nodes its workers are to be.")
         files = {"ca": options.tls_ca, "certificate": options.tls_cert, "key": options.tls_key}
         whole = {name: str(Path(file).resolve()) for name, file in files.items() if file}
         admin.call(home, "PUT", "/hosts", {"address": options.scheduler, "computes": options.compute, **whole})
     found = admin.call(home, "GET", "/hosts")
-    print(json.dumps(found) if options.json else _hosts_in_words(found), end="" if not options.json else "\n")
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print("\n".join(_in_words(found)))
     return 0
 
 
-def _hosts_in_words(found: Mapping[str, Any]) -> str:
-    if found["scheduler"] is None:
-        return "No Dask scheduler is attached: every node is on this machine.\n"
-    lines = [found["problem"] or f"{found['scheduler']} has the nodes of {', '.join(found['computes'])}."]
-    for worker in found["workers"]:
-        state = worker["problem"] or (
-            f"runs {worker['job']}" if worker["job"] else "idle" if worker["node"] else "free"
-        )
-        lines.append(f"{worker['name']:24} {worker['address']:28} {','.join(worker['computes']):16} {state}")
-    return "".join(f"{line}\n" for line in lines)
+def _worker(_: Home, options: argparse.Namespace) -> int:
+    from azureml_local.engines.compute import host_worker
+    from azureml_local.engines.compute.hosts import HostsError, SchedulerSettings
+
+    if not (options.scheduler and options.compute):
+        raise DaemonError("azureml-local worker needs a scheduler, tls://HOST:PORT, and --compute NAME.")
+    files = (options.tls_ca or "", options.tls_cert or "", options.tls_key or "")
+    try:
+        host_worker.run(SchedulerSettings(options.scheduler, tuple(options.compute), *files), options.name)
+    except HostsError as error:
+        raise DaemonError(str(error)) from error
+    return 0
+
+
+def _in_words(schedulers: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is attached, for people."""
+    if not schedulers:
+        yield "No Dask scheduler is attached: every node is on this machine."
+    for found in schedulers:
+        yield found["problem"] or f"{found['scheduler']} has the nodes of {', '.join(found['computes'])}."
+        for worker in found["workers"]:
+            is_at = f"runs {worker['job']}" if worker["job"] else "idle" if worker["node"] else "free"
+            computes = ",".join(worker["computes"])
+            yield f"{worker['name']:24} {worker['address']:28} {computes:16} {worker['problem'] or is_at}"
 
 
 def port(text: str) -> int:
@@ -243,6 +271,14 @@ def place(text: str) -> listening.Place:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def master(text: str) -> str:
+    """Return the address of a Spark master. Raises ArgumentTypeError for anything else."""
+    try:
+        return spark_master.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def duration(text: str) -> float:
     """Return the seconds of ``2s``, ``300ms`` or ``0.5``. Raises ValueError for anything else."""
     for unit, seconds in (("ms", 0.001), ("s", 1.0), ("", 1.0)):
@@ -258,6 +294,7 @@ def _doctor(home: Home, options: argparse.Namespace) -> int:
 
 
 def _serve(home: Home, options: argparse.Namespace) -> int:
+    _take_spark_master(options)
     return daemon.serve(home, options.port, options.ready, options.listen)
 
 
@@ -275,9 +312,25 @@ LISTEN: Flag = (
         "help": "listen on this address of the machine, too, for nodes and clients on others (default: loopback only)",
     },
 )
+SPARK_MASTER: Flag = (
+    "--spark-master",
+    {
+        "type": master,
+        "metavar": "spark://HOST:PORT",
+        "help": "run the tasks of Databricks clusters on this Spark standalone cluster (default: on this machine)",
+    },
+)
 JSON: Flag = ("--json", {"action": "store_true", "help": "print JSON"})
 YES: Flag = ("--yes", {"action": "store_true", "help": "do not ask"})
-INSTALL: Flag = ("--install", {"action": "store_true", "help": "install what is missing (Azurite, with npm)"})
+INSTALL: Flag = (
+    "--install",
+    {
+        "nargs": "?",
+        "const": "azurite",
+        "choices": ("azurite", "spark"),
+        "help": "install what is missing: Azurite, with npm (default); or spark, for clusters of Databricks",
+    },
+)
 ACTION: Flag = ("action", {"choices": ("add", "list", "clear"), "help": "what to do"})
 FAULT: Mapping[str, dict[str, Any]] = {
     "host": {"help": "pattern of the host, e.g. '*.inference.ml.azure.com' (default: any)"},
@@ -337,9 +390,8 @@ KUBERNETES: tuple[Flag, ...] = (
     ),
     ("--image", {"help": "export: what the pods are to run (default: a name to be replaced)"}),
 )
-HOSTS: tuple[Flag, ...] = (
-    ("action", {"choices": ("attach", "list", "detach"), "help": "what to do"}),
-    ("scheduler", {"nargs": "?", "metavar": "tls://HOST:PORT", "help": "the Dask scheduler to attach"}),
+SCHEDULER: tuple[Flag, ...] = (
+    ("scheduler", {"nargs": "?", "metavar": "tls://HOST:PORT", "help": "the Dask scheduler"}),
     (
         "--compute",
         {
@@ -349,13 +401,18 @@ HOSTS: tuple[Flag, ...] = (
         },
     ),
     ("--tls-ca", {"metavar": "FILE", "help": "the authority of the scheduler's certificate"}),
-    ("--tls-cert", {"metavar": "FILE", "help": "this service's certificate for the scheduler"}),
+    ("--tls-cert", {"metavar": "FILE", "help": "one's own certificate for the scheduler"}),
     ("--tls-key", {"metavar": "FILE", "help": "its key"}),
 )
+HOSTS: tuple[Flag, ...] = (
+    ("action", {"choices": ("attach", "list", "detach"), "help": "what to do"}),
+    *SCHEDULER,
+)
+NAME: Flag = ("--name", {"help": "of the worker (default: this machine's)"})
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
-    "start": (_start, "start the service, and return when it answers", (PORT, LISTEN)),
+    "start": (_start, "start the service, and return when it answers", (PORT, LISTEN, SPARK_MASTER)),
     "stop": (_stop, "end the service and all that it started", ()),
     "status": (_status, "say whether it runs, and what it takes", (JSON,)),
     "reset": (_reset, "end the service and delete its state folder", (YES,)),
@@ -371,7 +428,8 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
         (*KUBERNETES, JSON),
     ),
     "hosts": (_hosts, "nodes on other machines: hosts attach|list|detach", (*HOSTS, JSON)),
-    "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, READY)),
+    "worker": (_worker, "be a node of a service on another machine, in the foreground", (*SCHEDULER, NAME)),
+    "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, SPARK_MASTER, READY)),
 }
 
 

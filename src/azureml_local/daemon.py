@@ -29,7 +29,7 @@ from typing import IO
 
 import psutil
 
-from azureml_local import __version__, client_environment, clock
+from azureml_local import __version__, client_environment, clock, spark_master
 from azureml_local.edge.listening import ListenError, Place
 from azureml_local.home import Home, HomeError, open_private, write_private
 from azureml_local.locks import lock_within, try_lock
@@ -225,6 +225,7 @@ def _run(home: Home, port: int | None, place: Place | None, starter: _Starter) -
     _require_database(home)
     try:
         clock.real_seconds(1)
+        spark_master.address()
     except ValueError as error:
         raise DaemonError(str(error)) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,7 @@ from azureml_local.arm.operations import Operations
 from azureml_local.arm.schedules import firing, schedules
 from azureml_local.arm.storage import storage_accounts
 from azureml_local.arm.storage.stored_accounts import StorageAccounts
-from azureml_local.dataplane import batch_jobs, discovery, node_heartbeats, registries, resolved_uris, run_history
+from azureml_local.dataplane import batch_jobs, discovery, node_requests, registries, resolved_uris, run_history
 from azureml_local.dataplane.batch_invocation import EndpointHosts
 from azureml_local.dataplane.databricks.workspaces import Workspaces as DatabricksWorkspaces
 from azureml_local.dataplane.endpoint_metrics import EndpointMetrics
@@ -204,6 +205,7 @@ class Service:
         """
         for left_behind in self.home.sockets.glob("*.sock"):  # by a service that was killed
             left_behind.unlink()
+        shutil.rmtree(self.home.docker, ignore_errors=True)
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
         await self._listen_beyond_loopback()
@@ -296,7 +298,7 @@ class Service:
                 *run_history.routes(self.context),
                 *resolved_uris.routes(self.context),
                 *batch_jobs.routes(self.context),
-                *node_heartbeats.routes(self.context),
+                *node_requests.routes(self.context),
                 Mount("/mlflow", TrackingApi(self.context)),
                 *registries.routes(self.context),
             ),

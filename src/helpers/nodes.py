@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,18 +105,25 @@ class Watched:
     def _draw_jobs(self, axis: Axes) -> None:
         labels = [str(job.display_name) for job in self.jobs]
         for row, job in enumerate(self.jobs):
-            edge = _sent(job) - self.began
-            phase = "waits"
-            for sample in self.samples:
-                seconds = sample.at - self.began
-                axis.barh(row, seconds - edge, left=edge, color=JOB_COLOURS.get(phase, "none"))
-                edge, phase = seconds, PHASES.get(sample.jobs[str(job.name)], "waits")
+            for phase, begins, ends in self._phases(job):
+                axis.barh(row, ends - begins, left=begins, color=JOB_COLOURS.get(phase, "none"))
         for phase, colour in JOB_COLOURS.items():
             axis.barh(0, 0, color=colour, label=phase)
         axis.legend(title="a job", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         axis.set_yticks(range(len(labels)), labels)
         axis.invert_yaxis()
         axis.set_title("Jobs and nodes of a cluster")
+
+    def _phases(self, job: Job) -> Iterator[tuple[str, float, float]]:
+        """Yield each phase of a job, with the seconds at which it begins and ends; a sample ends what came before."""
+        begins, phase, at = _sent(job) - self.began, "waits", 0.0
+        for sample in self.samples:
+            at = sample.at - self.began
+            now = PHASES.get(sample.jobs[str(job.name)], "waits")
+            if now != phase:
+                yield phase, begins, at
+                begins, phase = at, now
+        yield phase, begins, at
 
     def _draw_nodes(self, axis: Axes) -> None:
         seconds = [sample.at - self.began for sample in self.samples]

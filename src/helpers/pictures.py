@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 DPI = 110
 LIVE_SIZE = (8, 3.8)  # inches
-REDRAW_SECONDS = 1.0  # a figure takes a tenth of a second to draw, and what it shows needs the processor as well
+REDRAW_SECONDS = 1.0  # at least; and what the picture shows needs the processor as well, so
+DRAWING_TIMES = 9  # as long as the last took: a tenth of the time is spent on drawing
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -24,20 +25,20 @@ def show(figure: Figure, alt: str) -> None:
         figure: the figure; it is closed, so that the notebook does not show it a second time.
         alt: one sentence that says what is to be seen.
     """
-    display(_image(figure, alt))  # type: ignore[no-untyped-call]
+    display(_image(figure, alt, bbox_inches="tight"))  # type: ignore[no-untyped-call]
 
 
-def _image(figure: Figure, alt: str) -> Image:
+def _image(figure: Figure, alt: str, bbox_inches: str | None = None) -> Image:
     import matplotlib.pyplot as plt
 
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=DPI, bbox_inches="tight")
+    figure.savefig(picture, format="png", dpi=DPI, bbox_inches=bbox_inches)
     plt.close(figure)
     return Image(picture.getvalue(), alt=alt)  # type: ignore[no-untyped-call]
 
 
 class LivePicture:
-    """A picture in a cell's output that is replaced by the next one, once a second at most.
+    """A picture in a cell's output that is replaced by the next one: once a second at most, less often if it is slow.
 
     Args:
         alt: one sentence that says what is to be seen in the end.
@@ -48,16 +49,17 @@ class LivePicture:
         self._alt = alt
         self._rows = rows
         self._handle: DisplayHandle | None = None
-        self._drawn = 0.0
+        self._due = 0.0
 
     def show(self, draw: Callable[..., None], *, at_once: bool = False) -> None:
-        """Draw it anew, unless that was done less than a second ago.
+        """Draw it anew, unless that was done only just now.
 
         Args:
             draw: draws into the axes that it is given, one for each row.
             at_once: draw in any case; for the last one.
         """
-        if not at_once and time.monotonic() - self._drawn < REDRAW_SECONDS:
+        began = time.monotonic()
+        if not at_once and began < self._due:
             return
         import matplotlib.pyplot as plt
 
@@ -68,4 +70,5 @@ class LivePicture:
             self._handle = display(image, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._handle.update(image)  # type: ignore[no-untyped-call]
-        self._drawn = time.monotonic()
+        ended = time.monotonic()
+        self._due = ended + max(REDRAW_SECONDS, DRAWING_TIMES * (ended - began))

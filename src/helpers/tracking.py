@@ -6,6 +6,7 @@ Azure ML's own SDK logs nothing and reads no metrics: "use MLflow logging" is Mi
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job
+    from azure.identity import DefaultAzureCredential
 
 AUDIENCE = "https://management.azure.com/.default"
 
@@ -24,15 +26,21 @@ def track(ml_client: MLClient) -> str:
     a token for Azure Resource Manager
     (https://github.com/Azure/azureml-examples/blob/main/sdk/python/using-mlflow/using-rest-api/using_mlflow_rest_api.ipynb).
     """
-    from azure.identity import DefaultAzureCredential
-
     uri: str | None = ml_client.workspaces.get(ml_client.workspace_name).mlflow_tracking_uri
     if uri is None:
         raise RuntimeError(f"The workspace {ml_client.workspace_name} has no tracking URI for MLflow.")
     uri = uri.replace("azureml://", "https://", 1)
     os.environ["MLFLOW_TRACKING_URI"] = uri
-    os.environ["MLFLOW_TRACKING_TOKEN"] = DefaultAzureCredential().get_token(AUDIENCE).token
+    os.environ["MLFLOW_TRACKING_TOKEN"] = _credential().get_token(AUDIENCE).token
     return uri
+
+
+@functools.cache
+def _credential() -> DefaultAzureCredential:
+    """One for the process: it keeps its token, and what a new one would first ask of the directory."""
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()
 
 
 def metrics(ml_client: MLClient, job: Job | str, by: str = "step") -> pd.DataFrame:

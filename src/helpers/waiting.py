@@ -15,6 +15,7 @@ Returned = TypeVar("Returned")
 TICK = 0.5  # seconds between two updates of the line; the end of the operation is noticed at once
 SHORTEST_PAUSE = 0.2  # seconds between two questions, where there is nothing that would say when it is time to ask
 SHARE_OF_WAIT = 0.02  # of the time waited so far: five minutes' waiting on Azure asks every six seconds
+ASKING_TIMES = 3  # as long as a question took, at least: what is waited for needs the processor as well
 LONGEST_WAIT = 3600.0  # seconds
 # How long Azure takes at most until a role that was given holds everywhere:
 # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected
@@ -64,7 +65,9 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
 
 
 def pauses() -> Iterator[float]:
-    """Yield the seconds that have passed, at once and again after a pause each time; pauses grow with the wait.
+    """Yield the seconds that have passed, at once and again after a pause each time.
+
+    Pauses grow with the wait, and with the time that passes between two of them.
 
     Raises:
         TimeoutError: an hour has passed.
@@ -72,7 +75,8 @@ def pauses() -> Iterator[float]:
     began = time.monotonic()
     while (seconds := time.monotonic() - began) < LONGEST_WAIT:
         yield seconds
-        time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds))
+        asking = time.monotonic() - began - seconds
+        time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds, ASKING_TIMES * asking))
     raise TimeoutError(f"Still waiting after {LONGEST_WAIT:g} s.")
 
 

@@ -90,6 +90,29 @@ REGISTRY = ObjectType(
         "properties": Member("ContainerRegistryProperties", required=True),
     }
 )
+# https://learn.microsoft.com/rest/api/databricks/workspaces/get; specification/databricks, 2024-05-01
+DATABRICKS_PROPERTIES = ObjectType(
+    {
+        "managedResourceGroupId": Member("str", required=True),
+        "parameters": Member("{any}"),
+        "provisioningState": Member("str", required=True),
+        "publicNetworkAccess": Member("str"),
+        "createdBy": Member("{str}"),
+        "updatedBy": Member("{str}"),
+        "createdDateTime": Member("datetime", required=True),
+        "workspaceId": Member("str", required=True),
+        "workspaceUrl": Member("str", required=True),
+    }
+)
+DATABRICKS = ObjectType(
+    {
+        **{name: Member("str", required=True) for name in ("id", "name", "type", "location")},
+        "tags": Member("{str}"),
+        "sku": Member("Sku", required=True),
+        "systemData": Member("SystemData", required=True),
+        "properties": Member("DatabricksWorkspaceProperties", required=True),
+    }
+)
 # https://learn.microsoft.com/rest/api/resources/subscriptions/get and tenants/list
 SUBSCRIPTION = ObjectType(
     {
@@ -124,6 +147,7 @@ SCOPES = (
     "{vault}",
     "{vault}/secrets/{secret}",
     "{logs}",
+    "{databricks}",
 )
 
 ROOTS = ("{ws}", "{ml registry}")  # what assets lie in
@@ -326,6 +350,12 @@ ANSWERS = {
     ("GET", "{account}/blobServices/default/containers/{container}"): "Storage BlobContainer",
     ("PUT", "{account}/blobServices/default/containers/{container}"): "Storage BlobContainer",
     ("DELETE", "{account}/blobServices/default/containers/{container}"): NOTHING,
+    ("GET", "{subscription}/providers/Microsoft.Databricks/workspaces"): "[DatabricksWorkspace]",
+    ("GET", "{group}/providers/Microsoft.Databricks/workspaces"): "[DatabricksWorkspace]",
+    ("GET", "{databricks}"): "DatabricksWorkspace",
+    ("PUT", "{databricks}"): "DatabricksWorkspace",
+    ("PATCH", "{databricks}"): "DatabricksWorkspace",
+    ("DELETE", "{databricks}"): NOTHING,
     ("GET", "{registry}"): "ContainerRegistry",
     ("DELETE", "{registry}"): NOTHING,
 }
@@ -347,6 +377,7 @@ def _short(template: str) -> str:
     for long, short in (
         (ids.STORAGE_ACCOUNT, "{account}"),
         (ids.LOG_WORKSPACE, "{logs}"),
+        (ids.DATABRICKS_WORKSPACE, "{databricks}"),
         (ids.AUTOSCALE_SETTING, "{autoscale}"),
         (ids.REGISTRY, "{registry}"),
         (ids.VAULT, "{vault}"),
@@ -422,6 +453,8 @@ class Contract:
         self._azure_ml.known.objects["Step"] = STEP
         self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
+        self._azure_ml.known.objects["DatabricksWorkspace"] = DATABRICKS
+        self._azure_ml.known.objects["DatabricksWorkspaceProperties"] = DATABRICKS_PROPERTIES
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
         self._azure_ml.known.objects["TenantIdDescription"] = TENANT
         self._azure_ml.known.objects["ContainerRegistryProperties"] = REGISTRY_PROPERTIES

@@ -8,6 +8,8 @@ reference-yaml-deployment-kubernetes-online, and the examples of Azure's OpenAPI
 from __future__ import annotations
 
 import json
+import re
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import psutil
 import pytest
 import yaml
-from azure.ai.ml import MLClient
+from azure.ai.ml import MLClient, command
 from azure.ai.ml.entities import (
     CodeConfiguration,
     Environment,
+    IdentityConfiguration,
     KubernetesCompute,
     KubernetesOnlineDeployment,
     KubernetesOnlineEndpoint,
@@ -33,8 +37,10 @@ from azure.ai.ml.entities import (
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
-from support import SCRIPTS, SECONDS, Arm, Deployed, Scorer, finish, quick_session
+from support import SCRIPTS, SECONDS, Arm, Deployed, NewClient, Scorer, finish, quick_session
 
+from azureml_local import admin
+from azureml_local.daemon import DaemonError
 from running_service import RunningService, command_line, wait_for
 
 AKS = "Microsoft.ContainerService/managedClusters"
@@ -106,6 +112,18 @@ def endpoint(ml: MLClient, attach: NewCompute) -> Iterator[str]:
     finish(ml.online_endpoints.begin_create_or_update(KubernetesOnlineEndpoint(name=name, compute=attach())))
     yield name
     finish(ml.online_endpoints.begin_delete(name))
+
+
+@pytest.fixture(scope="module")
+def shared(ml: MLClient, arm: Arm) -> Iterator[str]:
+    """The name of an endpoint on a cluster of its own, for tests of what is refused."""
+    compute, name = unique("k"), unique("ke-")
+    cluster = KubernetesCompute(name=compute, resource_id=f"{arm.group}/providers/{AKS}/{compute}")
+    finish(ml.compute.begin_create_or_update(cluster))
+    finish(ml.online_endpoints.begin_create_or_update(KubernetesOnlineEndpoint(name=name, compute=compute)))
+    yield name
+    finish(ml.online_endpoints.begin_delete(name))
+    finish(ml.compute.begin_delete(compute, action="Detach"))
 
 
 def deployment(endpoint: str, environment: Environment, name: str = "blue", **options: Any) -> Any:
@@ -187,8 +205,9 @@ def test_attached_cluster_is_shown_as_azure_shows_it(
 
 
 def test_what_azure_gives_can_be_sent_back(ml: MLClient, attach: NewCompute) -> None:
-    name = attach(tags={"team": "a"})
+    name = attach(tags={"team": "a"}, identity=IdentityConfiguration(type="system_assigned"))
     found = ml.compute.get(name)
+    assert found.identity.principal_id
     found.description = "ours"
     again = finish(ml.compute.begin_create_or_update(found))
     assert (again.description, again.namespace) == ("ours", "default")
@@ -247,6 +266,21 @@ def test_instance_types_of_the_request(arm: Arm, attach: NewCompute) -> None:
         assert answer.status_code == 400 and answer.json()["error"]["target"] == "properties.properties.instanceTypes"
 
 
+def test_who_may_attach(arm: Arm, new_identity: NewClient, ml: MLClient) -> None:
+    """how-to-assign-roles#common-scenarios: who attaches AKS needs its credentials, too."""
+    name = unique("k")
+    properties = {"computeType": "Kubernetes", "resourceId": f"{arm.group}/providers/{AKS}/{name}"}
+    for role, scope, status in (("AzureML Compute Operator", arm.workspace, 403), ("Contributor", arm.group, 201)):
+        credential, _ = new_identity(role, scope)
+        theirs = Arm(arm.session, arm.settings, credential.get_token("https://management.azure.com/.default").token)
+        answer = theirs.put(f"/computes/{name}", {"location": "eastus", "properties": properties})
+        assert answer.status_code == status, answer.text
+        if status == 403:
+            assert "listClusterAdminCredential/action" in answer.json()["error"]["message"]
+    assert arm.ended(answer)["status"] == "Succeeded"
+    finish(ml.compute.begin_delete(name, action="Detach"))
+
+
 def test_deletion_of_what_is_attached_is_refused(ml: MLClient, attach: NewCompute) -> None:
     name = attach()
     with pytest.raises(HttpResponseError, match="underlyingResourceAction=Detach"):
@@ -270,16 +304,16 @@ def test_endpoints_that_kubernetes_does_not_have_are_refused(arm: Arm, ml: MLCli
         assert said in answer.json()["error"]["details"][0]["message"]
 
 
-def test_endpoints_are_listed_by_their_compute_type(arm: Arm, endpoint: str) -> None:
+def test_endpoints_are_listed_by_their_compute_type(arm: Arm, shared: str) -> None:
     def names(compute_type: str) -> set[str]:
-        listed = arm.get("/onlineEndpoints", computeType=compute_type, name=endpoint).json()["value"]
+        listed = arm.get("/onlineEndpoints", computeType=compute_type, name=shared).json()["value"]
         return {one["name"] for one in listed}
 
-    assert (names("Kubernetes"), names("Managed")) == ({endpoint}, set())
+    assert (names("Kubernetes"), names("Managed")) == ({shared}, set())
 
 
-def test_an_endpoint_stays_on_its_compute(ml: MLClient, arm: Arm, endpoint: str, attach: NewCompute) -> None:
-    found = ml.online_endpoints.get(endpoint)
+def test_an_endpoint_stays_on_its_compute(ml: MLClient, arm: Arm, shared: str, attach: NewCompute) -> None:
+    found = ml.online_endpoints.get(shared)
     found.compute = attach()
     with pytest.raises(HttpResponseError, match="compute cannot be changed"):
         ml.online_endpoints.begin_create_or_update(found)
@@ -333,6 +367,17 @@ def kubernetes(service: RunningService, *words: str, stdin: str | None = None) -
     return done.stdout
 
 
+def apply(service: RunningService, cluster: str, text: str) -> None:
+    """Do what ``azureml-local kubernetes apply`` does, without a process of its own."""
+    objects = list(yaml.safe_load_all(text))
+    admin.call(service.home, "PUT", "/kubernetes", {"cluster": cluster, "objects": objects})
+
+
+def listed(service: RunningService, cluster: str) -> dict[str, Any]:
+    (shown,) = admin.call(service.home, "GET", f"/kubernetes?cluster={cluster}")
+    return dict(shown)
+
+
 def cluster_of(ml: MLClient, endpoint: str) -> str:
     """The name of the compute of an endpoint."""
     return str(ml.online_endpoints.get(endpoint).compute.rpartition("/")[2])
@@ -362,6 +407,13 @@ def test_instance_types_are_applied_as_kubectl_does(
     (shown,) = json.loads(kubernetes(service, "list", cluster, "--json"))
     assert [(pod["deployment"], pod["instanceType"]) for pod in shown["pods"]] == [(f"{endpoint}/blue", "cpusmall")]
     assert f"pod default/{endpoint}/blue on this-machine" in kubernetes(service, "list", cluster)
+    assert "the CPU limit of 1 is held to 1 whole core" in ml.online_deployments.get_logs("blue", endpoint, lines=100)
+    with quick_session() as session:
+        key = ml.online_endpoints.get_keys(endpoint).primary_key
+        scorer = Scorer(session, ml.online_endpoints.get(endpoint).scoring_uri, key)
+        pid, _ = scorer.post({"pid": True}, deployment="blue").json()
+    if sys.platform == "linux":
+        assert len(psutil.Process(pid).cpu_affinity() or ()) == 1
     assert "deleted" in kubernetes(service, "delete", cluster, str(file))
     with pytest.raises(HttpResponseError, match="InvalidDeploymentSpec"):
         ml.online_deployments.begin_create_or_update(
@@ -380,25 +432,33 @@ def test_instance_types_are_applied_as_kubectl_does(
             "kind: InstanceType\napiVersion: amlarc.azureml.com/v1alpha1\nmetadata: {name: t}\nspec: {}",
             "resources.requests.cpu is required",
         ),
-        ("a: [", "cannot be read"),
     ],
 )
 def test_what_cannot_be_applied_changes_nothing(
     service: RunningService, attach: NewCompute, text: str, said: str
 ) -> None:
     cluster = attach()
-    done = command_line(service.home.root, "kubernetes", "apply", cluster, stdin=text)
-    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    assert said in done.stderr
-    (shown,) = json.loads(kubernetes(service, "list", cluster, "--json"))
-    assert [node["name"] for node in shown["nodes"]] == ["this-machine"]
+    with pytest.raises(DaemonError, match=re.escape(said)):
+        apply(service, cluster, text)
+    assert [node["name"] for node in listed(service, cluster)["nodes"]] == ["this-machine"]
+
+
+def test_commands_that_cannot_be_carried_out(service: RunningService) -> None:
+    for words, stdin, said in (
+        (("apply", "k8s"), "a: [", "- cannot be read"),
+        (("apply", "nowhere"), "", "There is no cluster 'nowhere'"),
+        (("connect",), None, "needs the name of a cluster"),
+    ):
+        done = command_line(service.home.root, "kubernetes", *words, stdin=stdin)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert said in done.stderr
 
 
 def test_requests_that_do_not_fit(
     service: RunningService, ml: MLClient, environment: Environment, endpoint: str
 ) -> None:
     """how-to-troubleshoot-online-endpoints#kubernetes-quota; what did not fit leaves room, and can be deleted."""
-    kubernetes(service, "apply", cluster_of(ml, endpoint), stdin=NODE)
+    apply(service, cluster_of(ml, endpoint), NODE)
     half = ResourceRequirementsSettings(requests=resources("600m", "100Mi"))
     finish(ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, resources=half)))
     with pytest.raises(HttpResponseError) as refusal:
@@ -412,7 +472,7 @@ def test_requests_that_do_not_fit(
     found.instance_count = 2
     with pytest.raises(HttpResponseError, match="Insufficient cpu"):
         finish(ml.online_deployments.begin_create_or_update(found))
-    (shown,) = json.loads(kubernetes(service, "list", cluster_of(ml, endpoint), "--json"))
+    shown = listed(service, cluster_of(ml, endpoint))
     assert shown["nodes"][0]["requested"]["cpu"] == "600m"
     finish(ml.online_deployments.begin_delete("green", endpoint))
     little = ResourceRequirementsSettings(requests=resources("200m", "100Mi"))
@@ -428,7 +488,7 @@ def test_quota_and_namespace(
     with pytest.raises(HttpResponseError, match="NamespaceNotFound"):
         ml.online_endpoints.begin_create_or_update(made)
     quota = "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: ml}\nspec: {hard: {pods: 1}}\n"
-    kubernetes(service, "apply", compute, stdin="apiVersion: v1\nkind: Namespace\nmetadata: {name: ml}\n---\n" + quota)
+    apply(service, compute, "apiVersion: v1\nkind: Namespace\nmetadata: {name: ml}\n---\n" + quota)
     finish(ml.online_endpoints.begin_create_or_update(made))
     with pytest.raises(HttpResponseError, match="exceeded quota: q"):
         finish(ml.online_deployments.begin_create_or_update(deployment(name, environment, instance_count=2)))
@@ -446,26 +506,32 @@ def test_quota_and_namespace(
     ],
 )
 def test_resources_that_cannot_be(
-    ml: MLClient, environment: Environment, endpoint: str, requests: Any, limits: Any, said: str
+    ml: MLClient, environment: Environment, shared: str, requests: Any, limits: Any, said: str
 ) -> None:
     """how-to-troubleshoot-online-endpoints#resource-requests-greater-than-limits"""
     asked = ResourceRequirementsSettings(resources(*requests), resources(*limits) if limits else None)
     with pytest.raises(HttpResponseError, match=said):
-        ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, resources=asked))
+        ml.online_deployments.begin_create_or_update(deployment(shared, environment, resources=asked))
 
 
-def test_memory_limit_is_enforced(ml: MLClient, environment: Environment, endpoint: str) -> None:
+def test_memory_limit_is_enforced(ml: MLClient, environment: Environment, shared: str) -> None:
     """how-to-troubleshoot-online-endpoints#error-podoutofmemory"""
     little = ResourceRequirementsSettings(resources("100m", "5Mi"), resources("1", "5Mi"))
     with pytest.raises(HttpResponseError, match="PodOutOfMemory"):
-        finish(ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, resources=little)))
+        finish(
+            ml.online_deployments.begin_create_or_update(deployment(shared, environment, "little", resources=little))
+        )
 
 
-def test_scripts_that_crash(ml: MLClient, environment: Environment, endpoint: str) -> None:
+def test_scripts_that_crash(ml: MLClient, environment: Environment, shared: str) -> None:
     """how-to-troubleshoot-online-endpoints#error-deploymentcrashloopbackoff"""
     with pytest.raises(HttpResponseError, match="DeploymentCrashLoopBackOff"):
-        finish(ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, script="init_raises.py")))
-    assert "Traceback" in ml.online_deployments.get_logs("blue", endpoint, lines=100)
+        finish(
+            ml.online_deployments.begin_create_or_update(
+                deployment(shared, environment, "crashes", script="init_raises.py")
+            )
+        )
+    assert "Traceback" in ml.online_deployments.get_logs("crashes", shared, lines=100)
 
 
 def test_a_cluster_that_is_not_reachable(
@@ -563,12 +629,12 @@ def test_replicas_follow_the_load(ml: MLClient, environment: Environment, endpoi
     ],
 )
 def test_scale_settings_that_cannot_be(
-    ml: MLClient, environment: Environment, endpoint: str, settings: dict[str, int], said: str
+    ml: MLClient, environment: Environment, shared: str, settings: dict[str, int], said: str
 ) -> None:
     """how-to-troubleshoot-online-endpoints#error-invaliddeploymentspec"""
     scale = TargetUtilizationScaleSettings(**{"polling_interval": 1, **settings})
     with pytest.raises(HttpResponseError, match=said) as refusal:
-        ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, scale_settings=scale))
+        ml.online_deployments.begin_create_or_update(deployment(shared, environment, scale_settings=scale))
     assert "InvalidDeploymentSpec" in str(refusal.value)
 
 
@@ -588,11 +654,11 @@ def test_instances_that_the_router_counts_are_not_set(
 
 
 def test_deployments_belong_where_their_endpoint_is(
-    ml: MLClient, environment: Environment, endpoint: str, deployed: Deployed
+    ml: MLClient, environment: Environment, shared: str, deployed: Deployed
 ) -> None:
     script = CodeConfiguration(code=str(SCRIPTS), scoring_script="score.py")
     managed = ManagedOnlineDeployment(
-        name="blue", endpoint_name=endpoint, environment=environment, code_configuration=script, instance_count=1,
+        name="blue", endpoint_name=shared, environment=environment, code_configuration=script, instance_count=1,
         instance_type="Standard_DS3_v2",
     )  # fmt: skip
     with pytest.raises(HttpResponseError, match="are Kubernetes"):
@@ -601,12 +667,35 @@ def test_deployments_belong_where_their_endpoint_is(
         ml.online_deployments.begin_create_or_update(deployment(deployed.endpoint, environment, "red"))
 
 
-def test_mirror_traffic_is_refused(ml: MLClient, endpoint: str) -> None:
+def test_mirror_traffic_is_refused(ml: MLClient, shared: str) -> None:
     """how-to-safely-rollout-online-endpoints: "Mirror traffic isn't currently supported for Kubernetes"."""
-    found = ml.online_endpoints.get(endpoint)
+    found = ml.online_endpoints.get(shared)
     found.traffic, found.mirror_traffic = {}, {"blue": 10}
     with pytest.raises(HttpResponseError, match="Mirror traffic isn't currently supported"):
         ml.online_endpoints.begin_create_or_update(found)
+
+
+# --- jobs ---
+
+
+def test_jobs_take_the_room_of_their_instance_type(
+    service: RunningService, ml: MLClient, environment: Environment, endpoint: str
+) -> None:
+    """how-to-manage-kubernetes-instance-types#select-instance-type-to-submit-training-job; what does not fit waits."""
+    cluster = cluster_of(ml, endpoint)
+    apply(service, cluster, NODE + "---" + INSTANCE_TYPES)
+    finish(ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, instance_type="cpusmall")))
+
+    def submit(instance_type: str | None) -> str:
+        job = command(command="echo done", environment=environment, compute=cluster, instance_type=instance_type)
+        return str(ml.jobs.create_or_update(job).name)
+
+    waits, runs, fails = submit(None), submit("cpusmall"), submit("huge")  # the default type takes the whole node
+    wait_for(lambda: ml.jobs.get(runs).status == "Completed", f"the end of {runs}", SECONDS)
+    wait_for(lambda: ml.jobs.get(fails).status == "Failed", f"the end of {fails}", SECONDS)
+    assert ml.jobs.get(waits).status == "Queued"
+    finish(ml.online_deployments.begin_delete("blue", endpoint))
+    wait_for(lambda: ml.jobs.get(waits).status == "Completed", f"the end of {waits}", SECONDS)
 
 
 # --- the way out ---

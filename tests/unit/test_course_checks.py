@@ -13,10 +13,13 @@ from typing import Any
 from unittest.mock import patch
 
 import access_answers
+import attached_answers
+import autoscale_answers
 import batch_run_answers
 import deployment_answers
 import image_answers
 import inference_answers
+import kubernetes_answers
 import local_deployment_answers
 import monitoring_answers
 import numpy as np
@@ -818,6 +821,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
 for more in (
     deployment_answers,
     access_answers,
+    attached_answers,
     pipeline_answers,
     batch_run_answers,
     local_deployment_answers,
@@ -825,6 +829,8 @@ for more in (
     inference_answers,
     training_answers,
     image_answers,
+    autoscale_answers,
+    kubernetes_answers,
 ):
     RIGHT |= more.RIGHT
     WRONG |= more.WRONG

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from azureml_local.engines.jobs import elsewhere, heartbeats
+from azureml_local.engines.jobs import distant_part, elsewhere
+from azureml_local.engines.jobs.distant_part import DistantPart
 from azureml_local.engines.jobs.elsewhere import Heart
 from azureml_local.engines.jobs.fence import StaleAttemptError
-from azureml_local.engines.jobs.heartbeats import Heartbeats
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Gateway
 from azureml_local.engines.staging import BlobPath
 from azureml_local.http.upstream import Upstream, UpstreamError
@@ -27,7 +28,7 @@ QUICK = {"SECONDS_BETWEEN": 0.02, "ANSWERED_WITHIN": 0.05, "GIVES_UP_AFTER": 0.2
 class Line:
     """Stands for the way through the edge: to ``heard``, while it is not cut."""
 
-    def __init__(self, heard: Heartbeats) -> None:
+    def __init__(self, heard: DistantPart) -> None:
         self.heard = heard
         self.is_cut = False
         self.requests = 0
@@ -39,7 +40,8 @@ class Line:
         token = dict(headers)[b"authorization"].decode().removeprefix("Bearer ")
         if not self.heard.is_from(token):
             return 410, [], b""
-        return (200 if self.heard.hear(json.loads(body)["reports"]) else 410), [], b"{}"
+        said = json.loads(body)
+        return (200 if self.heard.hear(said["reports"], is_last=said["is_last"]) else 410), [], b"{}"
 
     def close(self) -> None:
         """There is no connection."""
@@ -57,12 +59,12 @@ def heart(line: Line, token: str | None = None) -> Heart:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in QUICK.items():
         monkeypatch.setattr(elsewhere, name, seconds)
-    monkeypatch.setattr(heartbeats, "LOST_AFTER", 0.4)
+    monkeypatch.setattr(distant_part, "LOST_AFTER", 0.4)
 
 
 def test_node_gives_up_before_the_service_takes_it_for_lost() -> None:
     async def main() -> None:
-        line = Line(Heartbeats(lambda _: None))
+        line = Line(DistantPart(Path(), lambda _: None))
         given_up = asyncio.Event()
 
         async def give_up() -> None:
@@ -70,15 +72,15 @@ def test_node_gives_up_before_the_service_takes_it_for_lost() -> None:
 
         beating = heart(line)
         await beating.start(give_up)
-        silence = asyncio.ensure_future(line.heard.silence())
+        loss = asyncio.ensure_future(line.heard.lost())
         await asyncio.sleep(0.5)  # longer than either would wait: answered heartbeats keep both
         assert not given_up.is_set()
-        assert not silence.done()
+        assert not loss.done()
         line.is_cut = True
-        await asyncio.wait((asyncio.ensure_future(given_up.wait()), silence), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((asyncio.ensure_future(given_up.wait()), loss), return_when=asyncio.FIRST_COMPLETED)
         assert given_up.is_set()
-        assert not silence.done()
-        await silence
+        assert not loss.done()
+        await loss
         line.is_cut = False  # what comes late finds that the attempt is over
         with pytest.raises(StaleAttemptError):
             await heart(line).start(give_up)
@@ -91,7 +93,7 @@ def test_reports_come_in_order_and_those_of_a_moment_without_connection_too() ->
     reports: list[Mapping[str, Any]] = []
 
     async def main() -> None:
-        line = Line(Heartbeats(reports.append))
+        line = Line(DistantPart(Path(), reports.append))
 
         async def give_up() -> None:
             raise AssertionError
@@ -119,7 +121,7 @@ def test_reports_come_in_order_and_those_of_a_moment_without_connection_too() ->
 
 def test_another_parts_token_is_refused_and_a_service_that_does_not_answer_is_named() -> None:
     async def main() -> str:
-        line = Line(Heartbeats(lambda _: None))
+        line = Line(DistantPart(Path(), lambda _: None))
 
         async def give_up() -> None:
             raise AssertionError

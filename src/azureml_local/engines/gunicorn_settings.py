@@ -4,11 +4,12 @@ A file, because older releases, which old environments bring, ignore a setting h
 would refuse an option.
 """
 
+import contextlib
+import importlib
 import importlib.util
-import math
 import os
-import random
 import sys
+import types
 
 # Old releases of the server (azureml-defaults 1.38 brings 0.4) are a folder, no package: they find their own modules on
 # the path only, and what they fail with is in gunicorn's log only.
@@ -21,16 +22,30 @@ accesslog = "-"
 errorlog = "-" if IS_FOLDER else "/dev/null"  # the inference server's own log handler writes what would come here
 control_socket_disable = True
 
-# The limit of a pod, in thousandths of a core. A container is held to it by time; all that a process can be held to is
-# whole cores.
-CPU_LIMIT = int(os.environ.get("AZUREML_LOCAL_CPU_LIMIT", "0"))
-if CPU_LIMIT and hasattr(os, "sched_setaffinity"):
-    cores = sorted(os.sched_getaffinity(0))
-    taken = min(math.ceil(CPU_LIMIT / 1000), len(cores))
-    os.sched_setaffinity(0, random.sample(cores, taken))
-    print(
-        f"azureml-local: the CPU limit is {CPU_LIMIT / 1000:g}; held to {taken} of {len(cores)} whole cores", flush=True
-    )
+# A container is held to its CPU limit by time; all that a process can be held to is whole cores.
+CORES = [int(core) for core in os.environ.get("AZUREML_LOCAL_CORES", "").split(",") if core]
+if CORES:
+    os.sched_setaffinity(0, CORES)
+
+# Sends to Application Insights, which is never enabled here (AML_APP_INSIGHTS_ENABLED), and is more than half of what
+# the server imports: without it an instance begins half a second sooner.
+EXPORTER = "azure.monitor.opentelemetry.exporter"
+EXPORTERS = ("AzureMonitorLogExporter", "AzureMonitorTraceExporter")
+
+
+def post_fork(_server: object, _worker: object) -> None:
+    """Import the server's client of Application Insights without the exporter; whoever imports that later gets it."""
+    if SERVER is None or IS_FOLDER or EXPORTER in sys.modules:
+        return
+    stand_in = types.ModuleType(EXPORTER)
+    for name in EXPORTERS:
+        setattr(stand_in, name, None)
+    sys.modules[EXPORTER] = stand_in
+    try:
+        with contextlib.suppress(Exception):  # the server imports it again, and says what is wrong
+            importlib.import_module("azureml_inference_server_http.server.appinsights_client")
+    finally:
+        del sys.modules[EXPORTER]
 
 
 def worker_exit(_server: object, _worker: object) -> None:

@@ -7,7 +7,9 @@ https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,6 +19,7 @@ from typing import Any
 
 from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.guard import OUT_OF_MEMORY
+from azureml_local.engines.kubernetes.resources import MILLI
 from azureml_local.engines.kubernetes.scheduling import Pod
 from azureml_local.engines.probes import TIMED_OUT, UNREACHABLE, Probe, Tally, status_failure
 from azureml_local.engines.process import GuardedProcess, base_environment
@@ -30,6 +33,7 @@ PROBE = [(b"host", b"localhost")]
 # Seconds that the server has to end by itself: it is idle, or is at what was given up.
 GRACE = 3.0
 GIB = 1024**3
+_instances = itertools.count()
 
 # Takes the name and the message of an event in an instance's life, as the deployment's log shows it.
 Tell = Callable[[str, str | None], None]
@@ -317,7 +321,23 @@ def whole_environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mappi
         "MLFLOW_DISABLE_TELEMETRY": "true",  # what runs on a learner's machine reports to nobody
     }
     if plan.pod:
-        ours["AZUREML_LOCAL_CPU_LIMIT"] = str(plan.pod.limits.cpu)
+        ours["AZUREML_LOCAL_CORES"] = ",".join(map(str, _cores(plan.pod.limits.cpu)))
     if plan.model_dir:
         ours["AZUREML_MODEL_DIR"] = plan.model_dir
     return {**base_environment(), **environment, **plan.environment, **ours}
+
+
+def cores_of(limit: int) -> int:
+    """Return how many whole cores an instance is held to by a CPU limit in thousandths; 0 where it cannot be held."""
+    return min(math.ceil(limit / MILLI), len(_affinity()))
+
+
+def _cores(limit: int) -> list[int]:
+    """Return the cores that an instance is held to: of each next instance, the next ones."""
+    cores, first = _affinity(), next(_instances)
+    return [cores[(first + number) % len(cores)] for number in range(cores_of(limit))]
+
+
+def _affinity() -> list[int]:
+    """Return the cores of this process; none where the system does not tell (macOS)."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

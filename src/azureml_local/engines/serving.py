@@ -25,7 +25,14 @@ from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
-from azureml_local.engines.inference_server import InstanceError, InstanceMemoryError, InstanceSecretError, LaunchPlan
+from azureml_local.engines.inference_server import (
+    InstanceError,
+    InstanceMemoryError,
+    InstanceSecretError,
+    LaunchPlan,
+    cores_of,
+)
+from azureml_local.engines.kubernetes.resources import MILLI
 from azureml_local.engines.kubernetes.scheduling import Pod, Scheduler, UnschedulableError
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.replicas import ReplicaSet
@@ -229,7 +236,8 @@ class Serving:
             with self.scheduler.placing(deployment_id, spec.pod, spec.instance_count, surge):
                 if spec.pod:
                     nodes = ", ".join(dict.fromkeys(self.scheduler.nodes(deployment_id)))
-                    record.event("Scheduled", f"Successfully assigned {spec.pod.namespace} to {nodes}. {NO_CONTAINER}")
+                    pods = f"{spec.pod.namespace}/{deployment_id.rpartition('/')[2]}"
+                    record.event("Scheduled", f"Successfully assigned {pods} to {nodes}. {NO_CONTAINER}")
                 yield
         except UnschedulableError as error:
             record.event("FailedScheduling", str(error))
@@ -333,6 +341,8 @@ class Serving:
 
     async def _prepare(self, spec: ServingSpec, record: DeploymentRecord) -> LaunchPlan:
         """Get everything that the instances need onto the disk, and write down how they are started."""
+        if spec.pod:
+            record.write("inferenceserver", _cpu_note(spec.pod.limits.cpu))
         record.event("Pulling")
         log = record.log("inferenceserver")
         interpreter = await self._environments.interpreter_for(spec.environment, log, *_packages(spec))
@@ -462,6 +472,13 @@ def _not_ready(error: InstanceError, spec: ServingSpec) -> ServingError:
         return ServingError("OutOfQuota", f"Container terminated due to insufficient memory: {error}.")
     message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
     return ServingError("ResourceNotReady", message)
+
+
+def _cpu_note(limit: int) -> str:
+    """Return what is said of a CPU limit, in thousandths of a core, that no container enforces."""
+    cores = cores_of(limit)
+    held = f"held to {cores} whole core{'s' if cores > 1 else ''}" if cores else "not enforced on this system"
+    return f"azureml-local: the CPU limit of {limit / MILLI:g} is {held}"
 
 
 def _tell_once(record: DeploymentRecord, event: str, message: str) -> None:

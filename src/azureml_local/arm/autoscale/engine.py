@@ -42,7 +42,7 @@ STATE = "autoscale"
 EVERY = 60.0  # seconds of the service's clock; Azure: every 30 to 60 seconds
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Evaluation:
     """One evaluation of a setting: its id, the setting, the deployment, and how many instances that has."""
 
@@ -70,8 +70,8 @@ class _Evaluation:
 
     def note(self, **changes: Any) -> None:
         """Keep something in the setting."""
-        body = {**self.setting.body, STATE: {**self.state, **changes}}
-        self.context.store.save(replace(self.setting, body=body))
+        self.setting = replace(self.setting, body={**self.setting.body, STATE: {**self.state, **changes}})
+        self.context.store.save(self.setting)
 
 
 def arm_all(context: Context) -> None:
@@ -144,7 +144,8 @@ def _is_busy(one: _Evaluation) -> bool:
                 "ScaleActionMessage": message,
             }
         )
-        one.note(operation=None)
+        # The cooldown begins anew now: a start of instances takes real seconds, which a fast clock makes long.
+        one.note(operation=None, lastScaleAction=operation.ended_at)
     return is_busy
 
 
@@ -159,11 +160,10 @@ def _profile(one: _Evaluation) -> Profile | None:
 
 def _by_rules(one: _Evaluation, profile: Profile) -> Decision:
     """Return what the rules ask for, unless the last scale action is too recent."""
-    last, cooldown = one.state.get("lastScaleAction"), one.state.get("cooldown", 0.0)
+    last = one.state.get("lastScaleAction")
     if last:
-        cooling = clock.passed(_seconds_since(last)) < cooldown
-        direction = one.state["direction"]
-        columns = events.of_cooldown(profile, direction, last, cooldown, skipped=cooling)
+        cooling = clock.passed(_seconds_since(last)) < one.state["cooldown"]
+        columns = events.of_cooldown(profile, one.state["direction"], last, one.state["cooldown"], skipped=cooling)
         one.log("ScaleRuleCooldownEvaluation", columns)
         if cooling:
             return Decision(one.current, evaluation.COOLING_DOWN)
@@ -207,12 +207,8 @@ def _scale(one: _Evaluation, decision: Decision) -> None:
             operation_id = online_deployments.scale(one.context, one.target, decision.count)
             action = {"CreatedAsyncScaleActionJob": True, "CreatedAsyncScaleActionJobId": operation_id}
             one.log_action({**columns, **action, "ResultType": "InProgress", "ResultDescription": decision.reason})
-            # Only a rule begins a cooldown; that of the rule before it goes on otherwise.
-            rule = decision.rule
-            cooldown = (
-                {"lastScaleAction": timestamp(), "cooldown": rule.cooldown, "direction": direction} if rule else {}
-            )
-            one.note(operation=operation_id, **cooldown)
+            cooldown = decision.rule.cooldown if decision.rule else one.state.get("cooldown", 0.0)
+            one.note(operation=operation_id, lastScaleAction=timestamp(), direction=direction, cooldown=cooldown)
         logger.info("%s: %s, from %s to %s", one.setting.id, decision.reason, one.current, decision.count)
     except AzureError as error:
         logger.warning("%s cannot scale %s to %s: %s", one.setting.id, one.target.id, decision.count, said(error))

@@ -2,7 +2,8 @@
 
 Names of operations and members: https://learn.microsoft.com/azure/azure-monitor/autoscale/autoscale-diagnostics.
 Columns: https://learn.microsoft.com/azure/azure-monitor/reference/tables/autoscaleevaluationslog and
-…/autoscalescaleactionslog. No source says which column takes which member: most have its name. Durations are in seconds, or as .NET writes them.
+…/autoscalescaleactionslog. No source says which column takes which member: most have its name. Durations are in
+seconds, or as .NET writes them.
 """
 
 from __future__ import annotations

@@ -228,6 +228,8 @@ def _time(text: str, path: str, zone: ZoneInfo) -> datetime.datetime:
         time = datetime.datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError as error:
         raise ValueError(f"{path} is '{text[:100]}'; it must look like 2026-01-31T18:00:00") from error
+    if time.year not in triggers.YEARS:
+        raise ValueError(f"{path} is '{text}'; its year must be {triggers.YEARS[0]} to {triggers.YEARS[-1]}")
     return time if time.tzinfo else time.replace(tzinfo=zone)
 
 

@@ -117,6 +117,7 @@ def register_operations(context: Context) -> None:
     async def delete(compute: Resource) -> None:
         KINDS[compute.properties["computeType"]].remove(context, compute)
         await context.pools.remove(compute.id)
+        await context.pools.end(context.pools.take_below(compute.id))  # of instance types
         context.store.delete(compute.id)
         context.timers.cancel(f"{compute.key}/")  # as the last: the end of a node may have set one
 

@@ -16,7 +16,8 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.request import ArmRequest
 from azureml_local.engines.kubernetes.cluster import DEFAULT_INSTANCE_TYPE, DEFAULT_NAMESPACE, Cluster, InstanceType
 from azureml_local.engines.kubernetes.resources import GPU
-from azureml_local.http.errors import FrontendError
+from azureml_local.engines.kubernetes.scheduling import Pod
+from azureml_local.http.errors import FrontendError, authorization_failed
 from azureml_local.store import Resource, Store
 
 COMPUTE_TYPE = "Kubernetes"
@@ -31,6 +32,11 @@ NAME_RULE = (
     "Compute name '{name}' is invalid. It can include letters, digits and dashes. It must start with a letter, end "
     "with a letter or digit, and be between 2 and 16 characters in length.",
 )
+# The action that gives a cluster's credentials, by the type of its resource.
+CREDENTIALS = {
+    "Microsoft.ContainerService/managedClusters": "listClusterAdminCredential/action",
+    "Microsoft.Kubernetes/connectedClusters": "listClusterUserCredential/action",
+}
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes has it
 STAND_IN = (
     "azureml-local: no Kubernetes cluster is behind this id. Processes on this machine stand in for its pods; "
@@ -61,6 +67,8 @@ def settings(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
             "managedClusters (AKS) or a Microsoft.Kubernetes/connectedClusters (Azure Arc).",
             "properties.resourceId",
         )
+    if known is None and resource_id is not None:
+        _require_permission(request, resource_id)
     sent = request.properties.get("properties") or {}
     namespace = sent.get("namespace") or DEFAULT_NAMESPACE
     path = "properties.properties"
@@ -82,6 +90,16 @@ def settings(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     }
     computes.unchanged(known, found, ("namespace",))
     return found
+
+
+def _require_permission(request: ArmRequest, resource_id: str) -> None:
+    """Raise 403 where the caller may not have the cluster's credentials.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-assign-roles#common-scenarios (Attach an AKS resource)
+    """
+    kind = next(kind for kind in CREDENTIALS if f"/{kind}/".lower() in resource_id.lower())
+    if not request.permits(f"{kind}/{CREDENTIALS[kind]}", resource_id):
+        raise authorization_failed(request.principal.object_id, f"{kind}/{CREDENTIALS[kind]}", resource_id)
 
 
 def _own_types(sent: Mapping[str, Any], of_cluster: Mapping[str, InstanceType]) -> dict[str, Any]:
@@ -139,6 +157,22 @@ def instance_types(store: Store, compute: Resource) -> Mapping[str, InstanceType
     own = compute.properties["properties"]["instanceTypes"]
     of_cluster = cluster(store, compute.properties["resourceId"]).instance_types
     return {**of_cluster, **{name: InstanceType.read(name, spec) for name, spec in own.items()}}
+
+
+def pod(context: Context, compute: Resource, instance_type: str | None) -> Pod:
+    """Return what a workload of an instance type, by default the cluster's default, asks of an attached cluster.
+
+    Raises:
+        FrontendError: 400 where there is no such instance type.
+    """
+    known = instance_types(context.store, compute)
+    name = instance_type or compute.properties["properties"]["defaultInstanceType"]
+    if name not in known:
+        message = f"The instance type '{name}' is none of the cluster's: {', '.join(sorted(known))}."
+        raise refused("InvalidDeploymentSpec", message)
+    one = known[name]
+    namespace = compute.properties["properties"]["namespace"]
+    return Pod(compute.properties["resourceId"].lower(), namespace, name, one.requests, one.limits, one.node_selector)
 
 
 def require_usable(context: Context, compute_id: str) -> Resource:

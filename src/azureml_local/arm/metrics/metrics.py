@@ -77,18 +77,18 @@ async def list_values(request: ArmRequest) -> Response:
     start, end = _timespan(request)
     interval = request.query.get("interval") or INTERVALS[0]
     length = _length(interval, end - start)
-    conditions = _conditions(request, wanted)
+    conditions, aggregations = _conditions(request, wanted), _aggregations(request)
     is_data = (request.query.get("resulttype") or "Data").lower() == "data"
     value = []
     for metric in wanted:
         points = request.context.metrics.read(owner.id, metric.name, start, end)
-        found = _series(metric, points, conditions)
+        named = aggregations or [metric.aggregations[-1].lower()]
         shown = [
             {
                 "metadatavalues": _metadata(key),
-                **({"data": _data(request, metric, those, start, end, length)} if is_data else {}),
+                **({"data": _data(those, named, start, end, length)} if is_data else {}),
             }
-            for key, those in found
+            for key, those in _series(metric, points, conditions)
         ]
         value.append(_shown(owner, metric, shown))
     answer = {
@@ -204,28 +204,27 @@ def _series(
     return [(key, series.minutes(metric, those)) for key, those in sorted(found.items())]
 
 
-def _data(
-    request: ArmRequest,
-    metric: Metric,
-    samples: Mapping[float, list[Sample]],
-    start: float,
-    end: float,
-    length: float,
-) -> list[dict[str, Any]]:
-    """Return the value of each interval of the timespan; one in which nothing was measured has a time only."""
+def _aggregations(request: ArmRequest) -> list[str]:
+    """Return the asked aggregations, if any."""
     asked = [name.strip().lower() for name in (request.query.get("aggregation") or "").split(",") if name.strip()]
-    names = asked or [metric.aggregations[-1].lower()]
-    for name in names:
+    for name in asked:
         if name not in AGGREGATIONS:
             raise _bad(f"The aggregation '{name[:100]}' is not one of {', '.join(AGGREGATIONS)}.")
+    return asked
+
+
+def _data(
+    samples: Mapping[float, list[Sample]], names: Iterable[str], start: float, end: float, length: float
+) -> list[dict[str, Any]]:
+    """Return the value of each interval of the timespan; one in which nothing was measured has a time only."""
     found = series.grains(samples, length)
     return [
         {"timeStamp": _time(begin), **(_values(found[begin], names) if begin in found else {})}
-        for begin in _begins(start, end, length, found)
+        for begin in _begins(start, end, length)
     ]
 
 
-def _begins(start: float, end: float, length: float, found: Mapping[float, Any]) -> Iterator[float]:
+def _begins(start: float, end: float, length: float) -> Iterator[float]:
     first, last = math.floor(start / length + 1e-9), math.ceil(end / length - 1e-9)
     for number in range(first, last):
         yield number * length

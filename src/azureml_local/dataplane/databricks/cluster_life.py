@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import logging
 import secrets
+import shutil
 import string
 import time
 from collections import Counter
@@ -37,15 +38,7 @@ MIB = 1024
 PENDING, RUNNING, TERMINATING, TERMINATED = "PENDING", "RUNNING", "TERMINATING", "TERMINATED"
 DEFAULT_AUTOTERMINATION = 120  # minutes; https://docs.databricks.com/api/azure/workspace/clusters/create
 INSTALLED, INSTALLING, WAITING, FAILED = "INSTALLED", "INSTALLING", "PENDING", "FAILED"
-BUILDING = (
-    "Preparing the environment of {version}: where it is not there yet, Spark and Java are downloaded and installed "
-    "(about 900 MB on the disk, one to five minutes, once on a machine)."
-)
-NOT_BUILT = (
-    "The environment of {version} cannot be had: {error} What to do: make a Python package index reachable (see "
-    "azureml-local doctor for the proxy), or run azureml-local doctor --install spark where it is; then start the "
-    "cluster again."
-)
+BUILDING = "Preparing the environment of {version}; where it is not there yet, it is built, in one to five minutes."
 
 
 class ClusterError(Exception):
@@ -165,6 +158,12 @@ class Clusters:
         kept = [one for one in cluster.body["libraries"] if one["library"]["pypi"]["package"] not in gone]
         self._set(cluster, libraries=kept)
 
+    def delete(self, cluster: Resource) -> None:
+        """Forget a cluster that has ended."""
+        folder = self._folder(cluster)
+        self._store.delete(cluster.id)
+        shutil.rmtree(folder, ignore_errors=True)
+
     async def forget(self, workspace_id: str) -> None:
         """End whatever the clusters of a workspace do; it is about to be deleted."""
         prefix = f"{workspace_id.lower()}/clusters/"
@@ -174,7 +173,16 @@ class Clusters:
     # --- the start ---
 
     def _begin(self, cluster: Resource) -> None:
-        self._starts[cluster.key] = asyncio.create_task(self._start(cluster))
+        self._starts[cluster.key] = asyncio.create_task(self._start_or_fail(cluster))
+
+    async def _start_or_fail(self, cluster: Resource) -> None:
+        try:
+            await self._start(cluster)
+        except Exception:
+            logger.exception("the start of cluster %s failed", cluster.id)
+            message = "azureml-local failed on this start; its log has the details."
+            end = partial(self._failed, cluster, "UNEXPECTED_LAUNCH_FAILURE", message)
+            await once_written(end, f"the end of {cluster.id}")
 
     async def _start(self, cluster: Resource) -> None:
         """Build what a cluster needs, see whether Spark answers, and say that it runs, or why it does not."""
@@ -184,8 +192,7 @@ class Clusters:
         try:
             interpreter = await self._interpreter(cluster, ())
         except EnvironmentBuildError as error:
-            message = NOT_BUILT.format(version=version, error=error)
-            self._failed(cluster, "SPARK_IMAGE_DOWNLOAD_FAILURE", message)
+            self._failed(cluster, "SPARK_IMAGE_DOWNLOAD_FAILURE", str(error))
             return
         self._progress(cluster, "Starting Spark.")
         folder = self._folder(cluster)

@@ -122,7 +122,7 @@ async def delete(call: Call) -> Response:
     """End a cluster and forget it."""
     cluster = require(call)
     await _terminate(call, cluster)
-    call.workspaces.store.delete(cluster.id)
+    call.workspaces.clusters.delete(cluster)
     return done()
 
 

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -133,6 +134,13 @@ class Runs:
         for task in self.tasks(run):
             self._end_task(task, end)
         await asyncio.wait([running])
+
+    def delete(self, run: Resource) -> None:
+        """Forget a run that has ended, and what its tasks have printed."""
+        folders = [self._folder(task) for task in self.tasks(run)]
+        self._store.delete(run.id)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
     async def end_on(self, workspace_id: str, cluster_id: str) -> None:
         """End the tasks that run on a cluster, which is about to end."""

@@ -100,7 +100,7 @@ async def delete(call: Call) -> Response:
     if _is_active(run):
         message = f"Run {run.name} is still active and cannot be deleted. Cancel it first."
         raise DatabricksError(400, "INVALID_STATE", message)
-    call.workspaces.store.delete(run.id)
+    call.workspaces.runs.delete(run)
     return done()
 
 

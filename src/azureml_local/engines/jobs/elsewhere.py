@@ -9,30 +9,48 @@ it for lost: so nothing of an attempt runs any more when the next one begins, on
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
+import logging
 import os
 import shutil
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+import uuid
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from azureml_local import client_environment
-from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines import staging
+from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs import data, fence
-from azureml_local.engines.jobs.heartbeats import ANSWERED_WITHIN, GIVES_UP_AFTER, SECONDS_BETWEEN, path
+from azureml_local.engines.jobs.distant_part import (
+    ANSWERED_WITHIN,
+    GIVES_UP_AFTER,
+    HEARTBEAT,
+    LEDGER,
+    SECONDS_BETWEEN,
+    path,
+)
 from azureml_local.engines.jobs.job_environment import interpreter_for
-from azureml_local.engines.jobs.spec import Attempt, Gateway
+from azureml_local.engines.jobs.parallel.shared_ledger import DistantLedger, SharedLedger
+from azureml_local.engines.jobs.spec import Attempt, Gateway, OutputMode
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Headers, ThroughEdge, Upstream, UpstreamError
 from azureml_local.locks import try_lock
 
+logger = logging.getLogger(__name__)
+
 FOLDER = "AZUREML_LOCAL_NODE"  # names another folder than the usual one
 DEFAULT_FOLDER = "~/.azureml-local-node"
-LARGEST_ANSWER = 64 * 1024
+LARGEST_ANSWER = 2**30  # bytes: a ledger with all its rows
+LEDGER_WITHIN = 60.0  # seconds, for the service to do something with a ledger
+ASKS_AGAIN_AFTER = 1.0  # seconds
+LAST_WITHIN = 1.0  # seconds
+OK, BAD_REQUEST = 200, 400
 OVER = (401, 403, 404, 410)  # what the service answers where it does not want an attempt any more
 
 
@@ -51,6 +69,8 @@ class Elsewhere:
         gateway: how the service is reached from here.
     """
 
+    kept_as_it_leaves: Collection[OutputMode] = (OutputMode.MOUNT,)
+
     def __init__(self, attempt: Attempt, gateway: Gateway) -> None:
         self._attempt = attempt
         self._gateway = gateway
@@ -60,7 +80,9 @@ class Elsewhere:
         self.blobs = BlobStorage(gateway.account, "", gateway.signatures)
         self.blobs.set_address(_behind(gateway, self.blobs.host))
         self._heart = Heart(attempt, gateway)
+        self._outputs = data.Mirror(self.blobs, self.folder, attempt.spec.outputs)
         self._lock: IO[str] | None = None
+        self._bringing: asyncio.Task[None] | None = None
 
     async def enter(self, give_up: Callable[[], Awaitable[None]]) -> None:
         """Make the job's folder, and begin to send heartbeats."""
@@ -75,6 +97,9 @@ class Elsewhere:
         """Find or build the environment on this machine, and say how the service's hosts are reached from it."""
         environments = Environments(self._home / "environments")
         interpreter = await interpreter_for(self._attempt.spec, environments, self.blobs, self.folder)
+        if self._attempt.number > 1:
+            await self._outputs.fill()
+        self._bringing = asyncio.ensure_future(self._bring_on())
         authority = self.folder / "ca.pem"
         write_private(authority, self._gateway.authority)
         network = client_environment.through(f"http://{self._gateway.edge}", authority, os.environ)
@@ -87,12 +112,36 @@ class Elsewhere:
             proxies=data.users_proxies(),
         )
 
+    async def _bring_on(self) -> None:
+        """Bring what is written to mounts into storage as it is written: on Azure it is written there."""
+        while True:
+            await asyncio.sleep(SECONDS_BETWEEN)
+            try:
+                await self._outputs.bring((OutputMode.MOUNT,))
+            except (staging.StagingError, BlobError, UpstreamError, OSError) as error:
+                logger.info("outputs of job %s are brought later: %s", self._attempt.spec.job, error)
+
     def send(self, report: Mapping[str, Any]) -> None:
         """Tell it with a heartbeat, at once."""
         self._heart.send(report)
 
+    def ledger(self) -> SharedLedger:
+        """Return the service's, from here."""
+        return DistantLedger(self._heart.ask_ledger, self._heart.fetch_ledger, self.own)
+
+    async def keep(self) -> None:
+        """Bring what is new of all outputs into storage: this machine may be cut off for good."""
+        await self._outputs.bring(tuple(OutputMode))
+
+    async def deliver(self, modes: Collection[OutputMode]) -> None:
+        """Bring what this node has written; each brings its own."""
+        await self._outputs.bring(modes)
+
     async def leave(self) -> None:
         """Send no more heartbeats, and delete the folder."""
+        if self._bringing:
+            self._bringing.cancel()
+            await asyncio.gather(self._bringing, return_exceptions=True)
         await self._heart.stop()
         if self._lock:
             self._lock.close()
@@ -105,7 +154,8 @@ class Heart:
     def __init__(self, attempt: Attempt, gateway: Gateway) -> None:
         self._service = Upstream(_behind(gateway, gateway.workspace_host))
         self._edge = gateway.edge
-        self._target = path(attempt.spec.key, attempt.number, attempt.rank)
+        self._heartbeat = path(HEARTBEAT, attempt.spec.key, attempt.number, attempt.rank)
+        self._ledger = path(LEDGER, attempt.spec.key, attempt.number, attempt.rank)
         self._headers: Headers = [
             (b"host", gateway.workspace_host.encode()),
             (b"authorization", f"Bearer {gateway.token}".encode()),
@@ -137,11 +187,35 @@ class Heart:
         self._reports.append(report)
         self._is_due.set()
 
+    async def ask_ledger(self, asked: Mapping[str, Any]) -> Any:
+        """Have the service do something with the job's ledger, and return the answer; ask until there is one.
+
+        Raises:
+            StaleAttemptError: the service does not want the attempt any more.
+            OSError: it cannot be done.
+        """
+        body = json.dumps({"id": uuid.uuid4().hex, **asked}).encode()
+        return json.loads(await self._until_answered("POST", self._ledger, body))
+
+    async def fetch_ledger(self, target: Path) -> None:
+        """Write a copy of the job's ledger. It raises what :meth:`ask_ledger` does."""
+        content = await self._until_answered("GET", self._ledger, b"")
+        await asyncio.to_thread(target.write_bytes, content)
+
+    async def _until_answered(self, method: str, target: str, body: bytes) -> bytes:
+        while True:  # for as long as the part is not given up
+            try:
+                return await self._ask(method, target, body, LEDGER_WITHIN)
+            except (UpstreamError, TimeoutError):
+                await asyncio.sleep(ASKS_AGAIN_AFTER)
+
     async def stop(self) -> None:
-        """Send no more, unless it is this that gives the part up."""
+        """Send a last one, so that nobody waits, unless it is for want of answers that the part has ended."""
         if self._task and self._task is not asyncio.current_task():
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            with contextlib.suppress(UpstreamError, TimeoutError, fence.StaleAttemptError):
+                await self._beat(LAST_WITHIN, is_last=True)
         self._service.close()
 
     async def _go_on(self, give_up: Callable[[], Awaitable[None]]) -> None:
@@ -161,20 +235,25 @@ class Heart:
                 break
         await give_up()
 
-    async def _beat(self, within: float) -> None:
+    async def _beat(self, within: float, *, is_last: bool = False) -> None:
         asked = asyncio.get_running_loop().time()
         reports = list(self._reports)
-        body = json.dumps({"reports": reports}).encode()
+        await self._ask("POST", self._heartbeat, json.dumps({"reports": reports, "is_last": is_last}).encode(), within)
+        self._until = asked + GIVES_UP_AFTER
+        del self._reports[: len(reports)]
+
+    async def _ask(self, method: str, target: str, body: bytes, within: float) -> bytes:
         async with asyncio.timeout(within):
-            status, _, _ = await self._service.exchange(
-                "POST", self._target, self._headers, body, seconds=within, largest=LARGEST_ANSWER
+            status, _, answer = await self._service.exchange(
+                method, target, self._headers, body, seconds=within, largest=LARGEST_ANSWER
             )
         if status in OVER:
             raise fence.StaleAttemptError("The service does not want this attempt any more.")
-        if status != 200:
+        if status == BAD_REQUEST:
+            raise OSError(answer.decode(errors="replace"))
+        if status != OK:
             raise UpstreamError(f"the service answers {status}")
-        self._until = asked + GIVES_UP_AFTER
-        del self._reports[: len(reports)]
+        return answer
 
 
 def _behind(gateway: Gateway, host: str) -> Address:

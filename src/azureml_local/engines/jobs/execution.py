@@ -95,6 +95,12 @@ async def finish(job: str, number: int, modes: Collection[OutputMode]) -> str | 
     return await part.finish(modes) if part else None
 
 
+async def free_ports(count: int, address: str) -> tuple[int, ...]:
+    """Return ports of this node's address at which a job's processes can listen."""
+    with distribution.reserved_ports(count, address) as ports:
+        return ports
+
+
 async def stop(job: str, number: int) -> None:
     """End what a node does for an attempt at a job, also where it has not come to its processes yet."""
     part = _parts.get((job, number))
@@ -207,7 +213,7 @@ class Part:
         await self.stop()
         try:
             async with asyncio.timeout(LEAVES_WITHIN):
-                await self.finish(())
+                await self.finish(self._site.kept_as_it_leaves)
         except TimeoutError:
             return
 
@@ -239,10 +245,10 @@ class Part:
 
     async def _bring_away(self, modes: Collection[OutputMode]) -> None:
         if self._supervisor:
-            await self._supervisor.finish(is_first=bool(modes))
+            await self._supervisor.finish(is_first=bool(modes) and self._attempt.rank == 0)
         if self._workplace:
             await self._workplace.fetch(self._written)
-        await data.deliver(self._blobs, self._job_folder, self._spec.outputs, modes)  # first: logs matter less
+        await self._site.deliver(modes)  # first: logs matter less
         for name in KEPT:
             target = BlobPath(self._spec.artifacts.container, f"{self._spec.artifacts.path}/{name}")
             await staging.upload(self._blobs, self._work / name, target)
@@ -332,7 +338,7 @@ class Part:
 
     async def _require_new_rows(self, supervisor: Supervisor) -> None:
         """Raise DataError where a job would write over rows that are in storage; not over what it wrote itself."""
-        target = supervisor.new_rows_target()
+        target = await supervisor.new_rows_target()
         if target and target.path in await self._blobs.list_blobs(target.container, target.path):
             raise data.DataError(
                 f"The output file {target.path} in the container {target.container} exists already, and is not written "
@@ -344,7 +350,14 @@ class Part:
         environment = self._environment({}, distribution.Process("", {}))
         log = f"user_logs/{self._of_attempt()}std_log_{self._attempt.rank}.txt"
         place = Place(
-            self._folder, self._work, environment, self._log, log, lambda metrics: self._send({"metrics": metrics})
+            self._folder,
+            self._work,
+            environment,
+            self._log,
+            log,
+            lambda metrics: self._send({"metrics": metrics}),
+            self._site.ledger(),
+            self._site.keep,
         )
         self._supervisor = Supervisor(self._attempt, task, place)
         self._supervisor.start()
@@ -364,7 +377,10 @@ class Part:
         running: list[Running] = []
         failed: Running | None = None
         try:
-            for planned in distribution.processes(self._spec.distribution, self._attempt.rank, self._attempt.ports):
+            attempt = self._attempt
+            for planned in distribution.processes(
+                self._spec.distribution, attempt.rank, attempt.ports, attempt.addresses
+            ):
                 running.append(await self._start(command, values, planned))
             self._report("Running")
             for ended in asyncio.as_completed([one.failed() for one in running]):

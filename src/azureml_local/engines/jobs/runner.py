@@ -12,19 +12,21 @@ import json
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
 from azureml_local.engines.compute.pool import Pool
 from azureml_local.engines.environments import Environments, Interpreter
 from azureml_local.engines.jobs import data, execution, fence
-from azureml_local.engines.jobs.distribution import port_count, reserved_ports
-from azureml_local.engines.jobs.heartbeats import LOST_AFTER, Heartbeats
+from azureml_local.engines.jobs.distant_part import LOST_AFTER, DistantPart
+from azureml_local.engines.jobs.distribution import nodes_of_ports, reserved_ports
 from azureml_local.engines.jobs.job_environment import interpreter_for
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Gateway, Output, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
@@ -131,7 +133,7 @@ class JobRunner:
         self._variables = variables
         self._gateway = gateway
         self._attempts: dict[str, _Attempt] = {}
-        self.heartbeats: dict[tuple[str, int, int], Heartbeats] = {}  # by a job's key, an attempt's number, a rank
+        self.distant: dict[tuple[str, int, int], DistantPart] = {}  # by a job's key, an attempt's number, a rank
         self.nodes = Nodes(folder / NODES, log, self._on_report)
 
     async def run(self, spec: CommandSpec, pool: Pool, observer: Observer, log_metrics: MetricsObserver) -> int:
@@ -227,7 +229,8 @@ class JobRunner:
         """Run a job on nodes; they are elsewhere if no interpreter is given. Raises NodeError where one was lost."""
         self._attempts[spec.key] = attempt
         try:
-            with reserved_ports(port_count(spec.distribution)) as ports, ExitStack() as opened:
+            with ExitStack() as opened:
+                ports = await self._ports(spec, nodes, opened)
                 first = Attempt(
                     spec=spec,
                     number=attempt.number,
@@ -238,6 +241,7 @@ class JobRunner:
                     variables={**(self._network() if interpreter else {}), **self._variables(spec)},
                     storage=self._storage() if interpreter else None,
                     ports=ports,
+                    addresses=() if interpreter else tuple(_host(node) for node in nodes),
                     proxies=data.users_proxies() if interpreter else {},
                 )
                 if interpreter is None:
@@ -249,17 +253,27 @@ class JobRunner:
         finally:
             del self._attempts[spec.key]
 
+    async def _ports(self, spec: CommandSpec, nodes: Sequence[Node], opened: ExitStack) -> tuple[int, ...]:
+        """Return free ports at which the job's processes find each other, held until ``opened`` is closed if here."""
+        ranks = nodes_of_ports(spec.distribution)
+        if not nodes[0].edge:
+            return opened.enter_context(reserved_ports(len(ranks)))
+        free: dict[int, list[int]] = {}
+        for rank, count in Counter(ranks).items():
+            free[rank] = list(await nodes[rank].run(execution.free_ports, count, _host(nodes[rank])))
+        return tuple(free[rank].pop() for rank in ranks)
+
     def _part(self, what: Attempt, node: Node, attempt: _Attempt, opened: ExitStack) -> _Part:
         """Begin a node's part; what hears of it is closed with ``opened``."""
         if node.edge is None:
             return _Part(node, what, attempt)
         key = what.spec.key, what.number, what.rank
-        heartbeats = Heartbeats(lambda report: self._take(attempt, report))
-        self.heartbeats[key] = heartbeats
-        opened.callback(self.heartbeats.pop, key)
-        opened.callback(heartbeats.close)
-        gateway = self._gateway(what.spec, node.edge, heartbeats.token)
-        return _Part(node, replace(what, gateway=gateway), attempt, heartbeats)
+        distant = DistantPart(self._folder / what.spec.key, lambda report: self._take(attempt, report))
+        self.distant[key] = distant
+        opened.callback(self.distant.pop, key)
+        opened.callback(distant.close)
+        gateway = self._gateway(what.spec, node.edge, distant.token)
+        return _Part(node, replace(what, gateway=gateway), attempt, distant)
 
     def _on_report(self, report: Mapping[str, Any]) -> None:
         attempt = self._attempts.get(report["job"])
@@ -274,41 +288,46 @@ class JobRunner:
 
 
 class _Part:
-    """What one node does of an attempt, as the service sees it; ``heartbeats`` are those of a node elsewhere."""
+    """What one node does of an attempt, as the service sees it; ``distant`` is what hears of it from elsewhere."""
 
-    def __init__(self, node: Node, what: Attempt, attempt: _Attempt, heartbeats: Heartbeats | None = None) -> None:
+    def __init__(self, node: Node, what: Attempt, attempt: _Attempt, distant: DistantPart | None = None) -> None:
         self._node = node
         self._what = what
         self._attempt = attempt
-        self._heartbeats = heartbeats
+        self._distant = distant
         self._has_answered = False  # so nothing of it runs on the node any more
         self._key = what.spec.key, what.number
         self.task = asyncio.ensure_future(self._run())
 
+    @property
+    def kept_anyway(self) -> Collection[OutputMode]:
+        """The outputs that its node brings away also if the attempt comes to nothing: here they stay on the disk."""
+        return KEPT_ANYWAY if self._distant else ()
+
     async def _run(self) -> Result:
         if self._what.rank:
             await self._attempt.is_staged.wait()
-        result: Result = await self._unless_silent(self._node.run(execution.run, self._what))
+        result: Result = await self._unless_lost(self._node.run(execution.run, self._what))
         self._has_answered = True
         if result.is_lost:
             raise NodeError(result.error or f"Node {self._node.name} was about to end.")
         return result
 
-    async def _unless_silent(self, work: Coroutine[Any, Any, Value]) -> Value:
+    async def _unless_lost(self, work: Coroutine[Any, Any, Value]) -> Value:
         """Return what a node elsewhere answers. Raises NodeError where it sends no heartbeats any more."""
-        if self._heartbeats is None:
+        if self._distant is None:
             return await work
         answer = asyncio.ensure_future(work)
-        silence = asyncio.ensure_future(self._heartbeats.silence())
+        loss = asyncio.ensure_future(self._distant.lost())
         try:
-            await asyncio.wait((answer, silence), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answer, loss), return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
             self._node.lose()
             raise NodeError(f"Node {self._node.name} was not heard of for {LOST_AFTER:g} s.")
         finally:
             answer.cancel()
-            silence.cancel()
+            loss.cancel()
 
     async def stop(self) -> Result | BaseException:
         """End it, and return how it ended: nothing of it runs any more, also where the node cannot be reached."""
@@ -316,10 +335,10 @@ class _Part:
             self.task.cancel()
         elif not self.task.done():
             with contextlib.suppress(NodeError):  # which the task raises, too
-                await self._unless_silent(self._node.call(execution.stop, *self._key))
+                await self._unless_lost(self._node.call(execution.stop, *self._key))
         (ended,) = await asyncio.gather(self.task, return_exceptions=True)
-        if self._heartbeats and self._heartbeats.were_heard and not self._has_answered:
-            await self._heartbeats.silence()
+        if self._distant and self._distant.was_heard and not self._has_answered:
+            await self._distant.over()
         return ended
 
     async def finish(self, modes: Collection[OutputMode]) -> str | None:
@@ -327,8 +346,8 @@ class _Part:
 
         The outputs lie where all nodes find them, and the first brings them away; elsewhere each has its own.
         """
-        outputs = () if self._what.rank and self._heartbeats is None else modes
-        return await self._unless_silent(self._node.run(execution.finish, *self._key, outputs))
+        outputs = () if self._what.rank and self._distant is None else modes
+        return await self._unless_lost(self._node.run(execution.finish, *self._key, outputs))
 
 
 async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, limit: float | None) -> Outcome:
@@ -375,7 +394,7 @@ async def _stop(parts: Sequence[_Part]) -> list[Result | BaseException]:
 async def _leave(parts: Sequence[_Part]) -> None:
     """End an attempt that comes to nothing. Each node keeps what it can; one that is gone does not."""
     await _stop(parts)
-    await _each(part.finish(()) for part in parts)
+    await _each(part.finish(part.kept_anyway) for part in parts)
 
 
 async def _each(work: Iterable[Coroutine[Any, Any, Value]]) -> list[Value | BaseException]:
@@ -416,6 +435,11 @@ async def uninterrupted(work: Coroutine[Any, Any, Value]) -> Value:
     if cancelled:
         raise cancelled
     return result
+
+
+def _host(node: Node) -> str:
+    """Return the address of a node's machine."""
+    return urlsplit(node.address).hostname or ""
 
 
 @contextmanager

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from azureml_local.engines.blobs import BlobStorage
 from azureml_local.engines.compute import REPORTS
-from azureml_local.engines.jobs import fence
-from azureml_local.engines.jobs.spec import Attempt, Storage
+from azureml_local.engines.jobs import data, fence
+from azureml_local.engines.jobs.parallel.shared_ledger import LocalLedger, SharedLedger
+from azureml_local.engines.jobs.spec import Attempt, OutputMode, Storage
 from azureml_local.http.upstream import Address
 
 
 class Site(Protocol):
     """Where a node does its part.
 
-    ``blobs`` is the storage as it is reached from there, ``folder`` the job's, ``own`` the part's.
+    ``blobs`` is the storage as it is reached from there, ``folder`` the job's, ``own`` the part's; the outputs of the
+    modes ``kept_as_it_leaves`` would be lost with the node.
     """
 
     blobs: BlobStorage
     folder: Path
     own: Path
+    kept_as_it_leaves: Collection[OutputMode]
 
     async def enter(self, give_up: Callable[[], Awaitable[None]]) -> None:
         """Begin.
@@ -49,6 +52,21 @@ class Site(Protocol):
     def send(self, report: Mapping[str, Any]) -> None:
         """Tell the service how the part stands."""
 
+    def ledger(self) -> SharedLedger:
+        """Return the ledger of a parallel job."""
+
+    async def keep(self) -> None:
+        """Bring what a mini-batch has left to where it is not lost with this machine."""
+
+    async def deliver(self, modes: Collection[OutputMode]) -> None:
+        """Bring what the job has written to its outputs, of some modes, into storage.
+
+        Raises:
+            StagingError: a file's name is not UTF-8.
+            UpstreamError: the storage ended and did not come back.
+            BlobError: it refused.
+        """
+
     async def leave(self) -> None:
         """Delete what lies here of the part. The next attempt may begin."""
 
@@ -60,6 +78,8 @@ class Here:
         attempt: what a node does of it.
         storage: as it is reached here.
     """
+
+    kept_as_it_leaves: Collection[OutputMode] = ()
 
     def __init__(self, attempt: Attempt, storage: Storage) -> None:
         self._attempt = attempt
@@ -83,6 +103,17 @@ class Here:
 
         message = {"job": self._attempt.spec.key, "attempt": self._attempt.number, **report}
         get_worker().log_event(REPORTS, message)
+
+    def ledger(self) -> SharedLedger:
+        """Return the one that the nodes on this machine share."""
+        return LocalLedger(self.folder)
+
+    async def keep(self) -> None:
+        """Leave it: the job's folder lasts as long as the job."""
+
+    async def deliver(self, modes: Collection[OutputMode]) -> None:
+        """Bring all of it: the first node does so for all."""
+        await data.deliver(self.blobs, self.folder, self._attempt.spec.outputs, modes)
 
     async def leave(self) -> None:
         """Delete the part's folder, and let go of the lock."""

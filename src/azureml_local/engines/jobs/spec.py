@@ -247,7 +247,8 @@ class Attempt:
         notes: what to say of the environment.
         variables: added to the process's environment.
         storage: where files come from and go to on the service's own machine.
-        ports: free ones on this machine, the same for each node: see :mod:`azureml_local.engines.jobs.distribution`.
+        ports: free ones, the same for each node: see :mod:`azureml_local.engines.jobs.distribution`.
+        addresses: at which nodes on other machines reach each other, by their ranks; none where all are on this one.
         proxies: the user's own for the Internet, by the scheme; ``no`` names the hosts without.
         gateway: for a node on another machine, which finds ``folder``, ``python`` and ``notes`` for itself, and needs
             no ``storage``; None for one on the service's own.
@@ -262,6 +263,7 @@ class Attempt:
     variables: Mapping[str, str] = field(repr=False)
     storage: Storage | None
     ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway: Gateway | None = None
 

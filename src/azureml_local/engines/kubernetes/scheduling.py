@@ -14,6 +14,8 @@ from typing import Any
 from azureml_local.engines.kubernetes.cluster import Cluster, Node
 from azureml_local.engines.kubernetes.resources import GPU, Resources
 
+MOST_AT_ONCE = 64
+
 
 class UnschedulableError(Exception):
     """A pod fits on no node, or into no quota; the message says why, as Kubernetes does."""
@@ -107,7 +109,18 @@ class Scheduler:
         try:
             self._place(deployment_id, pod, count)
         except UnschedulableError:
-            self._keep(deployment_id, _Placed(pod, (self._read(pod.cluster).nodes[0].name,) * count))
+            nodes = (self._read(pod.cluster).nodes[0].name,) * count
+            self._keep(deployment_id, _Placed(pod, nodes))
+
+    def room(self, pod: Pod) -> int:
+        """Return how many pods more of a kind fit, as far as this machine could run them."""
+        nodes: list[str] = []
+        try:
+            while len(nodes) < MOST_AT_ONCE:
+                nodes = self._fitted(pod, len(nodes) + 1, nodes)
+        except UnschedulableError:
+            return len(nodes)
+        return len(nodes)
 
     def nodes(self, deployment_id: str) -> tuple[str, ...]:
         """Return the nodes of a deployment's pods, the youngest last."""
@@ -142,7 +155,7 @@ class Scheduler:
         self._keep(deployment_id, _Placed(pod, tuple(nodes)))
 
     def _keep(self, deployment_id: str, placed: _Placed | None) -> None:
-        if placed:
+        if placed and placed.nodes:
             self._placed[deployment_id.lower()] = placed
         else:
             self._placed.pop(deployment_id.lower(), None)

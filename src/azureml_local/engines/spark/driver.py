@@ -16,17 +16,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 
+from azureml_local import spark_master
 from azureml_local.engines.environments import Environments, Interpreter
 from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.requirements import EnvironmentBuildError
 from azureml_local.engines.spark import runtimes
 
 RUN_TASK = Path(__file__).with_name("runtime") / "run_task.py"
-MASTER_VARIABLE = "AZUREML_LOCAL_SPARK_MASTER"
 LOOPBACK = "127.0.0.1"
+SPARK = "pyspark"
+NOT_INSTALLED = (
+    "Spark is not installed here. Run azureml-local doctor --install spark (about 900 MB on the disk, most of it Spark "
+    "and Java), then start the cluster again."
+)
 LOG = "driver.log"  # what the task prints
 TASK, OUTCOME, CONF = "task.json", "outcome.json", "conf"
 SHARE_OF_MEMORY = 4  # a driver has at most a part of this machine's
@@ -87,9 +92,13 @@ class Drivers:
     async def interpreter(self, cluster: Cluster, log: Path) -> Interpreter:
         """Return the interpreter of a cluster, building its environment where it is missing.
 
+        Spark and Java are large: only who has asked for them (``azureml-local doctor``) has them downloaded.
+
         Raises:
             EnvironmentBuildError: it cannot be had.
         """
+        if not self._environments.have(SPARK):
+            raise EnvironmentBuildError(NOT_INSTALLED)
         image = runtimes.image(cluster.runtime)
         return await self._environments.interpreter_for({"image": image}, log, *cluster.libraries)
 
@@ -140,11 +149,6 @@ appender.file.layout.pattern = %d{{yy/MM/dd HH:mm:ss}} %p %c{{1}}: %m%n%ex
 """
 
 
-def master() -> str | None:
-    """Return the address of the Spark master that the operator has named, or None."""
-    return os.environ.get(MASTER_VARIABLE) or None
-
-
 def _prepare(cluster: Cluster, interpreter: Interpreter, task: Task, folder: Path, dbfs: Path) -> None:
     """Write what a driver is told."""
     (folder / CONF).mkdir(parents=True, exist_ok=True)
@@ -164,7 +168,7 @@ def _prepare(cluster: Cluster, interpreter: Interpreter, task: Task, folder: Pat
 
 def _driver_address() -> str:
     """Return the address that a driver listens on: that by which the operator's master is reached, or loopback."""
-    host = urlsplit(master() or "").hostname
+    host = spark_master.host()
     if host is None:
         return LOOPBACK
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -174,18 +178,18 @@ def _driver_address() -> str:
 
 def _defaults(cluster: Cluster, interpreter: Interpreter, task: Task, folder: Path, dbfs: Path) -> str:
     """Return ``spark-defaults.conf``; what a cluster sets itself counts, but for where Spark listens."""
-    address = _driver_address()
+    address, master = _driver_address(), spark_master.address()
     limit = psutil.virtual_memory().total // 2**20 // SHARE_OF_MEMORY
     settings = {
         "spark.app.name": task.name,
         "spark.driver.memory": f"{max(LEAST_MEMORY, min(cluster.memory // 2, limit))}m",
         "spark.cores.max": str(cluster.cores),
         "spark.pyspark.python": interpreter.python,
-        "spark.authenticate": "false" if master() else "true",
+        "spark.authenticate": "false" if master else "true",
         "spark.sql.warehouse.dir": "dbfs:/user/hive/warehouse",
         "spark.sql.session.timeZone": "Etc/UTC",  # Databricks' default
         **cluster.conf,
-        "spark.master": master() or f"local[{min(cluster.cores, os.cpu_count() or 1)}]",
+        "spark.master": master or f"local[{min(cluster.cores, os.cpu_count() or 1)}]",
         "spark.driver.host": address,
         "spark.driver.bindAddress": address,
         "spark.ui.enabled": "false",

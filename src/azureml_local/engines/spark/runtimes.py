@@ -14,6 +14,7 @@ RUNTIMES: Mapping[str, str] = {
     "15.4.x-scala2.12": "15.4 LTS (includes Apache Spark 3.5.0, Scala 2.12)",
     "14.3.x-scala2.12": "14.3 LTS (includes Apache Spark 3.5.0, Scala 2.12)",
 }
+DEFAULT = "15.4.x-scala2.12"  # the newest whose Python is that which most machines here have
 
 
 def image(version: str) -> str:
