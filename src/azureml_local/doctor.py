@@ -20,7 +20,7 @@ from azureml_local import daemon
 from azureml_local.engines import azurite
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.requirements import EnvironmentBuildError
-from azureml_local.engines.spark.runtimes import DEFAULT, image
+from azureml_local.engines.spark import runtimes
 from azureml_local.home import Home, HomeError
 from node_packages import NpmError
 
@@ -82,7 +82,9 @@ def _install_spark(home: Home) -> None:
         flush=True,
     )
     began = time.monotonic()
-    built = Environments(home.environments).interpreter_for({"image": image(DEFAULT)}, home.logs / SPARK_LOG)
+    built = Environments(home.environments).interpreter_for(
+        {"image": runtimes.image(runtimes.DEFAULT)}, home.logs / SPARK_LOG
+    )
     python = asyncio.run(built).python
     print(f"Spark is installed, in {time.monotonic() - began:.0f} s: {Path(python).parents[1]}")
 
@@ -117,7 +119,7 @@ def _storage(_: Home) -> list[Finding]:
 
 
 def _spark(home: Home) -> list[Finding]:
-    built = any(home.environments.glob("*/lib/python*/site-packages/pyspark"))
+    built = runtimes.is_installed(home.environments)
     how = "for clusters of Databricks: azureml-local doctor --install spark, or with the first of them"
     return [Finding("Spark", "installed" if built else f"not installed ({how})")]
 

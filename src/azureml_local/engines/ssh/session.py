@@ -136,8 +136,16 @@ class Session:
     # --- what can be asked ---
 
     async def facts(self) -> Facts:
-        """Return what is there."""
-        return Facts(**json.loads(await self._ask("facts")))
+        """Return what is there. Raises MachineError where what the machine says cannot be told from others' words."""
+        said = await self._ask("facts")
+        try:
+            return Facts(**json.loads(said))
+        except ValueError as error:
+            raise MachineError(
+                "UnexpectedOutput",
+                f"{self.machine} says something of its own to who logs on: {said[:80].decode(errors='replace')!r}. Let "
+                "its shell be silent unless somebody types, for files are copied through it (look into ~/.bashrc).",
+            ) from error
 
     async def hold(self, job: str, attempt: int) -> str:
         """Make a folder for an attempt at a job, and return its path.
@@ -281,7 +289,7 @@ def _failure(machine: Machine, status: int, said: str) -> MachineError:
         return MachineError(
             "PythonMissing", f"{machine} has no python3 that can be started, which a job on it needs: {last}"
         )
-    if status != agent.FAILED:
+    if status != agent.FAILED or not last.startswith("{"):
         return MachineError("RequestFailed", f"{machine}: python3 there ended with status {status}: {last}")
     reason = json.loads(last)
     if reason["errno"] in (errno.ENOSPC, errno.EDQUOT):
