@@ -177,7 +177,7 @@ class Session:
             programs: a folder that is searched for programs first.
         """
         given = {"command": command, "folder": folder, "environment": dict(environment), "programs": programs}
-        return RemoteProcess(self.machine, await self._begin("run", merge=True, **given))
+        return RemoteProcess(self.machine, await self._begin("run", **given))
 
     async def build(self, key: str, lines: Sequence[str], log: Path) -> int:
         """Make an environment there unless it is there, and return the exit status of what makes it.
@@ -187,7 +187,7 @@ class Session:
             lines: of pip's requirements format.
             log: what is said is appended to it.
         """
-        process = RemoteProcess(self.machine, await self._begin("build", merge=True, key=key, lines=list(lines)))
+        process = RemoteProcess(self.machine, await self._begin("build", key=key, lines=list(lines)))
         try:
             with log.open("ab") as file:
                 while piece := await process.read(64 * 1024):
@@ -221,14 +221,12 @@ class Session:
 
     # --- how ---
 
-    async def _begin(self, request: str, *, merge: bool = False, **given: Any) -> SSHClientProcess[bytes]:
+    async def _begin(self, request: str, **given: Any) -> SSHClientProcess[bytes]:
         """Begin a request. What follows its line on standard input, and comes on standard output, is its own."""
         import asyncssh
 
         try:
-            process: SSHClientProcess[bytes] = await self.connection.create_process(
-                COMMAND, encoding=None, stderr=asyncssh.STDOUT if merge else asyncssh.PIPE
-            )
+            process: SSHClientProcess[bytes] = await self.connection.create_process(COMMAND, encoding=None)
         except (asyncssh.ChannelOpenError, asyncssh.ConnectionLost, BrokenPipeError) as error:
             raise _lost(self.machine) from error
         line = {**TEXTS, "request": request, "mark": fence.MARK, "grace": GRACE, **given}
