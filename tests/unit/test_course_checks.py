@@ -13,6 +13,8 @@ from typing import Any
 from unittest.mock import patch
 
 import access_answers
+import attached_answers
+import autoscale_answers
 import batch_run_answers
 import deployment_answers
 import image_answers
@@ -818,12 +820,14 @@ WRONG: dict[str, list[tuple[object, str]]] = {
 for more in (
     deployment_answers,
     access_answers,
+    attached_answers,
     pipeline_answers,
     batch_run_answers,
     monitoring_answers,
     inference_answers,
     training_answers,
     image_answers,
+    autoscale_answers,
     kubernetes_answers,
 ):
     RIGHT |= more.RIGHT
