@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import access_answers
+import attached_answers
 import autoscale_answers
 import batch_run_answers
 import deployment_answers
@@ -819,6 +820,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
 for more in (
     deployment_answers,
     access_answers,
+    attached_answers,
     pipeline_answers,
     batch_run_answers,
     monitoring_answers,
