@@ -1,6 +1,7 @@
 """How fast time passes for what takes long on Azure. Time stamps stay true; only durations are shortened.
 
-``AZUREML_LOCAL_CLOCK_FACTOR`` is how many seconds pass in one: 60 makes a token that lives an hour expire in a minute.
+``AZUREML_LOCAL_CLOCK_FACTOR`` is how many seconds pass in one: 60 makes an endpoint's token, good for an hour, expire
+in a minute.
 """
 
 from __future__ import annotations

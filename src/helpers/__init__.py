@@ -7,7 +7,15 @@ from helpers.attached import databricks_workspace, virtual_machine
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
-from helpers.connection import connect, preempt, remove_identity, second_identity, spark_is_there
+from helpers.connection import (
+    connect,
+    kubectl_apply,
+    kubernetes_manifests,
+    preempt,
+    remove_identity,
+    second_identity,
+    spark_is_there,
+)
 from helpers.datastores import datastore_files
 from helpers.drifting import drift
 from helpers.flight_data import (
@@ -47,6 +55,8 @@ __all__ = [
     "follow",
     "is_late",
     "job_log",
+    "kubectl_apply",
+    "kubernetes_manifests",
     "leftovers",
     "lend_hosts",
     "lesson_folder",

@@ -19,7 +19,7 @@ SECONDS = 60
 
 @dataclass(frozen=True)
 class VirtualMachine:
-    """A Linux machine that SSH leads to: what attaching it asks for. ``host`` is the notebook's own, where it is one."""
+    """A Linux machine, by what attaching it asks for. ``host`` is the notebook's own, where it is one."""
 
     resource_id: str
     user: str

@@ -348,12 +348,12 @@ def test_deployment_without_public_egress_is_said_to_be_lacking(arm: Arm, deploy
 
 # --- expiry ---
 
-FACTOR = 600  # a token's hour takes six seconds
+FACTOR = 600  # the hour of an endpoint's token takes six seconds
 
 
 @dataclass(frozen=True)
 class Fast:
-    """A service whose tokens live six seconds, and its clients."""
+    """A service whose endpoints' tokens live six seconds, and its clients."""
 
     ml: MLClient
     credential: ClientSecretCredential
@@ -394,7 +394,7 @@ def test_tokens_expire_and_the_clients_get_new_ones(fast: Fast) -> None:
         assert time.time() >= token.expiry_time_utc
         refused = scorer.post({})
         assert (refused.status_code, refused.text) == (401, "The access token expiry UTC time is in the past.")
-        second = fast.ml.online_endpoints.get_keys(endpoint.name)  # which needs a new token for Resource Manager, too
+        second = fast.ml.online_endpoints.get_keys(endpoint.name)
         assert second.expiry_time_utc > token.expiry_time_utc
         scorer.key = second.access_token
         assert scorer.post({}).status_code == 404

@@ -141,10 +141,21 @@ def test_lifetime_passes_as_fast_as_the_clock_factor_says(
 ) -> None:
     """design.md, "Time": the factor shortens durations, time stamps stay true."""
     monkeypatch.setenv(clock.VARIABLE, "60")
-    token, expires = service.issue(SOMEBODY, "https://management.azure.com")
+    token, expires = service.issue(SOMEBODY, "https://ml.azure.com")
     assert expires == pytest.approx(time.time() + 60, abs=5)
     assert jwt.decode(token, options={"verify_signature": False})["iat"] == pytest.approx(time.time(), abs=5)
     for wrong in ("0", "-1", "fast", "nan", "inf", ""):
         monkeypatch.setenv(clock.VARIABLE, wrong)
         with pytest.raises(ValueError, match=f"{clock.VARIABLE} is '{wrong}'"):
             clock.real_seconds(1)
+
+
+@pytest.mark.parametrize("audience", sorted(audiences.OF_CLIENTS))
+def test_a_client_has_a_token_that_it_need_not_renew_with_each_request(
+    audience: str, service: TokenService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """azure-core's policy renews a token that is left less than five minutes, however long it was good for."""
+    monkeypatch.setenv(clock.VARIABLE, "60")
+    for written in (audience, f"{audience}/"):
+        _, expires = service.issue(SOMEBODY, written)
+        assert expires == pytest.approx(time.time() + tokens.LIFETIME, abs=5)

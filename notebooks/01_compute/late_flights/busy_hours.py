@@ -1,4 +1,7 @@
-"""Says how late flights arrive, by the hour in which they were to leave: ``busy_hours.py FLIGHTS.csv FOLDER``."""
+"""Says how late flights arrive, by the hour in which they were to leave.
+
+``busy_hours.py FLIGHTS.csv FOLDER``
+"""
 
 import os
 import sys

@@ -1,4 +1,7 @@
-"""A Spark ML pipeline that learns which flights will be late: ``with_spark.py FLIGHTS.csv``, on a Databricks cluster."""
+"""A Spark ML pipeline that learns which flights will be late, on a Databricks cluster.
+
+``with_spark.py FLIGHTS.csv``
+"""
 
 import json
 import sys

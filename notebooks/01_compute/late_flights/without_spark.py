@@ -1,4 +1,7 @@
-"""The pipeline of with_spark.py in scikit-learn, for any machine with Python: ``without_spark.py FLIGHTS.csv``."""
+"""The pipeline of with_spark.py in scikit-learn, for any machine with Python.
+
+``without_spark.py FLIGHTS.csv``
+"""
 
 import json
 import sys
