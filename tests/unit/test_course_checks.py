@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import access_answers
 import attached_answers
+import autoscale_answers
 import batch_run_answers
 import deployment_answers
 import image_answers
@@ -826,6 +827,7 @@ for more in (
     inference_answers,
     training_answers,
     image_answers,
+    autoscale_answers,
     kubernetes_answers,
 ):
     RIGHT |= more.RIGHT

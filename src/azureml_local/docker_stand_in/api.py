@@ -41,6 +41,7 @@ class DockerStandIn:
             ("POST", "/build", self._build),
             ("POST", "/images/create", self._pull),
             ("GET", "/images/{name:path}/json", self._image),
+            ("DELETE", "/images/{name:path}", self._forget),
             ("POST", "/containers/create", self._create),
             ("GET", "/containers/json", self._list),
             ("GET", "/containers/{id}/json", self._inspect),
@@ -93,6 +94,12 @@ class DockerStandIn:
         names = [name for name, one in self._images.named.items() if one is image]
         config = {"Cmd": image.command, "ExposedPorts": {port: {} for port in image.ports}, "WorkingDir": image.folder}
         return JSONResponse({"Id": image.id, "RepoTags": names, "Config": config, "Comment": NOTICE})
+
+    async def _forget(self, request: Request) -> Response:
+        image = self._images.get(request.path_params["name"])
+        if users := [one.name for one in self._containers.values() if one.image is image]:
+            raise DockerError(409, f"unable to remove the image: container {users[0]} is using it")
+        return JSONResponse([{"Untagged": name} for name in self._images.remove(image)])
 
     async def _create(self, request: Request) -> Response:
         config, name = await request.json(), request.query_params.get("name") or f"stand-in-{secrets.token_hex(4)}"
