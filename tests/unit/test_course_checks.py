@@ -20,6 +20,7 @@ import deployment_answers
 import image_answers
 import inference_answers
 import kubernetes_answers
+import local_deployment_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
@@ -823,6 +824,7 @@ for more in (
     attached_answers,
     pipeline_answers,
     batch_run_answers,
+    local_deployment_answers,
     monitoring_answers,
     inference_answers,
     training_answers,
