@@ -27,6 +27,7 @@ from helpers.flight_data import (
     train_delay_model,
 )
 from helpers.folders import lesson_folder
+from helpers.hosts import lend_hosts
 from helpers.instances import watch_instances
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
@@ -57,6 +58,7 @@ __all__ = [
     "kubectl_apply",
     "kubernetes_manifests",
     "leftovers",
+    "lend_hosts",
     "lesson_folder",
     "load",
     "metrics",

@@ -73,7 +73,9 @@ class DockerStandIn:
         context = self._folder / secrets.token_hex(8)
         with tarfile.open(fileobj=io.BytesIO(await request.body())) as archive:
             archive.extractall(context, filter="data")
-        return _streamed(self._built(context, request.query_params))
+        # docker-py sends a Dockerfile of elsewhere along: its name in the context, and a second time what it says.
+        asked = dict(reversed(request.query_params.multi_items()))
+        return _streamed(self._built(context, asked))
 
     async def _built(self, context: Path, asked: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
         build = Build(context, self._images.base, json.loads(asked.get("buildargs") or "{}"))
@@ -124,7 +126,7 @@ class DockerStandIn:
         if asked.get("follow") in YES:
             raise unsupported("logs that are followed")
         lines = container.log.read_bytes().splitlines(keepends=True) if container.log.exists() else []
-        lines = lines[-int(asked["tail"]) :] if asked.get("tail", "all") != "all" else lines
+        lines = lines[max(0, len(lines) - int(asked["tail"])) :] if asked.get("tail", "all") != "all" else lines
         if not container.config.get("Tty"):  # without a terminal each piece says its stream and its length
             lines = [struct.pack(">BxxxL", 1, len(line)) + line for line in lines]
         return Response(b"".join(lines))

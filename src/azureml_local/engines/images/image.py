@@ -57,7 +57,10 @@ class Images:
 
         A registry's are those of environments/images.yml, and Docker's own of Python.
         """
-        root, python = self._folder / secrets.token_hex(32), re.fullmatch(r"python:(3\.\d+).*", name)
+        root, python = (
+            self._folder / secrets.token_hex(32),
+            re.fullmatch(r"(?:docker\.io/library/)?python:(3\.\d+).*", name),
+        )
         if tagged(name) in self.named:
             image = self.get(name)
             shutil.copytree(image.root, root)
