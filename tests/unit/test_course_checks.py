@@ -17,6 +17,7 @@ import attached_answers
 import autoscale_answers
 import batch_run_answers
 import deployment_answers
+import host_answers
 import image_answers
 import inference_answers
 import kubernetes_answers
@@ -820,6 +821,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
 }
 for more in (
     deployment_answers,
+    host_answers,
     access_answers,
     attached_answers,
     pipeline_answers,
