@@ -21,6 +21,7 @@ import host_answers
 import image_answers
 import inference_answers
 import kubernetes_answers
+import local_deployment_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
@@ -825,6 +826,7 @@ for more in (
     attached_answers,
     pipeline_answers,
     batch_run_answers,
+    local_deployment_answers,
     monitoring_answers,
     inference_answers,
     training_answers,
