@@ -1,4 +1,4 @@
-"""What the tests of local deployments share, on a real engine and on the stand-in for it: the SDK's own ``local=True``."""
+"""The SDK's own local deployments, ``local=True``, as tests make them on a real Docker engine and on the stand-in."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from azure.ai.ml import MLClient, load_environment
 from azure.ai.ml.entities import CodeConfiguration, Environment, ManagedOnlineDeployment, ManagedOnlineEndpoint, Model
 
 INFERENCE_IMAGE = Path(__file__).parents[1] / "environments" / "inference"
-# How a container of an inference image listens, whoever started it. From YAML, for with a dict in code azure-ai-ml 1.35.2
-# ends in an AttributeError: its local deployments read objects.
+# How a container of that image listens. It comes from YAML: with a dict in code, azure-ai-ml 1.35.2 ends in an
+# AttributeError, for its local deployments read objects.
 LISTENS = """
 inference_config:
   liveness_route: {port: 5001, path: /}

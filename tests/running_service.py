@@ -17,6 +17,9 @@ from azureml_local import client_environment, daemon
 from azureml_local.home import Home, Settings
 
 COMMAND_SECONDS = 120
+# Between two looks at what is waited for: the service under test needs the processor as well.
+PAUSES = 0.02, 0.2  # seconds, shortest and longest
+SHARE_OF_WAIT = 0.04
 Result = TypeVar("Result")
 # What would lead a client, or a service under test, anywhere else than the test means it to.
 FOREIGN = ("PROXY", "CA_BUNDLE", "SSL_CERT", "AZURE", "IDENTITY_", "MSI_", "NODE_")
@@ -24,10 +27,12 @@ FOREIGN = ("PROXY", "CA_BUNDLE", "SSL_CERT", "AZURE", "IDENTITY_", "MSI_", "NODE
 
 def wait_for(condition: Callable[[], Result], what: str = "the condition", timeout: float = 120) -> Result:
     """Return the first true value of ``condition``; ``timeout`` is in seconds."""
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    shortest, longest = PAUSES
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < timeout, f"not within {timeout:g} s: {what}"
+        time.sleep(min(max(shortest, SHARE_OF_WAIT * waited), longest))
     return value
 
 

@@ -90,8 +90,8 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
         await attached_hosts.attach(context, SchedulerSettings(**{**asked, "computes": tuple(asked["computes"])}))
         return JSONResponse(None)
 
-    async def detach_hosts(_: Request) -> Response:
-        await attached_hosts.detach(context)
+    async def detach_hosts(request: Request) -> Response:
+        await attached_hosts.detach(context, request.query_params["scheduler"])
         return JSONResponse(None)
 
     return Starlette(

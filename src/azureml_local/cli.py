@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -210,30 +210,49 @@ def _kubernetes(home: Home, options: argparse.Namespace) -> int:
 
 
 def _hosts(home: Home, options: argparse.Namespace) -> int:
+    if options.action != "list" and not options.scheduler:
+        raise DaemonError(f"azureml-local hosts {options.action} needs a scheduler, tls://HOST:PORT.")
     if options.action == "detach":
-        admin.call(home, "DELETE", "/hosts")
+        admin.call(home, "DELETE", f"/hosts?scheduler={quote(options.scheduler, safe='')}")
         return 0
     if options.action == "attach":
-        if not (options.scheduler and options.compute):
-            raise DaemonError("azureml-local hosts attach needs a scheduler, tls://HOST:PORT, and --compute NAME.")
+        if not options.compute:
+            raise DaemonError("azureml-local hosts attach needs --compute NAME: whose nodes its workers are to be.")
         files = {"ca": options.tls_ca, "certificate": options.tls_cert, "key": options.tls_key}
         whole = {name: str(Path(file).resolve()) for name, file in files.items() if file}
         admin.call(home, "PUT", "/hosts", {"address": options.scheduler, "computes": options.compute, **whole})
     found = admin.call(home, "GET", "/hosts")
-    print(json.dumps(found) if options.json else _hosts_in_words(found), end="" if not options.json else "\n")
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print("\n".join(_in_words(found)))
     return 0
 
 
-def _hosts_in_words(found: Mapping[str, Any]) -> str:
-    if found["scheduler"] is None:
-        return "No Dask scheduler is attached: every node is on this machine.\n"
-    lines = [found["problem"] or f"{found['scheduler']} has the nodes of {', '.join(found['computes'])}."]
-    for worker in found["workers"]:
-        state = worker["problem"] or (
-            f"runs {worker['job']}" if worker["job"] else "idle" if worker["node"] else "free"
-        )
-        lines.append(f"{worker['name']:24} {worker['address']:28} {','.join(worker['computes']):16} {state}")
-    return "".join(f"{line}\n" for line in lines)
+def _worker(_: Home, options: argparse.Namespace) -> int:
+    from azureml_local.engines.compute import host_worker
+    from azureml_local.engines.compute.hosts import HostsError, SchedulerSettings
+
+    if not (options.scheduler and options.compute):
+        raise DaemonError("azureml-local worker needs a scheduler, tls://HOST:PORT, and --compute NAME.")
+    files = (options.tls_ca or "", options.tls_cert or "", options.tls_key or "")
+    try:
+        host_worker.run(SchedulerSettings(options.scheduler, tuple(options.compute), *files), options.name)
+    except HostsError as error:
+        raise DaemonError(str(error)) from error
+    return 0
+
+
+def _in_words(schedulers: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is attached, for people."""
+    if not schedulers:
+        yield "No Dask scheduler is attached: every node is on this machine."
+    for found in schedulers:
+        yield found["problem"] or f"{found['scheduler']} has the nodes of {', '.join(found['computes'])}."
+        for worker in found["workers"]:
+            is_at = f"runs {worker['job']}" if worker["job"] else "idle" if worker["node"] else "free"
+            computes = ",".join(worker["computes"])
+            yield f"{worker['name']:24} {worker['address']:28} {computes:16} {worker['problem'] or is_at}"
 
 
 def port(text: str) -> int:
@@ -371,9 +390,8 @@ KUBERNETES: tuple[Flag, ...] = (
     ),
     ("--image", {"help": "export: what the pods are to run (default: a name to be replaced)"}),
 )
-HOSTS: tuple[Flag, ...] = (
-    ("action", {"choices": ("attach", "list", "detach"), "help": "what to do"}),
-    ("scheduler", {"nargs": "?", "metavar": "tls://HOST:PORT", "help": "the Dask scheduler to attach"}),
+SCHEDULER: tuple[Flag, ...] = (
+    ("scheduler", {"nargs": "?", "metavar": "tls://HOST:PORT", "help": "the Dask scheduler"}),
     (
         "--compute",
         {
@@ -383,9 +401,14 @@ HOSTS: tuple[Flag, ...] = (
         },
     ),
     ("--tls-ca", {"metavar": "FILE", "help": "the authority of the scheduler's certificate"}),
-    ("--tls-cert", {"metavar": "FILE", "help": "this service's certificate for the scheduler"}),
+    ("--tls-cert", {"metavar": "FILE", "help": "one's own certificate for the scheduler"}),
     ("--tls-key", {"metavar": "FILE", "help": "its key"}),
 )
+HOSTS: tuple[Flag, ...] = (
+    ("action", {"choices": ("attach", "list", "detach"), "help": "what to do"}),
+    *SCHEDULER,
+)
+NAME: Flag = ("--name", {"help": "of the worker (default: this machine's)"})
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
@@ -405,6 +428,7 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
         (*KUBERNETES, JSON),
     ),
     "hosts": (_hosts, "nodes on other machines: hosts attach|list|detach", (*HOSTS, JSON)),
+    "worker": (_worker, "be a node of a service on another machine, in the foreground", (*SCHEDULER, NAME)),
     "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, SPARK_MASTER, READY)),
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import certifi
 
+from azureml_local import docker_host
 from azureml_local.edge import hosts
 from azureml_local.home import Home, Settings, write_private
 from azureml_local.identity import managed_identity
@@ -65,9 +66,13 @@ def through(proxy: str, authority: Path, base: Mapping[str, str]) -> dict[str, s
 
 
 def complete(settings: Settings, port: int, home: Home, base: Mapping[str, str]) -> dict[str, str]:
-    """Return :func:`network` and the credentials that azure-identity reads, a secret among them."""
+    """Return :func:`network`, what leads Docker's clients to an engine, and the credentials that azure-identity reads.
+
+    There is a secret among these.
+    """
     return {
         **network(port, home, base),
+        **docker_host.variables(home.docker_socket, base),
         "AZUREML_CURRENT_CLOUD": "AzureCloud",
         "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com",
         "AZURE_TENANT_ID": settings.tenant_id,

@@ -20,7 +20,8 @@ from azureml_local import daemon
 from azureml_local.engines import azurite
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.requirements import EnvironmentBuildError
-from azureml_local.engines.spark import runtimes
+from azureml_local.engines.spark.driver import SPARK
+from azureml_local.engines.spark.runtimes import DEFAULT, image
 from azureml_local.home import Home, HomeError
 from node_packages import NpmError
 
@@ -74,7 +75,7 @@ def _install_azurite(_: Home) -> None:
 
 
 def _install_spark(home: Home) -> None:
-    """Build what clusters of Databricks with the default runtime run on, as the first of them would."""
+    """Build what clusters of Databricks with the default runtime run on; from then on, that of others is built, too."""
     home.create()
     print(
         "Installing Spark and Java for clusters of Databricks: about 900 MB, one to five minutes where nothing of it "
@@ -82,9 +83,7 @@ def _install_spark(home: Home) -> None:
         flush=True,
     )
     began = time.monotonic()
-    built = Environments(home.environments).interpreter_for(
-        {"image": runtimes.image(runtimes.DEFAULT)}, home.logs / SPARK_LOG
-    )
+    built = Environments(home.environments).interpreter_for({"image": image(DEFAULT)}, home.logs / SPARK_LOG)
     python = asyncio.run(built).python
     print(f"Spark is installed, in {time.monotonic() - began:.0f} s: {Path(python).parents[1]}")
 
@@ -119,9 +118,8 @@ def _storage(_: Home) -> list[Finding]:
 
 
 def _spark(home: Home) -> list[Finding]:
-    built = runtimes.is_installed(home.environments)
-    how = "for clusters of Databricks: azureml-local doctor --install spark, or with the first of them"
-    return [Finding("Spark", "installed" if built else f"not installed ({how})")]
+    how = "for clusters of Databricks: azureml-local doctor --install spark"
+    return [Finding("Spark", "installed" if Environments(home.environments).have(SPARK) else f"not installed ({how})")]
 
 
 def _memory(_: Home) -> list[Finding]:

@@ -20,6 +20,8 @@ from typing import IO
 
 import psutil
 
+from azureml_local import docker_host
+
 SCHEMA = 1
 DEFAULT_HOME = "~/.azureml-local"
 # A replica listens on a Unix socket below the folder. The kernel limits such a path to 104 bytes on macOS, 108 on
@@ -139,7 +141,7 @@ class Home:
         self.databricks = self.root / "databricks"
         self.docker = self.root / "docker"
         self.sockets = self.root / "run"
-        self.docker_socket = self.sockets / "docker.sock"
+        self.docker_socket = self.sockets / docker_host.STAND_IN
 
     def create(self) -> Settings:
         """Make the folder where it is missing and return its settings.

@@ -13,11 +13,13 @@ from azureml_local.daemon import DaemonError
 
 HEAD = """\
 # Written by azureml-local for a Kubernetes cluster of your own; kubectl apply -f applies it.
-# The image has to hold an interpreter with the environment's packages and azureml-inference-server-http, the code in
-# {app_root}, the model in AZUREML_MODEL_DIR, and to start the server:
-#   azmlinfsrv --entry_script "$AML_APP_ROOT/$AZUREML_ENTRY_SCRIPT" --model_dir "$AZUREML_MODEL_DIR" --port {port}
+# The image has to hold an interpreter with the environment's packages and azureml-inference-server-http, {code},
+# the model in AZUREML_MODEL_DIR, and to start the server (environments/inference has the definition of such an image):
+#   azmlinfsrv --entry_script "{script}" --model_dir "$AZUREML_MODEL_DIR" --port {port}
 # There is no router in front of it: keys, traffic shares and the number of replicas are yours to see to.
 """
+CODE = ("the code in AML_APP_ROOT", "$AML_APP_ROOT/$AZUREML_ENTRY_SCRIPT")
+NO_CODE = ("a script for its MLflow model", "SCRIPT")
 
 
 def read(file: str) -> list[Any]:
@@ -32,8 +34,9 @@ def read(file: str) -> list[Any]:
 def manifests(objects: Sequence[Mapping[str, Any]]) -> str:
     """Return manifests as YAML, headed by what they need."""
     container = objects[0]["spec"]["template"]["spec"]["containers"][0]
-    app_root = next(one["value"] for one in container["env"] if one["name"] == "AML_APP_ROOT")
-    head = HEAD.format(app_root=app_root, port=container["ports"][0]["containerPort"])
+    has_script = any(one["name"] == "AZUREML_ENTRY_SCRIPT" for one in container["env"])
+    code, script = CODE if has_script else NO_CODE
+    head = HEAD.format(code=code, script=script, port=container["ports"][0]["containerPort"])
     return head + _secrets(container["env"]) + yaml.safe_dump_all(objects, sort_keys=False)
 
 

@@ -17,6 +17,7 @@ from helpers.connection import (
     spark_is_there,
 )
 from helpers.datastores import datastore_files
+from helpers.docker_engine import docker_engine
 from helpers.drifting import drift
 from helpers.flight_data import (
     flight_tables,
@@ -27,6 +28,7 @@ from helpers.flight_data import (
     train_delay_model,
 )
 from helpers.folders import lesson_folder
+from helpers.hosts import lend_hosts
 from helpers.instances import watch_instances
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
@@ -46,6 +48,7 @@ __all__ = [
     "databricks_workspace",
     "datastore_files",
     "delete_collected",
+    "docker_engine",
     "download_output",
     "draw_pipeline",
     "drift",
@@ -57,6 +60,7 @@ __all__ = [
     "kubectl_apply",
     "kubernetes_manifests",
     "leftovers",
+    "lend_hosts",
     "lesson_folder",
     "load",
     "metrics",

@@ -149,10 +149,10 @@ def spark_is_there(backend: str) -> bool:
     """
     if backend == "azure":
         return True
-    from azureml_local.engines.spark.runtimes import is_installed
+    from azureml_local.engines.environments import Environments
     from azureml_local.home import Home
 
-    is_there = is_installed(Home().environments)
+    is_there = Environments(Home().environments).have("pyspark")
     without = "Spark is not installed on this machine: scikit-learn replaces it."
     print("Spark is installed on this machine: it is used." if is_there else without, file=sys.stderr)
     return is_there

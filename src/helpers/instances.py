@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ class InstanceWatch:
     """A deployment's number of instances over time; see :func:`watch_instances`."""
 
     def __init__(self, ml_client: MLClient, endpoint: str, deployment: str, alt: str) -> None:
+        import matplotlib.pyplot  # noqa: F401 - the first time it takes seconds, in which nothing would be watched
+
         self._ml_client = ml_client
         self._names = (deployment, endpoint)
         self._picture = LivePicture(alt)
@@ -28,12 +31,9 @@ class InstanceWatch:
 
     @property
     def counts(self) -> list[int]:
-        """The numbers of instances that the deployment has had, one after another."""
-        counts: list[int] = []
-        for _, count, is_ready in self._samples:
-            if is_ready and counts[-1:] != [count]:
-                counts.append(count)
-        return counts
+        """The numbers of instances that the deployment was to have, one after another."""
+        numbers = [count for _, count, _ in self._samples]
+        return [count for count, _ in itertools.groupby(numbers)]
 
     def mark(self, what: str) -> None:
         """Note that something happens now; the picture shows a line."""
@@ -65,7 +65,8 @@ class InstanceWatch:
         for at, what in self._marks:
             axis.axvline(at, color="#767676", linestyle="--", linewidth=1)
             axis.annotate(what, (at, 1), (3, -3), ("data", "axes fraction"), "offset points", va="top")
-        axis.set(title="Instances of the deployment", xlabel="seconds", ylabel="instances", ylim=(0, None))
+        axis.set(title="Instances of the deployment", xlabel="seconds", ylabel="instances")
+        axis.set_ylim(0, max(numbers) + 0.7)
         axis.locator_params(axis="y", integer=True)
         axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 

@@ -70,8 +70,8 @@ class Engine:
 
 
 @contextlib.contextmanager
-def running_engine(folder: Path) -> Iterator[Engine]:
-    """Start an engine and a registry, and build and push the image. Nothing of it is left behind."""
+def running_engine(folder: Path, archive: Path) -> Iterator[Engine]:
+    """Start an engine and a registry, and build the image on what is in ``archive``. It all ends with the context."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with contextlib.ExitStack() as running:
@@ -85,7 +85,7 @@ def running_engine(folder: Path) -> Iterator[Engine]:
         wait_for(lambda: is_served(address), "the registry")
         client = engine.client()
         base, engine.image = f"{address}/python:debian", f"{address}/inference:1"
-        client.api.import_image(src=str(base_archive(folder)), repository=base, changes=list(VARIABLES))
+        client.api.import_image(src=str(archive), repository=base, changes=list(VARIABLES))
         client.images.build(path=str(INFERENCE_IMAGE), tag=engine.image, buildargs={"BASE": base, **pip_settings()})
         pushed = client.images.push(engine.image)
         assert "error" not in pushed, pushed
@@ -111,20 +111,25 @@ def is_served(address: str) -> bool:
 
 
 def base_archive(folder: Path) -> Path:
-    """Return a small Debian with Python, which trusts the authorities that this machine trusts."""
-    root, archive = folder / "base", folder / "base.tar"
-    command = [
+    """Return a small Debian with Python, which trusts whom this machine trusts. It is made once for a folder."""
+    root, archive = folder / "base", folder / f"{DEBIAN}.tar"
+    if archive.exists():
+        return archive
+    shutil.rmtree(root, ignore_errors=True)
+    make = [
         program("debootstrap", "debootstrap"),
         "--variant=minbase",
         f"--include={','.join(BASE)}",
         DEBIAN,
         str(root),
     ]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES, check=False)
+    made = subprocess.run(make, capture_output=True, text=True, timeout=60 * MINUTES, check=False)
     assert made.returncode == 0, made.stdout[-2000:]
     shutil.copy(os.environ.get("PIP_CERT") or certifi.where(), root / AUTHORITIES)
-    with tarfile.open(archive, "w") as tar:
+    draft = archive.with_suffix(".draft")
+    with tarfile.open(draft, "w") as tar:
         tar.add(root, ".")
+    draft.rename(archive)
     shutil.rmtree(root)
     return archive
 

@@ -1,7 +1,7 @@
 """Databricks on real Spark: tasks through databricks-sdk on clusters whose environment is built here; what is learnt,
 read back; what fails, is cancelled, takes too long or is killed with the service; and a Spark master of somebody's own.
 
-Building the environment takes minutes the first time on a machine; uv's cache makes it seconds then.
+Installing Spark takes minutes the first time on a machine; uv's cache makes it seconds then.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -26,7 +27,16 @@ from databricks.sdk.service import jobs
 from databricks.sdk.service.compute import Library, PythonPyPiLibrary, State
 from databricks.sdk.service.workspace import ImportFormat, Language
 
-from running_service import RunningService, command_line, family, start_service, survivors, users_of, wait_for
+from running_service import (
+    RunningService,
+    clean_environment,
+    command_line,
+    family,
+    start_service,
+    survivors,
+    users_of,
+    wait_for,
+)
 
 TYPE = "Microsoft.Databricks/workspaces"
 RUNTIME, NODE = "15.4.x-scala2.12", "Standard_DS3_v2"
@@ -74,7 +84,12 @@ def running(root: Path, variables: dict[str, str] | None = None) -> Iterator[Run
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
+    """A state folder with Spark, which is installed as a learner does it."""
     root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()
+    command = [sys.executable, "-m", "azureml_local", "doctor", "--install", "spark"]
+    environment = {**clean_environment(), "AZUREML_LOCAL_HOME": str(root)}
+    done = subprocess.run(command, env=environment, timeout=BUILD.seconds, capture_output=True, text=True, check=False)
+    assert "Spark is installed" in done.stdout, done.stdout + done.stderr
     yield root
     command_line(root, "stop")
     shutil.rmtree(root, ignore_errors=True)

@@ -8,6 +8,7 @@ reference-yaml-deployment-kubernetes-online, and the examples of Azure's OpenAPI
 from __future__ import annotations
 
 import json
+import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from azure.ai.ml import MLClient, command
 from azure.ai.ml.entities import (
     CodeConfiguration,
     Environment,
+    IdentityConfiguration,
     KubernetesCompute,
     KubernetesOnlineDeployment,
     KubernetesOnlineEndpoint,
@@ -37,6 +39,8 @@ from azure.identity import ClientSecretCredential
 from azure.mgmt.machinelearningservices import MachineLearningServicesMgmtClient
 from support import SCRIPTS, SECONDS, Arm, Deployed, NewClient, Scorer, finish, quick_session
 
+from azureml_local import admin
+from azureml_local.daemon import DaemonError
 from running_service import RunningService, command_line, wait_for
 
 AKS = "Microsoft.ContainerService/managedClusters"
@@ -201,8 +205,9 @@ def test_attached_cluster_is_shown_as_azure_shows_it(
 
 
 def test_what_azure_gives_can_be_sent_back(ml: MLClient, attach: NewCompute) -> None:
-    name = attach(tags={"team": "a"})
+    name = attach(tags={"team": "a"}, identity=IdentityConfiguration(type="system_assigned"))
     found = ml.compute.get(name)
+    assert found.identity.principal_id
     found.description = "ours"
     again = finish(ml.compute.begin_create_or_update(found))
     assert (again.description, again.namespace) == ("ours", "default")
@@ -362,6 +367,17 @@ def kubernetes(service: RunningService, *words: str, stdin: str | None = None) -
     return done.stdout
 
 
+def apply(service: RunningService, cluster: str, text: str) -> None:
+    """Do what ``azureml-local kubernetes apply`` does, without a process of its own."""
+    objects = list(yaml.safe_load_all(text))
+    admin.call(service.home, "PUT", "/kubernetes", {"cluster": cluster, "objects": objects})
+
+
+def listed(service: RunningService, cluster: str) -> dict[str, Any]:
+    (shown,) = admin.call(service.home, "GET", f"/kubernetes?cluster={cluster}")
+    return dict(shown)
+
+
 def cluster_of(ml: MLClient, endpoint: str) -> str:
     """The name of the compute of an endpoint."""
     return str(ml.online_endpoints.get(endpoint).compute.rpartition("/")[2])
@@ -409,6 +425,13 @@ def test_instance_types_are_applied_as_kubectl_does(
     ("text", "said"),
     [
         ("kind: Pod\napiVersion: v1\nmetadata: {name: p}", "Pod (v1) cannot be applied here"),
+        ("kind: List\napiVersion: v1\nitems: [1]", "items must be a list of objects"),
+        ("kind: ResourceQuota\napiVersion: v1\nmetadata: {name: q, namespace: [a]}", "namespace must be a text"),
+        ("kind: Node\napiVersion: v1\nmetadata: {name: n}\nstatus: ready", "status must be an object"),
+        (
+            "kind: Node\napiVersion: v1\nmetadata: {name: n}\nstatus: {allocatable: 1}",
+            "another type than Kubernetes gives it",
+        ),
         ("just words", "'just words' cannot be applied here"),
         ("kind: Namespace\napiVersion: v1", "metadata.name is missing"),
         ("kind: Node\napiVersion: v1\nmetadata: {name: n}", "status.allocatable must say"),
@@ -416,25 +439,33 @@ def test_instance_types_are_applied_as_kubectl_does(
             "kind: InstanceType\napiVersion: amlarc.azureml.com/v1alpha1\nmetadata: {name: t}\nspec: {}",
             "resources.requests.cpu is required",
         ),
-        ("a: [", "cannot be read"),
     ],
 )
 def test_what_cannot_be_applied_changes_nothing(
     service: RunningService, attach: NewCompute, text: str, said: str
 ) -> None:
     cluster = attach()
-    done = command_line(service.home.root, "kubernetes", "apply", cluster, stdin=text)
-    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    assert said in done.stderr
-    (shown,) = json.loads(kubernetes(service, "list", cluster, "--json"))
-    assert [node["name"] for node in shown["nodes"]] == ["this-machine"]
+    with pytest.raises(DaemonError, match=re.escape(said)):
+        apply(service, cluster, text)
+    assert [node["name"] for node in listed(service, cluster)["nodes"]] == ["this-machine"]
+
+
+def test_commands_that_cannot_be_carried_out(service: RunningService) -> None:
+    for words, stdin, said in (
+        (("apply", "k8s"), "a: [", "- cannot be read"),
+        (("apply", "nowhere"), "", "There is no cluster 'nowhere'"),
+        (("connect",), None, "needs the name of a cluster"),
+    ):
+        done = command_line(service.home.root, "kubernetes", *words, stdin=stdin)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        assert said in done.stderr
 
 
 def test_requests_that_do_not_fit(
     service: RunningService, ml: MLClient, environment: Environment, endpoint: str
 ) -> None:
     """how-to-troubleshoot-online-endpoints#kubernetes-quota; what did not fit leaves room, and can be deleted."""
-    kubernetes(service, "apply", cluster_of(ml, endpoint), stdin=NODE)
+    apply(service, cluster_of(ml, endpoint), NODE)
     half = ResourceRequirementsSettings(requests=resources("600m", "100Mi"))
     finish(ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, resources=half)))
     with pytest.raises(HttpResponseError) as refusal:
@@ -448,7 +479,7 @@ def test_requests_that_do_not_fit(
     found.instance_count = 2
     with pytest.raises(HttpResponseError, match="Insufficient cpu"):
         finish(ml.online_deployments.begin_create_or_update(found))
-    (shown,) = json.loads(kubernetes(service, "list", cluster_of(ml, endpoint), "--json"))
+    shown = listed(service, cluster_of(ml, endpoint))
     assert shown["nodes"][0]["requested"]["cpu"] == "600m"
     finish(ml.online_deployments.begin_delete("green", endpoint))
     little = ResourceRequirementsSettings(requests=resources("200m", "100Mi"))
@@ -464,7 +495,7 @@ def test_quota_and_namespace(
     with pytest.raises(HttpResponseError, match="NamespaceNotFound"):
         ml.online_endpoints.begin_create_or_update(made)
     quota = "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q, namespace: ml}\nspec: {hard: {pods: 1}}\n"
-    kubernetes(service, "apply", compute, stdin="apiVersion: v1\nkind: Namespace\nmetadata: {name: ml}\n---\n" + quota)
+    apply(service, compute, "apiVersion: v1\nkind: Namespace\nmetadata: {name: ml}\n---\n" + quota)
     finish(ml.online_endpoints.begin_create_or_update(made))
     with pytest.raises(HttpResponseError, match="exceeded quota: q"):
         finish(ml.online_deployments.begin_create_or_update(deployment(name, environment, instance_count=2)))
@@ -659,7 +690,7 @@ def test_jobs_take_the_room_of_their_instance_type(
 ) -> None:
     """how-to-manage-kubernetes-instance-types#select-instance-type-to-submit-training-job; what does not fit waits."""
     cluster = cluster_of(ml, endpoint)
-    kubernetes(service, "apply", cluster, stdin=NODE + "---" + INSTANCE_TYPES)
+    apply(service, cluster, NODE + "---" + INSTANCE_TYPES)
     finish(ml.online_deployments.begin_create_or_update(deployment(endpoint, environment, instance_type="cpusmall")))
 
     def submit(instance_type: str | None) -> str:

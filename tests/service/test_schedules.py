@@ -370,11 +370,20 @@ class Fast:
 
 
 @pytest.fixture(scope="module")
-def fast() -> Iterator[Fast]:
+def fast_service() -> Iterator[Fast]:
     with tempfile.TemporaryDirectory(prefix="azl-") as folder:
         started = Fast(Path(folder) / "home")
         yield started
         started.stop()
+
+
+@pytest.fixture
+def fast(fast_service: Fast) -> Iterator[Fast]:
+    """Leaves nothing due: a schedule that went on would make a job each second of all tests after it."""
+    yield fast_service
+    for one in fast_service.client.schedules.list(*fast_service.scope):
+        if one.properties.is_enabled:
+            fast_service.schedule(one.name, is_enabled=False)
 
 
 def minutes_apart(times: list[datetime.datetime]) -> set[float]:

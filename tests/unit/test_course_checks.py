@@ -14,11 +14,14 @@ from unittest.mock import patch
 
 import access_answers
 import attached_answers
+import autoscale_answers
 import batch_run_answers
 import deployment_answers
+import host_answers
 import image_answers
 import inference_answers
 import kubernetes_answers
+import local_deployment_answers
 import monitoring_answers
 import numpy as np
 import pandas as pd
@@ -818,14 +821,17 @@ WRONG: dict[str, list[tuple[object, str]]] = {
 }
 for more in (
     deployment_answers,
+    host_answers,
     access_answers,
     attached_answers,
     pipeline_answers,
     batch_run_answers,
+    local_deployment_answers,
     monitoring_answers,
     inference_answers,
     training_answers,
     image_answers,
+    autoscale_answers,
     kubernetes_answers,
 ):
     RIGHT |= more.RIGHT

@@ -298,6 +298,8 @@ def test_job_that_is_cancelled_as_it_ends_leaves_nothing_on_its_nodes() -> None:
     finished: list[str] = []
 
     class Part:
+        kept_anyway = ()
+
         def __init__(self, name: str) -> None:
             self.name = name
             self.task = asyncio.ensure_future(self.work())

@@ -39,6 +39,7 @@ def test_what_waits_counts_and_limits_hold(busy: float, waiting: int, wanted: in
 class FakePlan:
     scaling: TargetUtilization | None = SETTINGS
     instance_count: int = 1
+    app_root: str = "/app"
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Asked(list[int]):
     """What a scaler has asked for."""
 
     changed: asyncio.Condition
+    fails = False  # for the first time
 
     async def of(self, count: int) -> None:
         """Wait until it has asked so often."""
@@ -81,6 +83,9 @@ def run(story: Any) -> list[int]:
             async with asked.changed:
                 asked.append(count)
                 asked.changed.notify_all()
+            if asked.fails:
+                asked.fails = False
+                raise OSError("no space")
             replicas.plan.instance_count = count
 
         task = asyncio.ensure_future(Scaler(cast(ReplicaSet, replicas), scale).run())
@@ -125,6 +130,17 @@ def test_nothing_is_looked_at_while_nothing_is_asked() -> None:
         assert not asked and not task.done()
 
     assert run(story) == []
+
+
+def test_what_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(replicas: FakeReplicas, asked: Asked, _: object) -> None:
+        asked.fails = True
+        replicas.load = (2, 0)
+        replicas.asked.set()
+        await asked.of(2)
+
+    assert run(story) == [3, 3]
+    assert "stays as it is" in caplog.text
 
 
 def test_ends_with_the_setting() -> None:

@@ -41,6 +41,7 @@ class DockerStandIn:
             ("POST", "/build", self._build),
             ("POST", "/images/create", self._pull),
             ("GET", "/images/{name:path}/json", self._image),
+            ("DELETE", "/images/{name:path}", self._forget),
             ("POST", "/containers/create", self._create),
             ("GET", "/containers/json", self._list),
             ("GET", "/containers/{id}/json", self._inspect),
@@ -73,7 +74,9 @@ class DockerStandIn:
         context = self._folder / secrets.token_hex(8)
         with tarfile.open(fileobj=io.BytesIO(await request.body())) as archive:
             archive.extractall(context, filter="data")
-        return _streamed(self._built(context, request.query_params))
+        # docker-py sends a Dockerfile of elsewhere along: its name in the context, and a second time what it says.
+        asked = dict(reversed(request.query_params.multi_items()))
+        return _streamed(self._built(context, asked))
 
     async def _built(self, context: Path, asked: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
         build = Build(context, self._images.base, json.loads(asked.get("buildargs") or "{}"))
@@ -91,6 +94,12 @@ class DockerStandIn:
         names = [name for name, one in self._images.named.items() if one is image]
         config = {"Cmd": image.command, "ExposedPorts": {port: {} for port in image.ports}, "WorkingDir": image.folder}
         return JSONResponse({"Id": image.id, "RepoTags": names, "Config": config, "Comment": NOTICE})
+
+    async def _forget(self, request: Request) -> Response:
+        image = self._images.get(request.path_params["name"])
+        if users := [one.name for one in self._containers.values() if one.image is image]:
+            raise DockerError(409, f"unable to remove the image: container {users[0]} is using it")
+        return JSONResponse([{"Untagged": name} for name in self._images.remove(image)])
 
     async def _create(self, request: Request) -> Response:
         config, name = await request.json(), request.query_params.get("name") or f"stand-in-{secrets.token_hex(4)}"
@@ -124,7 +133,7 @@ class DockerStandIn:
         if asked.get("follow") in YES:
             raise unsupported("logs that are followed")
         lines = container.log.read_bytes().splitlines(keepends=True) if container.log.exists() else []
-        lines = lines[-int(asked["tail"]) :] if asked.get("tail", "all") != "all" else lines
+        lines = lines[max(0, len(lines) - int(asked["tail"])) :] if asked.get("tail", "all") != "all" else lines
         if not container.config.get("Tty"):  # without a terminal each piece says its stream and its length
             lines = [struct.pack(">BxxxL", 1, len(line)) + line for line in lines]
         return Response(b"".join(lines))

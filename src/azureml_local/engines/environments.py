@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from azureml_local import client_environment
@@ -106,6 +107,10 @@ class Environments:
         notes += _python_notes(requirements.python, version)
         return Interpreter(str(folder / "bin" / "python"), (*notes, f"Its own environment: {folder}."))
 
+    def have(self, package: str) -> bool:
+        """Say whether some environment was built here with a package."""
+        return any(package in _requirement_names(complete) for complete in self._folder.glob(f"*/{COMPLETE}"))
+
     async def _built(self, requirements: Requirements, log: Path) -> tuple[Path, str]:
         """Return the folder of the environment that meets ``requirements``, and its Python's version.
 
@@ -151,6 +156,12 @@ async def _alone(folder: Path) -> AsyncIterator[None]:
         while not try_lock(lock, fcntl.LOCK_EX):  # noqa: ASYNC110 - no event crosses processes
             await asyncio.sleep(SECONDS_BETWEEN_TRIES)
         yield
+
+
+def _requirement_names(complete: Path) -> set[str]:
+    """Return the names of what an environment was built from."""
+    lines: list[str] = json.loads(complete.read_text())["requirements"]
+    return {Requirement(line).name for line in lines if not line.startswith("-")}
 
 
 def _built_with(folder: Path) -> BasePython | None:

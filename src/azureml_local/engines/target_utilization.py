@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/machine-learning/how-to-kubernetes-inference-r
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,8 @@ from azureml_local.clock import real_seconds
 
 if TYPE_CHECKING:  # it needs the settings' type
     from azureml_local.engines.replicas import ReplicaSet
+
+logger = logging.getLogger(__name__)
 
 SCALE_DOWN_AFTER = 60.0  # seconds: "Decisions to remove replicas are conservative (around 1 minute)"
 
@@ -71,7 +74,10 @@ class Scaler:
                 self._wanted.clear()
                 await self._replicas.until_busy()
             await asyncio.sleep(max(SHORTEST_INTERVAL, real_seconds(settings.polling_interval)))
-            await self._decide(settings)
+            try:
+                await self._decide(settings)
+            except Exception:  # a full disk, say: what cannot be done now is tried again
+                logger.exception("the number of instances of %s stays as it is", self._replicas.plan.app_root)
 
     async def _decide(self, settings: TargetUtilization) -> None:
         now, count = asyncio.get_running_loop().time(), self._replicas.plan.instance_count

@@ -12,8 +12,9 @@ from typing import Any
 from azureml_local.arm.compute import kubernetes_clusters
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
-from azureml_local.engines.kubernetes.resources import GPU, Resources
+from azureml_local.engines.kubernetes.resources import GIB, GPU, Resources
 from azureml_local.engines.kubernetes.scheduling import Pod
+from azureml_local.engines.serving import ServingError
 from azureml_local.engines.target_utilization import TargetUtilization
 from azureml_local.http.errors import FrontendError
 from azureml_local.store import Resource
@@ -33,14 +34,18 @@ def invalid(message: str) -> FrontendError:
     return kubernetes_clusters.refused("InvalidDeploymentSpec", message)
 
 
-def pod(context: Context, properties: Mapping[str, Any], compute: Resource) -> Pod:
-    """Return what one instance of a deployment asks of the attached cluster.
+def pod(context: Context, endpoint: Resource | None, properties: Mapping[str, Any]) -> Pod:
+    """Return what one instance of a deployment asks of the cluster that its endpoint is on.
 
     What the deployment does not say itself, its instance type says.
 
     Raises:
-        FrontendError: 400 where there is no such instance type, or a quantity is wrong, or more than its limit.
+        FrontendError: 400 where the cluster cannot be used, there is no such instance type, or a quantity is wrong, or
+            more than its limit.
     """
+    if endpoint is None:  # it is being deleted
+        raise kubernetes_clusters.refused("EndpointNotFound", "The endpoint of this deployment does not exist.")
+    compute = kubernetes_clusters.require_usable(context, endpoint.properties["compute"])
     of_type = kubernetes_clusters.pod(context, compute, properties.get("instanceType"))
     own = properties.get("containerResourceRequirements") or {}
     limits = _amounts(own.get("containerResourceLimits"), of_type.limits, "limits")
@@ -109,3 +114,42 @@ def scaling(settings: Mapping[str, Any]) -> TargetUtilization | None:
         return None
     least, most, target = (settings[name] for name in list(SCALE_SETTINGS)[:3])
     return TargetUtilization(least, most, target, seconds(settings["pollingInterval"]))
+
+
+def members(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that only deployments on Kubernetes have; azure-ai-ml reads them in every answer."""
+    resources = sent.get("containerResourceRequirements") or {}
+    parts = ("containerResourceRequests", "containerResourceLimits")
+    return {
+        "instanceType": sent.get("instanceType"),
+        "containerResourceRequirements": {part: resources.get(part) for part in parts},
+    }
+
+
+def require_scalable(context: Context, endpoint: Resource | None, deployment: Resource) -> None:
+    """Raise 400 where a deployment cannot have another number of instances by its user's will."""
+    if scaling(deployment.properties["scaleSettings"]):
+        raise invalid(
+            "The router decides how many instances there are: scaleSettings.scaleType is TargetUtilization. Change "
+            "minInstances and maxInstances instead of sku.capacity."
+        )
+    pod(context, endpoint, deployment.properties)
+
+
+def serving(context: Context, endpoint: Resource | None, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an instance may take, how requests wait, and how many instances there are: of a ServingSpec.
+
+    Raises:
+        ServingError: the cluster cannot be used any more.
+    """
+    try:
+        asked = pod(context, endpoint, properties)
+    except FrontendError as error:
+        assert error.detail is not None  # noqa: S101 - what is refused of Kubernetes has one
+        raise ServingError(*error.detail) from error
+    return {
+        "memory": asked.limits.memory / GIB,
+        "pod": asked,
+        "scaling": scaling(properties["scaleSettings"]),
+        "queue_wait": seconds(properties["requestSettings"]["maxQueueWait"]),
+    }

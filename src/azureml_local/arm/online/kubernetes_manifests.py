@@ -14,7 +14,6 @@ from typing import Any
 
 from azureml_local.arm import ids
 from azureml_local.arm.assets import assets
-from azureml_local.arm.compute import kubernetes_clusters
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.online import kubernetes_deployments
@@ -42,8 +41,7 @@ def manifests(context: Context, deployment: Resource, image: str | None) -> list
     endpoint_id = deployment.id.rpartition("/deployments/")[0]
     endpoint = context.store.get(endpoint_id)
     assert endpoint is not None  # noqa: S101 - it cannot be deleted before its deployments
-    compute = kubernetes_clusters.require_usable(context, endpoint.properties["compute"])
-    pod = kubernetes_deployments.pod(context, deployment.properties, compute)
+    pod = kubernetes_deployments.pod(context, endpoint, deployment.properties)
     name = f"{endpoint.name}-{deployment.name}".lower()[:63].rstrip("-")
     labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": endpoint.name.lower()}
     metadata = {"name": name, "namespace": pod.namespace, "labels": {**labels, **MANAGED_BY}}

@@ -17,7 +17,6 @@ from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.online import data_collection, kubernetes_deployments, no_code_deployments, online_endpoints
 from azureml_local.arm.request import ArmRequest, ArmRoutes, begin
 from azureml_local.arm.storage.storage_locations import locate
-from azureml_local.engines.kubernetes.resources import GIB
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.serving import CodeSource, ModelSource, ServingError, ServingSpec
 from azureml_local.http.errors import (
@@ -132,7 +131,7 @@ async def create_or_update(request: ArmRequest) -> Response:
         _require_quota(context, deployment_id, _size(request), capacity)
     properties = _properties(request)
     if not is_managed:
-        _require_possible_on_kubernetes(context, endpoint, properties)
+        kubernetes_deployments.pod(context, endpoint, properties)
         scaling = kubernetes_deployments.scaling(properties["scaleSettings"])
         capacity = scaling.min_instances if scaling else capacity
     body = {
@@ -277,23 +276,10 @@ def _require_compute_type(request: ArmRequest, endpoint: Resource) -> str:
     return sent
 
 
-def _require_possible_on_kubernetes(context: Context, endpoint: Resource, properties: Mapping[str, Any]) -> None:
-    """Raise 400 where the cluster is not there, or has no such instance type, or less than is asked for."""
-    compute = kubernetes_clusters.require_usable(context, endpoint.properties["compute"])
-    kubernetes_deployments.pod(context, properties, compute)
-
-
 def _require_scalable(context: Context, deployment: Resource, capacity: int) -> None:
     """Raise 400 where a deployment cannot have another number of instances."""
     if deployment.properties["endpointComputeType"] == "Kubernetes":
-        if deployment.properties["scaleSettings"]["scaleType"] != "Default":
-            raise kubernetes_deployments.invalid(
-                "The router decides how many instances there are: scaleSettings.scaleType is TargetUtilization. Change "
-                "minInstances and maxInstances instead of sku.capacity."
-            )
-        endpoint = context.store.get(_endpoint_id(deployment))
-        assert endpoint is not None  # noqa: S101 - it has this deployment
-        kubernetes_clusters.require_usable(context, endpoint.properties["compute"])
+        kubernetes_deployments.require_scalable(context, context.store.get(_endpoint_id(deployment)), deployment)
         return
     size = vm_sizes.find(deployment.properties["instanceType"])
     if size:  # an earlier version took any name
@@ -369,17 +355,7 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
         "provisioningState": "Updating",
         "egressPublicNetworkAccess": sent.get("egressPublicNetworkAccess") or "Enabled",
         "dataCollector": data_collection.read(request.context, sent.get("dataCollector")),
-        **(_of_kubernetes(sent) if compute_type == "Kubernetes" else {}),
-    }
-
-
-def _of_kubernetes(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members that only deployments on Kubernetes have; azure-ai-ml reads them in every answer."""
-    resources = sent.get("containerResourceRequirements") or {}
-    parts = ("containerResourceRequests", "containerResourceLimits")
-    return {
-        "instanceType": sent.get("instanceType"),
-        "containerResourceRequirements": {part: resources.get(part) for part in parts},
+        **(kubernetes_deployments.members(sent) if compute_type == "Kubernetes" else {}),
     }
 
 
@@ -523,21 +499,7 @@ def _resources(context: Context, deployment: Resource) -> dict[str, Any]:
     if properties["endpointComputeType"] != "Kubernetes":
         size = vm_sizes.find(properties["instanceType"])
         return {"memory": size.memory if size else None}  # an earlier version took any name
-    endpoint = context.store.get(_endpoint_id(deployment))
-    if endpoint is None:  # it is being deleted
-        raise ServingError("EndpointNotFound", "The endpoint of this deployment does not exist.")
-    try:
-        compute = kubernetes_clusters.require_usable(context, endpoint.properties["compute"])
-        pod = kubernetes_deployments.pod(context, properties, compute)
-    except FrontendError as error:
-        assert error.detail is not None  # noqa: S101 - what is refused of Kubernetes has one
-        raise ServingError(*error.detail) from error
-    return {
-        "memory": pod.limits.memory / GIB,
-        "pod": pod,
-        "scaling": kubernetes_deployments.scaling(properties["scaleSettings"]),
-        "queue_wait": seconds(properties["requestSettings"]["maxQueueWait"]),
-    }
+    return kubernetes_deployments.serving(context, context.store.get(_endpoint_id(deployment)), properties)
 
 
 def _probe_of(settings: Mapping[str, Any]) -> Probe:

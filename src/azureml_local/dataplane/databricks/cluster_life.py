@@ -38,14 +38,7 @@ MIB = 1024
 PENDING, RUNNING, TERMINATING, TERMINATED = "PENDING", "RUNNING", "TERMINATING", "TERMINATED"
 DEFAULT_AUTOTERMINATION = 120  # minutes; https://docs.databricks.com/api/azure/workspace/clusters/create
 INSTALLED, INSTALLING, WAITING, FAILED = "INSTALLED", "INSTALLING", "PENDING", "FAILED"
-BUILDING = (
-    "Preparing the environment of {version}: where it is not there yet, Spark and Java are downloaded and installed "
-    "(about 900 MB on the disk, one to five minutes, once on a machine)."
-)
-NOT_BUILT = (
-    "The environment of {version} cannot be had. What to do: run azureml-local doctor --install spark where a Python "
-    "package index can be reached, then start the cluster again. What went wrong: {error}"
-)
+BUILDING = "Preparing the environment of {version}; where it is not there yet, it is built, in one to five minutes."
 
 
 class ClusterError(Exception):
@@ -199,8 +192,7 @@ class Clusters:
         try:
             interpreter = await self._interpreter(cluster, ())
         except EnvironmentBuildError as error:
-            message = NOT_BUILT.format(version=version, error=error)
-            self._failed(cluster, "SPARK_IMAGE_DOWNLOAD_FAILURE", message)
+            self._failed(cluster, "SPARK_IMAGE_DOWNLOAD_FAILURE", str(error))
             return
         self._progress(cluster, "Starting Spark.")
         folder = self._folder(cluster)

@@ -23,7 +23,7 @@ from azureml_local.engines.compute.nodes import DaskNode, NodeError
 from azureml_local.engines.jobs import execution
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Worker
     from distributed.comm.core import Comm
     from distributed.security import Security
 
@@ -85,6 +85,8 @@ class SchedulerSettings:
             tls_ca_file=self.ca,
             tls_client_cert=self.certificate,
             tls_client_key=self.key,
+            tls_worker_cert=self.certificate,
+            tls_worker_key=self.key,
             require_encryption=True,
         )
 
@@ -154,7 +156,7 @@ class HostNode(DaskNode):
 
 
 class Hosts:
-    """The workers of one scheduler.
+    """The workers of the schedulers that are used.
 
     Args:
         edge: returns where the service's edge is reached from a host, of whether that is this machine; None where it
@@ -165,28 +167,28 @@ class Hosts:
     def __init__(self, edge: Callable[[bool], str | None], changed: Callable[[], None]) -> None:
         self._edge = edge
         self._changed = changed
-        self.settings: SchedulerSettings | None = None
-        self.problem = ""  # why the scheduler is not reached
-        self._workers: dict[str, HostWorker] = {}
-        self._starters: dict[str, HostStarter] = {}
-        self._client: Client | None = None
-        self._kept: asyncio.Task[None] | None = None
-        self._looks: set[asyncio.Task[None]] = set()
+        self._schedulers: dict[str, Workers] = {}
 
-    def __iter__(self) -> Iterator[HostWorker]:
-        """Yield the tagged workers, by their names."""
-        return iter(sorted(self._workers.values(), key=lambda worker: worker.name))
+    def __iter__(self) -> Iterator[Workers]:
+        """Yield the workers of each scheduler."""
+        return iter(self._schedulers.values())
+
+    def of(self, compute: str) -> Workers | None:
+        """Return the workers of the scheduler that has a compute's nodes, or None."""
+        return next((workers for workers in self if compute.lower() in workers.computes), None)
+
+    def at(self, address: str) -> Workers | None:
+        """Return the workers of a scheduler that is used, or None."""
+        return self._schedulers.get(address)
 
     def starter(self, compute: str) -> HostStarter | None:
-        """Return what makes nodes of a compute's tagged workers; None where it is none of the scheduler's computes."""
-        if self.settings is None or compute.lower() not in {name.lower() for name in self.settings.computes}:
-            return None
-        return self._starters.setdefault(compute.lower(), HostStarter(self, compute.lower()))
+        """Return what makes nodes of a compute's tagged workers; None where no scheduler has its nodes."""
+        workers = self.of(compute)
+        return workers.starter(compute.lower()) if workers else None
 
     def use(self, settings: SchedulerSettings) -> None:
         """Begin to use a scheduler, and go on when it was not reached for a while."""
-        self.settings = settings
-        self._kept = asyncio.get_running_loop().create_task(self._keep(settings))
+        self._schedulers[settings.address] = Workers(settings, self._edge, self._changed)
 
     async def connect(self, settings: SchedulerSettings) -> None:
         """Begin to use a scheduler that must be reached now.
@@ -198,18 +200,49 @@ class Hosts:
         try:
             client = await _client(settings)
         except (OSError, ValueError) as error:
-            raise HostsError(f"The Dask scheduler {settings.address} is not reached: {_reason(error)}") from error
+            raise HostsError(f"The Dask scheduler {settings.address} is not reached: {reason(error)}") from error
         await client.close()
         self.use(settings)
 
+    async def leave(self, address: str) -> None:
+        """Use a scheduler no longer. What is used of its workers is given back before, by whoever has it."""
+        await self._schedulers.pop(address).close()
+
     async def close(self) -> None:
-        """Use the scheduler no longer. What is used of its workers is given back before, by whoever has it."""
-        if self._kept:
-            self._kept.cancel()
-            await asyncio.gather(self._kept, return_exceptions=True)
-        self.settings = None
-        self.problem = ""
-        self._starters.clear()
+        """Leave all of them."""
+        for address in list(self._schedulers):
+            await self.leave(address)
+
+
+class Workers:
+    """The tagged workers of one scheduler; the arguments are those of :class:`Hosts`, and the scheduler's settings."""
+
+    def __init__(
+        self, settings: SchedulerSettings, edge: Callable[[bool], str | None], changed: Callable[[], None]
+    ) -> None:
+        self.settings = settings
+        self.computes = {name.lower() for name in settings.computes}
+        self._edge = edge
+        self._changed = changed
+        self.problem = ""  # why the scheduler is not reached
+        self._workers: dict[str, HostWorker] = {}
+        self._starters: dict[str, HostStarter] = {}
+        self._client: Client | None = None
+        self._kept = asyncio.get_running_loop().create_task(self._keep(settings))
+        self._looks: set[asyncio.Task[None]] = set()
+
+    def __iter__(self) -> Iterator[HostWorker]:
+        """Yield the tagged workers, by their names."""
+        return iter(sorted(self._workers.values(), key=lambda worker: worker.name))
+
+    def starter(self, compute: str) -> HostStarter:
+        """Return what makes nodes of the workers that are tagged with a compute's name, in lower case."""
+        return self._starters.setdefault(compute, HostStarter(self, compute))
+
+    async def close(self) -> None:
+        """Use the scheduler no longer."""
+        self._kept.cancel()
+        await asyncio.gather(self._kept, return_exceptions=True)
 
     def usable(self, compute: str) -> list[HostWorker]:
         """Return the workers that are a compute's nodes, or can be."""
@@ -236,9 +269,10 @@ class Hosts:
                 await self._while_connected(settings)
                 failures = 0
             except (OSError, ValueError, HostsError) as error:
-                if not self.problem:
-                    logger.warning("the Dask scheduler %s is not reached: %s", settings.address, error)
-                self.problem = f"The Dask scheduler {settings.address} is not reached: {_reason(error)}"
+                problem = f"The Dask scheduler {settings.address} is not reached: {reason(error)}"
+                if problem != self.problem:
+                    logger.warning("%s", problem)
+                self.problem = problem
                 self._changed()
             await asyncio.sleep(TRY_AGAIN_AFTER[min(failures, len(TRY_AGAIN_AFTER) - 1)])
             failures += 1
@@ -257,6 +291,7 @@ class Hosts:
                 await watch.read()  # nothing comes but its end
         finally:
             self._client = None
+            self.problem = f"The Dask scheduler {settings.address} is not reached: the connection broke."
             for address in list(self._workers):
                 self._remove(address)
             for look in self._looks:
@@ -308,6 +343,7 @@ class Hosts:
         )
         found = answer.get(worker.address)
         if found == own:
+            await self._client.run(end_as_it_leaves, workers=[worker.address])
             return ""
         if isinstance(found, importlib.metadata.PackageNotFoundError):
             return f"Its Python lacks {PACKAGE}: install version {own} there, then start the worker again."
@@ -330,31 +366,44 @@ class Hosts:
         task.add_done_callback(self._looks.discard)
 
 
+async def end_as_it_leaves(dask_worker: Worker) -> None:
+    """Have a worker, as its operator ends it, end first what it does for this service, and bring away what it can."""
+    from distributed import WorkerPlugin
+
+    class Leaving(WorkerPlugin):
+        name = "azureml-local"
+
+        async def teardown(self, worker: Worker) -> None:
+            await execution.stop_all()
+
+    await dask_worker.plugin_add(plugin=Leaving(), catch_errors=False)
+
+
 class HostStarter:
     """Makes nodes of the workers that are tagged with a compute's name."""
 
     is_elsewhere = True
 
-    def __init__(self, hosts: Hosts, compute: str) -> None:
-        self._hosts = hosts
+    def __init__(self, workers: Workers, compute: str) -> None:
+        self._workers = workers
         self._compute = compute
 
     @property
     def count(self) -> int:
         """How many nodes there can be."""
-        return len(self._hosts.usable(self._compute))
+        return len(self._workers.usable(self._compute))
 
     @property
     def why_not_more(self) -> str:
         """Why there are not more nodes."""
-        if self._hosts.problem:
-            return self._hosts.problem
+        if self._workers.problem:
+            return self._workers.problem
         tag = f"{TAG}{self._compute}"
         return f"The Dask scheduler has {self.count} usable workers with the resource {tag}: azureml-local hosts list."
 
     async def start_node(self, name: str) -> HostNode:
         """Make a node of a worker. Raises NodeError where none is free."""
-        return self._hosts.take(self._compute, name)
+        return self._workers.take(self._compute, name)
 
 
 async def _client(settings: SchedulerSettings) -> Client:
@@ -396,5 +445,6 @@ async def _unless_cut_off(work: Any) -> None:
         logger.info("a worker's scheduler does not answer: %s", error)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return an error's words as a sentence."""
     return f"{str(error) or type(error).__name__}".rstrip(".") + "."

@@ -59,7 +59,7 @@ class Build:
             shutil.copytree(source, into, dirs_exist_ok=True) if source.is_dir() else shutil.copy(source, into)
 
     def _run(self, rest: str) -> None:
-        found = next(((do, match) for form, do in COMMANDS if (match := re.fullmatch(form, rest))), None)
+        found = next(((do, match) for form, do in COMMANDS if (match := re.fullmatch(form, rest.strip()))), None)
         if found is None:
             raise EnvironmentBuildError("azureml-local supports only mkdir -p, pip install, conda env create.")
         do, match = found

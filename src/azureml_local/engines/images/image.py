@@ -57,7 +57,10 @@ class Images:
 
         A registry's are those of environments/images.yml, and Docker's own of Python.
         """
-        root, python = self._folder / secrets.token_hex(32), re.fullmatch(r"python:(3\.\d+).*", name)
+        root, python = (
+            self._folder / secrets.token_hex(32),
+            re.fullmatch(r"(?:docker\.io/library/)?python:(3\.\d+).*", name),
+        )
         if tagged(name) in self.named:
             image = self.get(name)
             shutil.copytree(image.root, root)
@@ -82,6 +85,14 @@ class Images:
         found = await self._environments.interpreter(of_lines([*image.lines, TO_SERVE]), log)
         self.named[tagged(name)] = replace(image, python=found.python)
         return "\n".join([*found.notes, log.read_text() if log.exists() else ""])
+
+    def remove(self, image: Image) -> list[str]:
+        """Forget an image with its files, and return the names that it had."""
+        names = [name for name, known in self.named.items() if known is image]
+        for name in names:
+            del self.named[name]
+        shutil.rmtree(image.root, ignore_errors=True)
+        return names
 
 
 def tagged(name: str, tag: str = "latest") -> str:

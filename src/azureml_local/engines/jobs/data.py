@@ -181,6 +181,21 @@ class Mirror:
         self._brought: dict[Path, tuple[int, int]] = {}  # by the files: when they had been changed, and their sizes
         self._lock = asyncio.Lock()
 
+    async def fill(self) -> None:
+        """Bring here what a former attempt has written to mounted folders: to be found there, as on Azure.
+
+        Raises:
+            StagingError: it has no form of files.
+            UpstreamError: the storage ended and did not come back.
+        """
+        for name, output in self._outputs.items():
+            if output.mode == OutputMode.MOUNT and not output.is_file:
+                place = output_place(self._folder, name)
+                await asyncio.to_thread(place.mkdir, parents=True)
+                with contextlib.suppress(MissingError):
+                    await staging.download_contents(self._blobs, output.target, place)
+                self._brought |= await asyncio.to_thread(_versions, place)
+
     async def bring(self, modes: Collection[OutputMode]) -> None:
         """Bring what is new since the last time, of outputs of some modes. It raises what :func:`deliver` does."""
         async with self._lock:

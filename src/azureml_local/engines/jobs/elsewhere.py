@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import shutil
 import socket
@@ -22,7 +23,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from azureml_local import client_environment
-from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines import staging
+from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.jobs import data, fence
 from azureml_local.engines.jobs.distant_part import (
@@ -39,6 +41,8 @@ from azureml_local.engines.jobs.spec import Attempt, Gateway, OutputMode
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Headers, ThroughEdge, Upstream, UpstreamError
 from azureml_local.locks import try_lock
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "AZUREML_LOCAL_NODE"  # names another folder than the usual one
 DEFAULT_FOLDER = "~/.azureml-local-node"
@@ -65,6 +69,8 @@ class Elsewhere:
         gateway: how the service is reached from here.
     """
 
+    kept_as_it_leaves: Collection[OutputMode] = (OutputMode.MOUNT,)
+
     def __init__(self, attempt: Attempt, gateway: Gateway) -> None:
         self._attempt = attempt
         self._gateway = gateway
@@ -76,6 +82,7 @@ class Elsewhere:
         self._heart = Heart(attempt, gateway)
         self._outputs = data.Mirror(self.blobs, self.folder, attempt.spec.outputs)
         self._lock: IO[str] | None = None
+        self._bringing: asyncio.Task[None] | None = None
 
     async def enter(self, give_up: Callable[[], Awaitable[None]]) -> None:
         """Make the job's folder, and begin to send heartbeats."""
@@ -90,6 +97,9 @@ class Elsewhere:
         """Find or build the environment on this machine, and say how the service's hosts are reached from it."""
         environments = Environments(self._home / "environments")
         interpreter = await interpreter_for(self._attempt.spec, environments, self.blobs, self.folder)
+        if self._attempt.number > 1:
+            await self._outputs.fill()
+        self._bringing = asyncio.ensure_future(self._bring_on())
         authority = self.folder / "ca.pem"
         write_private(authority, self._gateway.authority)
         network = client_environment.through(f"http://{self._gateway.edge}", authority, os.environ)
@@ -101,6 +111,15 @@ class Elsewhere:
             variables={**network, **self._attempt.variables},
             proxies=data.users_proxies(),
         )
+
+    async def _bring_on(self) -> None:
+        """Bring what is written to mounts into storage as it is written: on Azure it is written there."""
+        while True:
+            await asyncio.sleep(SECONDS_BETWEEN)
+            try:
+                await self._outputs.bring((OutputMode.MOUNT,))
+            except (staging.StagingError, BlobError, UpstreamError, OSError) as error:
+                logger.info("outputs of job %s are brought later: %s", self._attempt.spec.job, error)
 
     def send(self, report: Mapping[str, Any]) -> None:
         """Tell it with a heartbeat, at once."""
@@ -120,6 +139,9 @@ class Elsewhere:
 
     async def leave(self) -> None:
         """Send no more heartbeats, and delete the folder."""
+        if self._bringing:
+            self._bringing.cancel()
+            await asyncio.gather(self._bringing, return_exceptions=True)
         await self._heart.stop()
         if self._lock:
             self._lock.close()

@@ -213,7 +213,7 @@ class Part:
         await self.stop()
         try:
             async with asyncio.timeout(LEAVES_WITHIN):
-                await self.finish(())
+                await self.finish(self._site.kept_as_it_leaves)
         except TimeoutError:
             return
 

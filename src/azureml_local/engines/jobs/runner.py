@@ -299,6 +299,11 @@ class _Part:
         self._key = what.spec.key, what.number
         self.task = asyncio.ensure_future(self._run())
 
+    @property
+    def kept_anyway(self) -> Collection[OutputMode]:
+        """The outputs that its node brings away also if the attempt comes to nothing: here they stay on the disk."""
+        return KEPT_ANYWAY if self._distant else ()
+
     async def _run(self) -> Result:
         if self._what.rank:
             await self._attempt.is_staged.wait()
@@ -389,7 +394,7 @@ async def _stop(parts: Sequence[_Part]) -> list[Result | BaseException]:
 async def _leave(parts: Sequence[_Part]) -> None:
     """End an attempt that comes to nothing. Each node keeps what it can; one that is gone does not."""
     await _stop(parts)
-    await _each(part.finish(()) for part in parts)
+    await _each(part.finish(part.kept_anyway) for part in parts)
 
 
 async def _each(work: Iterable[Coroutine[Any, Any, Value]]) -> list[Value | BaseException]:

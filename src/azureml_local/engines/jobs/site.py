@@ -23,12 +23,14 @@ from azureml_local.http.upstream import Address
 class Site(Protocol):
     """Where a node does its part.
 
-    ``blobs`` is the storage as it is reached from there, ``folder`` the job's, ``own`` the part's.
+    ``blobs`` is the storage as it is reached from there, ``folder`` the job's, ``own`` the part's; the outputs of the
+    modes ``kept_as_it_leaves`` would be lost with the node.
     """
 
     blobs: BlobStorage
     folder: Path
     own: Path
+    kept_as_it_leaves: Collection[OutputMode]
 
     async def enter(self, give_up: Callable[[], Awaitable[None]]) -> None:
         """Begin.
@@ -76,6 +78,8 @@ class Here:
         attempt: what a node does of it.
         storage: as it is reached here.
     """
+
+    kept_as_it_leaves: Collection[OutputMode] = ()
 
     def __init__(self, attempt: Attempt, storage: Storage) -> None:
         self._attempt = attempt

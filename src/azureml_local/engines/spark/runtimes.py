@@ -6,7 +6,6 @@ https://learn.microsoft.com/azure/databricks/release-notes/runtime/: those with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 IMAGE = "databricks-runtime/{version}"
 # spark_version: what Databricks calls it.
@@ -21,11 +20,6 @@ DEFAULT = "15.4.x-scala2.12"  # the newest whose Python is that which most machi
 def image(version: str) -> str:
     """Return the name under which ``environments/images.yml`` has a runtime's packages."""
     return IMAGE.format(version=version)
-
-
-def is_installed(environments: Path) -> bool:
-    """Say whether what a runtime consists of was built in this folder of environments."""
-    return any(environments.glob("*/lib/python*/site-packages/pyspark"))
 
 
 def short(version: str) -> str:
