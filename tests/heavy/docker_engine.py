@@ -27,6 +27,10 @@ AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 # Debian's pip installs beside Debian's packages only if told to; it trusts what this machine trusts.
 VARIABLES = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1", f"ENV PIP_CERT=/{AUTHORITIES}")
 PIP_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
+NETWORK_PROGRAMS = (("iptables-save", "iptables"), ("iptables-restore", "iptables"), ("ip", "iproute2"))
+# A table that was never used is not saved, and what is not restored stays.
+NO_RULES = {"filter": "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n", "nat": "*nat\nCOMMIT\n"}
+BRIDGE = Path("/sys/class/net/docker0")
 MINUTES = 15
 
 
@@ -75,6 +79,7 @@ def running_engine(folder: Path, archive: Path) -> Iterator[Engine]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with contextlib.ExitStack() as running:
+        running.enter_context(network_as_before())
         engine = Engine.start(folder)
         running.callback(lambda: engine.stop())
         registry = launch(
@@ -92,6 +97,19 @@ def running_engine(folder: Path, archive: Path) -> Iterator[Engine]:
         yield engine
         for container in client.containers.list(all=True):
             container.remove(force=True)
+
+
+@contextlib.contextmanager
+def network_as_before() -> Iterator[None]:
+    """Take away what an engine leaves behind: its bridge, and rules that drop what others have forwarded."""
+    save, restore, ip = (program(*one) for one in NETWORK_PROGRAMS)
+    saved = subprocess.run([save], capture_output=True, text=True, check=True).stdout
+    rules = saved + "".join(empty for table, empty in NO_RULES.items() if f"*{table}\n" not in saved)
+    has_bridge = BRIDGE.exists()  # another engine's, to which those rules belong, too
+    yield
+    if not has_bridge:
+        subprocess.run([restore], input=rules, text=True, check=True)
+        subprocess.run([ip, "link", "delete", BRIDGE.name], check=True)
 
 
 def registry_settings(folder: Path, address: str) -> Path:
