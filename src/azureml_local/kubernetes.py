@@ -123,6 +123,8 @@ def _single(objects: Iterable[Any]) -> Iterable[dict[str, Any]]:
         kind = one.get("kind") if isinstance(one, Mapping) else None
         if kind in LISTS:
             items = one.get("items") or []
+            if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+                raise KubernetesError(f"{kind}: items must be a list of objects.")
             of = {"apiVersion": one.get("apiVersion"), "kind": LISTS[kind]} if LISTS[kind] else {}
             yield from _single([{**of, **item} for item in items])
             continue
@@ -133,6 +135,11 @@ def _single(objects: Iterable[Any]) -> Iterable[dict[str, Any]]:
         metadata = one.get("metadata")
         if not isinstance(metadata, Mapping) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
             raise KubernetesError(f"{kind}: metadata.name is missing.")
+        if not isinstance(metadata.get("namespace") or "", str):
+            raise KubernetesError(f"{kind} {metadata['name']}: metadata.namespace must be a text.")
+        for member in ("spec", "status"):
+            if not isinstance(one.get(member) or {}, Mapping):
+                raise KubernetesError(f"{kind} {metadata['name']}: {member} must be an object.")
         yield dict(one)
 
 
@@ -145,9 +152,11 @@ def _key(one: Mapping[str, Any]) -> tuple[str, str, str]:
 def _save(context: Context, stored: Resource, objects: list[dict[str, Any]]) -> None:
     try:
         Cluster.read(objects)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise KubernetesError(f"Nothing was changed: {said}.") from error
+    except ValueError as error:
+        raise KubernetesError(f"Nothing was changed: {error}.") from error
+    except (TypeError, AttributeError) as error:
+        message = f"Nothing was changed: a member has another type than Kubernetes gives it ({error})."
+        raise KubernetesError(message) from error
     stored.body["objects"] = objects
     context.store.save(stored)
 

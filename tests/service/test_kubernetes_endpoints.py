@@ -425,6 +425,13 @@ def test_instance_types_are_applied_as_kubectl_does(
     ("text", "said"),
     [
         ("kind: Pod\napiVersion: v1\nmetadata: {name: p}", "Pod (v1) cannot be applied here"),
+        ("kind: List\napiVersion: v1\nitems: [1]", "items must be a list of objects"),
+        ("kind: ResourceQuota\napiVersion: v1\nmetadata: {name: q, namespace: [a]}", "namespace must be a text"),
+        ("kind: Node\napiVersion: v1\nmetadata: {name: n}\nstatus: ready", "status must be an object"),
+        (
+            "kind: Node\napiVersion: v1\nmetadata: {name: n}\nstatus: {allocatable: 1}",
+            "another type than Kubernetes gives it",
+        ),
         ("just words", "'just words' cannot be applied here"),
         ("kind: Namespace\napiVersion: v1", "metadata.name is missing"),
         ("kind: Node\napiVersion: v1\nmetadata: {name: n}", "status.allocatable must say"),

@@ -40,15 +40,22 @@ def place(scheduler: Scheduler, name: str, asked: Pod, count: int, surge: int = 
 @pytest.mark.parametrize(
     ("text", "value"),
     [("100m", 0.1), ("2", 2), (2, 2), ("0.5Gi", 2**29), ("1500Mi", 1500 * 2**20), ("1G", 1e9), ("1e3", 1000),
-     (".5", 0.5), ("129E", 129e18), ("1Ei", 2**60)],
+     (".5", 0.5), ("1E", 1e18), ("1Ei", 2**60), ("1E2", 100)],
 )  # fmt: skip
 def test_quantities(text: Any, value: float) -> None:
     assert float(quantity(text)) == value
 
 
-@pytest.mark.parametrize("text", ["", "much", "1 Gi", "-1", "1KI", "1g", True, None, "1e", "٣"])
+@pytest.mark.parametrize("text", ["", "much", "1 Gi", "-1", "1KI", "1g", True, None, "1e", "٣", "1" * 5000, 1.5])
 def test_what_is_no_quantity(text: Any) -> None:
     with pytest.raises(ValueError, match="no Kubernetes quantity"):
+        quantity(text)
+
+
+@pytest.mark.parametrize("text", ["10E", "1e99", "9" * 30])
+def test_quantities_that_are_too_large(text: str) -> None:
+    """A quantity is at most 2^63 - 1: kubernetes-api/common-definitions/quantity."""
+    with pytest.raises(ValueError, match="more than a Kubernetes quantity can be"):
         quantity(text)
 
 

@@ -20,7 +20,8 @@ def init():
 def run(raw_data):
     """Return a species for each flower.
 
-    raw_data is the request's body: {"flowers": [[sepal length, sepal width, petal length, petal width], ...]}, in cm.
+    raw_data is the request's body, {"flowers": [[5.1, 3.5, 1.4, 0.2], ...]}: length and width
+    of the sepal, length and width of the petal, in cm.
     """
     flowers = json.loads(raw_data)["flowers"]
     return [SPECIES[number] for number in model.predict(flowers).tolist()]

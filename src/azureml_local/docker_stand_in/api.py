@@ -10,13 +10,15 @@ import struct
 import tarfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from azureml_local.docker_stand_in import NOTICE, DockerError, unsupported
+from azureml_local.docker_stand_in import NOTICE, unsupported
 from azureml_local.docker_stand_in.containers import Container
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.images.dockerfile import Build, instructions
@@ -24,7 +26,6 @@ from azureml_local.engines.images.image import Image, Images, UnknownImageError,
 from azureml_local.engines.requirements import EnvironmentBuildError
 
 VERSION = {"ApiVersion": "1.41", "MinAPIVersion": "1.24", "Version": "stand-in", "Platform": {"Name": NOTICE}}
-PING = {"Api-Version": "1.41", "Builder-Version": "1"}  # the builder before BuildKit
 YES = ("1", "true", "True")
 
 
@@ -32,12 +33,11 @@ class DockerStandIn:
     """One stand-in, with its images and containers; what they have on the disk lies in ``folder``."""
 
     def __init__(self, folder: Path, environments: Environments) -> None:
-        self._folder = folder
-        self._images = Images(folder, environments)
+        self._folder, self._images = folder, Images(folder, environments)
         self._containers: dict[str, Container] = {}
-        table = (
-            ("GET", "/_ping", _ping),
-            ("GET", "/version", _version),
+        table: tuple[tuple[str, str, Any], ...] = (
+            ("GET", "/_ping", Response("OK", headers={"Api-Version": "1.41", "Builder-Version": "1"})),
+            ("GET", "/version", JSONResponse(VERSION)),
             ("POST", "/build", self._build),
             ("POST", "/images/create", self._pull),
             ("GET", "/images/{name:path}/json", self._image),
@@ -51,7 +51,7 @@ class DockerStandIn:
             *((method, "/{path:path}", _not_here) for method in ("GET", "POST", "PUT", "DELETE")),
         )
         routes = [Route(path, do, methods=[method]) for method, path, do in table]
-        handlers = dict.fromkeys((DockerError, UnknownImageError), _refused)
+        handlers = dict.fromkeys((HTTPException, UnknownImageError), _refused)
         self.app = Starlette(routes=[Mount("/v{number}", routes=routes), *routes], exception_handlers=handlers)
 
     async def close(self) -> None:
@@ -62,12 +62,10 @@ class DockerStandIn:
 
     async def _pull(self, request: Request) -> Response:
         name = tagged(request.query_params["fromImage"], request.query_params.get("tag") or "latest")
-        return _streamed(self._added(name, self._images.base(name), "status"))
+        return StreamingResponse(_lines(self._added(name, self._images.base(name), "status")))
 
     async def _added(self, name: str, image: Image, key: str) -> AsyncIterator[dict[str, str]]:
-        yield {
-            key: f"{NOTICE}.\nPackages: {', '.join(image.lines)}. Installing those that are missing takes minutes.\n"
-        }
+        yield {key: f"{NOTICE}.\nIt needs {', '.join(image.lines)}; what is missing is installed, in minutes.\n"}
         yield {key: await self._images.add(name, image) + "\n"}
 
     async def _build(self, request: Request) -> Response:
@@ -75,8 +73,7 @@ class DockerStandIn:
         with tarfile.open(fileobj=io.BytesIO(await request.body())) as archive:
             archive.extractall(context, filter="data")
         # docker-py sends a Dockerfile of elsewhere along: its name in the context, and a second time what it says.
-        asked = dict(reversed(request.query_params.multi_items()))
-        return _streamed(self._built(context, asked))
+        return StreamingResponse(_lines(self._built(context, dict(reversed(request.query_params.multi_items())))))
 
     async def _built(self, context: Path, asked: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
         build = Build(context, self._images.base, json.loads(asked.get("buildargs") or "{}"))
@@ -91,20 +88,19 @@ class DockerStandIn:
 
     async def _image(self, request: Request) -> Response:
         image = self._images.get(request.path_params["name"])
-        names = [name for name, one in self._images.named.items() if one is image]
         config = {"Cmd": image.command, "ExposedPorts": {port: {} for port in image.ports}, "WorkingDir": image.folder}
-        return JSONResponse({"Id": image.id, "RepoTags": names, "Config": config, "Comment": NOTICE})
+        return JSONResponse({"Id": image.id, "RepoTags": self._images.names(image), "Config": config})
 
     async def _forget(self, request: Request) -> Response:
         image = self._images.get(request.path_params["name"])
         if users := [one.name for one in self._containers.values() if one.image is image]:
-            raise DockerError(409, f"unable to remove the image: container {users[0]} is using it")
+            raise HTTPException(409, f"unable to remove the image: container {users[0]} is using it")
         return JSONResponse([{"Untagged": name} for name in self._images.remove(image)])
 
     async def _create(self, request: Request) -> Response:
         config, name = await request.json(), request.query_params.get("name") or f"stand-in-{secrets.token_hex(4)}"
         if any(one.name == name for one in self._containers.values()):
-            raise DockerError(409, f"Conflict. The container name {name} is already in use.")
+            raise HTTPException(409, f"Conflict. The container name {name} is already in use.")
         made = Container(name, self._images.get(config["Image"]), config, self._folder / f"{secrets.token_hex(8)}.log")
         self._containers[made.id] = made
         return JSONResponse({"Id": made.id, "Warnings": [NOTICE]}, 201)
@@ -113,8 +109,7 @@ class DockerStandIn:
         filters = json.loads(request.query_params.get("filters") or "{}")
         if set(filters) - {"label"}:
             raise unsupported(f"filters by {', '.join(filters)}, but by label")
-        labels = [label.partition("=") for label in filters.get("label") or ()]
-        shown = [one for one in self._containers.values() if all(_has(one, *label) for label in labels)]
+        shown = [one for one in self._containers.values() if one.is_labelled([*filters.get("label", ())])]
         everything = request.query_params.get("all") in YES
         return JSONResponse([one.listed() for one in shown if everything or one.status == "running"])
 
@@ -123,7 +118,7 @@ class DockerStandIn:
         for one in self._containers.values():
             if one.name == asked or one.id.startswith(asked):
                 return one
-        raise DockerError(404, f"No such container: {asked}")
+        raise HTTPException(404, f"No such container: {asked}")
 
     async def _inspect(self, request: Request) -> Response:
         return JSONResponse(self._container(request).described())
@@ -139,42 +134,28 @@ class DockerStandIn:
         return Response(b"".join(lines))
 
     async def _act(self, request: Request) -> Response:
-        acts = {"start": Container.start, "stop": Container.stop, "kill": Container.stop, "restart": Container.restart}
-        if request.path_params["act"] not in acts:
+        container, act = self._container(request), request.path_params["act"]
+        if act not in ("start", "stop", "restart", "kill"):
             return await _not_here(request)
-        await acts[request.path_params["act"]](self._container(request))
+        for step in {"restart": ("stop", "start"), "kill": ("stop",)}.get(act, (act,)):
+            await getattr(container, step)()
         return Response(status_code=204)
 
     async def _remove(self, request: Request) -> Response:
         container = self._container(request)
         if container.status == "running" and request.query_params.get("force") not in YES:
-            raise DockerError(409, f"You cannot remove a running container, {container.name}: stop it, or use force.")
+            raise HTTPException(409, f"You cannot remove a running container, {container.name}: stop it, or use force.")
         await container.stop()
         del self._containers[container.id]
         return Response(status_code=204)
 
 
-def _has(container: Container, name: str, equals: str, value: str) -> bool:
-    return name in container.labels and (not equals or container.labels[name] == value)
-
-
-def _streamed(said: AsyncIterator[dict[str, str]]) -> Response:
-    async def lines() -> AsyncIterator[str]:
-        try:
-            async for one in said:
-                yield json.dumps(one) + "\n"
-        except (EnvironmentBuildError, OSError) as error:  # once an answer has begun, an error is its last line
-            yield json.dumps({"error": str(error), "errorDetail": {"message": str(error)}}) + "\n"
-
-    return StreamingResponse(lines(), media_type="application/json")
-
-
-async def _ping(_: Request) -> Response:
-    return Response("OK", headers=PING)
-
-
-async def _version(_: Request) -> Response:
-    return JSONResponse(VERSION)
+async def _lines(said: AsyncIterator[dict[str, str]]) -> AsyncIterator[str]:
+    try:
+        async for one in said:
+            yield json.dumps(one) + "\n"
+    except (EnvironmentBuildError, OSError) as error:  # once an answer has begun, an error is its last line
+        yield json.dumps({"error": str(error), "errorDetail": {"message": str(error)}}) + "\n"
 
 
 async def _not_here(request: Request) -> Response:
@@ -182,4 +163,5 @@ async def _not_here(request: Request) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"message": str(error)}, error.status if isinstance(error, DockerError) else 404)
+    status, message = (error.status_code, error.detail) if isinstance(error, HTTPException) else (404, str(error))
+    return JSONResponse({"message": message}, status)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 import secrets
 import socket
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from azureml_local.docker_stand_in import NOTICE, DockerError, unsupported
+from starlette.exceptions import HTTPException
+
+from azureml_local.docker_stand_in import NOTICE, unsupported
 from azureml_local.engines.images.image import SERVES, Image
+from azureml_local.engines.images.paths import PathsHere
 from azureml_local.engines.inference_server import GIB, LaunchPlan, serve, whole_environment
 from azureml_local.engines.process import GuardedProcess
 
@@ -23,11 +26,9 @@ class Container:
         self.labels: dict[str, str] = config.get("Labels") or {}
         self.command: list[str] = config.get("Cmd") or [*image.command]
         if tuple(self.command[-2:]) != SERVES:
-            raise unsupported(
-                f"the command {self.command}: all that it starts is Azure's inference server, {[*SERVES]}"
-            )
+            raise unsupported(f"the command {self.command}, but {[*SERVES]}, Azure's inference server")
         self.created = datetime.datetime.now(datetime.UTC)
-        self.published: dict[str, int] = {}
+        self._published: dict[str, int] = {}
         self.process: GuardedProcess | None = None
 
     @property
@@ -40,13 +41,21 @@ class Container:
         """Docker's word for its state."""
         return "created" if self.process is None else "running" if self.exit_code is None else "exited"
 
+    @property
+    def published(self) -> dict[str, int]:
+        """The port of this machine for one inside, such as ``5001/tcp``, while it runs."""
+        return self._published if self.status == "running" else {}
+
     async def start(self) -> None:
-        """Publish the port and start the program. Raises DockerError."""
+        """Publish the port and start the program; nothing where it runs. Raises HTTPException."""
+        if self.status == "running":
+            return
         given = dict(pair.partition("=")[::2] for pair in self.config.get("Env") or ())
-        variables = {name: self._here(value) for name, value in {**self.image.environment, **given}.items()}
+        here = PathsHere(self.host.get("Binds") or (), self.image.root)
+        variables = {name: here(value) for name, value in {**self.image.environment, **given}.items()}
         plan = LaunchPlan(
             python=self.image.python,
-            app_root=(root := variables.get("AML_APP_ROOT") or self._here(self.image.folder)),
+            app_root=(root := variables.get("AML_APP_ROOT") or here(self.image.folder)),
             entry_script=str(Path(root, variables.get("AZUREML_ENTRY_SCRIPT", ""))),
             model_dir=variables.get("AZUREML_MODEL_DIR"),
             environment=variables,
@@ -64,29 +73,24 @@ class Container:
         try:
             with socket.create_server(("127.0.0.1", number)) as listener:
                 if bound or (self.host.get("PublishAllPorts") and port in self.image.ports):
-                    self.published = {port: listener.getsockname()[1]}
+                    self._published = {port: listener.getsockname()[1]}
                 self.process = await serve(plan, listener, whole_environment(plan, {}))
         except OSError as error:
-            raise DockerError(
-                500, f"{self.name} cannot start on port {number or 'any'} of 127.0.0.1: {error}"
-            ) from error
+            where = f"port {number or 'any'} of 127.0.0.1"
+            raise HTTPException(500, f"{self.name} cannot start on {where}: {error}") from error
 
     async def stop(self) -> None:
         """End the program and all that it started."""
         if self.process:
             await self.process.stop()
-        self.published = {}
 
-    async def restart(self) -> None:
-        """End the program, and start it again. Raises DockerError."""
-        await self.stop()
-        await self.start()
+    def is_labelled(self, wanted: list[str]) -> bool:
+        """Say whether it has all these labels, each as ``name`` or ``name=value``."""
+        return {*self.labels, *(f"{name}={value}" for name, value in self.labels.items())}.issuperset(wanted)
 
     def described(self) -> dict[str, Any]:
         """Return what ``inspect`` shows."""
-        published = {
-            port: [{"HostIp": "127.0.0.1", "HostPort": str(number)}] for port, number in self.published.items()
-        }
+        published = {port: [{"HostIp": "127.0.0.1", "HostPort": str(n)}] for port, n in self.published.items()}
         return {
             "Id": self.id,
             "Name": f"/{self.name}",
@@ -101,25 +105,15 @@ class Container:
 
     def listed(self) -> dict[str, Any]:
         """Return what a list of containers shows."""
-        ports = [
-            {"IP": "127.0.0.1", "PrivatePort": 5001, "PublicPort": n, "Type": "tcp"} for n in self.published.values()
-        ]
+        (inside, outside) = next(iter(self.published.items()), ("0/tcp", 0))
+        ports = [{"IP": "127.0.0.1", "PrivatePort": int(inside[:-4]), "PublicPort": outside, "Type": "tcp"}]
         return {
             "Id": self.id,
             "Names": [f"/{self.name}"],
             "Image": self.config["Image"],
-            "Command": " ".join(self.command),
             "Created": int(self.created.timestamp()),
             "State": self.status,
             "Status": f"{self.status}, no container",
-            "Ports": ports,
+            "Ports": ports if outside else [],
             "Labels": self.labels,
         }
-
-    def _here(self, path: str) -> str:
-        """Return where a path of the container lies on this machine; any other text as it is."""
-        for source, target, *_ in (bind.split(":") for bind in self.host.get("Binds") or ()):
-            if PurePosixPath(path).is_relative_to(target):
-                return str(Path(source, PurePosixPath(path).relative_to(target)))
-        copied = self.image.root / path.lstrip("/")
-        return str(copied) if path.startswith("/") and copied.exists() else path

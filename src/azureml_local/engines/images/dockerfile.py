@@ -40,16 +40,24 @@ class Build:
         if name not in INSTRUCTIONS:
             raise EnvironmentBuildError(f"azureml-local does not support {name} in a Dockerfile, only {SUPPORTED}.")
         try:
+            self._require_base(name)
             INSTRUCTIONS[name](self, Template(rest).safe_substitute({**self.arguments, **self.image.environment}))
         except UnknownImageError:
             raise
-        except (StagingError, EnvironmentBuildError, OSError, ValueError, yaml.YAMLError) as error:
+        except (StagingError, EnvironmentBuildError, OSError, ValueError, yaml.YAMLError, RecursionError) as error:
             raise EnvironmentBuildError(f"{name} {rest}: {error}") from error
 
-    def _from(self, name: str) -> None:
-        if self.image.root != Path():
+    def _require_base(self, name: str) -> None:
+        if name not in ("FROM", "ARG") and not self.image.root.name:
+            raise EnvironmentBuildError("no build stage in current context: FROM must come first.")
+
+    def _from(self, rest: str) -> None:
+        if self.image.root.name:
             raise EnvironmentBuildError("azureml-local does not support more than one FROM in a Dockerfile.")
-        self.image = self.base(name)
+        found = re.fullmatch(r"(\S+)(?:\s+AS\s+\S+)?", rest, re.IGNORECASE)
+        if found is None:
+            raise EnvironmentBuildError("azureml-local supports only FROM <image> [AS <name>].")
+        self.image = self.base(found[1])
 
     def _copy(self, rest: str) -> None:
         *sources, target = rest.split()
@@ -66,7 +74,21 @@ class Build:
         do(self, match[1])
 
     def _conda(self, file: str) -> None:
-        self._need(conda_lines(yaml.safe_load(self._path(file).read_text()) or {}))
+        conda = yaml.safe_load(self._path(file).read_text()) or {}
+        if not isinstance(conda, Mapping):
+            raise EnvironmentBuildError("The conda file must be a mapping with 'dependencies'.")
+        self._need(conda_lines(conda))
+
+    def _env(self, rest: str) -> None:
+        if not all("=" in word for word in shlex.split(rest)):
+            raise EnvironmentBuildError("azureml-local supports only ENV <name>=<value>.")
+        self.image.environment.update(_pairs(rest))
+
+    def _cmd(self, rest: str) -> None:
+        command = json.loads(rest)
+        if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+            raise EnvironmentBuildError("azureml-local supports only CMD with a list of texts.")
+        self.image.command = tuple(command)
 
     def _need(self, lines: Iterable[str]) -> None:
         self.image.lines = (*self.image.lines, *lines)
@@ -84,14 +106,14 @@ INSTRUCTIONS: Mapping[str, Callable[[Build, str], object]] = {
     "ARG": lambda build, rest: build.arguments.update(
         {name: build.given.get(name, default) for name, default in _pairs(rest).items()}
     ),
-    "ENV": lambda build, rest: build.image.environment.update(_pairs(rest)),
+    "ENV": Build._env,
     "EXPOSE": lambda build, rest: setattr(
         build.image, "ports", (*build.image.ports, *(f"{port}/tcp" for port in rest.split()))
     ),
     "WORKDIR": lambda build, rest: setattr(build.image, "folder", str(PurePosixPath(build.image.folder, rest))),
     "COPY": Build._copy,
     "RUN": Build._run,
-    "CMD": lambda build, rest: setattr(build.image, "command", tuple(json.loads(rest))),
+    "CMD": Build._cmd,
 }
 SUPPORTED = ", ".join(INSTRUCTIONS)
 # What RUN may say, and what is done with its one group.

@@ -87,7 +87,7 @@ class Cluster:
         for one in kinds.get("ResourceQuota", ()):
             namespace = one["metadata"].get("namespace") or DEFAULT_NAMESPACE
             quotas[namespace] = (*quotas.get(namespace, ()), ResourceQuota.read(one))
-        specs = {one["metadata"]["name"]: one["spec"] for one in kinds.get("InstanceType", ())}
+        specs = {one["metadata"]["name"]: one.get("spec") or {} for one in kinds.get("InstanceType", ())}
         specs = {DEFAULT_INSTANCE_TYPE: DEFAULT_SPEC, **specs}
         return cls(
             tuple(_node(one) for one in kinds.get("Node", ())) or (this_machine(),),

@@ -14,6 +14,8 @@ from typing import Any
 
 GPU = "nvidia.com/gpu"
 GIB = 1024**3
+LONGEST = 40  # characters
+LARGEST = 2**63 - 1
 MILLI = 1000  # CPUs are counted in thousandths of a core
 _QUANTITY = re.compile(r"\+?(\d+\.?\d*|\.\d+)(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][-+]?\d{1,2})?", re.ASCII)
 _BINARY = {suffix: Decimal(1024) ** (power + 1) for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))}
@@ -29,13 +31,16 @@ def quantity(text: Any) -> Decimal:
     Raises:
         ValueError: it is none, or below 0.
     """
-    found = _QUANTITY.fullmatch(str(text)) if isinstance(text, str | int) and not isinstance(text, bool) else None
+    written = str(text) if isinstance(text, str) or type(text) is int else ""
+    found = _QUANTITY.fullmatch(written) if len(written) <= LONGEST else None
     if found is None:
-        raise ValueError(f"{text!r} is no Kubernetes quantity such as 100m, 2 or 1.5Gi")
+        raise ValueError(f"{str(text)[:LONGEST]!r} is no Kubernetes quantity such as 100m, 2 or 1.5Gi")
     number, suffix = Decimal(found[1]), found[2] or ""
-    if suffix[:1] in ("e", "E") and len(suffix) > 1 and suffix != "Ei":
-        return number.scaleb(int(suffix[1:]))
-    return number * (_BINARY.get(suffix) or _DECIMAL[suffix])
+    is_exponent = suffix[:1] in ("e", "E") and suffix not in ("E", "Ei")
+    value = number.scaleb(int(suffix[1:])) if is_exponent else number * (_BINARY.get(suffix) or _DECIMAL[suffix])
+    if value > LARGEST:
+        raise ValueError(f"{written!r} is more than a Kubernetes quantity can be")
+    return value
 
 
 @dataclass(frozen=True)
