@@ -9,6 +9,7 @@ class FakeNode:
     """A node without a process. ``may_end`` holds back its end while it is cleared."""
 
     preempted = is_lost = False
+    edge = None
 
     def __init__(self) -> None:
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -24,6 +25,9 @@ class FakeNode:
 
 class FakeNodes:
     """Starts nodes without processes."""
+
+    is_elsewhere = False
+    why_not_more = ""
 
     async def prepare(self) -> None:
         """There is nothing to prepare."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import textwrap
 from collections import defaultdict
@@ -14,6 +15,7 @@ from typing import Any, cast
 from azureml_local.engines.jobs import data
 from azureml_local.engines.jobs.fence import MARK
 from azureml_local.engines.jobs.parallel.ledger import Ledger, Tally
+from azureml_local.engines.jobs.parallel.shared_ledger import LocalLedger, SharedLedger
 from azureml_local.engines.jobs.parallel.splitting import SplitError
 from azureml_local.engines.jobs.parallel.supervisor import Place, Supervisor
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Input, Output, ParallelTask, Storage
@@ -93,7 +95,16 @@ class ParallelRun:
         return Supervisor(
             attempt,
             self.task,
-            Place(folder, work, environment, cast(Any, self.logs.__getitem__), log, self.metrics.append),
+            Place(
+                folder,
+                work,
+                environment,
+                cast(Any, self.logs.__getitem__),
+                log,
+                self.metrics.append,
+                self.ledger(),
+                self.keep,
+            ),
         )
 
     async def attempt(self, nodes: list[Supervisor] | None = None) -> list[str | None]:
@@ -140,12 +151,22 @@ class ParallelRun:
         """What was appended to the output."""
         return (self.output / "rows.txt").read_text().splitlines()
 
+    async def keep(self) -> None:
+        """Nothing is lost with this machine."""
+
+    def ledger(self) -> SharedLedger:
+        """Return the ledger as a node has it."""
+        return LocalLedger(self.folder)
+
+    @property
+    def is_planned(self) -> bool:
+        with contextlib.closing(Ledger(self.folder)) as ledger:
+            return ledger.is_planned()
+
     @property
     def tally(self) -> Tally:
-        ledger = Ledger(self.folder)
-        tally = ledger.tally()
-        ledger.close()
-        return tally
+        with contextlib.closing(Ledger(self.folder)) as ledger:
+            return ledger.tally()
 
     def log(self, name: str) -> str:
         """Return the logs whose names hold ``name``."""

@@ -92,9 +92,9 @@ class RunningService:
     environment: Mapping[str, str]
 
 
-def start_service(root: Path, variables: Mapping[str, str] | None = None) -> RunningService:
-    """Start a service in ``root`` through the command line, with further environment variables."""
-    finished = command_line(root, "start", environment={**clean_environment(), **(variables or {})})
+def start_service(root: Path, variables: Mapping[str, str] | None = None, *options: str) -> RunningService:
+    """Start a service in ``root`` through the command line, with further environment variables and options."""
+    finished = command_line(root, "start", *options, environment={**clean_environment(), **(variables or {})})
     assert finished.returncode == 0, finished.stderr
     home = Home(root)
     running = daemon.find(home)

@@ -9,11 +9,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from azureml_local import identities, nodes
+from azureml_local import attached_hosts, identities, kubernetes, nodes
 from azureml_local.arm.context import Context
 from azureml_local.edge.faults import Fault, FaultInjector
+from azureml_local.engines.compute.hosts import HostsError, SchedulerSettings
 from azureml_local.engines.compute.pool import PreemptionError
+from azureml_local.http.errors import AzureError, said
 from azureml_local.identity.directory import DirectoryError
+from azureml_local.kubernetes import KubernetesError
 
 
 def application(faults: FaultInjector, context: Context) -> Starlette:
@@ -62,6 +65,35 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
         nodes.set_preemption(context, request.path_params["compute"], asked["rate"], asked["seed"])
         return JSONResponse(None)
 
+    async def list_clusters(request: Request) -> Response:
+        return JSONResponse(kubernetes.listed(context, request.query_params.get("cluster")))
+
+    async def change_cluster(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        change = kubernetes.apply if request.method == "PUT" else kubernetes.delete
+        return JSONResponse(change(context, asked["cluster"], asked["objects"]))
+
+    async def set_reachable(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        kubernetes.set_reachable(context, asked["cluster"], reachable=asked["reachable"])
+        return JSONResponse(None)
+
+    async def export(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        return JSONResponse(kubernetes.export(context, asked["deployment"], asked["image"]))
+
+    async def list_hosts(_: Request) -> Response:
+        return JSONResponse(attached_hosts.listed(context))
+
+    async def attach_hosts(request: Request) -> Response:
+        asked: dict[str, Any] = await request.json()
+        await attached_hosts.attach(context, SchedulerSettings(**{**asked, "computes": tuple(asked["computes"])}))
+        return JSONResponse(None)
+
+    async def detach_hosts(request: Request) -> Response:
+        await attached_hosts.detach(context, request.query_params["scheduler"])
+        return JSONResponse(None)
+
     return Starlette(
         routes=[
             Route("/faults", list_faults),
@@ -71,13 +103,27 @@ def application(faults: FaultInjector, context: Context) -> Starlette:
             Route("/identities", list_identities),
             Route("/identities", create_identity, methods=["POST"]),
             Route("/identities/{name}", delete_identity, methods=["DELETE"]),
+            Route("/hosts", list_hosts),
+            Route("/hosts", attach_hosts, methods=["PUT"]),
+            Route("/hosts", detach_hosts, methods=["DELETE"]),
             Route("/nodes", list_nodes),
             Route("/nodes/{compute:path}/preempt", preempt, methods=["POST"]),
             Route("/nodes/{compute:path}/preemption", set_preemption, methods=["PUT"]),
+            Route("/kubernetes", list_clusters),
+            Route("/kubernetes", change_cluster, methods=["PUT", "DELETE"]),
+            Route("/kubernetes/reachable", set_reachable, methods=["POST"]),
+            Route("/kubernetes/export", export, methods=["POST"]),
         ],
-        exception_handlers={DirectoryError: _refused, PreemptionError: _refused},
+        exception_handlers={
+            DirectoryError: _refused,
+            HostsError: _refused,
+            PreemptionError: _refused,
+            KubernetesError: _refused,
+            AzureError: _refused,
+        },
     )
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 400)
+    message = said(error) if isinstance(error, AzureError) else str(error)
+    return JSONResponse({"error": message}, 400)

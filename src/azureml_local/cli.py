@@ -7,16 +7,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psutil
 
-from azureml_local import __version__, admin, client_environment, daemon, faults
+from azureml_local import __version__, admin, client_environment, daemon, faults, kubernetes_texts, spark_master
 from azureml_local.daemon import DaemonError
+from azureml_local.edge import listening
 from azureml_local.home import Home, HomeError
 
 DESCRIPTION = "An Azure Machine Learning that runs on this machine."
@@ -39,12 +41,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _start(home: Home, options: argparse.Namespace) -> int:
     known = daemon.find(home)
-    running = daemon.start(home, options.port)
+    if known and options.spark_master:
+        raise DaemonError("The service runs already: stop it to change its Spark master.")
+    _take_spark_master(options)
+    running = daemon.start(home, options.port, options.listen)
     state = "runs already" if known else "is ready"
     print(f"azureml-local {state} on 127.0.0.1:{running.port} (state in {home.root}).")
+    if running.listens_at:
+        print(
+            f"It also listens on {running.listens_at}, for Azure's hosts only, by TLS and with tokens. Its authority's "
+            f"certificate is {home.tls / 'ca.pem'}."
+        )
     if not known:
         print('To use it from this shell: eval "$(azureml-local env)"')
     return 0
+
+
+def _take_spark_master(options: argparse.Namespace) -> None:
+    """Hand the Spark master on, to this process and to those that it starts."""
+    if options.spark_master:
+        os.environ[spark_master.VARIABLE] = options.spark_master
 
 
 def _stop(home: Home, _: argparse.Namespace) -> int:
@@ -171,12 +187,96 @@ def _nodes(home: Home, options: argparse.Namespace) -> int:
     return 0
 
 
+def _kubernetes(home: Home, options: argparse.Namespace) -> int:
+    if options.action == "list":
+        query = f"?cluster={quote(options.name, safe='')}" if options.name else ""
+        found = admin.call(home, "GET", f"/kubernetes{query}")
+        print(json.dumps(found) if options.json else kubernetes_texts.clusters(found))
+        return 0
+    if options.name is None:
+        raise DaemonError(f"azureml-local kubernetes {options.action} needs the name of a cluster, or of a deployment.")
+    if options.action in ("connect", "disconnect"):
+        asked = {"cluster": options.name, "reachable": options.action == "connect"}
+        admin.call(home, "POST", "/kubernetes/reachable", asked)
+        return 0
+    if options.action == "export":
+        asked = {"deployment": options.name, "image": options.image}
+        print(kubernetes_texts.manifests(admin.call(home, "POST", "/kubernetes/export", asked)), end="")
+        return 0
+    asked = {"cluster": options.name, "objects": kubernetes_texts.read(options.file)}
+    method = "PUT" if options.action == "apply" else "DELETE"
+    print("\n".join(admin.call(home, method, "/kubernetes", asked)))
+    return 0
+
+
+def _hosts(home: Home, options: argparse.Namespace) -> int:
+    if options.action != "list" and not options.scheduler:
+        raise DaemonError(f"azureml-local hosts {options.action} needs a scheduler, tls://HOST:PORT.")
+    if options.action == "detach":
+        admin.call(home, "DELETE", f"/hosts?scheduler={quote(options.scheduler, safe='')}")
+        return 0
+    if options.action == "attach":
+        if not options.compute:
+            raise DaemonError("azureml-local hosts attach needs --compute NAME: whose nodes its workers are to be.")
+        files = {"ca": options.tls_ca, "certificate": options.tls_cert, "key": options.tls_key}
+        whole = {name: str(Path(file).resolve()) for name, file in files.items() if file}
+        admin.call(home, "PUT", "/hosts", {"address": options.scheduler, "computes": options.compute, **whole})
+    found = admin.call(home, "GET", "/hosts")
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print("\n".join(_in_words(found)))
+    return 0
+
+
+def _worker(_: Home, options: argparse.Namespace) -> int:
+    from azureml_local.engines.compute import host_worker
+    from azureml_local.engines.compute.hosts import HostsError, SchedulerSettings
+
+    if not (options.scheduler and options.compute):
+        raise DaemonError("azureml-local worker needs a scheduler, tls://HOST:PORT, and --compute NAME.")
+    files = (options.tls_ca or "", options.tls_cert or "", options.tls_key or "")
+    try:
+        host_worker.run(SchedulerSettings(options.scheduler, tuple(options.compute), *files), options.name)
+    except HostsError as error:
+        raise DaemonError(str(error)) from error
+    return 0
+
+
+def _in_words(schedulers: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is attached, for people."""
+    if not schedulers:
+        yield "No Dask scheduler is attached: every node is on this machine."
+    for found in schedulers:
+        yield found["problem"] or f"{found['scheduler']} has the nodes of {', '.join(found['computes'])}."
+        for worker in found["workers"]:
+            is_at = f"runs {worker['job']}" if worker["job"] else "idle" if worker["node"] else "free"
+            computes = ",".join(worker["computes"])
+            yield f"{worker['name']:24} {worker['address']:28} {computes:16} {worker['problem'] or is_at}"
+
+
 def port(text: str) -> int:
     """Return a TCP port. Raises ValueError for anything else; argparse then names the value, and this function."""
     number = int(text)
     if not 0 < number < 65536:
         raise ValueError(text)
     return number
+
+
+def place(text: str) -> listening.Place:
+    """Return where to listen, of ``ADDR[:PORT]``. Raises ArgumentTypeError for anything else."""
+    try:
+        return listening.parse(text)
+    except listening.ListenError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def master(text: str) -> str:
+    """Return the address of a Spark master. Raises ArgumentTypeError for anything else."""
+    try:
+        return spark_master.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def duration(text: str) -> float:
@@ -194,7 +294,8 @@ def _doctor(home: Home, options: argparse.Namespace) -> int:
 
 
 def _serve(home: Home, options: argparse.Namespace) -> int:
-    return daemon.serve(home, options.port, options.ready)
+    _take_spark_master(options)
+    return daemon.serve(home, options.port, options.ready, options.listen)
 
 
 Command = Callable[[Home, argparse.Namespace], int]
@@ -203,9 +304,33 @@ PORT: Flag = (
     "--port",
     {"type": port, "metavar": "N", "help": "listen on this port of 127.0.0.1 (default: a free one)"},
 )
+LISTEN: Flag = (
+    "--listen",
+    {
+        "type": place,
+        "metavar": "ADDR[:PORT]",
+        "help": "listen on this address of the machine, too, for nodes and clients on others (default: loopback only)",
+    },
+)
+SPARK_MASTER: Flag = (
+    "--spark-master",
+    {
+        "type": master,
+        "metavar": "spark://HOST:PORT",
+        "help": "run the tasks of Databricks clusters on this Spark standalone cluster (default: on this machine)",
+    },
+)
 JSON: Flag = ("--json", {"action": "store_true", "help": "print JSON"})
 YES: Flag = ("--yes", {"action": "store_true", "help": "do not ask"})
-INSTALL: Flag = ("--install", {"action": "store_true", "help": "install what is missing (Azurite, with npm)"})
+INSTALL: Flag = (
+    "--install",
+    {
+        "nargs": "?",
+        "const": "azurite",
+        "choices": ("azurite", "spark"),
+        "help": "install what is missing: Azurite, with npm (default); or spark, for clusters of Databricks",
+    },
+)
 ACTION: Flag = ("action", {"choices": ("add", "list", "clear"), "help": "what to do"})
 FAULT: Mapping[str, dict[str, Any]] = {
     "host": {"help": "pattern of the host, e.g. '*.inference.ml.azure.com' (default: any)"},
@@ -240,10 +365,54 @@ NODES: tuple[Flag, ...] = (
     ),
     ("--seed", {"type": int, "default": 0, "help": "of the times between preemptions (default: 0)"}),
 )
+KUBERNETES: tuple[Flag, ...] = (
+    (
+        "action",
+        {"choices": ("list", "apply", "delete", "disconnect", "connect", "export"), "help": "what to do"},
+    ),
+    (
+        "name",
+        {
+            "nargs": "?",
+            "metavar": "CLUSTER|ENDPOINT/DEPLOYMENT",
+            "help": "the cluster: its name, its id, or a compute that it is attached as; export: the deployment",
+        },
+    ),
+    (
+        "file",
+        {
+            "nargs": "?",
+            "metavar": "FILE",
+            "default": "-",
+            "help": "apply, delete: YAML as kubectl takes it, of InstanceType, Node, Namespace or ResourceQuota "
+            "(default: standard input)",
+        },
+    ),
+    ("--image", {"help": "export: what the pods are to run (default: a name to be replaced)"}),
+)
+SCHEDULER: tuple[Flag, ...] = (
+    ("scheduler", {"nargs": "?", "metavar": "tls://HOST:PORT", "help": "the Dask scheduler"}),
+    (
+        "--compute",
+        {
+            "action": "append",
+            "metavar": "NAME",
+            "help": "whose nodes are the workers with the resource node:NAME (may be given again)",
+        },
+    ),
+    ("--tls-ca", {"metavar": "FILE", "help": "the authority of the scheduler's certificate"}),
+    ("--tls-cert", {"metavar": "FILE", "help": "one's own certificate for the scheduler"}),
+    ("--tls-key", {"metavar": "FILE", "help": "its key"}),
+)
+HOSTS: tuple[Flag, ...] = (
+    ("action", {"choices": ("attach", "list", "detach"), "help": "what to do"}),
+    *SCHEDULER,
+)
+NAME: Flag = ("--name", {"help": "of the worker (default: this machine's)"})
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
-    "start": (_start, "start the service, and return when it answers", (PORT,)),
+    "start": (_start, "start the service, and return when it answers", (PORT, LISTEN, SPARK_MASTER)),
     "stop": (_stop, "end the service and all that it started", ()),
     "status": (_status, "say whether it runs, and what it takes", (JSON,)),
     "reset": (_reset, "end the service and delete its state folder", (YES,)),
@@ -253,7 +422,14 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     "faults": (_faults, "make requests fail on purpose: faults add|list|clear", (ACTION, *FAULT_FLAGS, ID, JSON)),
     "identity": (_identity, "service principals with roles: identity create|list|delete NAME", (*IDENTITY, JSON)),
     "nodes": (_nodes, "nodes of computes: nodes list|preempt|preempt-rate COMPUTE", (*NODES, JSON)),
-    "serve": (_serve, "run the service in the foreground", (PORT, READY)),
+    "kubernetes": (
+        _kubernetes,
+        "attached clusters: kubernetes list|apply|delete|disconnect|connect|export",
+        (*KUBERNETES, JSON),
+    ),
+    "hosts": (_hosts, "nodes on other machines: hosts attach|list|detach", (*HOSTS, JSON)),
+    "worker": (_worker, "be a node of a service on another machine, in the foreground", (*SCHEDULER, NAME)),
+    "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, SPARK_MASTER, READY)),
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import certifi
 
+from azureml_local import docker_host
 from azureml_local.edge import hosts
 from azureml_local.home import Home, Settings, write_private
 from azureml_local.identity import managed_identity
@@ -33,8 +34,18 @@ def network(port: int, home: Home, base: Mapping[str, str]) -> dict[str, str]:
         base: the environment that they are to be merged with: its own certificate bundle stays trusted, its hosts
             without proxy stay without.
     """
-    proxy = f"http://127.0.0.1:{port}"
-    bundle = str(_bundle(home, base))
+    return through(f"http://127.0.0.1:{port}", home.tls / "ca.pem", base)
+
+
+def through(proxy: str, authority: Path, base: Mapping[str, str]) -> dict[str, str]:
+    """Return :func:`network` for a proxy that is reached at ``proxy``.
+
+    Args:
+        proxy: its address, ``http://HOST:PORT``.
+        authority: the file with the certificate of its authority; bundles with it are written beside it.
+        base: as above.
+    """
+    bundle = str(_bundle(authority, base))
     without_proxy = [name.strip() for name in (base.get("NO_PROXY") or base.get("no_proxy") or "").split(",")]
     without_proxy = [name for name in without_proxy if name and not _covers_azure(name)]
     without_proxy += [name for name in LOOPBACK_NAMES if name not in without_proxy]
@@ -48,16 +59,20 @@ def network(port: int, home: Home, base: Mapping[str, str]) -> dict[str, str]:
         "REQUESTS_CA_BUNDLE": bundle,  # requests, azure-core
         "SSL_CERT_FILE": bundle,  # urllib, httpx, OpenSSL
         "CURL_CA_BUNDLE": bundle,
-        "NODE_EXTRA_CA_CERTS": str(home.tls / "ca.pem"),
+        "NODE_EXTRA_CA_CERTS": str(authority),
         "NODE_USE_ENV_PROXY": "1",
         MARK: proxy,
     }
 
 
 def complete(settings: Settings, port: int, home: Home, base: Mapping[str, str]) -> dict[str, str]:
-    """Return :func:`network` and the credentials that azure-identity reads, a secret among them."""
+    """Return :func:`network`, what leads Docker's clients to an engine, and the credentials that azure-identity reads.
+
+    There is a secret among these.
+    """
     return {
         **network(port, home, base),
+        **docker_host.variables(home.docker_socket, base),
         "AZUREML_CURRENT_CLOUD": "AzureCloud",
         "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com",
         "AZURE_TENANT_ID": settings.tenant_id,
@@ -95,7 +110,7 @@ def users_own_proxy(environment: Mapping[str, str]) -> str | None:
     return environment.get(UPSTREAM) or None
 
 
-def _bundle(home: Home, base: Mapping[str, str]) -> Path:
+def _bundle(authority: Path, base: Mapping[str, str]) -> Path:
     """Return a bundle of our authority and those that the caller trusts already, written where it is missing.
 
     Callers that trust different authorities get different files, so that none changes under another.
@@ -104,8 +119,8 @@ def _bundle(home: Home, base: Mapping[str, str]) -> Path:
     if not os.path.isfile(trusted):  # noqa: PTH113 - Path("") would be the current folder
         trusted = certifi.where()
     users = Path(trusted).read_text().partition(OURS)[0].rstrip("\n") + "\n"
-    bundle = home.tls / f"ca-bundle-{hashlib.sha256(users.encode()).hexdigest()[:8]}.pem"
-    content = users + OURS + (home.tls / "ca.pem").read_text()
+    bundle = authority.parent / f"ca-bundle-{hashlib.sha256(users.encode()).hexdigest()[:8]}.pem"
+    content = users + OURS + authority.read_text()
     if not bundle.exists() or bundle.read_text() != content:
         write_private(bundle, content)
     return bundle

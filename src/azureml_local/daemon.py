@@ -29,7 +29,8 @@ from typing import IO
 
 import psutil
 
-from azureml_local import __version__, client_environment, clock
+from azureml_local import __version__, client_environment, clock, spark_master
+from azureml_local.edge.listening import ListenError, Place
 from azureml_local.home import Home, HomeError, open_private, write_private
 from azureml_local.locks import lock_within, try_lock
 
@@ -45,12 +46,16 @@ class DaemonError(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A running service: its process, its port on loopback, and since when (seconds since 1970)."""
+    """A running service: its process, its port on loopback, and since when (seconds since 1970).
+
+    ``listens_at`` is where it also listens beyond loopback, ``HOST:PORT``; empty where it does not.
+    """
 
     pid: int
     port: int
     started: float
     version: str
+    listens_at: str = ""
 
 
 def find(home: Home) -> Running | None:
@@ -68,12 +73,13 @@ def find(home: Home) -> Running | None:
     return running if psutil.pid_exists(running.pid) else None  # one that was killed, and another is starting
 
 
-def start(home: Home, port: int | None = None) -> Running:
+def start(home: Home, port: int | None = None, place: Place | None = None) -> Running:
     """Start a service unless one runs, and return once it answers.
 
     Args:
         home: the state folder.
         port: the port to take; without it the last one, so that programs that know it go on, or else a free one.
+        place: where beyond loopback it is to listen, too; None for nowhere.
 
     Raises:
         DaemonError: it did not start.
@@ -84,8 +90,11 @@ def start(home: Home, port: int | None = None) -> Running:
         if running:
             if port and port != running.port:
                 raise DaemonError(f"The service runs already, on port {running.port}: stop it to change its port.")
+            if place and place.at(place.port or running.port) != running.listens_at:
+                where = f"at {running.listens_at}, too" if running.listens_at else "on loopback only"
+                raise DaemonError(f"The service runs already and listens {where}: stop it to have it listen elsewhere.")
             return running
-        _spawn(home, port)
+        _spawn(home, port, place)
         running = find(home)
     if running is None:
         raise DaemonError(f"The service ended right after it started; see {home.service_log}.")
@@ -136,13 +145,14 @@ def _stop(home: Home) -> bool:
                 raise DaemonError(f"{who} did not end within {STOP_WITHIN:g} s.")
 
 
-def serve(home: Home, port: int | None, ready: int | None) -> int:
+def serve(home: Home, port: int | None, ready: int | None, place: Place | None = None) -> int:
     """Run the service in this process until SIGTERM or SIGINT, and return an exit status.
 
     Args:
         home: the state folder.
         port: the port to take, or None.
         ready: a file descriptor that gets an empty message once the service answers, or else what went wrong.
+        place: where beyond loopback to listen, too, or None.
     """
     starter = _Starter(ready)
     os.umask(0o077)  # for every file that is made here, the engines' and the deployments' ones among them
@@ -157,7 +167,7 @@ def serve(home: Home, port: int | None, ready: int | None) -> int:
             _become_the_only_one(home, lock)
             home.forget_drafts()
             home.running_file.unlink(missing_ok=True)  # it tells of a service that has ended
-            _run(home, port, starter)
+            _run(home, port, place, starter)
     except (DaemonError, HomeError) as error:
         starter.tell(str(error))
         return 1
@@ -203,7 +213,7 @@ def _become_the_only_one(home: Home, lock: IO[str]) -> None:
             raise DaemonError(f"Another service runs in {home.root}.")
 
 
-def _run(home: Home, port: int | None, starter: _Starter) -> None:
+def _run(home: Home, port: int | None, place: Place | None, starter: _Starter) -> None:
     import uvloop  # here and below: what only the service itself needs, and other commands need not load
 
     from azureml_local.engines.azurite import NEEDED_DISK, AzuriteError
@@ -215,18 +225,19 @@ def _run(home: Home, port: int | None, starter: _Starter) -> None:
     _require_database(home)
     try:
         clock.real_seconds(1)
+        spark_master.address()
     except ValueError as error:
         raise DaemonError(str(error)) from error
 
     async def live() -> None:
         last_port = _last_port(home)
-        service = Service(home, home.settings(), client_environment.users_own_proxy(os.environ))
+        service = Service(home, home.settings(), client_environment.users_own_proxy(os.environ), place)
         ended = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
         try:
             await _start_on_some_port(service, port, last_port)
-            running = Running(os.getpid(), service.port, time.time(), __version__)
+            running = Running(os.getpid(), service.port, time.time(), __version__, service.listens_at)
             write_private(home.port_file, str(service.port))
             write_private(home.running_file, json.dumps(asdict(running)))
             starter.tell("")
@@ -243,7 +254,7 @@ def _run(home: Home, port: int | None, starter: _Starter) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(live())
-    except (AzuriteError, StoreError) as error:
+    except (AzuriteError, StoreError, ListenError) as error:
         raise DaemonError(str(error)) from error
     except (sqlite3.OperationalError, BlobError) as error:
         if is_out_of_space(error) or shutil.disk_usage(home.root).free < NEEDED_DISK:
@@ -269,11 +280,13 @@ async def _start_on_some_port(service: object, asked: int | None, last: int | No
         await service.start(0)
 
 
-def _spawn(home: Home, port: int | None) -> None:
+def _spawn(home: Home, port: int | None, place: Place | None) -> None:
     """Start the background process and wait for its word."""
     command = [sys.executable, "-m", "azureml_local", "serve"]
     if port:
         command += ["--port", str(port)]
+    if place:
+        command += ["--listen", place.at(place.port) if place.port else place.address]
     reading, writing = os.pipe()
     with open_private(home.service_log) as log:
         subprocess.Popen(  # noqa: S603 - our own program

@@ -20,6 +20,8 @@ from typing import IO
 
 import psutil
 
+from azureml_local import docker_host
+
 SCHEMA = 1
 DEFAULT_HOME = "~/.azureml-local"
 # A replica listens on a Unix socket below the folder. The kernel limits such a path to 104 bytes on macOS, 108 on
@@ -44,10 +46,13 @@ OWN = frozenset(
         "storage",
         "logs",
         "log_store",
+        "metrics",
         "deployments",
         "environments",
         "jobs",
         "mlflow",
+        "databricks",
+        "docker",
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -131,8 +136,12 @@ class Home:
         self.environments = self.root / "environments"
         self.jobs = self.root / "jobs"
         self.log_store = self.root / "log_store"
+        self.metrics = self.root / "metrics"
         self.mlflow = self.root / "mlflow"
+        self.databricks = self.root / "databricks"
+        self.docker = self.root / "docker"
         self.sockets = self.root / "run"
+        self.docker_socket = self.sockets / docker_host.STAND_IN
 
     def create(self) -> Settings:
         """Make the folder where it is missing and return its settings.

@@ -18,7 +18,7 @@ def listed(context: Context, compute: str | None) -> list[dict[str, Any]]:
     Raises:
         PreemptionError: there is no such compute.
     """
-    chosen = {_find(context, compute).key} if compute else None
+    chosen = _find(context, compute).key if compute else ""
     return [
         {
             "compute": compute_id.split("/", 8)[8],
@@ -28,7 +28,8 @@ def listed(context: Context, compute: str | None) -> list[dict[str, Any]]:
             "created": member.created.isoformat(timespec="seconds"),
         }
         for compute_id, pool in context.pools
-        if chosen is None or compute_id in chosen
+        # An attached Kubernetes cluster has a pool for each instance type, below it.
+        if not chosen or f"{compute_id}/".startswith(f"{chosen}/")
         for member in pool.members
     ]
 

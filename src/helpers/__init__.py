@@ -3,11 +3,21 @@
 Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
 """
 
+from helpers.attached import databricks_workspace, virtual_machine
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
 from helpers.collected_data import collected, delete_collected
-from helpers.connection import connect, preempt, remove_identity, second_identity
+from helpers.connection import (
+    connect,
+    kubectl_apply,
+    kubernetes_manifests,
+    preempt,
+    remove_identity,
+    second_identity,
+    spark_is_there,
+)
 from helpers.datastores import datastore_files
+from helpers.docker_engine import docker_engine
 from helpers.drifting import drift
 from helpers.flight_data import (
     flight_tables,
@@ -18,6 +28,8 @@ from helpers.flight_data import (
     train_delay_model,
 )
 from helpers.folders import lesson_folder
+from helpers.hosts import lend_hosts
+from helpers.instances import watch_instances
 from helpers.jobs import follow, stream_log, wait_for_job
 from helpers.loads import load
 from helpers.naming import unique_name
@@ -33,8 +45,10 @@ __all__ = [
     "check",
     "collected",
     "connect",
+    "databricks_workspace",
     "datastore_files",
     "delete_collected",
+    "docker_engine",
     "download_output",
     "draw_pipeline",
     "drift",
@@ -43,7 +57,10 @@ __all__ = [
     "follow",
     "is_late",
     "job_log",
+    "kubectl_apply",
+    "kubernetes_manifests",
     "leftovers",
+    "lend_hosts",
     "lesson_folder",
     "load",
     "metrics",
@@ -57,6 +74,7 @@ __all__ = [
     "score",
     "second_identity",
     "show",
+    "spark_is_there",
     "step_statuses",
     "steps",
     "stream_log",
@@ -64,9 +82,11 @@ __all__ = [
     "train_delay_model",
     "unique_name",
     "until_permitted",
+    "virtual_machine",
     "wait",
     "wait_for_job",
     "wait_until",
     "watch_cluster",
+    "watch_instances",
     "watch_pipeline",
 ]

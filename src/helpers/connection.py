@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from helpers.nodes import running_nodes
 
@@ -137,3 +140,68 @@ def preempt(backend: str, ml_client: MLClient, cluster: str) -> None:
     for name in running:
         admin.call(Home(), "POST", f"/nodes/{cluster}/preempt", {"node": name})
     print("nodes taken away:", len(running))
+
+
+def spark_is_there(backend: str) -> bool:
+    """Say whether Databricks' clusters can be had, and print to standard error what is used; Azure always has them.
+
+    On this machine they need Spark and Java, about 900 MB, which ``azureml-local doctor --install spark`` brings.
+    """
+    if backend == "azure":
+        return True
+    from azureml_local.engines.environments import Environments
+    from azureml_local.home import Home
+
+    is_there = Environments(Home().environments).have("pyspark")
+    without = "Spark is not installed on this machine: scikit-learn replaces it."
+    print("Spark is installed on this machine: it is used." if is_there else without, file=sys.stderr)
+    return is_there
+
+
+def kubectl_apply(backend: str, cluster: str, file: Path) -> None:
+    """Bring the Kubernetes objects of a YAML file into a cluster, as ``kubectl apply -f FILE`` does.
+
+    Args:
+        backend: ``"local"`` brings them into the stand-in for the cluster; ``"azure"`` runs ``kubectl``, which must be
+            pointed at it (``az aks get-credentials``).
+        cluster: the cluster's resource id.
+        file: the manifest, e.g. of instance types.
+
+    Raises:
+        subprocess.CalledProcessError: on Azure, ``kubectl`` has failed, and has said why on standard error.
+    """
+    if backend == "azure":
+        subprocess.run(["kubectl", "apply", "-f", str(file)], check=True)  # noqa: S603, S607 - the user's own kubectl
+        return
+    import yaml
+
+    from azureml_local import admin
+    from azureml_local.home import Home
+
+    objects = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    admin.call(Home(), "PUT", "/kubernetes", {"cluster": cluster, "objects": objects})
+
+
+def kubernetes_manifests(backend: str, endpoint: str, deployment: str, image: str) -> list[dict[str, Any]]:
+    """Return the Kubernetes objects of a deployment on an attached cluster.
+
+    Args:
+        backend: ``"local"`` has them made, for a cluster that knows nothing of Azure ML; ``"azure"`` asks ``kubectl``
+            for the Deployments and Services that Azure ML's extension has made in the namespace it is pointed at.
+        endpoint: the endpoint's name.
+        deployment: the deployment's name.
+        image: on this machine, what the pods are to run: an image with the model, its script and its packages.
+
+    Raises:
+        subprocess.CalledProcessError: on Azure, ``kubectl`` has failed, and has said why on standard error.
+    """
+    if backend == "azure":
+        command = ["kubectl", "get", "deployments,services", "-o", "json"]
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - see above
+        return list(json.loads(found.stdout)["items"])
+    from azureml_local import admin
+    from azureml_local.home import Home
+
+    asked = {"deployment": f"{endpoint}/{deployment}", "image": image}
+    exported: list[dict[str, Any]] = admin.call(Home(), "POST", "/kubernetes/export", asked)
+    return exported

@@ -21,7 +21,10 @@ from azure.mgmt.keyvault import models as azure_mgmt_keyvault
 from azure.mgmt.loganalytics import models as azure_mgmt_loganalytics
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
 from azure.mgmt.machinelearningservices._serialization import Deserializer
+from azure.mgmt.monitor.v2017_12_01_preview import models as azure_mgmt_monitor_namespaces
+from azure.mgmt.monitor.v2021_05_01 import models as azure_mgmt_monitor_metrics
 from azure.mgmt.monitor.v2021_05_01_preview import models as azure_mgmt_monitor
+from azure.mgmt.monitor.v2022_10_01 import models as azure_mgmt_monitor_autoscale
 from azure.mgmt.msi.v2024_11_30 import models as azure_mgmt_msi
 from azure.mgmt.storage import models as azure_mgmt_storage
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields
@@ -87,6 +90,29 @@ REGISTRY = ObjectType(
         "properties": Member("ContainerRegistryProperties", required=True),
     }
 )
+# https://learn.microsoft.com/rest/api/databricks/workspaces/get; specification/databricks, 2024-05-01
+DATABRICKS_PROPERTIES = ObjectType(
+    {
+        "managedResourceGroupId": Member("str", required=True),
+        "parameters": Member("{any}"),
+        "provisioningState": Member("str", required=True),
+        "publicNetworkAccess": Member("str"),
+        "createdBy": Member("{str}"),
+        "updatedBy": Member("{str}"),
+        "createdDateTime": Member("datetime", required=True),
+        "workspaceId": Member("str", required=True),
+        "workspaceUrl": Member("str", required=True),
+    }
+)
+DATABRICKS = ObjectType(
+    {
+        **{name: Member("str", required=True) for name in ("id", "name", "type", "location")},
+        "tags": Member("{str}"),
+        "sku": Member("Sku", required=True),
+        "systemData": Member("SystemData", required=True),
+        "properties": Member("DatabricksWorkspaceProperties", required=True),
+    }
+)
 # https://learn.microsoft.com/rest/api/resources/subscriptions/get and tenants/list
 SUBSCRIPTION = ObjectType(
     {
@@ -121,6 +147,7 @@ SCOPES = (
     "{vault}",
     "{vault}/secrets/{secret}",
     "{logs}",
+    "{databricks}",
 )
 
 ROOTS = ("{ws}", "{ml registry}")  # what assets lie in
@@ -206,6 +233,7 @@ ANSWERS = {
     ("PATCH", "{ws}/computes/{compute}"): "ComputeResource",
     ("DELETE", "{ws}/computes/{compute}"): NOTHING,
     ("POST", "{ws}/computes/{compute}/listNodes"): "AmlComputeNodesInformation",
+    ("POST", "{ws}/computes/{compute}/listKeys"): "ComputeSecrets",
     ("POST", "{ws}/computes/{compute}/start"): NOTHING,
     ("POST", "{ws}/computes/{compute}/stop"): NOTHING,
     ("POST", "{ws}/computes/{compute}/restart"): NOTHING,
@@ -249,7 +277,7 @@ ANSWERS = {
     },
     **{
         (method, f"{owner}/providers/Microsoft.Insights/{path}"): answer
-        for owner in ("{ws}", "{ws}/onlineEndpoints/{endpoint}")
+        for owner in ("{ws}", "{ws}/onlineEndpoints/{endpoint}", "{autoscale}")
         for method, path, answer in (
             ("GET", "diagnosticSettings", "[DiagnosticSettingsResource]"),
             ("GET", "diagnosticSettings/{setting}", "DiagnosticSettingsResource"),
@@ -259,6 +287,21 @@ ANSWERS = {
             ("GET", "diagnosticSettingsCategories/{category}", "DiagnosticSettingsCategoryResource"),
         )
     },
+    **{
+        ("GET", f"{{ws}}/onlineEndpoints/{{endpoint}}{owner}/providers/Microsoft.Insights/{path}"): answer
+        for owner in ("", "/deployments/{deployment}")
+        for path, answer in (
+            ("metrics", "Monitor Response"),
+            ("metricDefinitions", "[Monitor MetricDefinition]"),
+            ("metricNamespaces", "[Monitor MetricNamespace]"),
+        )
+    },
+    ("GET", "{subscription}/providers/Microsoft.Insights/autoscalesettings"): "[Monitor AutoscaleSettingResource]",
+    ("GET", "{group}/providers/Microsoft.Insights/autoscalesettings"): "[Monitor AutoscaleSettingResource]",
+    ("GET", "{autoscale}"): "Monitor AutoscaleSettingResource",
+    ("PUT", "{autoscale}"): "Monitor AutoscaleSettingResource",
+    ("PATCH", "{autoscale}"): "Monitor AutoscaleSettingResource",
+    ("DELETE", "{autoscale}"): NOTHING,
     ("GET", "{subscription}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
     ("GET", "{group}/providers/Microsoft.OperationalInsights/workspaces"): "[LogAnalytics Workspace]",
     ("GET", "{logs}"): "LogAnalytics Workspace",
@@ -307,6 +350,12 @@ ANSWERS = {
     ("GET", "{account}/blobServices/default/containers/{container}"): "Storage BlobContainer",
     ("PUT", "{account}/blobServices/default/containers/{container}"): "Storage BlobContainer",
     ("DELETE", "{account}/blobServices/default/containers/{container}"): NOTHING,
+    ("GET", "{subscription}/providers/Microsoft.Databricks/workspaces"): "[DatabricksWorkspace]",
+    ("GET", "{group}/providers/Microsoft.Databricks/workspaces"): "[DatabricksWorkspace]",
+    ("GET", "{databricks}"): "DatabricksWorkspace",
+    ("PUT", "{databricks}"): "DatabricksWorkspace",
+    ("PATCH", "{databricks}"): "DatabricksWorkspace",
+    ("DELETE", "{databricks}"): NOTHING,
     ("GET", "{registry}"): "ContainerRegistry",
     ("DELETE", "{registry}"): NOTHING,
 }
@@ -328,6 +377,8 @@ def _short(template: str) -> str:
     for long, short in (
         (ids.STORAGE_ACCOUNT, "{account}"),
         (ids.LOG_WORKSPACE, "{logs}"),
+        (ids.DATABRICKS_WORKSPACE, "{databricks}"),
+        (ids.AUTOSCALE_SETTING, "{autoscale}"),
         (ids.REGISTRY, "{registry}"),
         (ids.VAULT, "{vault}"),
         (ids.ML_REGISTRY, "{ml registry}"),
@@ -370,6 +421,15 @@ class Contract:
             "RoleAssignment": authorization,
             "DiagnosticSettingsResource": self._monitor,
             "DiagnosticSettingsCategoryResource": self._monitor,
+            **{
+                f"Monitor {name}": _Judge(models, [models])
+                for name, models in (
+                    ("AutoscaleSettingResource", of_attribute_maps(azure_mgmt_monitor_autoscale)),
+                    ("Response", of_attribute_maps(azure_mgmt_monitor_metrics)),
+                    ("MetricDefinition", of_attribute_maps(azure_mgmt_monitor_metrics)),
+                    ("MetricNamespace", of_attribute_maps(azure_mgmt_monitor_namespaces)),
+                )
+            },
             "LogAnalytics Workspace": log_analytics,
             **{
                 f"KeyVault {name}": key_vault
@@ -393,6 +453,8 @@ class Contract:
         self._azure_ml.known.objects["Step"] = STEP
         self._azure_ml.known.objects["TriggerRunSubmissionDto"] = TRIGGERED
         self._azure_ml.known.objects["ContainerRegistry"] = REGISTRY
+        self._azure_ml.known.objects["DatabricksWorkspace"] = DATABRICKS
+        self._azure_ml.known.objects["DatabricksWorkspaceProperties"] = DATABRICKS_PROPERTIES
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
         self._azure_ml.known.objects["TenantIdDescription"] = TENANT
         self._azure_ml.known.objects["ContainerRegistryProperties"] = REGISTRY_PROPERTIES

@@ -3,10 +3,11 @@
     python tests/contract/write_request_models.py
 
 The data are the union of azure-ai-ml's and azure-mgmt-machinelearningservices' models, azure-mgmt-resource's for
-template deployments, azure-mgmt-authorization's for role assignments, azure-mgmt-monitor's for diagnostic settings,
-azure-mgmt-loganalytics' for Log Analytics workspaces (each name after :data:`LOG_ANALYTICS`), azure-mgmt-msi's for
-managed identities (after :data:`MSI`), azure-mgmt-keyvault's for vaults (after :data:`KEY_VAULT`),
-azure-mgmt-storage's for storage accounts (after :data:`STORAGE`), of :data:`EARLIER` and of :data:`BATCH_JOBS`.
+template deployments, azure-mgmt-authorization's for role assignments, azure-mgmt-monitor's for diagnostic settings and
+(each name after :data:`MONITOR`) for autoscale settings, azure-mgmt-loganalytics' for Log Analytics workspaces (after
+:data:`LOG_ANALYTICS`), azure-mgmt-msi's for managed identities (after :data:`MSI`), azure-mgmt-keyvault's for vaults
+(after :data:`KEY_VAULT`), azure-mgmt-storage's for storage accounts (after :data:`STORAGE`), of :data:`EARLIER` and of
+:data:`BATCH_JOBS`.
 Run it after an update of one of these packages; a test compares.
 """
 
@@ -25,12 +26,14 @@ from azure.mgmt.keyvault import models as azure_mgmt_keyvault
 from azure.mgmt.loganalytics import models as azure_mgmt_loganalytics
 from azure.mgmt.machinelearningservices import models as azure_mgmt_machinelearningservices
 from azure.mgmt.monitor.v2021_05_01_preview import models as azure_mgmt_monitor
+from azure.mgmt.monitor.v2022_10_01 import models as azure_mgmt_monitor_autoscale
 from azure.mgmt.msi.v2024_11_30 import models as azure_mgmt_msi
 from azure.mgmt.storage import models as azure_mgmt_storage
 from client_models import Member, Models, ObjectType, of_attribute_maps, of_rest_fields, only
 
 TARGET = Path(__file__).parents[2] / "src/azureml_local/arm/request_models.json"
 LOG_ANALYTICS = "LogAnalytics"
+MONITOR = "Monitor"
 MSI = "Msi"
 KEY_VAULT = "KeyVault"
 STORAGE = "Storage"
@@ -62,6 +65,8 @@ ROOTS = (
     "JobBase",
     f"{LOG_ANALYTICS}Workspace",
     f"{LOG_ANALYTICS}WorkspacePatch",
+    f"{MONITOR}AutoscaleSettingResource",
+    f"{MONITOR}AutoscaleSettingResourcePatch",
     f"{MSI}Identity",
     f"{MSI}IdentityUpdate",
     "ModelContainer",
@@ -262,6 +267,7 @@ def known_to_azure() -> Models:
     """Return the union of what the clients know."""
     models = of_rest_fields(azure_ai_ml)
     log_analytics = of_rest_fields(azure_mgmt_loganalytics)
+    autoscale = of_attribute_maps(azure_mgmt_monitor_autoscale)
     managed_identity, key_vault = of_attribute_maps(azure_mgmt_msi), of_rest_fields(azure_mgmt_keyvault)
     earlier = Models(_read(EARLIER), EARLIER_ENUMS)
     objects = Models(_read(OBJECTS), {})
@@ -273,6 +279,8 @@ def known_to_azure() -> Models:
         only("Deployment", of_attribute_maps(azure_mgmt_resource)),
         only("RoleAssignmentCreateParameters", of_attribute_maps(azure_mgmt_authorization)),
         only("DiagnosticSettingsResource", of_attribute_maps(azure_mgmt_monitor)),
+        only("AutoscaleSettingResource", autoscale, MONITOR),
+        only("AutoscaleSettingResourcePatch", autoscale, MONITOR),
         only("Workspace", log_analytics, LOG_ANALYTICS),
         only("WorkspacePatch", log_analytics, LOG_ANALYTICS),
         only("Identity", managed_identity, MSI),

@@ -20,6 +20,8 @@ MLFLOW = "mlflow"  # an MLflow model, and
 UNBUILT = "unbuilt"  # an environment of an image that nobody has: a job in it fails at once
 RUN = "run"  # what the services behind the workspace API take, in one
 WITHOUT_SCRIPT = "without a script"  # a deployment of it, among the bodies
+CLUSTER = "kept-cluster"  # an attached Kubernetes cluster, and an endpoint on it of the same name
+ON_CLUSTER = "a deployment on it"  # among the bodies
 BATCH = "kept-batch"  # a batch endpoint with a deployment "kept", and
 INVOCATION = "invocation"  # what it takes
 
@@ -145,6 +147,9 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
         "failureThreshold": 3,
         "successThreshold": 1,
     }
+    resources = {"cpu": "1", "memory": "1Gi", "gpu": None}
+    amounts = {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "0"}
+    group = workspace.partition("/providers/")[0]
     job = {
         **asset_of_job,
         "jobType": "Command",
@@ -219,6 +224,51 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
         "components": {"properties": asset},
         "components/versions": {
             "properties": {**asset, "componentSpec": {"name": "c", "inputs": {"a": {"default": 1}}}}
+        },
+        "computes": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "properties": {
+                "computeType": "Kubernetes",
+                "description": "d",
+                "resourceId": f"{group}/providers/Microsoft.ContainerService/managedClusters/{CLUSTER}",
+                "properties": {
+                    "namespace": "default",
+                    "defaultInstanceType": "small",
+                    "instanceTypes": {
+                        "small": {
+                            "nodeSelector": {"a": "b"},
+                            "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": amounts},
+                        }
+                    },
+                },
+            },
+        },
+        CLUSTER: {
+            "location": "eastus",
+            "properties": {"authMode": "Key", "compute": f"{workspace}/computes/{CLUSTER}"},
+        },
+        ON_CLUSTER: {
+            "location": "eastus",
+            "sku": {"name": "Default", "capacity": 1},
+            "properties": {
+                "endpointComputeType": "Kubernetes",
+                "instanceType": "small",
+                "environmentId": f"{workspace}/environments/{KEPT}/versions/1",
+                "codeConfiguration": {"codeId": f"{workspace}/codes/{KEPT}/versions/1", "scoringScript": "score.py"},
+                "containerResourceRequirements": {
+                    "containerResourceRequests": resources,
+                    "containerResourceLimits": resources,
+                },
+                "requestSettings": {"requestTimeout": "PT5S", "maxQueueWait": "PT0.5S"},
+                "scaleSettings": {
+                    "scaleType": "TargetUtilization",
+                    "minInstances": 1,
+                    "maxInstances": 2,
+                    "targetUtilizationPercentage": 70,
+                    "pollingInterval": "PT10S",
+                },
+            },
         },
         "onlineEndpoints": {
             "location": "eastus",
@@ -400,6 +450,46 @@ def bodies(account: str, workspace: str, log_workspace: str) -> dict[str, Any]:
                 "logAnalyticsDestinationType": "Dedicated",
             }
         },
+        "autoscalesettings": {
+            "location": "eastus",
+            "tags": {"a": "b"},
+            "properties": {
+                "enabled": True,
+                "targetResourceUri": f"{workspace}/onlineEndpoints/{EXISTING}/deployments/{EXISTING}",
+                "notifications": [{"operation": "Scale", "email": {"customEmails": []}, "webhooks": []}],
+                "predictiveAutoscalePolicy": {"scaleMode": "Disabled"},
+                "profiles": [
+                    {
+                        "name": "p",
+                        "capacity": {"minimum": "1", "maximum": "2", "default": "1"},
+                        "fixedDate": {"timeZone": "UTC", "start": "2026-01-01T00:00:00", "end": "2026-01-02T00:00:00"},
+                        "rules": [
+                            {
+                                "metricTrigger": {
+                                    "metricName": "RequestsPerMinute",
+                                    "metricResourceUri": f"{workspace}/onlineEndpoints/{EXISTING}",
+                                    "timeGrain": "PT1M",
+                                    "statistic": "Average",
+                                    "timeWindow": "PT5M",
+                                    "timeAggregation": "Average",
+                                    "operator": "GreaterThan",
+                                    "threshold": 1.5,
+                                    "dimensions": [
+                                        {"DimensionName": "deployment", "Operator": "Equals", "Values": [EXISTING]}
+                                    ],
+                                },
+                                "scaleAction": {
+                                    "direction": "Increase",
+                                    "type": "ChangeCount",
+                                    "value": "1",
+                                    "cooldown": "PT1M",
+                                },
+                            }
+                        ],
+                    }
+                ],
+            },
+        },
         "Microsoft.OperationalInsights/workspaces": {
             "location": "eastus",
             "tags": {"a": "b"},
@@ -449,6 +539,10 @@ def control_plane_requests(
         "kind",
         "api-version",
         "count",
+        "timespan",
+        "interval",
+        "metricnames",
+        "aggregation",
         "x",
     )
     query |= draw(st.dictionaries(st.sampled_from(names), texts | st.integers().map(str), max_size=2))

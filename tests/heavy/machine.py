@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -45,3 +46,10 @@ def root(purpose: str) -> None:
     """Skip the test where it is not root's: ``purpose`` says what only root may do."""
     if os.geteuid():
         pytest.skip(f"only root may {purpose}")
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback on which nothing listens."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return int(holder.getsockname()[1])

@@ -44,7 +44,7 @@ def attempt(folder: Path) -> Attempt:
     )
 
 
-def on_node(tmp_path: Path, test: Callable[[Nodes, Node], Awaitable[None]]) -> str:
+def on_node(tmp_path: Path, test: Callable[[Node], Awaitable[None]]) -> str:
     """Run a test with a node, and return what the node has logged."""
 
     async def run() -> None:
@@ -53,7 +53,7 @@ def on_node(tmp_path: Path, test: Callable[[Nodes, Node], Awaitable[None]]) -> s
             async with asyncio.timeout(SECONDS):
                 node = await nodes.start_node("n")
                 try:
-                    await test(nodes, node)
+                    await test(node)
                 finally:
                     await node.stop()
         finally:
@@ -64,12 +64,12 @@ def on_node(tmp_path: Path, test: Callable[[Nodes, Node], Awaitable[None]]) -> s
 
 
 def test_job_that_fails_in_the_service_leaves_no_secret_in_the_nodes_log(tmp_path: Path) -> None:
-    async def test(nodes: Nodes, node: Node) -> None:
-        result = await nodes.run(node, execution.run, attempt(tmp_path / "missing"))
+    async def test(node: Node) -> None:
+        result = await node.run(execution.run, attempt(tmp_path / "missing"))
         assert result.code == "ServiceError"
         assert "its log has the details" in result.error
         (tmp_path / ATTEMPTS).write_text("2")  # so that the attempt is over, which is told by raising
-        await nodes.call(node, execution.run, attempt(tmp_path))
+        await node.call(execution.run, attempt(tmp_path))
 
     log = on_node(tmp_path, test)
     assert "FileNotFoundError" in log

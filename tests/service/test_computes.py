@@ -24,10 +24,7 @@ from azure.ai.ml.entities import (
     Environment,
     Job,
     JobResourceConfiguration,
-    KubernetesCompute,
     QueueSettings,
-    VirtualMachineCompute,
-    VirtualMachineSshSettings,
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
@@ -319,21 +316,15 @@ def test_size_priority_and_kind_are_for_ever(arm: Arm, new_cluster: NewCluster) 
 
 
 def test_kinds_of_compute_that_are_lacking_name_themselves(
-    ml: MLClient, management: MachineLearningServicesMgmtClient, arm: Arm, name: str
+    management: MachineLearningServicesMgmtClient, arm: Arm, name: str
 ) -> None:
-    resource = "/subscriptions/0/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v"
-    ssh = VirtualMachineSshSettings(admin_username="a", admin_password="b")
-    for compute in (
-        KubernetesCompute(name=name, resource_id=resource, namespace="default"),
-        VirtualMachineCompute(name=name, resource_id=resource, ssh_settings=ssh),
-    ):
-        with pytest.raises(HttpResponseError, match=f"(?i)lacks computes of the type {compute.type}") as refusal:
-            ml.compute.begin_create_or_update(compute)
-        assert refusal.value.status_code == 501
     group, workspace = arm.settings.resource_group, arm.settings.workspace
-    databricks = aml.ComputeResource(location="eastus", properties=aml.Databricks())
-    with pytest.raises(HttpResponseError, match="lacks computes of the type Databricks"):
-        management.compute.begin_create_or_update(group, workspace, name, databricks)
+    for lacking in (aml.AKS(), aml.HDInsight()):
+        named = lacking.compute_type
+        compute = aml.ComputeResource(location="eastus", properties=lacking)
+        with pytest.raises(HttpResponseError, match=f"lacks computes of the type {named}") as refusal:
+            management.compute.begin_create_or_update(group, workspace, name, compute)
+        assert refusal.value.status_code == 501
     virtual_network = {"subnet": {"id": "/subscriptions/0"}}
     refused = put(arm, name, **virtual_network)
     assert (refused.status_code, refused.json()["error"]["target"]) == (501, "subnet")

@@ -87,6 +87,7 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield from identity_requests(name, arm, deployed)
     yield from role_requests(arm, deployed)
     yield from monitor_requests(name, arm, deployed)
+    yield from databricks_requests(name, arm)
 
 
 def asset_requests(containers: str, name: str, properties: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
@@ -97,6 +98,18 @@ def asset_requests(containers: str, name: str, properties: dict[str, Any]) -> It
         yield "GET", containers + path, None
     yield "DELETE", f"{containers}/{name}/versions/1", None
     yield "DELETE", f"{containers}/{name}", None
+
+
+def databricks_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
+    base = f"{arm.group}/providers/Microsoft.Databricks/workspaces"
+    workspace = f"{base}/{name}"
+    yield "PUT", workspace, {"location": "eastus", "properties": {"managedResourceGroupId": f"{arm.group}-managed"}}
+    yield "GET", f"{arm.subscription}/providers/Microsoft.Databricks/workspaces", None
+    yield "GET", base, None
+    yield "GET", workspace, None
+    yield "PATCH", workspace, {"tags": {"a": "b"}}
+    yield from role_requests_at(workspace)
+    yield "DELETE", workspace, None
 
 
 def registry_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]]:
@@ -311,7 +324,24 @@ def monitor_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[
     yield "GET", own, None
     yield "PATCH", own, {"tags": {"a": "c"}}
     endpoint = f"/onlineEndpoints/{deployed.endpoint}"
-    for owner, category in (("", "AmlComputeJobEvent"), (endpoint, "AmlOnlineEndpointTrafficLog")):
+    autoscale = f"{arm.group}/providers/Microsoft.Insights/autoscalesettings"
+    target = f"{arm.workspace}{endpoint}/deployments/green"
+    capacity = {"minimum": "1", "maximum": "2", "default": "1"}
+    profile = {"name": "p", "capacity": capacity, "rules": []}
+    properties = {"targetResourceUri": target, "enabled": False, "profiles": [profile]}
+    yield "PUT", f"{autoscale}/{name}", {"location": "eastus", "properties": properties}
+    yield "GET", f"{autoscale}/{name}", None
+    yield "PATCH", f"{autoscale}/{name}", {"tags": {"a": "b"}}
+    yield "GET", autoscale, None
+    yield "GET", f"{arm.subscription}/providers/Microsoft.Insights/autoscalesettings", None
+    for owner in (endpoint, target):
+        for path in ("metrics", "metricDefinitions", "metricNamespaces"):
+            yield "GET", f"{owner}/providers/Microsoft.Insights/{path}", None
+    for owner, category in (
+        ("", "AmlComputeJobEvent"),
+        (endpoint, "AmlOnlineEndpointTrafficLog"),
+        (f"{autoscale}/{name}", "AutoscaleScaleActions"),
+    ):
         settings = f"{owner}/providers/Microsoft.Insights/diagnosticSettings"
         logs = [{"category": category, "enabled": True}]
         yield "PUT", f"{settings}/{name}", {"properties": {"workspaceId": own, "logs": logs, "metrics": []}}
@@ -320,6 +350,7 @@ def monitor_requests(name: str, arm: Arm, deployed: Deployed) -> Iterator[tuple[
         yield "GET", f"{settings}Categories", None
         yield "GET", f"{settings}Categories/AllMetrics", None
         yield "DELETE", f"{settings}/{name}", None
+    yield "DELETE", f"{autoscale}/{name}", None
     yield "DELETE", own, None
 
 

@@ -820,6 +820,11 @@ ANSWERS = (
     "inference_answers",
     "training_answers",
     "image_answers",
+    "attached_answers",
+    "autoscale_answers",
+    "host_answers",
+    "kubernetes_answers",
+    "local_deployment_answers",
 )
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 

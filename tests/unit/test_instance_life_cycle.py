@@ -22,6 +22,7 @@ from azureml_local.arm.context import Context
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.timers import Timers
 from azureml_local.clock import VARIABLE
+from azureml_local.engines.compute.hosts import Hosts
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pools import Pools
 from azureml_local.store import Store, StoredOperation
@@ -91,7 +92,7 @@ def run(tmp_path: Path, scenario: Callable[[Context], Awaitable[None]]) -> None:
         store = Store(tmp_path / "state.db")
         store.put(WORKSPACE, "workspaces", "", {"location": "eastus"}, "p")
         operations, timers = Operations(store), Timers()
-        pools = Pools(cast(Nodes, FakeNodes()), 8)
+        pools = Pools(cast(Nodes, FakeNodes()), 8, Hosts(lambda _: None, lambda: None))
         context = cast(Context, SimpleNamespace(store=store, operations=operations, timers=timers, pools=pools))
         computes.register_operations(context)
         compute_instances.register_operations(context)

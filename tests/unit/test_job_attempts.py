@@ -23,7 +23,7 @@ import pytest
 
 from azureml_local.engines import log_blob, staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
-from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
+from azureml_local.engines.compute.nodes import NodeError, OwnNode
 from azureml_local.engines.compute.pool import Lease
 from azureml_local.engines.jobs import data, execution, fence, runner
 from azureml_local.engines.jobs.command import fill_in
@@ -232,6 +232,8 @@ def test_job_whose_nodes_end_each_time_fails_and_those_that_were_taken_do_not_co
     released: list[str] = []
 
     class Pool:
+        is_elsewhere = False
+
         async def acquire(self, job: str, _: int) -> Lease:
             return Lease(job, [])
 
@@ -246,7 +248,9 @@ def test_job_whose_nodes_end_each_time_fails_and_those_that_were_taken_do_not_co
 
     jobs = JobRunner.__new__(JobRunner)
     monkeypatch.setattr(jobs, "_attempt", attempt, raising=False)
-    monkeypatch.setattr(jobs, "_prepare", prepare, raising=False)
+    monkeypatch.setattr(jobs, "_environments", None, raising=False)
+    monkeypatch.setattr(jobs, "_blobs", None, raising=False)
+    monkeypatch.setattr(runner, "interpreter_for", prepare)
     outcome = asyncio.run(jobs._run(SPEC, cast(Any, Pool()), statuses.append, tmp_path / "job", lambda _: None))
     assert outcome.error is not None
     code, message, status = outcome.error
@@ -275,13 +279,12 @@ def test_node_that_the_service_ends_was_taken_and_one_that_dies_was_not(is_stopp
         return
 
     async def main() -> NodeError:
-        nodes = Nodes.__new__(Nodes)
         future = SimpleNamespace(result=asyncio.Event().wait)
-        nodes._client = cast(Any, SimpleNamespace(submit=lambda *_, **__: future, cancel=cancel))
+        client = cast(Any, SimpleNamespace(submit=lambda *_, **__: future, cancel=cancel))
         process = Process()
-        node = Node("n", cast(Any, process), "tls://127.0.0.1:1")
+        node = OwnNode("n", "tls://127.0.0.1:1", client, cast(Any, process))
         node.preempted = preempted
-        working = asyncio.ensure_future(nodes.run(node, cancel))
+        working = asyncio.ensure_future(node.run(cancel))
         await asyncio.sleep(0)
         await (node.stop() if is_stopped else process.stop())
         with pytest.raises(NodeError) as caught:
@@ -295,6 +298,8 @@ def test_job_that_is_cancelled_as_it_ends_leaves_nothing_on_its_nodes() -> None:
     finished: list[str] = []
 
     class Part:
+        kept_anyway = ()
+
         def __init__(self, name: str) -> None:
             self.name = name
             self.task = asyncio.ensure_future(self.work())

@@ -21,6 +21,7 @@ from azureml_local.arm.jobs import job_computes
 from azureml_local.arm.operations import Operations
 from azureml_local.arm.request import ArmRequest
 from azureml_local.arm.timers import Timers
+from azureml_local.engines.compute.hosts import Hosts
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pools import Pools
 from azureml_local.store import Resource, Store
@@ -54,7 +55,7 @@ def new_cluster(context: Context, compute_id: str, most: int = 8) -> Resource:
 def run(tmp_path: Path, scenario: Callable[[Context], Awaitable[None]], capacity: int = 8) -> None:
     async def main() -> None:
         store = Store(tmp_path / "state.db")
-        pools = Pools(cast(Nodes, FakeNodes()), capacity)
+        pools = Pools(cast(Nodes, FakeNodes()), capacity, Hosts(lambda _: None, lambda: None))
         events = SimpleNamespace(emit=lambda *_: None)
         context = cast(Context, SimpleNamespace(store=store, pools=pools, events=events))
         try:

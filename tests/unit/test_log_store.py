@@ -414,8 +414,10 @@ def test_files_and_socket_are_the_users_alone(home: Home) -> None:
 
 
 def test_categories_are_tables() -> None:
-    assert set(TABLES) == {event.category for event in EVENTS} == log_categories.WRITTEN
-    assert set(TABLES) <= {*log_categories.OF_WORKSPACE, *log_categories.OF_ENDPOINT}
+    assert set(TABLES) == {log_categories.table_of(category) for category in log_categories.WRITTEN}
+    of_autoscale = log_categories.OF_AUTOSCALE_SETTING  # see tests/service/test_autoscale.py
+    assert log_categories.WRITTEN.difference(of_autoscale) == {event.category for event in EVENTS}
+    assert {*log_categories.OF_WORKSPACE, *log_categories.OF_ENDPOINT, *of_autoscale} >= log_categories.WRITTEN
 
 
 def test_timestamps_compare_as_text() -> None:

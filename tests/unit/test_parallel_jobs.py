@@ -431,7 +431,7 @@ def test_rows_must_be_new_for_the_first_attempt_only(tmp_path: Path, is_file: bo
     run.is_file = is_file
 
     async def looked_for() -> BlobPath | None:
-        return run.supervisor(0).new_rows_target()
+        return await run.supervisor(0).new_rows_target()
 
     assert asyncio.run(looked_for()) == BlobPath("c", blob)
     assert run.run() is None
@@ -463,7 +463,7 @@ def test_killed_workers_of_a_large_job(tmp_path: Path) -> None:
         supervisors = run.begin()
         attempt = asyncio.ensure_future(run.attempt(supervisors))
         for done in (100, 300, 500):
-            while not supervisors[0]._ledger.is_planned or run.tally.finished < done:  # noqa: ASYNC110 - processes do
+            while not run.is_planned or run.tally.finished < done:  # noqa: ASYNC110 - processes do
                 await asyncio.sleep(0.005)
             for worker in [worker for one in supervisors for worker in one._workers][:2]:
                 for child in psutil.Process(worker._process._process.pid).children():

@@ -73,6 +73,11 @@ def role(name: str) -> Role:
             (f"{ML}/read", f"{ML}/computesX/read", f"{ML}/jobs/read"),
         ),
         (
+            "Azure Kubernetes Service Cluster Admin Role",
+            ("Microsoft.ContainerService/managedClusters/listClusterAdminCredential/action",),
+            (f"{ML}/computes/write", "Microsoft.ContainerService/managedClusters/write"),
+        ),
+        (
             "User Access Administrator",
             ("Microsoft.Authorization/roleAssignments/write", f"{ML}/read"),
             (f"{ML}/onlineEndpoints/write",),

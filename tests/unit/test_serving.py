@@ -20,6 +20,8 @@ from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.inference_server import InstanceError, LaunchPlan
+from azureml_local.engines.kubernetes.cluster import Cluster
+from azureml_local.engines.kubernetes.scheduling import Scheduler
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.serving import CodeSource, ModelSource, Serving, ServingError, ServingSpec
 from azureml_local.engines.staging import BlobPath, StagingError
@@ -88,6 +90,7 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
         lambda _: {},
         DataCollectors(cast(BlobStorage, None)),
         lambda *_: "",
+        Scheduler(lambda _: Cluster.read(())),
     )
     home.create()
     record = DeploymentRecord.new(started._folder(ID))

@@ -33,6 +33,10 @@ FILTERED = (
     ids.USER_ASSIGNED_IDENTITIES,
     f"{ids.SUBSCRIPTION}/providers/{ids.STORAGE}/storageAccounts",
     ids.STORAGE_ACCOUNTS,
+    f"{ids.SUBSCRIPTION}/providers/{ids.INSIGHTS}/autoscalesettings",
+    f"{ids.RESOURCE_GROUP}/providers/{ids.INSIGHTS}/autoscalesettings",
+    f"{ids.SUBSCRIPTION}/providers/{ids.DATABRICKS}/workspaces",
+    ids.DATABRICKS_WORKSPACES,
 )
 
 

@@ -12,9 +12,11 @@ from azureml_local.arm.storage.stored_accounts import StorageAccounts
 from azureml_local.arm.timers import Timers
 from azureml_local.engines.azurite import Azurite
 from azureml_local.engines.blobs import BlobStorage
+from azureml_local.engines.compute.hosts import Hosts
 from azureml_local.engines.compute.pools import Pools
 from azureml_local.engines.jobs.runner import JobRunner
 from azureml_local.engines.log_store.client import LogStore
+from azureml_local.engines.metric_store import MetricStore
 from azureml_local.engines.serving import Serving
 from azureml_local.home import Settings
 from azureml_local.identity.authorizer import Authorizer
@@ -46,6 +48,13 @@ class JobRuns(Protocol):
         """Cancel the jobs of a workspace, or of a pipeline's steps, and return once nothing of them runs."""
 
 
+class Databricks(Protocol):
+    """What is in Databricks workspaces, as the control plane sees it."""
+
+    async def delete_workspace(self, workspace: Resource) -> None:
+        """Delete a workspace, and end what runs in it."""
+
+
 @dataclass
 class Context:
     """The installation's settings, its store and operations, who may do what, and the engines that act on resources."""
@@ -62,9 +71,12 @@ class Context:
     serving: Serving
     router: Router
     pools: Pools
+    hosts: Hosts
     runner: JobRunner
     events: ResourceLogs
     log_store: LogStore
     mlflow: Tracking
+    metrics: MetricStore
     job_runs: JobRuns = field(init=False)
+    databricks: Databricks = field(init=False)
     timers: Timers = field(default_factory=Timers)

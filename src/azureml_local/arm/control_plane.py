@@ -11,13 +11,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from azureml_local.arm import actions, ids, operation_routes, resource_groups, subscriptions, workspaces
+from azureml_local.arm import actions, databricks, ids, operation_routes, resource_groups, subscriptions, workspaces
 from azureml_local.arm.access import key_vaults, managed_identities, role_assignments
 from azureml_local.arm.assets import assets, codes
+from azureml_local.arm.autoscale import autoscale_settings
 from azureml_local.arm.batch import batch_deployments, batch_endpoints
-from azureml_local.arm.compute import compute_clusters, compute_instances, computes, quotas, vm_sizes
+from azureml_local.arm.compute import (
+    compute_clusters,
+    compute_instances,
+    computes,
+    databricks_workspaces,  # noqa: F401 - these kinds of computes register themselves
+    quotas,
+    synapse_spark_pools,  # noqa: F401
+    vm_sizes,
+)
 from azureml_local.arm.context import Context
 from azureml_local.arm.jobs import jobs
+from azureml_local.arm.metrics import metrics
 from azureml_local.arm.monitor import diagnostic_settings, log_analytics
 from azureml_local.arm.online import online_deployments, online_endpoint_credentials, online_endpoints
 from azureml_local.arm.registries import registries
@@ -102,10 +112,13 @@ def routes() -> ArmRoutes:
         role_assignments,
         log_analytics,
         diagnostic_settings,
+        metrics,
+        autoscale_settings,
         managed_identities,
         key_vaults,
         container_registries,
         storage_accounts,
+        databricks,
         subscriptions,
     ):
         table.include(module.routes)
@@ -270,9 +283,9 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
     lowered = [segment.lower() for segment in segments]
     if ids.PROVIDER.lower() not in lowered or any(one.lower() in lowered for one in ids.EXTENSIONS):
         message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only, for roles in a "
-        message += "subscription, a resource group and the resources it knows, for diagnostic settings of a workspace "
-        message += "or an online endpoint, for Log Analytics workspaces, key vaults, managed identities and storage "
-        message += "accounts."
+        message += "subscription, a resource group and the resources it knows, for diagnostic settings of a workspace, "
+        message += "an online endpoint or an autoscale setting, for metrics of endpoints and deployments, for "
+        message += "autoscale settings, Log Analytics workspaces, key vaults, managed identities and storage accounts."
         return AzureError(501, "NotImplemented", message)
     after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
     kinds = after_provider[0::2]

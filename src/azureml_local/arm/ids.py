@@ -14,6 +14,7 @@ MANAGED_IDENTITY = "Microsoft.ManagedIdentity"
 KEY_VAULT = "Microsoft.KeyVault"
 OPERATIONAL_INSIGHTS = "Microsoft.OperationalInsights"
 STORAGE = "Microsoft.Storage"
+DATABRICKS = "Microsoft.Databricks"
 # Providers of what belongs to another provider's resource: their ids are appended to its id.
 EXTENSIONS = (AUTHORIZATION, INSIGHTS, MANAGED_IDENTITY)
 SUBSCRIPTION = "/subscriptions/{subscription}"
@@ -34,6 +35,9 @@ VAULT = VAULTS + "/{vault}"
 VAULT_SECRET = VAULT + "/secrets/{secret}"
 LOG_WORKSPACES = RESOURCE_GROUP + f"/providers/{OPERATIONAL_INSIGHTS}/workspaces"
 LOG_WORKSPACE = LOG_WORKSPACES + "/{log_workspace}"
+AUTOSCALE_SETTING = RESOURCE_GROUP + f"/providers/{INSIGHTS}/autoscalesettings/{{autoscale_setting}}"
+DATABRICKS_WORKSPACES = RESOURCE_GROUP + f"/providers/{DATABRICKS}/workspaces"
+DATABRICKS_WORKSPACE = DATABRICKS_WORKSPACES + "/{databricks_workspace}"
 
 _ASSET = re.compile(
     rf"^(?:azureml:)?(?:(?P<root>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(PROVIDER)}"

@@ -131,25 +131,51 @@ class ArmRequest:
             answer: makes the answer's JSON of the resource.
             at_results: ``Location`` leads to the operation's result rather than to the resource.
         """
-        workspace = self.workspace()
-        operation_id = f"{prefix}:{workspace.properties['workspaceId']}:{uuid.uuid4()}"
-        locations = ids.LOCATION.format(subscription=self.params["subscription"], location=workspace.body["location"])
         query = f"?api-version={self.query.get('api-version', '')}"
-        status_url = f"{ARM_HOST}{locations}/mfeOperationsStatus/{operation_id}{query}"
-        resource = resource.with_properties(
-            properties={**(resource.properties.get("properties") or {}), "AzureAsyncOperationUri": status_url}
-        )
-        with self.context.store.transaction():
-            self.context.store.save(resource)
-            self.context.operations.begin(kind, resource, operation_id)
-        location = f"{locations}/mfeOperationResults/{operation_id}" if at_results else resource.id
+        operation = begin(self.context, kind, resource, prefix, query)
+        location = f"{operation.locations}/mfeOperationResults/{operation.id}" if at_results else resource.id
         headers = {
-            "Azure-AsyncOperation": status_url,
+            "Azure-AsyncOperation": operation.status_url,
             "Location": f"{ARM_HOST}{location}{query}",
             "x-ms-async-operation-timeout": "PT30M",
             "x-ms-retry-after-ms": str(POLL_AFTER_MS),
         }
-        return JSONResponse(answer(resource), status, headers=headers)
+        return JSONResponse(answer(operation.resource), status, headers=headers)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An operation that has begun: its id and address, the ids that those of its region begin with, its resource."""
+
+    id: str
+    status_url: str
+    locations: str
+    resource: Resource
+
+
+def begin(context: Context, kind: str, resource: Resource, prefix: str, query: str = "") -> Begun:
+    """Begin an operation on a resource of a workspace, which is given the operation's address, as on Azure.
+
+    Args:
+        context: has the operations.
+        kind: what is done; a registered kind of operation.
+        resource: what it is done to.
+        prefix: what Azure puts before the operation's id.
+        query: of the address.
+    """
+    workspace = context.store.get(ids.workspace_of(resource.id))
+    assert workspace is not None  # noqa: S101 - what lies in it is deleted with it
+    operation_id = f"{prefix}:{workspace.properties['workspaceId']}:{uuid.uuid4()}"
+    subscription = resource.id.split("/")[2]
+    locations = ids.LOCATION.format(subscription=subscription, location=workspace.body["location"])
+    status_url = f"{ARM_HOST}{locations}/mfeOperationsStatus/{operation_id}{query}"
+    resource = resource.with_properties(
+        properties={**(resource.properties.get("properties") or {}), "AzureAsyncOperationUri": status_url}
+    )
+    with context.store.transaction():
+        context.store.save(resource)
+        context.operations.begin(kind, resource, operation_id)
+    return Begun(operation_id, status_url, locations, resource)
 
 
 Handler = Callable[[ArmRequest], Awaitable[Response]]

@@ -58,7 +58,7 @@ def next_time(trigger: Mapping[str, Any], after: datetime.datetime) -> datetime.
     Raises:
         ValueError: the trigger is not valid; the message names the member, its value and what would be right.
     """
-    zone = _zone(trigger.get("timeZone") or "UTC")
+    zone = zone_of(trigger.get("timeZone") or "UTC")
     local = after.astimezone(zone).replace(tzinfo=None)
     start = _time(trigger, "startTime", zone) or local.replace(microsecond=0)
     end = _time(trigger, "endTime", zone)
@@ -71,7 +71,7 @@ def next_time(trigger: Mapping[str, Any], after: datetime.datetime) -> datetime.
 
 def local_time(zone: str, time: datetime.datetime) -> str:
     """Return a time as a trigger's ``startTime`` in a zone has it. Raises ValueError where there is no such zone."""
-    return time.astimezone(_zone(zone)).strftime("%Y-%m-%dT%H:%M:%S")
+    return time.astimezone(zone_of(zone)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _cron(expression: str | None, start: datetime.datetime) -> rrule.rrule:
@@ -163,7 +163,7 @@ def _time(trigger: Mapping[str, Any], member: str, zone: ZoneInfo) -> datetime.d
     return (time.astimezone(zone) if time.tzinfo else time).replace(tzinfo=None)
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
     """Return the zone of a Windows name, or of one of the IANA's. Raises ValueError where there is none."""
     try:
         return ZoneInfo((win_tz | OBSOLETE).get(name, name))

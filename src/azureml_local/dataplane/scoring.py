@@ -13,7 +13,8 @@ import logging
 import random
 import re
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -56,11 +57,74 @@ CHALLENGE: Headers = [(b"www-authenticate", b"Bearer")]  # which a 401 must have
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What the router answers where no instance did."""
+
+    status: int
+    text: str = ""
+    headers: Headers = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Statuses:
+    """The status codes of one kind of router.
+
+    Args:
+        of_failures: what is answered where no instance answers, by what has happened.
+        of_answer: returns the status and further headers for a model's answer that is not 200.
+    """
+
+    of_failures: Mapping[type[Exception], Refusal]
+    of_answer: Callable[[int], tuple[int, Headers]]
+
+
+def _message(text: str) -> str:
+    return json.dumps({"message": text})
+
+
+def _model_error(status: int, reason: str) -> Headers:
+    return [
+        (b"ms-azureml-model-error-statuscode", b"%d" % status),
+        (b"ms-azureml-model-error-reason", reason.encode()),
+    ]
+
+
+TOO_LARGE = _message("Response payload too large.")
+MANAGED = Statuses(
+    {
+        NotReadyError: Refusal(424, "", _model_error(503, "model_not_ready")),  # starting, or being replaced
+        TooManyRequestsError: Refusal(429, "", _model_error(429, "too_many_pending_request")),
+        # Its words: https://github.com/MicrosoftDocs/azure-docs/issues/94105
+        TimeoutError: Refusal(408, "upstream request timeout"),
+        BodyTooLargeError: Refusal(424, TOO_LARGE, _model_error(413, "model_error")),
+        UpstreamError: Refusal(424, "", _model_error(502, "model_error")),
+    },
+    lambda status: (424, _model_error(status, "model_error")),
+)
+# https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#common-error-codes-for-kubernetes-online-endpoints
+# has 502 for what run() raises; a status that the script itself returns is not documented, and passed on.
+KUBERNETES = Statuses(
+    {
+        NotReadyError: Refusal(503, "No instance of the deployment is ready."),
+        TooManyRequestsError: Refusal(503, "No instance of the deployment was free within max_queue_wait_ms."),
+        TimeoutError: Refusal(504, "The request has timed out."),
+        BodyTooLargeError: Refusal(502, TOO_LARGE),
+        UpstreamError: Refusal(502, "The instance broke off."),
+    },
+    lambda status: (502 if status >= 500 else status, []),
+)
+
+
+@dataclass(frozen=True)
 class Route:
-    """What the router knows of an endpoint. It is ``public`` where public networks may reach it."""
+    """What the router knows of an endpoint. It is ``public`` where public networks may reach it.
+
+    ``statuses`` are its router's own: Azure's, or azureml-fe's on Kubernetes.
+    """
 
     endpoint_id: str
     public: bool
+    statuses: Statuses
     access: Access
     deployments: frozenset[str]
     names: tuple[str, ...]  # the deployments with traffic, and their shares
@@ -146,6 +210,7 @@ class ScoringRouter:
         self._routes[address[2]] = Route(
             endpoint.id,
             endpoint.properties["publicNetworkAccess"] != "Disabled",
+            KUBERNETES if endpoint.properties["compute"] else MANAGED,
             access_to(endpoint, self._store, self._tokens, self._authorizer),
             frozenset(deployment.name for deployment in self._store.children(DEPLOYMENT_TYPE, endpoint.id)),
             tuple(traffic),
@@ -191,7 +256,8 @@ class ScoringRouter:
             # https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints
             self._mirror(exchange.to_mirror(mirror), call)
         replicas = self._serving.replicas(f"{route.endpoint_id}/deployments/{deployment}")
-        await _answer(await _ask_model(replicas, call, extra), extra, send)
+        answer = await _ask_model(replicas, call, extra, route.statuses)
+        await _answer(answer, extra, send, route.statuses)
 
     def _mirror(self, exchange: Exchange, call: ModelCall) -> None:
         """Send a copy of a request to another deployment, and drop its answer, whatever it is."""
@@ -200,7 +266,7 @@ class ScoringRouter:
             send = exchange.noting(_drop)
             replicas = self._serving.replicas(f"{exchange.endpoint_id}/deployments/{exchange.deployment}")
             try:
-                await _answer(await _ask_model(replicas, call, []), [], send)
+                await _answer(await _ask_model(replicas, call, [], MANAGED), [], send, MANAGED)
             except RefusalError as refusal:
                 await _refuse(refusal, exchange, send)
             self._tell(exchange)
@@ -268,24 +334,15 @@ def _passed_on(headers: Headers, request_id: bytes) -> Headers:
     return passed_on
 
 
-async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Headers) -> ModelAnswer:
+async def _ask_model(replicas: ReplicaSet | None, call: ModelCall, extra: Headers, statuses: Statuses) -> ModelAnswer:
     """Pass a request to an instance. Raises RefusalError where none answers."""
     try:
         if replicas is None:
             raise NotReadyError
         return ModelAnswer(*await replicas.exchange(call.method, call.target, call.headers, call.body, LARGEST_PAYLOAD))
-    except NotReadyError as error:  # starting, or being replaced
-        raise RefusalError(424, "", [*extra, *_model_error(b"503", b"model_not_ready")]) from error
-    except TooManyRequestsError as error:
-        raise RefusalError(429, "", [*extra, *_model_error(b"429", b"too_many_pending_request")]) from error
-    except TimeoutError as error:
-        # Its words: https://github.com/MicrosoftDocs/azure-docs/issues/94105
-        raise RefusalError(408, "upstream request timeout", extra) from error
-    except BodyTooLargeError as error:
-        too_large = _message("Response payload too large.")
-        raise RefusalError(424, too_large, [*extra, *_model_error(b"413", b"model_error")]) from error
-    except UpstreamError as error:
-        raise RefusalError(424, "", [*extra, *_model_error(b"502", b"model_error")]) from error
+    except tuple(statuses.of_failures) as error:
+        refusal = next(one for kind, one in statuses.of_failures.items() if isinstance(error, kind))
+        raise RefusalError(refusal.status, refusal.text, [*extra, *refusal.headers]) from error
 
 
 async def _refuse(refusal: RefusalError, exchange: Exchange, send: Send) -> None:
@@ -305,20 +362,12 @@ async def _drop(_: Any) -> None:
     """Send nothing."""
 
 
-async def _answer(answer: ModelAnswer, extra: Headers, send: Send) -> None:
-    """Return the model's answer: 200 as it is, anything else as 424 with the model's own status in a header."""
+async def _answer(answer: ModelAnswer, extra: Headers, send: Send, statuses: Statuses) -> None:
+    """Return the model's answer: 200 as it is, anything else as the router has it."""
     headers = [pair for pair in answer.headers if pair[0] not in NOT_RETURNED] + extra
     status = answer.status
     if status != 200:
-        headers += _model_error(b"%d" % status, b"model_error")
-        status = 424
+        status, more = statuses.of_answer(status)
+        headers += more
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
-
-
-def _model_error(status: bytes, reason: bytes) -> Headers:
-    return [(b"ms-azureml-model-error-statuscode", status), (b"ms-azureml-model-error-reason", reason)]
-
-
-def _message(text: str) -> str:
-    return json.dumps({"message": text})

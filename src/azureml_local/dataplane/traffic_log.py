@@ -111,7 +111,7 @@ class TrafficLog:
 
 def _event(exchange: Exchange, endpoint: Resource) -> TrafficEvent:
     asked, answered = dict(exchange.request_headers), dict(exchange.answer_headers)
-    model_status, model_reason = _model(exchange.status, answered)
+    model_status, model_reason = model_answer(exchange.status, answered)
     return TrafficEvent(
         endpoint=endpoint.name,
         deployment=exchange.deployment,
@@ -136,7 +136,7 @@ def _event(exchange: Exchange, endpoint: Resource) -> TrafficEvent:
     )
 
 
-def _model(status: int, answered: Mapping[bytes, bytes]) -> tuple[int | None, str | None]:
+def model_answer(status: int, answered: Mapping[bytes, bytes]) -> tuple[int | None, str | None]:
     """Return the model's own status and reason, as the answer's headers have them where it did not succeed."""
     if status == HTTPStatus.OK:
         return 200, REASONS[200]

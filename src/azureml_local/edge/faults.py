@@ -276,9 +276,16 @@ def _entra(status: int) -> Response:
     return JSONResponse({"error": "temporarily_unavailable", "error_description": description}, status)
 
 
+def _databricks(status: int) -> Response:
+    # https://docs.databricks.com/api/azure/workspace/introduction; databricks-sdk, errors/platform.py
+    code = {429: "REQUEST_LIMIT_EXCEEDED", 503: "TEMPORARILY_UNAVAILABLE"}.get(status, _phrase(status).upper())
+    return JSONResponse({"error_code": code.replace(" ", "_"), "message": f"{_phrase(status)}."}, status)
+
+
 ANSWERS: Mapping[str, Callable[[int], Response]] = {
     "arm": _resource_manager,
     "storage": _storage,
     "scoring": _scoring,
     "entra": _entra,
+    "databricks": _databricks,
 }

@@ -18,6 +18,7 @@ SERVED: Mapping[str, str] = {
     "api.loganalytics.io": "log_queries",
     "api.loganalytics.azure.com": "log_queries",
     ".vault.azure.net": "key_vault",
+    ".azuredatabricks.net": "databricks",
     "dc.services.visualstudio.com": "telemetry",
     ".in.applicationinsights.azure.com": "telemetry",
 }
@@ -49,6 +50,11 @@ def application_of(host: str) -> str | None:
     if exact:
         return exact
     return next((app for suffix, app in SERVED.items() if suffix[0] == "." and host.endswith(suffix)), None)
+
+
+def workspace_host(region: str) -> str:
+    """Return the host of the workspaces' API in a region."""
+    return f"{region}.api.azureml.ms"
 
 
 def is_azure(host: str) -> bool:

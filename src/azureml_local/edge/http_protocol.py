@@ -212,10 +212,15 @@ class HttpProtocol(HttpToolsProtocol):
         # RFC 9112, 3.2; before HTTP/1.1 the header was optional.
         if len(named) > 1 or (not named and self.parser.get_http_version() != "1.0"):
             self._stop(HTTPStatus.BAD_REQUEST, "The request must have one Host header.")
-        if named:
+        if named and not self._is_on_unix_socket():
             self._require_same_host(named[0])
         if self._host:
             self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"] + [(b"host", self._host)]
+
+    def _is_on_unix_socket(self) -> bool:
+        """Say whether only the service's own user gets here. No browser does, and the docker command names the path."""
+        connection = self.transport.get_extra_info("socket")
+        return connection is not None and connection.family == socket.AF_UNIX
 
     def _require_own_authority(self) -> None:
         """Check a target in absolute form (RFC 9112, 3.2.2), as clients send it to proxies that read along."""

@@ -1,4 +1,4 @@
-"""An HTTPS proxy on loopback that answers for Azure's hosts.
+"""An HTTPS proxy that answers for Azure's hosts, on loopback and where the user has it listen besides.
 
 A client sends ``CONNECT host:443``. For a host that is served here the connection is upgraded to TLS in place
 (``loop.start_tls``) and handed to uvicorn's HTTP protocol: one hop, no second socket. Any other host is tunnelled
@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from uvicorn.server import ServerState
 
@@ -50,13 +50,20 @@ class Edge:
         self._most_connections = limits.most_connections()
         self._configs = {name: http_config(app) for name, app in applications.items()}
 
-    async def listen(self, address: str, port: int) -> asyncio.Server:
+    async def listen(self, address: str, port: int, *, only_served: bool = False) -> asyncio.Server:
         """Take a port of ``address``, 0 for a free one; connections are accepted once the server starts serving.
 
-        Raises OSError where the port is taken.
+        Args:
+            address: of this machine.
+            port: of it.
+            only_served: there it speaks for the served hosts alone: it opens no way to others, and nothing is said in
+                plain text.
+
+        Raises:
+            OSError: the port is taken.
         """
         return await asyncio.get_running_loop().create_server(
-            lambda: FirstBytes(self), address, port, backlog=512, start_serving=False
+            lambda: FirstBytes(self, only_served=only_served), address, port, backlog=512, start_serving=False
         )
 
     @property
@@ -88,8 +95,9 @@ class Edge:
 class FirstBytes(asyncio.Protocol):
     """Reads a connection's first request line, and with it decides who speaks on."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, *, only_served: bool = False) -> None:
         self.edge = edge
+        self.only_served = only_served
         self.received = bytearray()
         self.transport: asyncio.Transport
         self.deadline: asyncio.TimerHandle
@@ -110,7 +118,10 @@ class FirstBytes(asyncio.Protocol):
         """Collect the head; hand over as soon as it is known what it is."""
         self.received += data
         if not self.received.startswith(b"CONNECT "[: len(self.received)]):
-            self._hand_over_plain()
+            if self.only_served:
+                self._refuse(HTTPStatus.FORBIDDEN, "This is a proxy for HTTPS: send CONNECT.")
+            else:
+                self._hand_over_plain()
         elif b"\r\n\r\n" in self.received:
             self._hand_over_connect()
         elif len(self.received) > LARGEST_HEAD:
@@ -146,6 +157,8 @@ class FirstBytes(asyncio.Protocol):
                 HTTPStatus.NOT_IMPLEMENTED,
                 f"azureml-local does not serve {host}. It is a host of Azure, so the request was not sent on.",
             )
+        elif self.only_served:
+            self._refuse(HTTPStatus.FORBIDDEN, f"From here azureml-local is no way to {host}: reach it directly.")
         else:
             self.transport.pause_reading()
             self.edge.spawn(_tunnel(self.edge, self.transport, host, int(port)))
@@ -185,7 +198,7 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            reader, writer = await _connect_out(edge, host, port)
+            reader, writer = await connect_out(edge.upstream_proxy, host, port)
     except (OSError, ValueError) as error:
         _answer_plainly(transport, HTTPStatus.BAD_GATEWAY, f"{host}:{port} cannot be reached: {error}.")
         return
@@ -197,7 +210,7 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
     client_writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
     transport.resume_reading()
     try:
-        await asyncio.gather(_copy(client_reader, writer), _copy(reader, client_writer))
+        await asyncio.gather(copy(client_reader, writer), copy(reader, client_writer))
     except OSError as error:  # a time-out of the kernel's is no ConnectionError
         logger.info("tunnel to %s:%d broke: %s", host, port, error)
     finally:
@@ -205,7 +218,8 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
         client_writer.close()
 
 
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Carry bytes on as they come, and their end."""
     while chunk := await source.read(TUNNEL_CHUNK):
         sink.write(chunk)
         await sink.drain()
@@ -213,8 +227,14 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         sink.write_eof()
 
 
-async def _connect_out(edge: Edge, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    proxy = edge.upstream_proxy
+async def connect_out(
+    proxy: SplitResult | None, host: str, port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection to a host, through a proxy where one is given.
+
+    Raises:
+        OSError: it cannot be reached, or the proxy refuses.
+    """
     if proxy is None:
         return await asyncio.open_connection(host, port)
     reader, writer = await asyncio.open_connection(

@@ -11,15 +11,17 @@ import base64
 import datetime
 import hashlib
 import hmac
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import parse_qsl, quote, urlencode
 from xml.etree import ElementTree  # parses the answers of our own child process only
 
-from azureml_local.http.upstream import Address, Headers, Upstream, UpstreamResponse
+from azureml_local.http.upstream import Address, Headers, Upstream, UpstreamError, UpstreamResponse
 
 API_VERSION = "2021-12-02"
+BUSY = 503  # what the edge answers while the storage is being started again
 BLOCK = 4 * 1024 * 1024  # bytes; larger blobs are written in blocks of this size
 SIGNED_HEADERS = (
     b"content-encoding",
@@ -62,17 +64,19 @@ class StoredContainer:
 
 
 class BlobStorage:
-    """One storage account on this machine.
+    """One storage account.
 
     Args:
         account: its name.
-        key: its key, base64.
+        key: its key, base64; empty for who has signatures instead, as nodes on other machines.
+        signatures: shared access signatures for containers, by their names.
     """
 
-    def __init__(self, account: str, key: str) -> None:
+    def __init__(self, account: str, key: str, signatures: Mapping[str, str] | None = None) -> None:
         self.account = account
         self.host = f"{account}.blob.core.windows.net"
         self._key = base64.b64decode(key)
+        self._signatures = signatures or {}
         self.upstream: Upstream
 
     def set_address(self, address: Address) -> None:
@@ -84,7 +88,7 @@ class BlobStorage:
     async def create_container(self, name: str) -> bool:
         """Create a container; one that exists stays as it is. Say whether it is new."""
         target = f"/{quote(name, safe='')}?restype=container"
-        with await self.upstream.send("PUT", target, self._signed("PUT", target)) as response:
+        with await self._send("PUT", target) as response:
             await response.read()
             if response.status not in (201, 409):
                 raise BlobError(response.status, f"container {name} was not created")
@@ -93,7 +97,7 @@ class BlobStorage:
     async def delete_container(self, name: str) -> bool:
         """Delete a container with its blobs. Say whether it was there."""
         target = f"/{quote(name, safe='')}?restype=container"
-        with await self.upstream.send("DELETE", target, self._signed("DELETE", target)) as response:
+        with await self._send("DELETE", target) as response:
             await response.read()
             if response.status not in (202, 404):
                 raise BlobError(response.status, f"container {name} was not deleted")
@@ -137,7 +141,7 @@ class BlobStorage:
         marker = ""
         while True:
             target = f"{path}?{urlencode({'comp': 'list', **query, 'marker': marker})}"
-            with await self.upstream.send("GET", target, self._signed("GET", target)) as response:
+            with await self._send("GET", target) as response:
                 body = await response.read()
                 if response.status != 200:
                     raise BlobError(response.status, problem)
@@ -150,7 +154,7 @@ class BlobStorage:
     async def open_blob(self, container: str, name: str) -> UpstreamResponse:
         """Return the response that brings a blob; use it as a context manager. Raises BlobError where there is none."""
         target = _blob_target(container, name)
-        response = await self.upstream.send("GET", target, self._signed("GET", target))
+        response = await self._send("GET", target)
         if response.status != 200:
             with response:
                 await response.read()
@@ -186,7 +190,7 @@ class BlobStorage:
     async def delete_blob(self, container: str, name: str) -> None:
         """Delete a blob; one that is gone is as wanted."""
         target = _blob_target(container, name)
-        with await self.upstream.send("DELETE", target, self._signed("DELETE", target)) as response:
+        with await self._send("DELETE", target) as response:
             await response.read()
             if response.status not in (202, 404):
                 raise BlobError(response.status, f"blob {container}/{name} was not deleted")
@@ -205,8 +209,8 @@ class BlobStorage:
         await self._put(f"{_blob_target(container, name)}?comp=appendblock", content, condition)
 
     async def _put(self, target: str, body: bytes, headers: Headers | None = None) -> None:
-        signed = self._signed("PUT", target, [(b"content-length", b"%d" % len(body)), *(headers or [])])
-        with await self.upstream.send("PUT", target, signed, body) as response:
+        own = [(b"content-length", b"%d" % len(body)), *(headers or [])]
+        with await self._send("PUT", target, own, body) as response:
             await response.read()
             if response.status != 201:
                 raise BlobError(response.status, f"{target} was not written")
@@ -245,9 +249,21 @@ class BlobStorage:
         text = "\n".join((permissions, start, expiry, resource, "", "", "", API_VERSION, kind, *unused))
         return urlencode({**fields, "sig": self._hmac(text)})
 
-    def _signed(self, method: str, target: str, headers: Headers | None = None) -> Headers:
-        own = [(b"host", self.host.encode()), (b"x-ms-version", API_VERSION.encode())]
-        return self.sign(method, target, [*own, *(headers or [])])
+    async def _send(
+        self, method: str, target: str, headers: Headers | None = None, body: bytes = b""
+    ) -> UpstreamResponse:
+        """Send a request under the account's key or, without it, a signature for the container."""
+        own = [(b"host", self.host.encode()), (b"x-ms-version", API_VERSION.encode()), *(headers or [])]
+        if self._key:
+            return await self.upstream.send(method, target, self.sign(method, target, own), body)
+        container = re.split(r"[/?]", target, maxsplit=2)[1]
+        signature = self._signatures.get(container, "")
+        joined = f"{target}{'&' if '?' in target else '?'}{signature}"
+        response = await self.upstream.send(method, joined, own, body)
+        if response.status == BUSY:
+            with response:
+                raise UpstreamError("the storage behind the edge does not answer now")
+        return response
 
     def _canonical_resource(self, target: str) -> str:
         path, _, query = target.partition("?")

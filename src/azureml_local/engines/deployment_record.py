@@ -19,6 +19,7 @@ PHASES = {
     "UserContainerStart": "ContainerReady",
 }
 MESSAGES = {
+    "Scheduled": "Successfully assigned to a node",
     "Pulling": "Start pulling container image",
     "Pulled": "Container image is pulled successfully",
     "Downloading": "Start downloading models",
@@ -26,10 +27,11 @@ MESSAGES = {
     "Created": "Created container inference-server",
     "Started": "Started container inference-server",
     "ContainerReady": "Container is ready",
+    "ScalingReplicaSet": "Scaled replica set",
     "Killing": "Stopping container inference-server",
 }
 # With these a phase has failed; other warnings, as of a probe, may pass.
-FAILURES = {"ImagePullFailed", "DownloadFailed", "BackOff"}
+FAILURES = {"FailedScheduling", "ImagePullFailed", "DownloadFailed", "BackOff"}
 # How many events are kept: the first, which tell the phases, and the last.
 FIRST_EVENTS, LAST_EVENTS = 50, 500
 LARGEST_EVENTS = 256 * 1024  # bytes

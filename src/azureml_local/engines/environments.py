@@ -7,6 +7,7 @@ once for each set of requirements: it is found again by their hash.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import logging
@@ -16,28 +17,34 @@ import shutil
 import sys
 import sysconfig
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from azureml_local import client_environment
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.requirements import EnvironmentBuildError, Requirements, of_environment
 from azureml_local.home import write_private
+from azureml_local.locks import try_lock
 
 logger = logging.getLogger(__name__)
 
 COMPLETE = "complete.json"  # written last: a build that broke off lacks it
 # Where packages come from, and whom to trust about it.
 FOR_BUILDS = ("UV_", "PIP_", "NO_PROXY", "no_proxy", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "XDG_")
+SECONDS_BETWEEN_TRIES = 0.5  # to build where another process does
 SHOWN_LINES = 8  # of a failed build's log, in the error
-# What to do, by the words in which uv says what went wrong.
+# What to do, by the words in which uv says what went wrong; the first that it says count.
 ADVICE = {
     "Failed to fetch": "The package index cannot be reached: check the network and the proxy, then deploy again.",
-    "No solution found": "Change the versions in the conda file so that they fit each other.",
+    "the network was disabled": "UV_OFFLINE forbids to use the network: unset it, start azureml-local again, then "
+    "deploy again.",
+    "No solution found": "Change the versions that are asked for, in the conda file or elsewhere, so that they fit.",
 }
 
 
@@ -83,9 +90,14 @@ class Environments:
         Raises:
             EnvironmentBuildError: the environment cannot be had; the message has the resolver's last words.
         """
-        requirements = of_environment(properties, *more)
+        found = await self.interpreter(of_environment(properties, *more), log)
+        note = f"Image {properties.get('image')}: packages only; azureml-local runs no containers."
+        return Interpreter(found.python, (note, *found.notes))
+
+    async def interpreter(self, requirements: Requirements, log: Path) -> Interpreter:
+        """Return an interpreter that meets ``requirements``. Raises EnvironmentBuildError."""
         unmet = requirements.unmet_here()
-        notes = [f"Image {properties.get('image')}: packages only; azureml-local runs no containers."]
+        notes = []
         if not unmet and await self._base_python(requirements.python, log) == OWN:
             notes += _python_notes(requirements.python, OWN.version)
             return Interpreter(OWN.path, (*notes, f"Every package is there in {OWN.path}."))
@@ -94,6 +106,10 @@ class Environments:
         folder, version = await self._built(requirements, log)
         notes += _python_notes(requirements.python, version)
         return Interpreter(str(folder / "bin" / "python"), (*notes, f"Its own environment: {folder}."))
+
+    def have(self, package: str) -> bool:
+        """Say whether some environment was built here with a package."""
+        return any(package in _requirement_names(complete) for complete in self._folder.glob(f"*/{COMPLETE}"))
 
     async def _built(self, requirements: Requirements, log: Path) -> tuple[Path, str]:
         """Return the folder of the environment that meets ``requirements``, and its Python's version.
@@ -111,8 +127,9 @@ class Environments:
                     return folder, built_with.version
             base = await self._base_python(requirements.python, log)
             folder = self._folder / f"{key}-{base.version}"
-            if _built_with(folder) is None:
-                await _build(folder, base, lines, log)
+            async with _alone(folder):
+                if _built_with(folder) is None:
+                    await _build(folder, base, lines, log)
         return folder, base.version
 
     async def _base_python(self, wanted: SpecifierSet, log: Path) -> BasePython:
@@ -129,6 +146,22 @@ class Environments:
             if found:
                 return found[0]
         return OWN
+
+
+@asynccontextmanager
+async def _alone(folder: Path) -> AsyncIterator[None]:
+    """Have no other process build in ``folder`` meanwhile: ``azureml-local doctor`` may, beside the service."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        while not try_lock(lock, fcntl.LOCK_EX):  # noqa: ASYNC110 - no event crosses processes
+            await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+        yield
+
+
+def _requirement_names(complete: Path) -> set[str]:
+    """Return the names of what an environment was built from."""
+    lines: list[str] = json.loads(complete.read_text())["requirements"]
+    return {Requirement(line).name for line in lines if not line.startswith("-")}
 
 
 def _built_with(folder: Path) -> BasePython | None:
@@ -153,8 +186,8 @@ async def _build(folder: Path, base: BasePython, lines: Sequence[str], log: Path
         if status:
             shutil.rmtree(folder, ignore_errors=True)
             last = " ".join(" ".join(said.splitlines()[-SHOWN_LINES:]).split())
-            advice = [advice for words, advice in ADVICE.items() if words in said]
-            raise EnvironmentBuildError(" ".join(["The environment could not be built:", last, *advice]))
+            advice = next((advice for words, advice in ADVICE.items() if words in said), "")
+            raise EnvironmentBuildError(f"The environment could not be built: {last} {advice}".rstrip())
     write_private(folder / COMPLETE, json.dumps({"python": asdict(base), "requirements": list(lines)}, indent=2))
 
 

@@ -4,6 +4,7 @@ Run as a script, with nothing but the standard library: ``python -I -S guard.py 
 input is a pipe whose other end only the service holds. When that end closes, by intention or because the service was
 killed, the command's process group gets SIGTERM, and after GRACE seconds SIGKILL (never, where GRACE is negative). A
 pipe works on macOS too, which has no parent-death signal; where Linux has it, it covers the death of this process.
+On an attached virtual machine :mod:`azureml_local.engines.ssh.agent` calls :func:`run`, with the Python that is there.
 
 Where MEMORY, in bytes, is not 0, the command and its descendants are ended with SIGKILL once they have more of their
 own (on Linux only: it is read from /proc). Files that they map, and libraries, are not counted.
@@ -27,8 +28,12 @@ GIB = 1024**3
 
 
 def main() -> int:
-    """Run the command, and return its exit status (128 + the signal's number where one ended it)."""
-    grace, memory, command = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    """Run the command that the arguments name."""
+    return run(sys.argv[3:], float(sys.argv[1]), int(sys.argv[2]))
+
+
+def run(command: list[str], grace: float, memory: int) -> int:
+    """Run a command, and return its exit status (128 + the signal's number where one ended it)."""
     wakeup_read, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)
     signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
@@ -37,6 +42,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def prepare() -> None:
+        os.setpgid(0, 0)  # in this process's session, by which the service finds what outlives a killed guard
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         if sys.platform == "linux":
             last_word = signal.SIGTERM if grace < 0 else signal.SIGKILL
@@ -46,7 +52,6 @@ def main() -> int:
         child = subprocess.Popen(  # noqa: S603 - running the given command is this script's purpose
             command,
             stdin=subprocess.DEVNULL,
-            process_group=0,  # in this process's session, by which the service finds what outlives a killed guard
             close_fds=False,  # hands on a listening socket; everything else here is not inheritable
             preexec_fn=prepare,
         )

@@ -7,6 +7,7 @@ would refuse an option.
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import types
 
@@ -20,6 +21,11 @@ if SERVER and IS_FOLDER:
 accesslog = "-"
 errorlog = "-" if IS_FOLDER else "/dev/null"  # the inference server's own log handler writes what would come here
 control_socket_disable = True
+
+# A container is held to its CPU limit by time; all that a process can be held to is whole cores.
+CORES = [int(core) for core in os.environ.get("AZUREML_LOCAL_CORES", "").split(",") if core]
+if CORES:
+    os.sched_setaffinity(0, CORES)
 
 # Sends to Application Insights, which is never enabled here (AML_APP_INSIGHTS_ENABLED), and is more than half of what
 # the server imports: without it an instance begins half a second sooner.

@@ -7,7 +7,9 @@ https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,9 +19,12 @@ from typing import Any
 
 from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.guard import OUT_OF_MEMORY
+from azureml_local.engines.kubernetes.resources import MILLI
+from azureml_local.engines.kubernetes.scheduling import Pod
 from azureml_local.engines.probes import TIMED_OUT, UNREACHABLE, Probe, Tally, status_failure
 from azureml_local.engines.process import GuardedProcess, base_environment
 from azureml_local.engines.secret_references import ReadSecret, SecretReferenceError, resolved
+from azureml_local.engines.target_utilization import TargetUtilization
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
@@ -28,6 +33,7 @@ PROBE = [(b"host", b"localhost")]
 # Seconds that the server has to end by itself: it is idle, or is at what was given up.
 GRACE = 3.0
 GIB = 1024**3
+_instances = itertools.count()
 
 # Takes the name and the message of an event in an instance's life, as the deployment's log shows it.
 Tell = Callable[[str, str | None], None]
@@ -51,6 +57,9 @@ class LaunchPlan:
 
     ``request_timeout`` is in seconds; ``max_concurrent`` is per instance; ``memory`` is in GiB, None for no limit.
     ``fingerprint`` tells apart plans whose instances cannot become each other's.
+
+    On Kubernetes an instance is a ``pod``, their number follows ``scaling`` where there is one, and a request waits for
+    an instance no longer than ``queue_wait``, in seconds.
     """
 
     python: str
@@ -67,6 +76,9 @@ class LaunchPlan:
     memory: float | None = None
     fingerprint: str = ""
     data_collection: CollectionSettings | None = None
+    pod: Pod | None = None
+    scaling: TargetUtilization | None = None
+    queue_wait: float | None = None
 
     def save(self, path: Path) -> None:
         """Write the plan; its environment may hold secrets."""
@@ -78,10 +90,13 @@ class LaunchPlan:
         known = {one.name for one in fields(cls)}
         stored = {name: value for name, value in json.loads(path.read_text()).items() if name in known}
         probes = {name: Probe(**stored[name]) for name in ("liveness", "readiness") if name in stored}
-        collection = stored.get("data_collection")
-        return cls(
-            **{**stored, **probes, "data_collection": CollectionSettings.load(collection) if collection else None}
-        )
+        load: dict[str, Callable[[Any], Any]] = {
+            "data_collection": CollectionSettings.load,
+            "pod": Pod.load,
+            "scaling": lambda settings: TargetUtilization(**settings),
+        }
+        loaded = {name: read(stored[name]) for name, read in load.items() if stored.get(name)}
+        return cls(**{**stored, **probes, **loaded})
 
 
 class Instance:
@@ -186,15 +201,7 @@ class Instance:
         self._tell("Created", None)
         try:
             with listen(self._socket) as listener:
-                self.process = await GuardedProcess.start(
-                    _command(self.plan, listener.fileno()),
-                    log=Path(self.plan.log),
-                    environment=environment,
-                    cwd=Path(self.plan.app_root),
-                    grace=GRACE,
-                    pass_fds=(listener.fileno(),),
-                    memory=int((self.plan.memory or 0) * GIB),
-                )
+                self.process = await serve(self.plan, listener, environment)
         except OSError as error:
             self._socket.unlink(missing_ok=True)
             raise InstanceError(f"it cannot be started: {error}") from error
@@ -211,7 +218,7 @@ class Instance:
                 variables = resolved(variables, self._read_secret)
         except SecretReferenceError as error:
             raise InstanceSecretError(str(error)) from error
-        return _environment(replace(self.plan, environment=variables), self._environment)
+        return whole_environment(replace(self.plan, environment=variables), self._environment)
 
     async def _ended(self) -> InstanceError:
         """Return why the process is no more."""
@@ -255,7 +262,8 @@ class Instance:
 
 def out_of_memory(plan: LaunchPlan) -> str:
     """Return what is said of an instance that used more memory than there is."""
-    return f"OOMKilled: it used more memory than the {plan.memory:g} GiB of its instance type"
+    whose = "its limit" if plan.pod else "its instance type"
+    return f"OOMKilled: it used more memory than the {plan.memory:g} GiB of {whose}"
 
 
 def listen(path: Path) -> socket.socket:
@@ -266,6 +274,19 @@ def listen(path: Path) -> socket.socket:
     path.chmod(0o600)
     listener.listen(2048)
     return listener
+
+
+async def serve(plan: LaunchPlan, listener: socket.socket, environment: Mapping[str, str]) -> GuardedProcess:
+    """Start the server of ``plan`` behind a socket that listens, in an environment of :func:`whole_environment`."""
+    return await GuardedProcess.start(
+        _command(plan, listener.fileno()),
+        log=Path(plan.log),
+        environment=environment,
+        cwd=Path(plan.app_root),
+        grace=GRACE,
+        pass_fds=(listener.fileno(),),
+        memory=int((plan.memory or 0) * GIB),
+    )
 
 
 def _command(plan: LaunchPlan, listener: int) -> list[str]:
@@ -288,7 +309,8 @@ def _command(plan: LaunchPlan, listener: int) -> list[str]:
     ]
 
 
-def _environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[str, str]:
+def whole_environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return all that the server of ``plan`` finds in its environment, beside what ``environment`` says."""
     script_folder = os.path.dirname(plan.entry_script)  # noqa: PTH120 - a string for PYTHONPATH
     ours: dict[str, Any] = {
         "AML_APP_ROOT": script_folder,  # as on Azure: the server looks for swagger2.json and the like there
@@ -298,6 +320,24 @@ def _environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mapping[st
         "PYTHONUNBUFFERED": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",  # what runs on a learner's machine reports to nobody
     }
+    if plan.pod:
+        ours["AZUREML_LOCAL_CORES"] = ",".join(map(str, _cores(plan.pod.limits.cpu)))
     if plan.model_dir:
         ours["AZUREML_MODEL_DIR"] = plan.model_dir
     return {**base_environment(), **environment, **plan.environment, **ours}
+
+
+def cores_of(limit: int) -> int:
+    """Return how many whole cores an instance is held to by a CPU limit in thousandths; 0 where it cannot be held."""
+    return min(math.ceil(limit / MILLI), len(_affinity()))
+
+
+def _cores(limit: int) -> list[int]:
+    """Return the cores that an instance is held to: of each next instance, the next ones."""
+    cores, first = _affinity(), next(_instances)
+    return [cores[(first + number) % len(cores)] for number in range(cores_of(limit))]
+
+
+def _affinity() -> list[int]:
+    """Return the cores of this process; none where the system does not tell (macOS)."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

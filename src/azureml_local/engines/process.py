@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -102,6 +102,11 @@ class GuardedProcess:
                     os.kill(left_behind, self._last_word)
         return status
 
+    @property
+    def session(self) -> int:
+        """The session that the program and all that it starts are in."""
+        return self._process.pid
+
     async def read_line(self) -> str:
         """Return the next line of captured output; empty at its end."""
         assert self._output is not None  # noqa: S101 - the caller asked for it
@@ -145,6 +150,30 @@ async def open_pipe(opened: contextlib.ExitStack) -> Pipe:
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
     )
     return Pipe(reader, file)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What processes have used: seconds of CPU so far, and bytes of memory that are theirs alone."""
+
+    cpu_seconds: float
+    memory: int
+
+
+def usage_of_sessions(leaders: Collection[int]) -> dict[int, Usage]:
+    """Return what the processes of each session have used, in one walk over all processes."""
+    used = {leader: Usage(0.0, 0) for leader in leaders}
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError, psutil.Error):  # it has ended, or is another user's on macOS
+            leader = os.getsid(pid)
+            if leader in used:
+                process, known = psutil.Process(pid), used[leader]
+                with process.oneshot():
+                    times, memory = process.cpu_times(), process.memory_info()
+                own = memory.rss - getattr(memory, "shared", 0)  # as the guard counts what has a limit
+                cpu = times.user + times.system + times.children_user + times.children_system
+                used[leader] = Usage(known.cpu_seconds + cpu, known.memory + own)
+    return used
 
 
 def _of_session(leader: int) -> list[int]:

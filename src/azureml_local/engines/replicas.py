@@ -5,6 +5,9 @@ again wait here, in order, for the first instance that is free; more are refused
 (https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#http-status-codes, 429). So a
 request that waits is lost with no instance, and one whose time runs out while it waits never reaches a model.
 
+On Kubernetes, any number of requests waits, each for at most ``max_queue_wait_ms``
+(https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-kubernetes-online#requestsettings).
+
 A request that runs longer than its time keeps its place until the instance has answered it, or is no more: the
 inference server goes on with it (https://github.com/Azure/azure-sdk-for-python/issues/36296), and cannot take another
 meanwhile.
@@ -90,12 +93,28 @@ class ReplicaSet:
         self._waiting: deque[asyncio.Future[Instance]] = deque()
         self._in_flight = 0
         self._changed = asyncio.Event()  # set when a request has left an instance
+        self._asked = asyncio.Event()  # set when a request comes
         self._checks: set[asyncio.Task[None]] = set()
 
     @property
-    def most_in_flight(self) -> int:
-        """How many requests are accepted at once: one running and one waiting for each place."""
-        return 2 * self.plan.max_concurrent * self.plan.instance_count
+    def most_in_flight(self) -> int | None:
+        """How many requests are accepted at once: one running and one waiting for each place; None for any number."""
+        return None if self.plan.pod else 2 * self.plan.max_concurrent * self.plan.instance_count
+
+    @property
+    def load(self) -> tuple[float, int]:
+        """How many instances' worth of requests are running, and how many requests wait."""
+        return self._in_flight / self.plan.max_concurrent, len(self._waiting)
+
+    @property
+    def instances(self) -> list[Instance]:
+        """Those that run; without those that are still being started."""
+        return [replica.instance for replica in self._replicas if replica.instance]
+
+    async def until_busy(self) -> None:
+        """Return when the next request comes."""
+        self._asked.clear()
+        await self._asked.wait()
 
     # --- requests ---
 
@@ -111,14 +130,16 @@ class ReplicaSet:
             BodyTooLargeError: the answer has more than ``largest`` bytes.
             UpstreamError: the instance broke off.
         """
-        if self._in_flight + len(self._waiting) >= self.most_in_flight:
+        most = self.most_in_flight
+        if most is not None and self._in_flight + len(self._waiting) >= most:
             raise TooManyRequestsError
         if not self._rotation and not self._checks:
             raise NotReadyError
+        self._asked.set()
         now = asyncio.get_running_loop().time
         deadline = now() + self.plan.request_timeout
         while True:
-            instance = (None if self._waiting else self._take()) or await self._turn(deadline - now())
+            instance = (None if self._waiting else self._take()) or await self._queued(deadline - now())
             try:
                 return await instance.upstream.exchange(
                     method,
@@ -154,6 +175,16 @@ class ReplicaSet:
         self._changed.set()
         if self._waiting:  # soon: whether the instance is to be doubted is told in this moment
             asyncio.get_running_loop().call_soon(self._hand_out)
+
+    async def _queued(self, seconds: float) -> Instance:
+        """Wait for a place. Raises as :meth:`_turn` does, and TooManyRequestsError after the longest wait there is."""
+        longest = self.plan.queue_wait
+        if longest is None or longest >= seconds:
+            return await self._turn(seconds)
+        try:
+            return await self._turn(longest)
+        except TimeoutError as error:
+            raise TooManyRequestsError from error
 
     async def _turn(self, seconds: float) -> Instance:
         """Wait for a place. Raises TimeoutError, or NotReadyError where the instances are taken down."""

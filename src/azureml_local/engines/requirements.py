@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -82,9 +82,22 @@ class Requirements:
 
     def unmet_here(self) -> list[str]:
         """Say which packages the service's own interpreter lacks, or has in another version."""
+        return self._unmet(_version_here, {})
+
+    def unmet_among(self, packages: Mapping[str, str], markers: Mapping[str, str]) -> list[str]:
+        """Say which packages another interpreter lacks, or has in another version.
+
+        Args:
+            packages: the versions of those that it has, by their names.
+            markers: the values of its markers, by PEP 508.
+        """
+        versions = {canonicalize_name(name): version for name, version in packages.items()}
+        return self._unmet(lambda name: versions.get(canonicalize_name(name)), markers)
+
+    def _unmet(self, version_of: Callable[[str], str | None], markers: Mapping[str, str]) -> list[str]:
         replaced = PLUGINS | PARALLEL_RUNTIME
         needed = (package for package in self.packages if canonicalize_name(package.name) not in replaced)
-        return [problem for package in needed if (problem := _unmet(package))]
+        return [problem for package in needed if (problem := _unmet(package, version_of, markers))]
 
 
 def of_environment(properties: Mapping[str, Any], *more: str) -> Requirements:
@@ -99,9 +112,12 @@ def of_environment(properties: Mapping[str, Any], *more: str) -> Requirements:
     """
     if properties.get("build"):
         raise EnvironmentBuildError("azureml-local does not build images from a Dockerfile ('build').")
-    lines = [*_image_requirements(properties.get("image") or ""), *more]
     conda = json.loads(properties["condaFile"]) if properties.get("condaFile") else {}
-    lines += _conda_lines(conda)
+    return of_lines([*image_lines(properties.get("image") or ""), *more, *conda_lines(conda)])
+
+
+def of_lines(lines: Sequence[str]) -> Requirements:
+    """Read lines of pip's requirements format, ``python==3.12.*`` among them. Raises EnvironmentBuildError."""
     for line in lines:
         if line.startswith("-") and (not line.startswith(INDEX_OPTIONS) or "\n" in line):
             raise EnvironmentBuildError(f"The conda file's pip line '{line}' is not supported: it names no package.")
@@ -127,7 +143,8 @@ def images() -> dict[str, list[str]]:
     return known
 
 
-def _image_requirements(image: str) -> list[str]:
+def image_lines(image: str) -> list[str]:
+    """Return what an image brings along. Raises EnvironmentBuildError where it is not known."""
     repository = re.sub(r"(:[^/:]+)?(@sha256:\w+)?$", "", image)
     if not image:
         raise EnvironmentBuildError("The environment names no image, on which its packages would be installed.")
@@ -139,7 +156,8 @@ def _image_requirements(image: str) -> list[str]:
     return images()[repository]
 
 
-def _conda_lines(conda: Mapping[str, Any]) -> Iterator[str]:
+def conda_lines(conda: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a conda file asks for. Raises EnvironmentBuildError where it is malformed."""
     dependencies = conda.get("dependencies") or []
     if not isinstance(dependencies, list):
         raise EnvironmentBuildError("The conda file's 'dependencies' must be a list.")
@@ -185,15 +203,21 @@ def _requirement(line: str) -> Requirement:
         raise EnvironmentBuildError(f"'{line}' in the conda file is no requirement: {error}.") from error
 
 
-def _unmet(requirement: Requirement) -> str | None:
-    """Say what is wrong with a requirement, or return None where it is met."""
-    if requirement.marker and not requirement.marker.evaluate():
+def _version_here(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _unmet(requirement: Requirement, version_of: Callable[[str], str | None], markers: Mapping[str, str]) -> str | None:
+    """Say what is wrong with a requirement, or return None where it is met. Markers that are not given are ours."""
+    if requirement.marker and not requirement.marker.evaluate(dict(markers)):
         return None
     if requirement.url:
         return f"{requirement} (an address, which cannot be compared)"
-    try:
-        version = metadata.version(requirement.name)
-    except metadata.PackageNotFoundError:
+    version = version_of(requirement.name)
+    if version is None:
         return f"{requirement} (not installed)"
     if not requirement.specifier.contains(version, prereleases=True):
         return f"{requirement} (found {version})"

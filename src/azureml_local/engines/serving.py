@@ -6,12 +6,14 @@ A deployment's folder holds one folder an attempt, and ``current``, a link to th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
+import math
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -23,18 +25,31 @@ from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
-from azureml_local.engines.inference_server import InstanceError, InstanceMemoryError, InstanceSecretError, LaunchPlan
+from azureml_local.engines.inference_server import (
+    InstanceError,
+    InstanceMemoryError,
+    InstanceSecretError,
+    LaunchPlan,
+    cores_of,
+)
+from azureml_local.engines.kubernetes.resources import MILLI
+from azureml_local.engines.kubernetes.scheduling import Pod, Scheduler, UnschedulableError
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.replicas import ReplicaSet
 from azureml_local.engines.requirements import TO_COLLECT, TO_SERVE, EnvironmentBuildError
 from azureml_local.engines.secret_references import names_secrets
 from azureml_local.engines.staging import BlobPath, StagingError
+from azureml_local.engines.target_utilization import Scaler, TargetUtilization
 from azureml_local.home import Home
 from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import UpstreamError
 
 logger = logging.getLogger(__name__)
 
+# Of the instances of a deployment on Kubernetes, how many may begin beside those that they replace:
+# https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#max-surge
+SURGE = 0.25
+NO_CONTAINER = "azureml-local runs no containers: a process of this machine stands in for each pod"
 MLFLOW_SCRIPT = Path(__file__).with_name("mlflow_resources") / "mlflow_score_script.py"
 
 
@@ -75,7 +90,8 @@ class ServingSpec:
     """What a deployment is to run.
 
     ``environment`` is an environment version's properties. Without ``code``, ``model`` is an MLflow model. Times are in
-    seconds; ``memory`` is that of the instance type in GiB, None for no limit.
+    seconds; ``memory`` is that of the instance type in GiB, None for no limit. ``pod``, ``scaling`` and ``queue_wait``
+    are as in :class:`~azureml_local.engines.inference_server.LaunchPlan`.
     """
 
     environment: Mapping[str, Any]
@@ -89,6 +105,9 @@ class ServingSpec:
     readiness: Probe
     memory: float | None
     data_collection: CollectionSettings | None = None
+    pod: Pod | None = None
+    scaling: TargetUtilization | None = None
+    queue_wait: float | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return the part that a running instance can follow."""
@@ -96,6 +115,8 @@ class ServingSpec:
             "instance_count": self.instance_count,
             "max_concurrent": self.max_concurrent,
             "request_timeout": self.request_timeout,
+            "scaling": self.scaling,
+            "queue_wait": self.queue_wait,
         }
 
     def fingerprint(self) -> str:
@@ -114,6 +135,7 @@ class Serving:
         client_environment: returns the variables that let a deployment's instances reach the service as clients.
         collectors: take what deployments collect.
         read_secret: reads a secret that a deployment names, as its endpoint's identity.
+        scheduler: finds nodes for the instances of deployments on Kubernetes.
     """
 
     def __init__(
@@ -124,16 +146,28 @@ class Serving:
         client_environment: Callable[[str], Mapping[str, str]],
         collectors: DataCollectors,
         read_secret: Callable[[str, str], str],
+        scheduler: Scheduler,
     ) -> None:
         self._home = home
         self._blobs = blobs
         self._client_environment = client_environment
         self._collectors = collectors
         self._read_secret = read_secret
+        self.scheduler = scheduler
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
+        self._tell_began: Callable[[], None] = lambda: None
+        self._scalers: dict[str, asyncio.Task[None]] = {}
         # A restart resumes operations while it restores what served: one of them at a time for a deployment.
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def on_begin(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` whenever a deployment begins to serve."""
+        self._tell_began = tell
+
+    def running(self) -> Mapping[str, ReplicaSet]:
+        """Return the instances of each deployment that serves, by its id in lower case."""
+        return self._replicas
 
     def replicas(self, deployment_id: str) -> ReplicaSet | None:
         """Return a deployment's instances, or None where it does not serve."""
@@ -157,6 +191,8 @@ class Serving:
         """
         async with self._locks[deployment_id.lower()]:
             running = self._replicas.get(deployment_id.lower())
+            if running and spec.scaling:  # the load has decided how many there are
+                spec = replace(spec, instance_count=spec.scaling.within(running.plan.instance_count))
             try:
                 if running and _can_follow(running.plan, spec):
                     await self._update(deployment_id, running, spec)
@@ -172,23 +208,46 @@ class Serving:
         """Let running instances follow other settings, and change how many there are."""
         record = DeploymentRecord(self._folder(deployment_id) / "current")
         former, plan = running.plan, replace(running.plan, **spec.settings())
-        try:
-            await running.grow(plan.instance_count)
-        except InstanceError as error:
-            raise _not_ready(error) from error
-        try:
-            plan.save(record.plan)
-        except OSError:
-            await running.shrink(former.instance_count)
-            raise
+        with self._placed(deployment_id, spec, record):
+            try:
+                await running.grow(plan.instance_count)
+            except InstanceError as error:
+                raise _not_ready(error, spec) from error
+            try:
+                plan.save(record.plan)
+            except OSError:
+                await running.shrink(former.instance_count)
+                raise
         running.apply(plan)
         await running.shrink(plan.instance_count)
+        self._follow_load(deployment_id, running, record)
         self._forget_later_attempts(deployment_id)
+
+    @contextlib.contextmanager
+    def _placed(
+        self, deployment_id: str, spec: ServingSpec, record: DeploymentRecord, *, surge: int = 0
+    ) -> Iterator[None]:
+        """Give a deployment's instances their nodes, where it is on Kubernetes, while the block runs and after it.
+
+        Raises:
+            ServingError: they do not fit.
+        """
+        try:
+            with self.scheduler.placing(deployment_id, spec.pod, spec.instance_count, surge):
+                if spec.pod:
+                    nodes = ", ".join(dict.fromkeys(self.scheduler.nodes(deployment_id)))
+                    pods = f"{spec.pod.namespace}/{deployment_id.rpartition('/')[2]}"
+                    record.event("Scheduled", f"Successfully assigned {pods} to {nodes}. {NO_CONTAINER}")
+                yield
+        except UnschedulableError as error:
+            record.event("FailedScheduling", str(error))
+            raise ServingError("OutOfQuota", f"Kubernetes unschedulable. Details:{error}") from error
 
     async def _deploy(self, deployment_id: str, spec: ServingSpec) -> None:
         try:
             record = DeploymentRecord.new(self._folder(deployment_id))
-            await self._attempt(deployment_id, spec, record)
+            with self._placed(deployment_id, spec, record, surge=math.ceil(spec.instance_count * SURGE)):
+                await self._attempt(deployment_id, spec, record)
         finally:
             self._forget_former_attempts(deployment_id)
 
@@ -208,7 +267,7 @@ class Serving:
             raise ServingError("BadArgument", f"Unable to download user model: {error}") from error
         except InstanceError as error:
             record.event("BackOff", f"Back-off restarting failed container inference-server: {error}")
-            raise _not_ready(error) from error
+            raise _not_ready(error, spec) from error
         try:
             record.event("ContainerReady")
             self._switch(deployment_id, record)
@@ -217,8 +276,43 @@ class Serving:
             raise
         former = self._replicas.get(deployment_id.lower())
         self._replicas[deployment_id.lower()] = replicas
+        self._tell_began()
+        self._follow_load(deployment_id, replicas, record)
         if former:
             await former.drain()
+
+    def _follow_load(self, deployment_id: str, replicas: ReplicaSet, record: DeploymentRecord) -> None:
+        """Let the number of instances follow their load, where the deployment's settings say so."""
+        self._stop_following(deployment_id)
+        if replicas.plan.scaling:
+            scaler = Scaler(replicas, partial(self._scale, deployment_id, replicas, record))
+            self._scalers[deployment_id.lower()] = asyncio.get_running_loop().create_task(scaler.run())
+
+    def _stop_following(self, deployment_id: str) -> None:
+        scaler = self._scalers.pop(deployment_id.lower(), None)
+        if scaler:
+            scaler.cancel()
+
+    async def _scale(self, deployment_id: str, replicas: ReplicaSet, record: DeploymentRecord, count: int) -> None:
+        """Let there be another number of instances, or as many as find a node."""
+        async with self._locks[deployment_id.lower()]:
+            former = replicas.plan.instance_count
+            granted = self.scheduler.grow(deployment_id, count)
+            if granted < count:
+                _tell_once(record, "FailedScheduling", self.scheduler.why_not(deployment_id))
+            count = min(count, granted)
+            try:
+                await replicas.grow(count)
+            except InstanceError as error:
+                self.scheduler.shrink(deployment_id, former)
+                _tell_once(record, "BackOff", f"Back-off restarting failed container inference-server: {error}")
+                return
+            replicas.apply(replace(replicas.plan, instance_count=count))
+            await replicas.shrink(count)
+            self.scheduler.shrink(deployment_id, count)
+            if count != former:
+                direction = "up" if count > former else "down"
+                record.event("ScalingReplicaSet", f"Scaled {direction} replica set to {count} from {former}")
 
     async def restore(self, deployment_ids: Iterable[str]) -> None:
         """Start the instances of the deployments that served when the service ended."""
@@ -230,17 +324,25 @@ class Serving:
     async def remove(self, deployment_id: str) -> None:
         """End a deployment's instances, once they have answered what they have, and delete its files."""
         async with self._locks[deployment_id.lower()]:
+            self._stop_following(deployment_id)
             replicas = self._replicas.pop(deployment_id.lower(), None)
             if replicas:
                 await replicas.drain()
+            self.scheduler.shrink(deployment_id, 0)
             staging.remove(self._folder(deployment_id))
 
     async def close(self) -> None:
         """End every instance."""
+        scalers = list(self._scalers.values())
+        for scaler in scalers:
+            scaler.cancel()
+        await asyncio.gather(*scalers, return_exceptions=True)
         await asyncio.gather(*(replicas.stop() for replicas in self._replicas.values()))
 
     async def _prepare(self, spec: ServingSpec, record: DeploymentRecord) -> LaunchPlan:
         """Get everything that the instances need onto the disk, and write down how they are started."""
+        if spec.pod:
+            record.write("inferenceserver", _cpu_note(spec.pod.limits.cpu))
         record.event("Pulling")
         log = record.log("inferenceserver")
         interpreter = await self._environments.interpreter_for(spec.environment, log, *_packages(spec))
@@ -263,6 +365,7 @@ class Serving:
             readiness=spec.readiness,
             fingerprint=spec.fingerprint(),
             data_collection=spec.data_collection,
+            pod=spec.pod,
             **spec.settings(),
         )
         plan.save(record.plan)
@@ -298,12 +401,17 @@ class Serving:
             if deployment_id.lower() in self._replicas or not record.plan.exists():
                 return  # a resumed operation was faster
             try:
-                replicas = self._replica_set(deployment_id, LaunchPlan.load(record.plan), record)
+                plan = LaunchPlan.load(record.plan)
+                replicas = self._replica_set(deployment_id, plan, record)
+                if plan.pod:
+                    self.scheduler.restore(deployment_id, plan.pod, plan.instance_count)
                 replicas.start_in_background()
             except (OSError, ValueError, TypeError):
                 logger.exception("%s does not serve again: its launch plan is damaged", deployment_id)
                 return
             self._replicas[deployment_id.lower()] = replicas
+            self._tell_began()
+            self._follow_load(deployment_id, replicas, record)
 
     def _replica_set(self, deployment_id: str, plan: LaunchPlan, record: DeploymentRecord) -> ReplicaSet:
         def tell(event: str, message: str | None) -> None:
@@ -351,17 +459,45 @@ class Serving:
                 staging.remove(attempt.folder)
 
 
-def _not_ready(error: InstanceError) -> ServingError:
+def _not_ready(error: InstanceError, spec: ServingSpec) -> ServingError:
     """Return what Azure says of instances that do not come to serve.
 
     Of memory: https://learn.microsoft.com/azure/machine-learning/how-to-deploy-models-from-huggingface#troubleshooting
     """
+    if spec.pod and not isinstance(error, InstanceSecretError):
+        return _crashed_pod(error)
     if isinstance(error, InstanceSecretError):
         return ServingError("SecretsInjectionError", f"Secrets cannot be injected: {error}")
     if isinstance(error, InstanceMemoryError):
         return ServingError("OutOfQuota", f"Container terminated due to insufficient memory: {error}.")
     message = f"User container has crashed or terminated: {error}. The deployment's log says why: get_logs()."
     return ServingError("ResourceNotReady", message)
+
+
+def _cpu_note(limit: int) -> str:
+    """Return what is said of a CPU limit, in thousandths of a core, that no container enforces."""
+    cores = cores_of(limit)
+    held = f"held to {cores} whole core{'s' if cores > 1 else ''}" if cores else "not enforced on this system"
+    return f"azureml-local: the CPU limit of {limit / MILLI:g} is {held}"
+
+
+def _tell_once(record: DeploymentRecord, event: str, message: str) -> None:
+    """Note an event unless it is the latest that was noted: what goes on is not told every second."""
+    latest = record.read_events()[-1:]
+    if not latest or (latest[0]["name"], latest[0]["message"]) != (event, message):
+        record.event(event, message)
+
+
+def _crashed_pod(error: InstanceError) -> ServingError:
+    """Return what is said on Kubernetes.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#common-errors-specific-to-kubernetes-deployments
+    """
+    if isinstance(error, InstanceMemoryError):
+        message = f"The memory limit of the deployment is insufficient: {error}."
+        return ServingError("PodOutOfMemory", f"{message} Set a larger limit, or use a bigger instance type.")
+    message = f"User container has crashed initializing: {error}. The deployment's log says why: get_logs()."
+    return ServingError("DeploymentCrashLoopBackOff", message)
 
 
 def _can_follow(plan: LaunchPlan, spec: ServingSpec) -> bool:

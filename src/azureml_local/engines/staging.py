@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -84,8 +84,14 @@ async def download_contents(blobs: BlobStorage, source: BlobPath, folder: Path) 
     return folder
 
 
-async def upload(blobs: BlobStorage, source: Path, target: BlobPath) -> None:
+async def upload(blobs: BlobStorage, source: Path, target: BlobPath, only: Collection[Path] | None = None) -> None:
     """Upload a file, or the files in a folder and its folders, to ``target``; what is there under a name is replaced.
+
+    Args:
+        blobs: the storage.
+        source: the file or folder.
+        target: where it goes.
+        only: the files that are uploaded of it; None for all.
 
     Raises:
         StagingError: a file's name is not UTF-8.
@@ -107,10 +113,11 @@ async def upload(blobs: BlobStorage, source: Path, target: BlobPath) -> None:
 
         await once_storage_answers(write)
 
-    await _for_each(await asyncio.to_thread(_files, source), one)
+    await _for_each(await asyncio.to_thread(files, source) if only is None else only, one)
 
 
-def _files(source: Path) -> list[Path]:
+def files(source: Path) -> list[Path]:
+    """Return a file, or the files in a folder and its folders."""
     return [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
 
 

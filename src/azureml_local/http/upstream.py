@@ -1,4 +1,6 @@
-"""Requests to the engines on this machine: one small HTTP/1.1 client on the event loop's own transports.
+"""Requests to the engines: one small HTTP/1.1 client on the event loop's own transports.
+
+They are on this machine. A node on another one reaches those that it needs through the edge, by TLS.
 
 General clients (aiohttp, httpx) spend more on a request than the whole of the edge does; scoring through them lost a
 third of the model server's throughput. This one parses with httptools, streams both ways, and reuses a connection
@@ -9,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -37,6 +41,7 @@ TARGET = re.compile(r"[!-~]+")  # visible ASCII; all else is percent-encoded
 NOT_SENT_AS_GIVEN = HOP_BY_HOP | {b"content-length"}
 BODY_HIGH_WATER = 512 * 1024  # bytes that wait for a slow reader before the socket is no longer read
 LARGEST_RESPONSE_HEAD = 64 * 1024
+CONNECT_SECONDS = 10.0  # to reach an edge, and to come to terms with it
 IDLE_SECONDS = 2.0  # Node closes an idle connection after 5 s; one reused in that moment would lose its request
 
 
@@ -53,11 +58,27 @@ class BodyTooLargeError(UpstreamError):
 
 
 @dataclass(frozen=True)
+class ThroughEdge:
+    """A host that a service's edge answers for, as it is reached from another machine.
+
+    Args:
+        edge: where the edge is reached from there, ``HOST:PORT``, or ``[HOST]:PORT`` for IPv6.
+        host: the host.
+        authority: the certificate of the edge's authority, PEM: the only one that is trusted.
+    """
+
+    edge: str
+    host: str
+    authority: str
+
+
+@dataclass(frozen=True)
 class Address:
-    """Where an engine listens: a TCP port on loopback, or a Unix socket."""
+    """Where an engine listens: a TCP port on loopback, a Unix socket, or behind the edge of another machine."""
 
     port: int | None = None
     socket: Path | None = None
+    behind: ThroughEdge | None = None
 
 
 class Upstream:
@@ -155,7 +176,9 @@ class Upstream:
                 return connection
             connection.abort()
         try:
-            if self.address.socket:
+            if self.address.behind:
+                connection = await _connect_through(self.address.behind)
+            elif self.address.socket:
                 _, connection = await loop.create_unix_connection(_Connection, str(self.address.socket))
             else:
                 _, connection = await loop.create_connection(_Connection, "127.0.0.1", self.address.port or 0)
@@ -176,6 +199,34 @@ class Upstream:
         """Close the connections that are not in use."""
         while self._idle:
             self._idle.pop().abort()
+
+
+async def _connect_through(address: ThroughEdge) -> _Connection:
+    """Return a connection to a host behind the edge. Raises OSError where that cannot be reached, or refuses."""
+    loop = asyncio.get_running_loop()
+    host, _, port = address.edge.rpartition(":")
+    plain = await asyncio.to_thread(socket.create_connection, (host.strip("[]"), int(port)), CONNECT_SECONDS)
+    try:
+        plain.setblocking(False)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await loop.sock_sendall(plain, f"CONNECT {address.host}:443 HTTP/1.1\r\n\r\n".encode("ascii"))
+            head = b""
+            while b"\r\n\r\n" not in head:  # nothing follows it: in TLS the client speaks first
+                piece = await loop.sock_recv(plain, LARGEST_RESPONSE_HEAD)
+                if not piece or len(head) > LARGEST_RESPONSE_HEAD:
+                    raise ConnectionError(f"the edge at {address.edge} gives no proper answer")
+                head += piece
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise ConnectionError(f"the edge at {address.edge} says: {head.decode('latin-1').strip()}")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=address.authority)
+        _, connection = await loop.create_connection(
+            _Connection, sock=plain, ssl=context, server_hostname=address.host, ssl_handshake_timeout=CONNECT_SECONDS
+        )
+    except BaseException:
+        plain.close()
+        raise
+    return connection
 
 
 class UpstreamResponse:

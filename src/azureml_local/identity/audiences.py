@@ -8,9 +8,12 @@ STORAGE = ("https://storage.azure.com",)
 LOG_ANALYTICS = ("https://api.loganalytics.io", "https://api.loganalytics.azure.com")
 KEY_VAULT = ("https://vault.azure.net",)
 
+# The programmatic id of Azure Databricks: https://learn.microsoft.com/azure/databricks/dev-tools/auth/aad-token-manual
+DATABRICKS = ("2ff814a6-3304-4ab8-85cb-cd0e6f879c1d",)
+
 # What Azure's clients ask of again and again. They renew a token five minutes before its end: one that lived a minute
 # only, as the lessons' clock would have it, they would renew before each request.
-OF_CLIENTS = frozenset((*ARM, *STORAGE, *LOG_ANALYTICS, *KEY_VAULT))
+OF_CLIENTS = frozenset((*ARM, *STORAGE, *LOG_ANALYTICS, *KEY_VAULT, *DATABRICKS))
 KNOWN = OF_CLIENTS | frozenset(MACHINE_LEARNING)
 
 

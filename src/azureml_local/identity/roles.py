@@ -223,6 +223,20 @@ BUILT_IN = (
         (f"{ML}/workspaces/computes/*", f"{ML}/workspaces/notebooks/vm/*"),
     ),
     Role(
+        "0ab0b1a8-8aac-4efd-b8c2-3ee1fb270be8",
+        "Azure Kubernetes Service Cluster Admin Role",
+        "List cluster admin credential action.",
+        tuple(
+            f"Microsoft.ContainerService/managedClusters/{rest}"
+            for rest in (
+                "listClusterAdminCredential/action",
+                "accessProfiles/listCredential/action",
+                "read",
+                "runcommand/action",
+            )
+        ),
+    ),
+    Role(
         "635dd51f-9968-44d3-b7fb-6d9a6bd613ae",
         "AzureML Metrics Writer (preview)",
         "Lets you write metrics to AzureML workspace",

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from azureml_local.arm import ids, workspaces
+from azureml_local.arm import databricks, ids, workspaces
 from azureml_local.arm.access import key_vaults
 from azureml_local.arm.access.assigned_roles import ASSIGNMENTS, DEFINITIONS, SERVICE_PRINCIPAL, role_of, write
 from azureml_local.arm.batch import batch_endpoints
@@ -44,6 +44,7 @@ SCOPES = (
     ids.VAULT,
     ids.VAULT_SECRET,
     ids.LOG_WORKSPACE,
+    ids.DATABRICKS_WORKSPACE,
 )
 # The kinds of resources at which roles can be assigned.
 HOLD_ROLES = (
@@ -56,6 +57,7 @@ HOLD_ROLES = (
     key_vaults.TYPE,
     log_analytics.TYPE,
     STORAGE_ACCOUNT,
+    databricks.TYPE,
 )
 # Containers of storage accounts, and secrets of vaults: roles at them need not wait until they are there.
 WITHIN = re.compile(

@@ -77,7 +77,9 @@ def why_not_more(context: Context, kind: quotas.Use, pool: Pool) -> list[dict[st
     found = []
     if pool.lacks_room:
         free = quotas.room(context, kind)
-        if context.pools.capacity_left <= max(free, 0) // kind.size.vcpus:
+        if pool.is_elsewhere:
+            found.append(("OutOfCapacity", pool.starter.why_not_more))
+        elif context.pools.capacity_left <= max(free, 0) // kind.size.vcpus:
             found.append(
                 ("OutOfCapacity", f"This machine holds {context.pools.capacity} nodes at a time, of all computes.")
             )

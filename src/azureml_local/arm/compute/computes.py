@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,11 +32,7 @@ LACKING = frozenset(
         "AKS",
         "DataFactory",
         "DataLakeAnalytics",
-        "Databricks",
         "HDInsight",
-        "Kubernetes",
-        "SynapseSpark",
-        "VirtualMachine",
     )
 )
 
@@ -74,20 +70,28 @@ class Kind:
     Args:
         name_rule: what its names look like, and the sentence that refuses others; ``{name}`` stands for the name.
         settings: checks a request and returns the inner ``properties`` to store, given the stored compute or None.
-        provision: makes a compute what its stored properties say, or raises ProvisioningError.
+        provision: makes a compute what its stored properties say, or raises ProvisioningError; awaited where it takes
+            time.
         shown: returns the inner ``properties`` as they stand now.
         open_pool: returns the pool of a compute's nodes, made where there is none; None for a kind without nodes.
         remove: called before the nodes of a compute that is deleted end.
+        secrets: returns what a request says that is kept beside the stored compute, never in it; None for nothing.
+        keys: returns what ``listKeys`` answers, Azure's ``ComputeSecrets`` without the ``computeType``; None for a kind
+            that has none.
         is_attached: it is somebody's own, named by a ``resourceId``: it can be detached, and not deleted.
+        stand_in: the description of a compute that was given none: what stands in for it here.
     """
 
     name_rule: tuple[re.Pattern[str], str]
     settings: Callable[[ArmRequest, Resource | None], dict[str, Any]]
-    provision: Callable[[Context, Resource], None]
+    provision: Callable[[Context, Resource], Awaitable[None] | None]
     shown: Callable[[Context, Resource], dict[str, Any]]
     open_pool: Callable[[Context, Resource], Pool] | None = None
     remove: Callable[[Context, Resource], None] = lambda _context, _compute: None
+    secrets: Callable[[ArmRequest], dict[str, Any] | None] = lambda _request: None
+    keys: Callable[[Context, Resource], dict[str, Any]] | None = None
     is_attached: bool = False
+    stand_in: str | None = None
 
 
 KINDS: dict[str, Kind] = {}
@@ -100,7 +104,9 @@ def register_operations(context: Context) -> None:
         compute = context.store.get(begun.id) or begun
         errors = None
         try:
-            KINDS[compute.properties["computeType"]].provision(context, compute)
+            provisioned = KINDS[compute.properties["computeType"]].provision(context, compute)
+            if provisioned is not None:
+                await provisioned
         except ProvisioningError as error:
             errors = [{"error": error.body()}]
             raise
@@ -111,6 +117,7 @@ def register_operations(context: Context) -> None:
     async def delete(compute: Resource) -> None:
         KINDS[compute.properties["computeType"]].remove(context, compute)
         await context.pools.remove(compute.id)
+        await context.pools.end(context.pools.take_below(compute.id))  # of instance types
         context.store.delete(compute.id)
         context.timers.cancel(f"{compute.key}/")  # as the last: the end of a node may have set one
 
@@ -181,6 +188,9 @@ async def create_or_update(request: ArmRequest) -> Response:
         if request.body.get("identity"):
             body["identity"] = managed_identities.of_resource(request, compute_id, request.body["identity"], known)
         compute = request.put(compute_id, TYPE, request.workspace_id, body)
+        secrets = kind.secrets(request)
+        if secrets is not None:
+            request.context.store.put_secret(compute_id, secrets)
         return begun(request, 201, "computes/put", compute)
 
 
@@ -197,6 +207,17 @@ async def delete(request: ArmRequest) -> Response:
         deleting = compute.with_properties(provisioningState="Deleting")
         request.context.store.save(deleting)
         return begun(request, 202, "computes/delete", deleting)
+
+
+@routes.route("POST", COMPUTE + "/listKeys")
+async def list_keys(request: ArmRequest) -> Response:
+    """Return the secrets by which an attached compute is reached; 400 for a kind that has none."""
+    compute = require(request)
+    compute_type = compute.properties["computeType"]
+    keys = KINDS[compute_type].keys
+    if keys is None:
+        raise _unsupported(request, compute_type)
+    return JSONResponse({"computeType": compute_type, **keys(request.context, compute)})
 
 
 def begun(request: ArmRequest, status: int, kind: str, compute: Resource) -> Response:
@@ -220,9 +241,15 @@ def require(request: ArmRequest, compute_type: str | None = None) -> Resource:
         raise MissingComputeError
     actual = compute.properties["computeType"]
     if compute_type not in (None, actual):
-        operation = request.template.rpartition("/")[2]
-        raise bad_request(f"Compute{operation[0].upper()}{operation[1:]} with computeType {actual} is not supported.")
+        raise _unsupported(request, actual)
     return compute
+
+
+def _unsupported(request: ArmRequest, compute_type: str) -> AzureError:
+    operation = request.template.rpartition("/")[2]
+    return bad_request(
+        f"Compute{operation[0].upper()}{operation[1:]} with computeType {compute_type} is not supported."
+    )
 
 
 def bad_request(message: str, target: str | None = None) -> AzureError:
@@ -233,6 +260,7 @@ def bad_request(message: str, target: str | None = None) -> AzureError:
 def in_full(context: Context, compute: Resource) -> Resource:
     """Return a compute as Azure shows it, with how its nodes stand now."""
     properties = compute.properties
+    kind = KINDS[properties["computeType"]]
     is_made = properties["provisioningState"] != "Creating"
     body: dict[str, Any] = {
         name: compute.body[name] for name in ("location", "tags", "identity") if name in compute.body
@@ -243,14 +271,14 @@ def in_full(context: Context, compute: Resource) -> Resource:
         "createdOn": with_offset(compute.created_at),
         "modifiedOn": with_offset(properties["modifiedOn"]),
         "disableLocalAuth": properties["disableLocalAuth"],
-        "description": properties["description"],
+        "description": properties["description"] or kind.stand_in,
         "resourceId": properties.get("resourceId"),
         "computeType": properties["computeType"],
         **({"computeLocation": compute.body["location"]} if is_made else {}),
         "provisioningState": properties["provisioningState"],
         "provisioningErrors": properties["provisioningErrors"],
-        "isAttachedCompute": KINDS[properties["computeType"]].is_attached,
-        "properties": KINDS[properties["computeType"]].shown(context, compute),
+        "isAttachedCompute": kind.is_attached,
+        "properties": kind.shown(context, compute),
     }
     return replace(compute, body=body)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from azureml_local.arm import ids
-from azureml_local.arm.compute import compute_clusters, compute_nodes, computes, quotas, vm_sizes
+from azureml_local.arm.compute import compute_clusters, compute_nodes, computes, kubernetes_clusters, quotas, vm_sizes
 from azureml_local.arm.context import Context
+from azureml_local.arm.jobs import kubernetes_pools
 from azureml_local.engines.compute.pool import AllocationError, Pool, Scale
 from azureml_local.store import Resource
 
@@ -50,6 +51,8 @@ def pool_for(context: Context, job: Resource) -> Pool:
         raise AllocationError(message)
     if compute.properties["computeType"] == compute_clusters.COMPUTE_TYPE:
         _require_quota(context, compute_clusters.kind_of(compute), nodes)
+    if compute.properties["computeType"] == kubernetes_clusters.COMPUTE_TYPE:
+        return kubernetes_pools.pool_for(context, compute, resources.get("instanceType"))
     pool = context.pools.get(compute.id) or computes.open_pool(context, compute)
     if pool is None:
         raise AllocationError(

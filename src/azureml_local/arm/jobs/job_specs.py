@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from azureml_local.arm import ids
 from azureml_local.arm.assets import assets, codes
+from azureml_local.arm.compute import virtual_machines
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.jobs import job_places, lineage, parallel_specs
@@ -16,7 +17,8 @@ from azureml_local.arm.jobs.job_computes import DEFAULT_SIZE
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.edge import hosts
 from azureml_local.engines.jobs.spec import CommandSpec, Distribution, Input, InputMode, Output, OutputMode
-from azureml_local.http.errors import FrontendError
+from azureml_local.engines.ssh.machine import Machine
+from azureml_local.http.errors import AzureError, FrontendError
 from azureml_local.store import Resource
 
 LITERAL = "literal"
@@ -35,6 +37,12 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
     vm_size = _vm_size(context, job)
     parallel = parallel_specs.task(job, vm_size)
     limits = properties["limits"] or {}
+    machine = _machine(context, job)
+    if machine and (parallel or (properties["distribution"] or {}).get("distributionType")):
+        kind = "parallel" if parallel else "distributed"
+        raise AzureError(
+            501, "NotImplemented", f"azureml-local runs no {kind} jobs on an attached virtual machine, {machine}."
+        )
     return CommandSpec(
         id=job.id,
         job=job.name,
@@ -55,6 +63,7 @@ def command_spec(context: Context, job: Resource) -> CommandSpec:
         distribution=_distribution(properties),
         timeout=seconds(limits["timeout"]) if limits.get("timeout") else None,
         parallel=parallel,
+        machine=machine,
     )
 
 
@@ -129,6 +138,14 @@ def _variables(workspace_id: str, job: Resource) -> Mapping[str, str]:
         "AZUREML_RUN_ID": job.name,
         "AZUREML_ROOT_RUN_ID": lineage.root(job),
     }
+
+
+def _machine(context: Context, job: Resource) -> Machine | None:
+    """Return the attached machine that a job's processes run on, if it is to run on one."""
+    compute = context.store.get(job.properties["computeId"]) if job.properties["computeId"] else None
+    if compute is None or compute.properties["computeType"] != virtual_machines.COMPUTE_TYPE:
+        return None
+    return virtual_machines.machine(context, compute)
 
 
 def _vm_size(context: Context, job: Resource) -> str:

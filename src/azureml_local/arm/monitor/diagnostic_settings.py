@@ -1,4 +1,5 @@
-"""Diagnostic settings of workspaces and online endpoints: which of their logs go to which Log Analytics workspace.
+"""Diagnostic settings of workspaces, online endpoints and autoscale settings: which logs go to which Log Analytics
+workspace.
 
 https://learn.microsoft.com/rest/api/monitor/diagnostic-settings, 2021-05-01-preview; azure-mgmt-monitor has the models.
 Azure Monitor's errors are not in Resource Manager's frame; their words are those of public reports.
@@ -17,6 +18,7 @@ from azureml_local.arm.monitor import log_analytics
 from azureml_local.arm.monitor.log_categories import (
     ALL_LOGS,
     METRICS,
+    OF_AUTOSCALE_SETTING,
     OF_ENDPOINT,
     OF_WORKSPACE,
     SETTING_TYPE,
@@ -30,7 +32,11 @@ from azureml_local.http.errors import AzureError, MonitorError
 from azureml_local.store import Resource
 
 # What has settings, and the categories of its logs.
-OWNERS: Mapping[str, tuple[str, ...]] = {ids.WORKSPACE: OF_WORKSPACE, online_endpoints.ENDPOINT: OF_ENDPOINT}
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    ids.WORKSPACE: OF_WORKSPACE,
+    online_endpoints.ENDPOINT: OF_ENDPOINT,
+    ids.AUTOSCALE_SETTING: OF_AUTOSCALE_SETTING,
+}
 SETTINGS = f"/providers/{SETTING_TYPE}"
 SETTING = SETTINGS + "/{setting}"
 CATEGORY_TYPE = f"{ids.INSIGHTS}/diagnosticSettingsCategories"
@@ -242,7 +248,7 @@ def _require_own_sink(sink: Resource, categories: list[str], others: list[Resour
 
 def _owner(request: ArmRequest) -> Resource:
     """Return the resource whose settings the path leads to, or raise Resource Manager's 404."""
-    template = request.template.partition(f"/providers/{ids.INSIGHTS}/")[0]
+    template = request.template.rpartition(f"/providers/{ids.INSIGHTS}/")[0]
     owner = request.context.store.get(template.format(**request.params))
     if owner is None:
         kind, _, name = template.rpartition("/providers/")[2].format(**request.params).rpartition("/")
@@ -251,7 +257,7 @@ def _owner(request: ArmRequest) -> Resource:
 
 
 def _categories(request: ArmRequest) -> tuple[str, ...]:
-    return OWNERS[request.template.partition(f"/providers/{ids.INSIGHTS}/")[0]]
+    return OWNERS[request.template.rpartition(f"/providers/{ids.INSIGHTS}/")[0]]
 
 
 def _setting_id(request: ArmRequest) -> str:
@@ -274,7 +280,7 @@ def _category(request: ArmRequest, name: str, properties: dict[str, Any]) -> dic
 
 def _json(setting: Resource) -> dict[str, Any]:
     """Return a setting as Azure does, which writes the resource's id in lower case here."""
-    owner = setting.id.partition(f"/providers/{ids.INSIGHTS}/")[0].lower()
+    owner = setting.id.rpartition(f"/providers/{ids.INSIGHTS}/")[0].lower()
     return {
         "id": f"{owner}/providers/microsoft.insights/diagnosticSettings/{setting.name}",
         "name": setting.name,

@@ -1,7 +1,7 @@
-"""The resource logs that an Azure ML workspace and an online endpoint have in Azure Monitor, by category.
+"""The resource logs that an Azure ML workspace, an online endpoint and an autoscale setting have in Azure Monitor.
 
-https://learn.microsoft.com/azure/azure-monitor/reference/supported-logs/microsoft-machinelearningservices-workspaces-logs
-and …/microsoft-machinelearningservices-workspaces-onlineendpoints-logs
+https://learn.microsoft.com/azure/azure-monitor/reference/supported-logs/microsoft-machinelearningservices-workspaces-logs,
+…/microsoft-machinelearningservices-workspaces-onlineendpoints-logs and …/microsoft-insights-autoscalesettings-logs
 """
 
 from __future__ import annotations
@@ -47,7 +47,16 @@ TRAFFIC, CONSOLE, EVENTS = OF_ENDPOINT = (
     "AmlOnlineEndpointConsoleLog",
     "AmlOnlineEndpointEventLog",
 )
-WRITTEN = frozenset(TABLES)  # of these, the ones that azureml-local writes
+EVALUATIONS, SCALE_ACTIONS = OF_AUTOSCALE_SETTING = ("AutoscaleEvaluations", "AutoscaleScaleActions")
+# Categories whose table has another name than they.
+_TABLES: Mapping[str, str] = {category: f"{category}Log" for category in OF_AUTOSCALE_SETTING}
+# Of the categories, the ones that azureml-local writes.
+WRITTEN = frozenset(TABLES).union(OF_AUTOSCALE_SETTING).difference(_TABLES.values())
+
+
+def table_of(category: str) -> str:
+    """Return the name of the table that a category's events go to."""
+    return _TABLES.get(category, category)
 
 
 def wants(logs: Iterable[Mapping[str, Any]], category: str) -> bool:

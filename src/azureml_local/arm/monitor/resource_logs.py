@@ -44,7 +44,7 @@ class ResourceLogs:
         """Tell of an event: without a diagnostic setting that wants its category, a query on an index and no more.
 
         Args:
-            resource_id: the workspace or endpoint that it happened in.
+            resource_id: the workspace, endpoint or autoscale setting that it happened in.
             event: what has happened; see :mod:`azureml_local.arm.monitor.log_events`.
             generated_at: when, as ISO 8601 text in UTC; by default now.
         """
@@ -56,7 +56,7 @@ class ResourceLogs:
         when = generated_at or timestamp()
         for guid in sinks:
             line = record(resource_id, workspace, event, guid, when)
-            self._store.put_event(self._writer, guid, event.category, when, line)
+            self._store.put_event(self._writer, guid, log_categories.table_of(event.category), when, line)
         self._store.after_commit(self._wake)
 
     def sinks(self, resource_id: str, category: str) -> Mapping[str, str]:
@@ -79,21 +79,22 @@ def record(resource_id: str, workspace: Resource, event: Event, log_workspace: s
 
     Args:
         resource_id: the workspace or endpoint that it happened in; ``workspace`` is that workspace, or the endpoint's.
+            An autoscale setting lies in none: it is its own ``workspace``.
         event: what has happened.
         log_workspace: the guid of the Log Analytics workspace that it is for.
         when: it happened, as ISO 8601 text in UTC.
     """
-    resource = resource_id.lower()
+    resource, name = resource_id.lower(), log_categories.table_of(event.category)
     standard = {
         "TenantId": log_workspace,
         "TimeGenerated": when,
-        "Type": event.category,
+        "Type": name,
         "SourceSystem": "Azure",
         "_IsBillable": "True",
         "_ResourceId": resource,
         "_SubscriptionId": resource.split("/")[2],
     }
-    table = TABLES[event.category]
+    table = TABLES[name]
     columns = {name: _fitting(value) for name, value in event.record(workspace).items() if value is not None}
     columns |= {name: value for name, value in standard.items() if name in table}
     line = json.dumps(columns)

@@ -9,13 +9,13 @@ from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, listing, process_texts
 from azureml_local.arm.assets import assets, codes
-from azureml_local.arm.compute import quotas, vm_sizes
+from azureml_local.arm.compute import kubernetes_clusters, quotas, vm_sizes
 from azureml_local.arm.compute.vm_sizes import Size
 from azureml_local.arm.context import Context
 from azureml_local.arm.durations import seconds
 from azureml_local.arm.names import require_endpoint_name
-from azureml_local.arm.online import data_collection, no_code_deployments, online_endpoints
-from azureml_local.arm.request import ArmRequest, ArmRoutes
+from azureml_local.arm.online import data_collection, kubernetes_deployments, no_code_deployments, online_endpoints
+from azureml_local.arm.request import ArmRequest, ArmRoutes, begin
 from azureml_local.arm.storage.storage_locations import locate
 from azureml_local.engines.probes import Probe
 from azureml_local.engines.serving import CodeSource, ModelSource, ServingError, ServingSpec
@@ -35,11 +35,14 @@ TYPE = online_endpoints.DEPLOYMENT_TYPE
 PREFIX = "od"
 # https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas#azure-machine-learning-online-endpoints-and-batch-endpoints
 MOST_INSTANCES = 50
-LONGEST_REQUEST = 180  # seconds, on managed endpoints
+LONGEST_REQUEST = {"Managed": 180, "Kubernetes": kubernetes_deployments.LONGEST_REQUEST}  # seconds
 LONGEST_TAIL = 5000  # lines
 DEFAULT_TAIL = 100
 PROBE = {"failureThreshold": 30, "successThreshold": 1, "timeout": "PT2S", "period": "PT10S", "initialDelay": "PT10S"}
-REQUEST_SETTINGS = {"maxQueueWait": "PT0S", "requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1}
+REQUEST_SETTINGS = {
+    "Managed": {"maxQueueWait": "PT0S", "requestTimeout": "PT5S", "maxConcurrentRequestsPerInstance": 1},
+    "Kubernetes": kubernetes_deployments.REQUEST_SETTINGS,
+}
 # Settings that would be a promise nobody keeps.
 LACKING = {
     "egressPublicNetworkAccess": lambda value: value == "Disabled",
@@ -122,14 +125,21 @@ async def create_or_update(request: ArmRequest) -> Response:
     known = context.store.get(deployment_id)
     if known:
         _require_recoverable(context, known)
-    size, capacity = _size(request), _capacity(request)
-    _require_quota(request, deployment_id, size, capacity)
+    is_managed = _require_compute_type(request, endpoint) == "Managed"
+    capacity = _capacity(request)
+    if is_managed:
+        _require_quota(context, deployment_id, _size(request), capacity)
+    properties = _properties(request)
+    if not is_managed:
+        kubernetes_deployments.pod(context, endpoint, properties)
+        scaling = kubernetes_deployments.scaling(properties["scaleSettings"])
+        capacity = scaling.min_instances if scaling else capacity
     body = {
         "tags": request.body.get("tags") or {},
         "location": request.body["location"],
-        "kind": "Managed",
+        "kind": endpoint.body["kind"],
         "sku": {"name": "Default", "tier": "Standard", **_given(request, "sku"), "capacity": capacity},
-        "properties": _properties(request),
+        "properties": properties,
     }
     if request.body.get("identity"):
         body["identity"] = request.body["identity"]
@@ -152,15 +162,34 @@ async def update(request: ArmRequest) -> Response:
         body["sku"] = {**body["sku"], **_given(request, "sku"), "capacity": _capacity(request)}
     scales = body["sku"]["capacity"] != deployment.body["sku"]["capacity"]
     if scales:
-        size = vm_sizes.find(deployment.properties["instanceType"])
-        if size:  # an earlier version took any name
-            _require_quota(request, deployment.id, size, body["sku"]["capacity"])
-        body["properties"] = {**body["properties"], "provisioningState": "Updating"}
+        body = _scaled(request.context, deployment, body, body["sku"]["capacity"])
     with request.context.store.transaction():
         changed = request.put(deployment.id, TYPE, _endpoint_id(deployment), body)
         if not scales:
             return JSONResponse(changed.to_json())
         return request.begun(202, "onlineDeployments/put", changed, PREFIX, lambda _: None)
+
+
+def scale(context: Context, deployment: Resource, capacity: int) -> str:
+    """Begin to change how many instances a deployment has, as a user's update does; return the operation's id.
+
+    Raises:
+        AzureError: 409 while another operation is in progress, 400 where the deployment cannot have so many.
+    """
+    context.operations.require_idle(deployment.id)
+    _require_recoverable(context, deployment)
+    _require_capacity(capacity)
+    body = _scaled(context, deployment, deployment.body, capacity)
+    with context.store.transaction():
+        changed = context.store.put(deployment.id, TYPE, _endpoint_id(deployment), body, deployment.modified_by)
+        return begin(context, "onlineDeployments/put", changed, PREFIX).id
+
+
+def _scaled(context: Context, deployment: Resource, body: dict[str, Any], capacity: int) -> dict[str, Any]:
+    """Return a deployment's body with another number of instances. Raises 400 where it cannot have so many."""
+    _require_scalable(context, deployment, capacity)
+    properties = {**body["properties"], "provisioningState": "Updating"}
+    return {**body, "sku": {**body["sku"], "capacity": capacity}, "properties": properties}
 
 
 @routes.route("DELETE", DEPLOYMENT)
@@ -171,6 +200,7 @@ async def delete(request: ArmRequest) -> Response:
     if deployment is None:
         return Response(status_code=204)
     request.context.operations.require_idle(deployment.id)
+    kubernetes_clusters.require_reachable(request.context, deployment.id)
     for what in ("traffic", "mirrorTraffic"):
         if endpoint.properties[what].get(deployment.name):
             raise invalid_inference_request(
@@ -224,17 +254,40 @@ def _given(request: ArmRequest, member: str) -> dict[str, Any]:
 
 def _capacity(request: ArmRequest) -> int:
     capacity: int = _given(request, "sku").get("capacity", 1)
+    _require_capacity(capacity)
+    return capacity
+
+
+def _require_capacity(capacity: int) -> None:
     if not 1 <= capacity <= MOST_INSTANCES:
         raise invalid_inference_request(
             f"sku.capacity is {capacity}; a deployment has 1 to {MOST_INSTANCES} instances (Azure's default quota)."
         )
-    return capacity
+
+
+def _require_compute_type(request: ArmRequest, endpoint: Resource) -> str:
+    """Return where the endpoint's deployments are. Raises 400 where this one is to be somewhere else."""
+    sent: str = request.properties["endpointComputeType"]
+    wanted = online_endpoints.compute_type(endpoint.properties)
+    if sent != wanted:
+        raise invalid_inference_request(
+            f"endpointComputeType is '{sent}'; the deployments of endpoint '{endpoint.name}' are {wanted}."
+        )
+    return sent
+
+
+def _require_scalable(context: Context, deployment: Resource, capacity: int) -> None:
+    """Raise 400 where a deployment cannot have another number of instances."""
+    if deployment.properties["endpointComputeType"] == "Kubernetes":
+        kubernetes_deployments.require_scalable(context, context.store.get(_endpoint_id(deployment)), deployment)
+        return
+    size = vm_sizes.find(deployment.properties["instanceType"])
+    if size:  # an earlier version took any name
+        _require_quota(context, deployment.id, size, capacity)
 
 
 def _size(request: ArmRequest) -> Size:
     """Return the size of the deployment's instances. Raises 400 where managed online endpoints do not take it."""
-    if request.properties["endpointComputeType"] != "Managed":
-        raise AzureError(501, "NotImplemented", "azureml-local lacks deployments on attached Kubernetes compute.")
     name = request.properties.get("instanceType") or ""
     size = vm_sizes.find(name)
     if size and size.online_endpoints and not size.retired:
@@ -246,13 +299,13 @@ def _size(request: ArmRequest) -> Size:
     )
 
 
-def _require_quota(request: ArmRequest, deployment_id: str, size: Size, capacity: int) -> None:
+def _require_quota(context: Context, deployment_id: str, size: Size, capacity: int) -> None:
     """Raise Azure's 400 (OutOfQuota) where there is no room for a deployment's instances."""
-    shortage = quotas.shortage(request.context, _use(deployment_id, size, capacity))
+    shortage = quotas.shortage(context, _use(deployment_id, size, capacity))
     if shortage:
         raise invalid_deployment(
             "VmSize",
-            f"Not enough quota available for {size.name} in SubscriptionId {request.params['subscription']}. Current "
+            f"Not enough quota available for {size.name} in SubscriptionId {deployment_id.split('/')[2]}. Current "
             f"usage/limit: {shortage.used}/{shortage.limit}. Additional needed: {shortage.needed} Please see "
             f"troubleshooting guide, available here: {TROUBLESHOOTING}outofquota",
         )
@@ -265,8 +318,8 @@ def _uses(context: Context) -> Iterator[quotas.Use]:
     https://learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints#cpu-quota
     """
     for deployment in context.store.all_of(TYPE):
-        size = vm_sizes.find(deployment.properties["instanceType"])
-        if size:
+        size = vm_sizes.find(deployment.properties["instanceType"] or "")
+        if size and deployment.properties["endpointComputeType"] == "Managed":
             yield _use(deployment.id, size, deployment.body["sku"]["capacity"])
 
 
@@ -282,9 +335,11 @@ def _use(deployment_id: str, size: Size, capacity: int) -> quotas.Use:
 def _properties(request: ArmRequest) -> dict[str, Any]:
     """Return the deployment's properties with Azure's defaults. Raises 400 where one is wrong."""
     sent = request.properties
+    compute_type = sent["endpointComputeType"]
     _require_code_and_environment(request, sent)
-    settings = REQUEST_SETTINGS | {k: v for k, v in (sent.get("requestSettings") or {}).items() if v is not None}
-    _require_request_settings(settings)
+    given = {name: value for name, value in (sent.get("requestSettings") or {}).items() if value is not None}
+    settings = REQUEST_SETTINGS[compute_type] | given
+    _require_request_settings(settings, LONGEST_REQUEST[compute_type])
     return {
         "description": None,
         "modelMountPath": None,
@@ -292,7 +347,7 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
         **sent,
         "properties": sent.get("properties") or {},
         "environmentVariables": _environment_variables(sent),
-        "scaleSettings": _scale_settings(sent),
+        "scaleSettings": _scale_settings(request),
         "requestSettings": settings,
         "appInsightsEnabled": bool(sent.get("appInsightsEnabled")),
         "livenessProbe": _probe(sent, "livenessProbe"),
@@ -300,6 +355,7 @@ def _properties(request: ArmRequest) -> dict[str, Any]:
         "provisioningState": "Updating",
         "egressPublicNetworkAccess": sent.get("egressPublicNetworkAccess") or "Enabled",
         "dataCollector": data_collection.read(request.context, sent.get("dataCollector")),
+        **(kubernetes_deployments.members(sent) if compute_type == "Kubernetes" else {}),
     }
 
 
@@ -348,11 +404,12 @@ def _require_asset(resolve: Callable[[], Any]) -> None:
         raise invalid_inference_request(message) from error
 
 
-def _require_request_settings(settings: Mapping[str, Any]) -> None:
+def _require_request_settings(settings: Mapping[str, Any], longest: int) -> None:
+    _duration(settings["maxQueueWait"], "requestSettings.maxQueueWait")
     timeout = _duration(settings["requestTimeout"], "requestSettings.requestTimeout")
-    if not 0 < timeout <= LONGEST_REQUEST:
+    if not 0 < timeout <= longest:
         raise invalid_inference_request(
-            f"requestSettings.requestTimeout is {settings['requestTimeout']}; it must be at most {LONGEST_REQUEST} s."
+            f"requestSettings.requestTimeout is {settings['requestTimeout']}; it must be at most {longest} s."
         )
     concurrent = settings["maxConcurrentRequestsPerInstance"]
     if concurrent < 1:
@@ -361,7 +418,10 @@ def _require_request_settings(settings: Mapping[str, Any]) -> None:
         )
 
 
-def _scale_settings(sent: Mapping[str, Any]) -> dict[str, Any]:
+def _scale_settings(request: ArmRequest) -> dict[str, Any]:
+    sent = request.properties
+    if sent["endpointComputeType"] == "Kubernetes":
+        return kubernetes_deployments.scale_settings(sent.get("scaleSettings"), _given(request, "sku").get("capacity"))
     settings = sent.get("scaleSettings") or {"scaleType": "Default"}
     if settings.get("scaleType") != "Default":
         raise invalid_inference_request(
@@ -417,7 +477,7 @@ async def _with_environment(context: Context, deployment: Resource) -> Resource:
 def _spec(context: Context, deployment: Resource) -> ServingSpec:
     """Return what the deployment is to run, every id in it resolved."""
     properties = deployment.properties
-    request, size = properties["requestSettings"], vm_sizes.find(properties["instanceType"])
+    request = properties["requestSettings"]
     return ServingSpec(
         environment=assets.environment(context, properties["environmentId"]),
         model=_model_source(context, deployment),
@@ -428,9 +488,18 @@ def _spec(context: Context, deployment: Resource) -> ServingSpec:
         request_timeout=seconds(request["requestTimeout"]),
         liveness=_probe_of(properties["livenessProbe"]),
         readiness=_probe_of(properties["readinessProbe"]),
-        memory=size.memory if size else None,  # an earlier version took any name
+        **_resources(context, deployment),
         data_collection=data_collection.settings(context, deployment, _workspace_id(deployment.id)),
     )
+
+
+def _resources(context: Context, deployment: Resource) -> dict[str, Any]:
+    """Return what an instance may take, and, on Kubernetes, how requests wait and how many instances there are."""
+    properties = deployment.properties
+    if properties["endpointComputeType"] != "Kubernetes":
+        size = vm_sizes.find(properties["instanceType"])
+        return {"memory": size.memory if size else None}  # an earlier version took any name
+    return kubernetes_deployments.serving(context, context.store.get(_endpoint_id(deployment)), properties)
 
 
 def _probe_of(settings: Mapping[str, Any]) -> Probe:

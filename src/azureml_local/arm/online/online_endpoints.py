@@ -9,11 +9,12 @@ from starlette.responses import JSONResponse, Response
 
 from azureml_local.arm import ids, inference_hosts, listing
 from azureml_local.arm.access import managed_identities
+from azureml_local.arm.compute import kubernetes_clusters
 from azureml_local.arm.context import Context
 from azureml_local.arm.names import require_endpoint_name
 from azureml_local.arm.online import endpoint_roles
 from azureml_local.arm.request import ArmRequest, ArmRoutes
-from azureml_local.http.errors import AzureError, endpoint_not_found, invalid_inference_request
+from azureml_local.http.errors import endpoint_not_found, invalid_inference_request
 from azureml_local.identity import endpoint_keys
 from azureml_local.store import Condition, Order, Resource
 
@@ -22,7 +23,9 @@ ENDPOINT = ENDPOINTS + "/{endpoint}"
 TYPE = inference_hosts.ONLINE
 DEPLOYMENT_TYPE = TYPE + "/deployments"
 PREFIX = "oe"
-COMPUTE_TYPES = ("Managed", "Kubernetes", "AzureMLCompute")
+# What an endpoint's ``kind`` is, by the compute type of its deployments. azure-ai-ml: "we have two kinds: K8s and
+# Managed online endpoints" (entities/_endpoint/online_endpoint.py).
+KINDS = {"Managed": "Managed", "Kubernetes": "K8S", "AzureMLCompute": "AzureMLCompute"}
 ORDERS = {
     "CreatedAtDesc": listing.NEWEST_FIRST,
     "CreatedAtAsc": listing.OLDEST_FIRST,
@@ -81,7 +84,7 @@ def require_usable_key(key: str, where: str) -> None:
 async def list_endpoints(request: ArmRequest) -> Response:
     """List a workspace's online endpoints: of a name, a compute type, with tags or properties."""
     name = request.query.get("name")
-    compute = listing.choice(request, "computeType", {kind: kind for kind in COMPUTE_TYPES}, None)
+    compute = listing.choice(request, "computeType", KINDS, None)
     conditions = [
         *([listing.with_ids([f"{request.workspace_id}/onlineEndpoints/{name}"])] if name else []),
         *([Condition("json_extract(body, '$.kind') = ?", (compute,))] if compute else []),
@@ -115,7 +118,7 @@ async def create_or_update(request: ArmRequest) -> Response:
     body = {
         "tags": request.body.get("tags") or {},
         "location": request.body["location"],
-        "kind": "Managed",
+        "kind": KINDS[compute_type(properties)],
         "properties": properties,
     }
     if request.body.get("sku"):
@@ -157,14 +160,16 @@ async def delete(request: ArmRequest) -> Response:
     request.context.operations.require_idle(endpoint.id)
     for deployment in request.context.store.children(DEPLOYMENT_TYPE, endpoint.id):
         request.context.operations.require_idle(deployment.id)
+        kubernetes_clusters.require_reachable(request.context, deployment.id)
     deleting = endpoint.with_properties(provisioningState="Deleting")
     return request.begun(202, "onlineEndpoints/delete", deleting, PREFIX, lambda _: None, at_results=True)
 
 
 def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     sent = request.properties
-    if sent.get("compute"):
-        raise AzureError(501, "NotImplemented", "azureml-local lacks online endpoints on attached Kubernetes compute.")
+    compute = _compute(request, known)
+    if compute:
+        _require_possible_on_kubernetes(sent)
     traffic, mirror = sent.get("traffic") or {}, sent.get("mirrorTraffic") or {}
     deployments = _deployment_names(request)
     _require_traffic(traffic, deployments)
@@ -180,11 +185,51 @@ def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
         "scoringUri": former.get("scoringUri"),
         "swaggerUri": former.get("swaggerUri"),
         "provisioningState": "Updating" if known else "Creating",
-        "compute": None,
+        "compute": compute,
         "traffic": traffic,
         "mirrorTraffic": mirror,
         "publicNetworkAccess": sent.get("publicNetworkAccess") or "Enabled",
     }
+
+
+def compute_type(properties: Mapping[str, Any]) -> str:
+    """Return the ``endpointComputeType`` of the deployments of an endpoint with these properties."""
+    return "Kubernetes" if properties["compute"] else "Managed"
+
+
+def _compute(request: ArmRequest, known: Resource | None) -> str | None:
+    """Return the id of the attached cluster that an endpoint is on; None for a managed endpoint.
+
+    Raises 400 where it cannot be used, or where the endpoint is on another.
+    """
+    former = known.properties["compute"] if known else None
+    asked: str | None = request.properties.get("compute") or former
+    if known and (asked or "").lower() != (former or "").lower():
+        raise invalid_inference_request(
+            f"compute cannot be changed: endpoint '{known.name}' is on {former or 'managed compute'}. Create another "
+            "endpoint."
+        )
+    return kubernetes_clusters.require_usable(request.context, asked).id if asked else None
+
+
+def _require_possible_on_kubernetes(sent: Mapping[str, Any]) -> None:
+    """Raise 400 for what only managed endpoints have.
+
+    https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online-auth (the words about tokens),
+    https://learn.microsoft.com/azure/machine-learning/how-to-safely-rollout-online-endpoints (those about mirroring).
+    """
+    if sent["authMode"] == "AADToken":
+        raise invalid_inference_request(
+            "Kubernetes online endpoint doesn't support Microsoft Entra token for data plane operations. Set authMode "
+            "to Key or AMLToken."
+        )
+    if any((sent.get("mirrorTraffic") or {}).values()):
+        raise invalid_inference_request("Mirror traffic isn't currently supported for Kubernetes online endpoints.")
+    if sent.get("publicNetworkAccess") == "Disabled":
+        raise invalid_inference_request(
+            "publicNetworkAccess belongs to managed online endpoints: the network of a Kubernetes cluster decides who "
+            "reaches an endpoint on it."
+        )
 
 
 def _deployment_names(request: ArmRequest) -> set[str]:

@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any
 
 from azureml_local import clock
-from azureml_local.arm import triggers
+from azureml_local.arm import calendars, triggers
 from azureml_local.arm.context import Context
 from azureml_local.arm.schedules import scheduled_jobs
 from azureml_local.store import Resource
@@ -35,9 +35,8 @@ MADE_UP = 60.0  # real seconds: what was due earlier than that is left out
 
 def calendar(known: Resource | None) -> dict[str, str]:
     """Return the calendar of a schedule that is new, or that is changed now: nothing before this is due any more."""
-    now = datetime.datetime.now(datetime.UTC)
-    time = max(_present(known), _done(known)) if known else now
-    return {"time": time.isoformat(), "at": now.isoformat(), "done": time.isoformat()}
+    begun = calendars.begun(max(_present(known), _done(known)) if known else None)
+    return {**begun, "done": begun["time"]}
 
 
 def next_time(trigger: Mapping[str, Any], after: datetime.datetime) -> datetime.datetime | None:
@@ -117,11 +116,7 @@ def _make(
 
 def _present(schedule: Resource) -> datetime.datetime:
     """Return the time on a schedule's calendar."""
-    stored = schedule.body["calendar"]
-    real = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(stored["at"])
-    return datetime.datetime.fromisoformat(stored["time"]) + datetime.timedelta(
-        seconds=clock.passed(real.total_seconds())
-    )
+    return calendars.present(schedule.body["calendar"])
 
 
 def _done(schedule: Resource) -> datetime.datetime:

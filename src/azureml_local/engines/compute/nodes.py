@@ -8,10 +8,12 @@ scheduler's port may run code. https://distributed.dask.org/en/stable/tls.html
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,46 +47,120 @@ class NodeError(Exception):
         self.taken = taken
 
 
-class Node:
-    """One node: a worker process. Set ``preempted`` before it is ended because it is taken away.
+class Node(ABC):
+    """One node. Set ``preempted`` before it is ended because it is taken away.
 
     Args:
         name: Azure's form of a node's id.
-        process: the worker.
         address: where the scheduler knows it, ``tls://HOST:PORT``.
+        edge: where the service's edge is reached from a node on another machine, ``HOST:PORT``; None for one here.
     """
 
-    def __init__(self, name: str, process: GuardedProcess, address: str) -> None:
+    def __init__(self, name: str, address: str, edge: str | None = None) -> None:
         self.name = name
-        self.process = process
         self.address = address
+        self.edge = edge
         self.preempted = False
         self.is_ending = False
 
     @property
-    def ended(self) -> asyncio.Future[int]:
-        """Done when the worker's process has ended."""
-        return self.process.ended
+    @abstractmethod
+    def ended(self) -> asyncio.Future[Any]:
+        """Done when the node has ended, or is lost."""
 
     @property
     def is_lost(self) -> bool:
         """Whether nothing that it still answers can be relied on: it is being ended, or has ended."""
         return self.is_ending or self.ended.done()
 
+    @abstractmethod
     async def stop(self) -> None:
         """End the node, and what it is at."""
+
+    def lose(self) -> None:
+        """Take a node elsewhere for lost: its heartbeats have ceased."""
+        self.is_ending = True
+
+    @abstractmethod
+    async def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """Run a function on the node and return what it returns.
+
+        Raises:
+            NodeError: the node ended meanwhile.
+        """
+
+    @abstractmethod
+    async def call(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """Run a short function on the node beside the work that it is at; nothing where it ends, or has ended."""
+
+
+class DaskNode(Node):
+    """A node that is a Dask worker; the arguments are those of :class:`Node`, and the scheduler's client."""
+
+    def __init__(self, name: str, address: str, client: Client, edge: str | None = None) -> None:
+        super().__init__(name, address, edge)
+        self._client = client
+
+    async def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """See :meth:`Node.run`."""
+        future = self._client.submit(
+            function, *arguments, workers=[self.address], allow_other_workers=False, pure=False, retries=0
+        )
+        try:
+            result = asyncio.ensure_future(future.result())
+            result.add_done_callback(lambda done: done.cancelled() or done.exception())  # also where nobody asks for it
+            await asyncio.wait((result, self.ended), return_when=asyncio.FIRST_COMPLETED)
+            # As it ends, a node ends its job's processes, and says how they ended; without a scheduler it says nothing.
+            if self.is_lost or not result.done() or result.cancelled():
+                result.cancel()
+                what = "was preempted" if self.preempted else "ended"
+                raise NodeError(f"Node {self.name} {what}.", taken=self.is_ending)
+            return result.result()
+        finally:
+            # Dask keeps no result, and runs nothing again: the address of a node that ended may be another's soon.
+            with contextlib.suppress(OSError):  # the scheduler is gone, and with it what it knew
+                await self._client.cancel([future], force=True)
+
+    async def call(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """See :meth:`Node.call`."""
+        if self.is_lost:
+            return
+        called = asyncio.ensure_future(
+            self._client.run(function, *arguments, workers=[self.address], on_error="ignore")
+        )
+        await asyncio.wait((called, self.ended), return_when=asyncio.FIRST_COMPLETED)
+        called.cancel()  # it would try for long to reach a node that has ended meanwhile
+
+
+class OwnNode(DaskNode):
+    """A node that the service has started: ``process`` is the worker."""
+
+    def __init__(self, name: str, address: str, client: Client, process: GuardedProcess) -> None:
+        super().__init__(name, address, client)
+        self.process = process
+
+    @property
+    def ended(self) -> asyncio.Future[int]:
+        """Done when the worker's process has ended."""
+        return self.process.ended
+
+    async def stop(self) -> None:
+        """End the process, and what it is at."""
         self.is_ending = True
         await self.process.stop()
 
 
 class Nodes:
-    """Starts nodes and hands them work. Dask is loaded when the first one is wanted.
+    """Starts nodes on this machine. Dask is loaded when the first one is wanted.
 
     Args:
         folder: for the scheduler's certificate and what nodes keep while they run.
         log: receives what nodes say.
         on_report: called with what a node reports of the work it is at.
     """
+
+    is_elsewhere = False
+    why_not_more = ""
 
     def __init__(self, folder: Path, log: Path, on_report: Report) -> None:
         self._folder = folder
@@ -152,43 +228,8 @@ class Nodes:
         if not address:
             await process.stop()
             raise NodeError(f"The node ended as it started; see {self._log}.")
-        return Node(name, process, address)
-
-    async def run(self, node: Node, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-        """Run a function on a node and return what it returns.
-
-        Raises:
-            NodeError: the node ended meanwhile.
-        """
-        assert self._client is not None  # noqa: S101 - there is a node
-        future = self._client.submit(
-            function, *arguments, workers=[node.address], allow_other_workers=False, pure=False, retries=0
-        )
-        try:
-            result = asyncio.ensure_future(future.result())
-            result.add_done_callback(lambda done: done.cancelled() or done.exception())  # also where nobody asks for it
-            await asyncio.wait((result, node.ended), return_when=asyncio.FIRST_COMPLETED)
-            if (
-                node.is_lost or not result.done()
-            ):  # as it ends, a node ends its job's processes, and says how they ended
-                result.cancel()
-                what = "was preempted" if node.preempted else "ended"
-                raise NodeError(f"Node {node.name} {what}.", taken=node.is_ending)
-            return result.result()
-        finally:
-            # Dask keeps no result, and runs nothing again: the address of a node that ended may be another's soon.
-            await self._client.cancel([future], force=True)
-
-    async def call(self, node: Node, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        """Run a short function on a node beside the work that it is at; nothing where the node ends, or has ended."""
-        assert self._client is not None  # noqa: S101 - there is a node
-        if node.is_lost:
-            return
-        called = asyncio.ensure_future(
-            self._client.run(function, *arguments, workers=[node.address], on_error="ignore")
-        )
-        await asyncio.wait((called, node.ended), return_when=asyncio.FIRST_COMPLETED)
-        called.cancel()  # it would try for long to reach a node that has ended meanwhile
+        assert self._client is not None  # noqa: S101 - prepared above
+        return OwnNode(name, address, self._client, process)
 
     async def close(self) -> None:
         """End the scheduler. The nodes are ended by who started them."""

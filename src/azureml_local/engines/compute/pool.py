@@ -111,7 +111,16 @@ class Lease:
 
 
 class Starter(Protocol):
-    """What starts nodes; see :class:`azureml_local.engines.compute.nodes.Nodes`."""
+    """What starts nodes; see :class:`azureml_local.engines.compute.nodes.Nodes`.
+
+    ``is_elsewhere`` says that they are on other machines than the service's, ``why_not_more`` why there are not more.
+    """
+
+    is_elsewhere: bool
+
+    @property
+    def why_not_more(self) -> str:
+        """See above; empty where the capacity of the service's machine says so."""
 
     async def start_node(self, name: str) -> Node:
         """Start a node."""
@@ -170,7 +179,7 @@ class Pool:
         self.allocated_at = datetime.now(UTC)  # when it last began to resize, or became steady
         self.lacks_room = False  # for nodes that jobs wait for
         self.start_error: str | None = None  # why the last node did not start
-        self._nodes = nodes
+        self.starter = nodes
         self._scale = scale
         self._room = room
         self.observer = observer
@@ -193,6 +202,11 @@ class Pool:
     def size(self) -> int:
         """How many nodes there are: all but those that were preempted."""
         return sum(member.state != NodeState.PREEMPTED for member in self.members)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its nodes are on other machines than the service's."""
+        return self.starter.is_elsewhere
 
     @property
     def is_busy(self) -> bool:
@@ -394,7 +408,7 @@ class Pool:
     async def _live(self, member: Member) -> None:
         """Start a node and watch it to its end."""
         try:
-            member.node = await self._nodes.start_node(member.name)
+            member.node = await self.starter.start_node(member.name)
         except (NodeError, OSError) as error:
             if member.state not in GONE:
                 await self._be_unusable(member, str(error))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
+from azureml_local.engines.compute.hosts import Hosts, HostStarter
 from azureml_local.engines.compute.nodes import Nodes
 from azureml_local.engines.compute.pool import Observer, Pool, Scale
 
@@ -25,13 +26,15 @@ class Pools:
     """Makes pools and ends them.
 
     Args:
-        nodes: starts their nodes.
-        capacity: how many nodes there may be in all.
+        nodes: starts the nodes on this machine.
+        capacity: how many of these there may be in all.
+        hosts: makes nodes of workers on other machines, for the computes that they are tagged with.
     """
 
-    def __init__(self, nodes: Nodes, capacity: int) -> None:
+    def __init__(self, nodes: Nodes, capacity: int, hosts: Hosts) -> None:
         self._nodes = nodes
         self.capacity = capacity
+        self._hosts = hosts
         self._pools: dict[str, Pool] = {}
         self._preparing: asyncio.Task[None] | None = None
 
@@ -57,24 +60,45 @@ class Pools:
         if pool is not None:
             pool.scale = scale
             return pool
-        if self._preparing is None:  # so that the first node need not wait for it
+        name = compute_id.rpartition("/")[2]
+        starter = self._hosts.starter(name) or self._nodes
+        if self._preparing is None and not starter.is_elsewhere:  # so that the first node need not wait for it
             self._preparing = asyncio.get_running_loop().create_task(self._prepare())
-        pool = Pool(
-            self._nodes,
-            compute_id.rpartition("/")[2],
+        made = Pool(
+            starter,
+            name,
             scale,
-            lambda: min(room(), self.capacity_left),
+            lambda: min(room(), self._left(made)),
             observer,
             low_priority=low_priority,
         )
-        self._pools[compute_id.lower()] = pool
-        pool.reconcile()
-        return pool
+        self._pools[compute_id.lower()] = made
+        made.reconcile()
+        return made
 
     @property
     def capacity_left(self) -> int:
         """How many nodes more this machine holds."""
-        return self.capacity - sum(pool.size for pool in self._pools.values())
+        return self.capacity - sum(pool.size for pool in self._pools.values() if not pool.is_elsewhere)
+
+    def _left(self, pool: Pool) -> int:
+        """Return how many nodes more a pool can have, of this machine or of its tagged workers."""
+        starter = pool.starter
+        if not isinstance(starter, HostStarter):
+            return self.capacity_left
+        return starter.count - sum(one.size for one in self._pools.values() if one.starter is starter)
+
+    def named(self, names: Collection[str]) -> list[Pool]:
+        """Return the pools of the computes of these names, in any case."""
+        lower = {name.lower() for name in names}
+        return [pool for pool in self._pools.values() if pool.name.lower() in lower]
+
+    async def choose_starters(self, pools: Iterable[Pool]) -> None:
+        """Have pools, no job of which runs or waits, take their nodes from where those are now to come from."""
+        for pool in pools:
+            await pool.end_nodes()
+            pool.starter = self._hosts.starter(pool.name) or self._nodes
+            pool.reconcile()
 
     def retry(self) -> None:
         """Start the nodes for which there was no room, now that there may be."""

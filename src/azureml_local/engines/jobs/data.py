@@ -8,6 +8,7 @@ the job ends. https://learn.microsoft.com/azure/machine-learning/how-to-read-wri
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -162,6 +163,57 @@ async def deliver(
         place = output_place(folder, name)
         if output.mode in modes and place.exists():
             await staging.upload(blobs, place, output.target)
+
+
+class Mirror:
+    """Brings a job's outputs into storage as they are written, from a machine that may be lost.
+
+    Args:
+        blobs: the storage.
+        folder: the job's on this machine.
+        outputs: the job's.
+    """
+
+    def __init__(self, blobs: BlobStorage, folder: Path, outputs: Mapping[str, Output]) -> None:
+        self._blobs = blobs
+        self._folder = folder
+        self._outputs = outputs
+        self._brought: dict[Path, tuple[int, int]] = {}  # by the files: when they had been changed, and their sizes
+        self._lock = asyncio.Lock()
+
+    async def fill(self) -> None:
+        """Bring here what a former attempt has written to mounted folders: to be found there, as on Azure.
+
+        Raises:
+            StagingError: it has no form of files.
+            UpstreamError: the storage ended and did not come back.
+        """
+        for name, output in self._outputs.items():
+            if output.mode == OutputMode.MOUNT and not output.is_file:
+                place = output_place(self._folder, name)
+                await asyncio.to_thread(place.mkdir, parents=True)
+                with contextlib.suppress(MissingError):
+                    await staging.download_contents(self._blobs, output.target, place)
+                self._brought |= await asyncio.to_thread(_versions, place)
+
+    async def bring(self, modes: Collection[OutputMode]) -> None:
+        """Bring what is new since the last time, of outputs of some modes. It raises what :func:`deliver` does."""
+        async with self._lock:
+            for name, output in self._outputs.items():
+                place = output_place(self._folder, name)
+                if output.mode in modes and place.exists():
+                    found = await asyncio.to_thread(_versions, place)
+                    new = {path: version for path, version in found.items() if self._brought.get(path) != version}
+                    await staging.upload(self._blobs, place, output.target, new)
+                    self._brought |= new
+
+
+def _versions(place: Path) -> dict[Path, tuple[int, int]]:
+    found = {}
+    for path in staging.files(place):
+        with contextlib.suppress(FileNotFoundError):  # a script has just deleted it
+            found[path] = (path.stat().st_mtime_ns, path.stat().st_size)
+    return found
 
 
 def _azures_words(name: str, given: Input, reason: str, message: str) -> str:

@@ -16,21 +16,25 @@ import sqlite3
 import time
 from collections.abc import Collection, Coroutine, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from azureml_local.engines import staging
-from azureml_local.engines.blobs import BlobError, BlobStorage
-from azureml_local.engines.compute import REPORTS
+from azureml_local.engines.blobs import BlobError
 from azureml_local.engines.jobs import data, distribution, fence
 from azureml_local.engines.jobs.command import fill_in
+from azureml_local.engines.jobs.elsewhere import Elsewhere
 from azureml_local.engines.jobs.parallel.splitting import SplitError
 from azureml_local.engines.jobs.parallel.supervisor import Place, Supervisor
+from azureml_local.engines.jobs.site import Here, Site
 from azureml_local.engines.jobs.spec import Attempt, OutputMode, ParallelTask, Result
 from azureml_local.engines.log_blob import LogBlob
 from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.requirements import EnvironmentBuildError
+from azureml_local.engines.ssh.machine import MachineError, MachineLostError
+from azureml_local.engines.ssh.workplace import Workplace, values_there
 from azureml_local.engines.staging import BlobPath, StagingError
 from azureml_local.http.errors import is_out_of_space
-from azureml_local.http.upstream import Address, UpstreamError
+from azureml_local.http.upstream import UpstreamError
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +48,7 @@ LITTLE_ROOM = 1024 * 1024  # bytes on a disk that count as none
 DISK_FULL = "DiskSpaceFull: the disk of the node is full. Make room on it, then submit the job again."
 SERVICE_FAILED = "azureml-local failed on this job; its log has the details."
 # What goes wrong with files, storage or a parallel job's ledger, whatever the job itself does.
-FAILURES = (StagingError, BlobError, UpstreamError, OSError, sqlite3.Error)
+FAILURES = (StagingError, BlobError, UpstreamError, OSError, sqlite3.Error, MachineError)
 BY_SIGNAL = 128  # a shell adds a signal's number to it
 SNAPSHOT, DATA, LIFECYCLER = (
     ("snapshot_capability", "snapshot-capability"),
@@ -91,6 +95,12 @@ async def finish(job: str, number: int, modes: Collection[OutputMode]) -> str | 
     return await part.finish(modes) if part else None
 
 
+async def free_ports(count: int, address: str) -> tuple[int, ...]:
+    """Return ports of this node's address at which a job's processes can listen."""
+    with distribution.reserved_ports(count, address) as ports:
+        return ports
+
+
 async def stop(job: str, number: int) -> None:
     """End what a node does for an attempt at a job, also where it has not come to its processes yet."""
     part = _parts.get((job, number))
@@ -105,10 +115,22 @@ async def stop_all() -> None:
     await asyncio.gather(*(part.abandon() for part in list(_parts.values())))
 
 
+class Process(Protocol):
+    """A process of a job, on this machine or another: see :class:`~azureml_local.engines.process.GuardedProcess`."""
+
+    ended: asyncio.Task[int]
+
+    async def read(self, most: int) -> bytes:
+        """Return what it says as it comes; nothing at its end."""
+
+    async def stop(self) -> int:
+        """End it, and all that it started."""
+
+
 class Running:
     """A process, its log, and the end of what it has said."""
 
-    def __init__(self, process: GuardedProcess, log: LogBlob, log_name: str) -> None:
+    def __init__(self, process: Process, log: LogBlob, log_name: str) -> None:
         self.process = process
         self.log_name = log_name
         self.last_words = b""
@@ -153,21 +175,25 @@ class Part:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._spec = attempt.spec
-        self._blobs = BlobStorage(attempt.storage.account, attempt.storage.key)
-        self._blobs.set_address(Address(port=attempt.storage.port))
-        self._job_folder = Path(attempt.folder)
-        self._folder = self._job_folder / f"{attempt.number}-{attempt.rank}"
+        self._site = _site(attempt)
+        self._blobs = self._site.blobs
+        self._job_folder = self._site.folder
+        self._folder = self._site.own
         self._work = self._folder / "exe" / "wd"
         self._logs: dict[str, LogBlob] = {}
-        self._lock: IO[str] | None = None
         self._task: asyncio.Task[Result] | None = None
         self._is_lost = False
         self._is_ending = False  # its processes are being ended: that is not to be broken off
         self._supervisor: Supervisor | None = None
+        self._workplace: Workplace | None = None  # on an attached machine
 
     async def run(self) -> Result:
         """See :func:`run`."""
-        self._lock = fence.enter(self._job_folder, self._attempt.number)
+        try:
+            await self._site.enter(self.give_up)
+        except UpstreamError as error:
+            await self._site.leave()
+            return Result(str(error), time.time(), code="ServiceError")
         self._task = asyncio.ensure_future(self._run())
         await asyncio.wait([self._task])
         if self._task.cancelled():
@@ -187,9 +213,16 @@ class Part:
         await self.stop()
         try:
             async with asyncio.timeout(LEAVES_WITHIN):
-                await self.finish(())
+                await self.finish(self._site.kept_as_it_leaves)
         except TimeoutError:
             return
+
+    async def give_up(self) -> None:
+        """Stop, and leave nothing here: the service is not heard any more, or does not want this attempt."""
+        self._is_lost = True
+        await self.stop()
+        await self._site.leave()
+        _parts.pop((self._spec.key, self._attempt.number), None)
 
     async def finish(self, modes: Collection[OutputMode]) -> str | None:
         """See :func:`finish`."""
@@ -198,9 +231,9 @@ class Part:
             self._say(LIFECYCLER, error or "What the job has left is in storage.")
             return await self._kept(self._close_logs()) or error
         finally:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-            if self._lock:
-                self._lock.close()
+            if self._workplace:
+                await self._workplace.close()
+            await self._site.leave()
 
     async def _kept(self, work: Coroutine[Any, Any, None]) -> str | None:
         """Return why something could not be kept, or None."""
@@ -212,8 +245,10 @@ class Part:
 
     async def _bring_away(self, modes: Collection[OutputMode]) -> None:
         if self._supervisor:
-            await self._supervisor.finish(is_first=bool(modes))
-        await data.deliver(self._blobs, self._job_folder, self._spec.outputs, modes)  # first: logs matter less
+            await self._supervisor.finish(is_first=bool(modes) and self._attempt.rank == 0)
+        if self._workplace:
+            await self._workplace.fetch(self._written)
+        await self._site.deliver(modes)  # first: logs matter less
         for name in KEPT:
             target = BlobPath(self._spec.artifacts.container, f"{self._spec.artifacts.path}/{name}")
             await staging.upload(self._blobs, self._work / name, target)
@@ -227,12 +262,16 @@ class Part:
     async def _run(self) -> Result:
         error: str | None
         try:
+            self._attempt = await self._site.prepare()
             if self._spec.parallel:
                 error = await self._supervise(self._spec.parallel)
             else:
                 error = await self._execute(await self._stage())
-        except (data.DataError, SplitError) as missing:
+        except (data.DataError, SplitError, EnvironmentBuildError) as missing:
             error = str(missing)
+        except MachineLostError as lost:
+            self._say(LIFECYCLER, str(lost))
+            return Result(str(lost), time.time(), was_stopped=True, is_lost=True)
         except FAILURES as failure:
             error = self._explain(failure)
         ended_at = time.time()
@@ -256,6 +295,11 @@ class Part:
             self._say(LIFECYCLER, note)
         for name in KEPT:
             (self._work / name).mkdir(parents=True)
+        if self._spec.machine:
+            self._say(LIFECYCLER, f"Connecting to {self._spec.machine}.")
+            self._workplace = await Workplace.open(self._spec.machine, self._attempt, self._folder)
+            for note in self._workplace.notes:
+                self._say(LIFECYCLER, note)
         if self._spec.code:
             self._say(SNAPSHOT, f"Downloading the code to {self._work}.")
             await staging.download_contents(self._blobs, self._spec.code, self._work)
@@ -270,7 +314,8 @@ class Part:
         await places.fill_mounts()
         if self._supervisor is None:
             self._report(STAGED)
-            return await places.values()
+            values = await places.values()
+            return await self._copied(values, self._workplace) if self._workplace else values
         values = await places.values()
         if self._attempt.rank == 0:
             await self._require_new_rows(self._supervisor)
@@ -278,9 +323,22 @@ class Part:
         self._report(STAGED)
         return values
 
+    async def _copied(self, values: Mapping[str, str], workplace: Workplace) -> Mapping[str, str]:
+        """Copy everything to the machine that the job's processes run on, and return what stands for values there."""
+        self._say(DATA, f"Copying to {self._spec.machine}.")
+        shared = self._job_folder / data.DATA
+        await workplace.send([place for place in (self._folder, shared) if place.exists()])
+        return values_there(self._spec, values, workplace)
+
+    @property
+    def _written(self) -> list[Path]:
+        """The places that the job's processes write to, and that are kept."""
+        outputs = [data.output_place(self._job_folder, name) for name in self._spec.outputs]
+        return [*outputs, *(self._work / name for name in KEPT)]
+
     async def _require_new_rows(self, supervisor: Supervisor) -> None:
         """Raise DataError where a job would write over rows that are in storage; not over what it wrote itself."""
-        target = supervisor.new_rows_target()
+        target = await supervisor.new_rows_target()
         if target and target.path in await self._blobs.list_blobs(target.container, target.path):
             raise data.DataError(
                 f"The output file {target.path} in the container {target.container} exists already, and is not written "
@@ -292,7 +350,14 @@ class Part:
         environment = self._environment({}, distribution.Process("", {}))
         log = f"user_logs/{self._of_attempt()}std_log_{self._attempt.rank}.txt"
         place = Place(
-            self._folder, self._work, environment, self._log, log, lambda metrics: self._send({"metrics": metrics})
+            self._folder,
+            self._work,
+            environment,
+            self._log,
+            log,
+            lambda metrics: self._send({"metrics": metrics}),
+            self._site.ledger(),
+            self._site.keep,
         )
         self._supervisor = Supervisor(self._attempt, task, place)
         self._supervisor.start()
@@ -312,7 +377,10 @@ class Part:
         running: list[Running] = []
         failed: Running | None = None
         try:
-            for planned in distribution.processes(self._spec.distribution, self._attempt.rank, self._attempt.ports):
+            attempt = self._attempt
+            for planned in distribution.processes(
+                self._spec.distribution, attempt.rank, attempt.ports, attempt.addresses
+            ):
                 running.append(await self._start(command, values, planned))
             self._report("Running")
             for ended in asyncio.as_completed([one.failed() for one in running]):
@@ -327,30 +395,38 @@ class Part:
 
     async def _start(self, command: str, values: Mapping[str, str], planned: distribution.Process) -> Running:
         self._say(LIFECYCLER, f"Starting {command!r}, log user_logs/{planned.log}.")
-        process = await GuardedProcess.start(
+        process = await self._process(command, self._environment(values, planned))
+        name = f"user_logs/{self._of_attempt()}{planned.log}"
+        return Running(process, self._log(name), name)
+
+    async def _process(self, command: str, environment: Mapping[str, str]) -> Process:
+        if self._workplace:
+            programs = str(Path(self._attempt.python).parent)
+            return await self._workplace.start(command, work=self._work, environment=environment, programs=programs)
+        return await GuardedProcess.start(
             [SHELL, "-c", command],
             log=self._folder / "guard.log",
-            environment=self._environment(values, planned),
+            environment=environment,
             cwd=self._work,
             capture=True,
             merge=True,
         )
-        name = f"user_logs/{self._of_attempt()}{planned.log}"
-        return Running(process, self._log(name), name)
 
     def _environment(self, values: Mapping[str, str], planned: distribution.Process) -> Mapping[str, str]:
         environment = {
-            **base_environment(),
-            **self._attempt.variables,
+            **({} if self._workplace else base_environment()),
+            **(self._workplace.variables if self._workplace else self._attempt.variables),
             **self._spec.variables,
             "AZUREML_CR_NODE_RANK": str(self._attempt.rank),
             "AZUREML_NODE_COUNT": str(self._spec.distribution.instances),
             "PYTHONUNBUFFERED": "1",  # so that logs are seen as they are written
         }
         environment |= data.variables(self._spec, values)
-        environment |= {**planned.variables, **self._spec.environment_variables, fence.MARK: str(self._work)}
+        environment |= {**planned.variables, **self._spec.environment_variables}
+        if self._workplace:  # there the mark and the path are completed
+            return environment
         programs = Path(self._attempt.python).parent
-        return {**environment, "PATH": f"{programs}:{environment.get('PATH', '')}"}
+        return {**environment, fence.MARK: str(self._work), "PATH": f"{programs}:{environment.get('PATH', '')}"}
 
     # --- logs ---
 
@@ -373,7 +449,11 @@ class Part:
         self._send({"status": status})
 
     def _send(self, report: Mapping[str, Any]) -> None:
-        from distributed import get_worker
+        self._site.send(report)
 
-        message = {"job": self._spec.key, "attempt": self._attempt.number, **report}
-        get_worker().log_event(REPORTS, message)
+
+def _site(attempt: Attempt) -> Site:
+    if attempt.gateway:
+        return Elsewhere(attempt, attempt.gateway)
+    assert attempt.storage is not None  # noqa: S101 - of the service's own machine
+    return Here(attempt, attempt.storage)

@@ -7,25 +7,31 @@ Preparing, Queued, Running, Finalizing, then Completed, Failed or Canceled.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from azureml_local.engines import staging
 from azureml_local.engines.blobs import BlobError, BlobStorage
 from azureml_local.engines.compute.nodes import Node, NodeError, Nodes
 from azureml_local.engines.compute.pool import Pool
 from azureml_local.engines.environments import Environments, Interpreter
 from azureml_local.engines.jobs import data, execution, fence
-from azureml_local.engines.jobs.distribution import port_count, reserved_ports
-from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Output, OutputMode, Result, Storage, job_key
+from azureml_local.engines.jobs.distant_part import LOST_AFTER, DistantPart
+from azureml_local.engines.jobs.distribution import nodes_of_ports, reserved_ports
+from azureml_local.engines.jobs.job_environment import interpreter_for
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Gateway, Output, OutputMode, Result, Storage, job_key
 from azureml_local.engines.requirements import EnvironmentBuildError
-from azureml_local.engines.staging import BlobPath, StagingError
+from azureml_local.engines.ssh.machine import MachineError
+from azureml_local.engines.staging import StagingError
 from azureml_local.home import write_private
 from azureml_local.http.errors import is_out_of_space
 from azureml_local.http.upstream import UpstreamError
@@ -36,9 +42,9 @@ Observer = Callable[[str], None]
 MetricsObserver = Callable[[Mapping[str, float]], None]
 Value = TypeVar("Value")
 
-BUILD_LOG = "azureml-logs/20_image_build_log.txt"
 OUTCOME = "outcome.json"
 NODES = "nodes"
+ELSEWHERE = "elsewhere"
 # What Azure keeps of a job that does not complete: a mount's files are in storage as they are written, those of the
 # mode "upload" are not uploaded.
 # https://learn.microsoft.com/python/api/azureml-core/azureml.data.outputfiledatasetconfig (as_mount, as_upload)
@@ -102,7 +108,10 @@ class JobRunner:
         blobs: the storage account.
         storage: returns how a node reaches it.
         environments: finds interpreters.
-        variables: returns what lets a job's code reach the service as a client.
+        network: returns the variables that lead clients on this machine to the service.
+        variables: returns those by which a job's code finds its run.
+        gateway: returns how a node elsewhere reaches the service, of a job, the edge's address from there, and the
+            token of the node's part.
     """
 
     def __init__(
@@ -112,14 +121,19 @@ class JobRunner:
         blobs: BlobStorage,
         storage: Callable[[], Storage],
         environments: Environments,
+        network: Callable[[], Mapping[str, str]],
         variables: Callable[[CommandSpec], Mapping[str, str]],
+        gateway: Callable[[CommandSpec, str, str], Gateway],
     ) -> None:
         self._folder = folder
         self._blobs = blobs
         self._storage = storage
         self._environments = environments
+        self._network = network
         self._variables = variables
+        self._gateway = gateway
         self._attempts: dict[str, _Attempt] = {}
+        self.distant: dict[tuple[str, int, int], DistantPart] = {}  # by a job's key, an attempt's number, a rank
         self.nodes = Nodes(folder / NODES, log, self._on_report)
 
     async def run(self, spec: CommandSpec, pool: Pool, observer: Observer, log_metrics: MetricsObserver) -> int:
@@ -158,7 +172,7 @@ class JobRunner:
         """End what is left of a job that was being cancelled as the service ended; keep what Azure would have kept."""
         folder = self._folder / job_key(job_id)
         if await asyncio.to_thread(folder.exists):
-            await fence.next_attempt(folder)
+            await _next_attempt(folder)
             await self._deliver(job_id, outputs)
 
     async def forget(self, job_id: str) -> None:
@@ -187,17 +201,18 @@ class JobRunner:
     ) -> Outcome:
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
         observer("Preparing")
+        interpreter = None
         try:
-            interpreter = await self._prepare(spec, folder / BUILD_LOG.rpartition("/")[2])
-        except EnvironmentBuildError as error:
-            message = f"Image build failed. For more details, check log file {BUILD_LOG}. {error}"
-            return Outcome(0, ("UserError", message, "Failed"))
+            if not pool.is_elsewhere:
+                interpreter = await interpreter_for(spec, self._environments, self._blobs, folder)
+        except (EnvironmentBuildError, MachineError) as error:
+            return Outcome(0, ("UserError", str(error), "Failed"))
         lost = 0
         while True:
             observer("Queued")
             lease = await pool.acquire(spec.job, spec.distribution.instances)
             try:
-                attempt = _Attempt(await fence.next_attempt(folder), observer, log_metrics)
+                attempt = _Attempt(await _next_attempt(folder), observer, log_metrics)
                 return await self._attempt(spec, lease.nodes, interpreter, attempt, folder)
             except NodeError as error:
                 lost += not error.taken
@@ -208,85 +223,131 @@ class JobRunner:
             finally:
                 pool.release(lease)
 
-    async def _prepare(self, spec: CommandSpec, log: Path) -> Interpreter:
-        """Return the interpreter of a job's environment. What a build says is kept with the run."""
-        try:
-            return await self._environments.interpreter_for(spec.environment, log)
-        except EnvironmentBuildError as error:
-            with log.open("a") as file:
-                file.write(f"{error}\n")
-            raise
-        finally:
-            if await asyncio.to_thread(log.exists):
-                target = BlobPath(spec.artifacts.container, f"{spec.artifacts.path}/{BUILD_LOG}")
-                await staging.upload(self._blobs, log, target)
-
     async def _attempt(
-        self, spec: CommandSpec, nodes: Sequence[Node], interpreter: Interpreter, attempt: _Attempt, folder: Path
+        self, spec: CommandSpec, nodes: Sequence[Node], interpreter: Interpreter | None, attempt: _Attempt, folder: Path
     ) -> Outcome:
-        """Run a job on nodes. Raises NodeError where one was lost."""
+        """Run a job on nodes; they are elsewhere if no interpreter is given. Raises NodeError where one was lost."""
         self._attempts[spec.key] = attempt
         try:
-            with reserved_ports(port_count(spec.distribution)) as ports:
+            with ExitStack() as opened:
+                ports = await self._ports(spec, nodes, opened)
                 first = Attempt(
                     spec=spec,
                     number=attempt.number,
                     rank=0,
-                    folder=str(folder),
-                    python=interpreter.python,
-                    notes=interpreter.notes,
-                    variables=self._variables(spec),
-                    storage=self._storage(),
+                    folder=str(folder) if interpreter else "",
+                    python=interpreter.python if interpreter else "",
+                    notes=interpreter.notes if interpreter else (),
+                    variables={**(self._network() if interpreter else {}), **self._variables(spec)},
+                    storage=self._storage() if interpreter else None,
                     ports=ports,
-                    proxies=data.users_proxies(),
+                    addresses=() if interpreter else tuple(_host(node) for node in nodes),
+                    proxies=data.users_proxies() if interpreter else {},
                 )
-                parts = [_Part(self.nodes, node, replace(first, rank=rank), attempt) for rank, node in enumerate(nodes)]
+                if interpreter is None:
+                    opened.enter_context(_elsewhere(folder))
+                parts = [
+                    self._part(replace(first, rank=rank), node, attempt, opened) for rank, node in enumerate(nodes)
+                ]
                 return await _on_nodes(parts, attempt, spec.timeout)
         finally:
             del self._attempts[spec.key]
 
+    async def _ports(self, spec: CommandSpec, nodes: Sequence[Node], opened: ExitStack) -> tuple[int, ...]:
+        """Return free ports at which the job's processes find each other, held until ``opened`` is closed if here."""
+        ranks = nodes_of_ports(spec.distribution)
+        if not nodes[0].edge:
+            return opened.enter_context(reserved_ports(len(ranks)))
+        free: dict[int, list[int]] = {}
+        for rank, count in Counter(ranks).items():
+            free[rank] = list(await nodes[rank].run(execution.free_ports, count, _host(nodes[rank])))
+        return tuple(free[rank].pop() for rank in ranks)
+
+    def _part(self, what: Attempt, node: Node, attempt: _Attempt, opened: ExitStack) -> _Part:
+        """Begin a node's part; what hears of it is closed with ``opened``."""
+        if node.edge is None:
+            return _Part(node, what, attempt)
+        key = what.spec.key, what.number, what.rank
+        distant = DistantPart(self._folder / what.spec.key, lambda report: self._take(attempt, report))
+        self.distant[key] = distant
+        opened.callback(self.distant.pop, key)
+        opened.callback(distant.close)
+        gateway = self._gateway(what.spec, node.edge, distant.token)
+        return _Part(node, replace(what, gateway=gateway), attempt, distant)
+
     def _on_report(self, report: Mapping[str, Any]) -> None:
         attempt = self._attempts.get(report["job"])
         if attempt and attempt.number == report["attempt"]:
-            if "metrics" in report:
-                attempt.log_metrics(report["metrics"])
-            else:
-                attempt.take(report["status"])
+            self._take(attempt, report)
+
+    def _take(self, attempt: _Attempt, report: Mapping[str, Any]) -> None:
+        if "metrics" in report:
+            attempt.log_metrics(report["metrics"])
+        else:
+            attempt.take(report["status"])
 
 
 class _Part:
-    """What one node does of an attempt, as the service sees it."""
+    """What one node does of an attempt, as the service sees it; ``distant`` is what hears of it from elsewhere."""
 
-    def __init__(self, nodes: Nodes, node: Node, what: Attempt, attempt: _Attempt) -> None:
-        self._nodes = nodes
+    def __init__(self, node: Node, what: Attempt, attempt: _Attempt, distant: DistantPart | None = None) -> None:
         self._node = node
         self._what = what
         self._attempt = attempt
+        self._distant = distant
+        self._has_answered = False  # so nothing of it runs on the node any more
         self._key = what.spec.key, what.number
         self.task = asyncio.ensure_future(self._run())
+
+    @property
+    def kept_anyway(self) -> Collection[OutputMode]:
+        """The outputs that its node brings away also if the attempt comes to nothing: here they stay on the disk."""
+        return KEPT_ANYWAY if self._distant else ()
 
     async def _run(self) -> Result:
         if self._what.rank:
             await self._attempt.is_staged.wait()
-        result: Result = await self._nodes.run(self._node, execution.run, self._what)
+        result: Result = await self._unless_lost(self._node.run(execution.run, self._what))
+        self._has_answered = True
         if result.is_lost:
-            raise NodeError(f"Node {self._node.name} was about to end.")
+            raise NodeError(result.error or f"Node {self._node.name} was about to end.")
         return result
 
+    async def _unless_lost(self, work: Coroutine[Any, Any, Value]) -> Value:
+        """Return what a node elsewhere answers. Raises NodeError where it sends no heartbeats any more."""
+        if self._distant is None:
+            return await work
+        answer = asyncio.ensure_future(work)
+        loss = asyncio.ensure_future(self._distant.lost())
+        try:
+            await asyncio.wait((answer, loss), return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            self._node.lose()
+            raise NodeError(f"Node {self._node.name} was not heard of for {LOST_AFTER:g} s.")
+        finally:
+            answer.cancel()
+            loss.cancel()
+
     async def stop(self) -> Result | BaseException:
-        """End it, and return how it ended."""
+        """End it, and return how it ended: nothing of it runs any more, also where the node cannot be reached."""
         if self._what.rank and not self._attempt.is_staged.is_set():
             self.task.cancel()
         elif not self.task.done():
-            await self._nodes.call(self._node, execution.stop, *self._key)
+            with contextlib.suppress(NodeError):  # which the task raises, too
+                await self._unless_lost(self._node.call(execution.stop, *self._key))
         (ended,) = await asyncio.gather(self.task, return_exceptions=True)
+        if self._distant and self._distant.was_heard and not self._has_answered:
+            await self._distant.over()
         return ended
 
     async def finish(self, modes: Collection[OutputMode]) -> str | None:
-        """Bring away what it has left, the first node the outputs; return why that failed, or None."""
-        outputs = () if self._what.rank else modes
-        error: str | None = await self._nodes.run(self._node, execution.finish, *self._key, outputs)
-        return error
+        """Bring away what it has left; return why that failed, or None.
+
+        The outputs lie where all nodes find them, and the first brings them away; elsewhere each has its own.
+        """
+        outputs = () if self._what.rank and self._distant is None else modes
+        return await self._unless_lost(self._node.run(execution.finish, *self._key, outputs))
 
 
 async def _on_nodes(parts: Sequence[_Part], attempt: _Attempt, limit: float | None) -> Outcome:
@@ -333,7 +394,7 @@ async def _stop(parts: Sequence[_Part]) -> list[Result | BaseException]:
 async def _leave(parts: Sequence[_Part]) -> None:
     """End an attempt that comes to nothing. Each node keeps what it can; one that is gone does not."""
     await _stop(parts)
-    await _each(part.finish(()) for part in parts)
+    await _each(part.finish(part.kept_anyway) for part in parts)
 
 
 async def _each(work: Iterable[Coroutine[Any, Any, Value]]) -> list[Value | BaseException]:
@@ -374,6 +435,28 @@ async def uninterrupted(work: Coroutine[Any, Any, Value]) -> Value:
     if cancelled:
         raise cancelled
     return result
+
+
+def _host(node: Node) -> str:
+    """Return the address of a node's machine."""
+    return urlsplit(node.address).hostname or ""
+
+
+@contextmanager
+def _elsewhere(folder: Path) -> Iterator[None]:
+    """Note in a job's folder, for a service that goes on after a kill, that nodes elsewhere are at the job."""
+    note = folder / ELSEWHERE
+    note.touch()
+    yield
+    note.unlink()
+
+
+async def _next_attempt(folder: Path) -> int:
+    """Return the number of the attempt that may begin, once nothing of a former one runs, here or elsewhere."""
+    if (folder / ELSEWHERE).exists():  # nodes there have no answer to their heartbeats since the former service ended
+        await asyncio.sleep(LOST_AFTER)
+        (folder / ELSEWHERE).unlink()
+    return await fence.next_attempt(folder)
 
 
 def _stored_outcome(folder: Path) -> Outcome | None:

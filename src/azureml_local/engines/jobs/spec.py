@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from azureml_local.engines.ssh.machine import Machine
 from azureml_local.engines.staging import BlobPath
 
 
@@ -171,6 +172,7 @@ class CommandSpec:
         distribution: its processes.
         timeout: seconds that it may run; None for no limit.
         parallel: what a parallel job does; None for a command job.
+        machine: the attached machine that its processes run on; None for the nodes of a compute of Azure ML's.
     """
 
     id: str
@@ -187,6 +189,16 @@ class CommandSpec:
     distribution: Distribution = field(default_factory=Distribution)
     timeout: float | None = None
     parallel: ParallelTask | None = None
+    machine: Machine | None = None
+
+    def containers(self) -> Mapping[str, str]:
+        """Return the containers that the job has to do with, and what it must be allowed in each, in SAS's letters."""
+        read = [self.code, *(given.source for given in self.inputs.values())]
+        written = [self.artifacts, *(output.target for output in self.outputs.values())]
+        return {
+            **{place.container: "rl" for place in read if place},
+            **{place.container: "racwl" for place in written},
+        }
 
     @property
     def key(self) -> str:
@@ -200,6 +212,29 @@ def job_key(job_id: str) -> str:
 
 
 @dataclass(frozen=True)
+class Gateway:
+    """How a node on another machine reaches the service: by its edge, and by nothing else.
+
+    The account's key is not in it: storage is read and written by signatures, each for one container of the job's.
+
+    Args:
+        edge: where the edge is reached from there, ``HOST:PORT``, or ``[HOST]:PORT`` for IPv6.
+        authority: the certificate of the edge's authority, PEM.
+        workspace_host: the host of the workspace's API, which takes heartbeats.
+        token: by which the service knows this node's part of this attempt; secret.
+        account: the storage account.
+        signatures: shared access signatures by the names of containers; secret.
+    """
+
+    edge: str
+    authority: str = field(repr=False)
+    workspace_host: str
+    token: str = field(repr=False)
+    account: str
+    signatures: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Attempt:
     """What one node does of one attempt to run a job.
 
@@ -207,13 +242,16 @@ class Attempt:
         spec: the job.
         number: counts attempts, from 1: a job whose node was lost is run again.
         rank: the node's, from 0.
-        folder: the job's own, which its nodes on this machine share.
+        folder: the job's own, which its nodes on this machine share. A node on another machine has one to itself.
         python: the interpreter of the job's environment.
         notes: what to say of the environment.
         variables: added to the process's environment.
-        storage: where files come from and go to.
-        ports: free ones on this machine, the same for each node: see :mod:`azureml_local.engines.jobs.distribution`.
+        storage: where files come from and go to on the service's own machine.
+        ports: free ones, the same for each node: see :mod:`azureml_local.engines.jobs.distribution`.
+        addresses: at which nodes on other machines reach each other, by their ranks; none where all are on this one.
         proxies: the user's own for the Internet, by the scheme; ``no`` names the hosts without.
+        gateway: for a node on another machine, which finds ``folder``, ``python`` and ``notes`` for itself, and needs
+            no ``storage``; None for one on the service's own.
     """
 
     spec: CommandSpec
@@ -223,9 +261,11 @@ class Attempt:
     python: str
     notes: tuple[str, ...]
     variables: Mapping[str, str] = field(repr=False)
-    storage: Storage
+    storage: Storage | None
     ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    gateway: Gateway | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from azureml_local.engines.log_store import READY, AnswerableError
 from azureml_local.engines.log_store.macros import MACROS
 from azureml_local.engines.log_store.tables import TABLES, Columns
 
-DUCKDB_TYPES = {"string": "VARCHAR", "int": "INTEGER", "real": "DOUBLE", "datetime": "TIMESTAMP"}
+DUCKDB_TYPES = {"string": "VARCHAR", "int": "INTEGER", "real": "DOUBLE", "datetime": "TIMESTAMP", "bool": "BOOLEAN"}
 # What a query may not do: read and write files, load what is not there, take the machine's memory or all of its cores.
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,

@@ -2,8 +2,8 @@
 
 https://learn.microsoft.com/azure/azure-monitor/reference/tables/amlcomputejobevent, …/amlcomputeclusterevent,
 …/amlcomputeclusternodeevent (the one without ``_ResourceId``), …/amlrunstatuschangedevent,
-…/amlonlineendpointtrafficlog, …/amlonlineendpointconsolelog and …/amlonlineendpointeventlog. A table has the name of
-the log category that fills it.
+…/amlonlineendpointtrafficlog, …/amlonlineendpointconsolelog, …/amlonlineendpointeventlog, …/autoscaleevaluationslog and
+…/autoscalescaleactionslog. A table has the name of the log category that fills it; those of autoscale end with ``Log``.
 """
 
 from __future__ import annotations
@@ -103,5 +103,41 @@ TABLES: Mapping[str, Columns] = {
         **STANDARD,
         **OF_RESOURCE,
         **_columns("string", "DeploymentName InstanceId Message Name OperationName"),
+    },
+    "AutoscaleEvaluationsLog": {
+        **STANDARD,
+        **OF_RESOURCE,
+        **_columns(
+            "string",
+            "AutoscaleMetricName AvailabilitySet Category CloudServiceName CloudServiceRole CorrelationId "
+            "DeploymentSlot EstimateScaleResult EvaluationResult InstanceUpdateReason LastScaleActionOperationId "
+            "LastScaleActionOperationStatus MetricData MetricNamespace MetricTimeGrain OperationName Operator Profile "
+            "ResourceId ResultDescription ResultType SelectedAutoscaleProfile ServerFarm TargetResourceId "
+            "TimeAggregationType TimeGrainStatistic TimeWindow Webspace",
+        ),
+        **_columns(
+            "int",
+            "CoolDown CurrentInstanceCount DefaultInstanceCount MaximumInstanceCount MinimumInstanceCount "
+            "NewInstanceCount",
+        ),
+        **_columns(
+            "datetime", "EvaluationTime LastScaleActionTime MetricEndTime MetricStartTime ProfileEvaluationTime"
+        ),
+        **_columns("real", "ObservedValue Projection Threshold"),
+        **_columns(
+            "bool",
+            "ProfileSelected ShouldUpdateInstance SkipCurrentAutoscaleEvaluation SkipRuleEvaluationForCooldown",
+        ),
+    },
+    "AutoscaleScaleActionsLog": {
+        **STANDARD,
+        **OF_RESOURCE,
+        **_columns(
+            "string",
+            "Category CorrelationId CreatedAsyncScaleActionJobId OperationName ResourceId ResultDescription ResultType "
+            "ScaleActionMessage ScaleActionOperationId ScaleActionOperationStatus ScaleDirection TargetResourceId",
+        ),
+        **_columns("int", "CurrentInstanceCount NewInstanceCount"),
+        **_columns("bool", "CreatedAsyncScaleActionJob"),
     },
 }

@@ -147,7 +147,6 @@ class Ledger:
         """Close the database."""
         self._database.close()
 
-    @property
     def is_planned(self) -> bool:
         """Whether the job's mini-batches are known."""
         return self._version() == PLANNED
@@ -183,6 +182,14 @@ class Ledger:
                 (node,),
             ).fetchone()
         return int(number) - 1
+
+    def copy_to(self, target: Path) -> None:
+        """Write the database, as it stands now, into a new file."""
+        copy = sqlite3.connect(target)
+        try:
+            self._database.backup(copy)
+        finally:
+            copy.close()
 
     def pick(self) -> MiniBatch | None:
         """Return the next mini-batch to process, which nobody else is given; None where there is none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from azureml_local.engines.jobs import data, fence
 from azureml_local.engines.jobs.parallel import messages, reports, scripts, splitting, verdict
 from azureml_local.engines.jobs.parallel.ledger import Ledger, MiniBatch, Tally, Try
 from azureml_local.engines.jobs.parallel.progress import Progress
+from azureml_local.engines.jobs.parallel.shared_ledger import SharedLedger
 from azureml_local.engines.jobs.parallel.workers import Worker, WorkerError
 from azureml_local.engines.jobs.spec import Attempt, ParallelTask
 from azureml_local.engines.log_blob import LogBlob
@@ -40,6 +41,9 @@ class Place:
         log: opens a log of the run by its name.
         own_log: the name of the log of what the node does.
         log_metrics: takes what is measured of the job.
+        ledger: the job's.
+        keep: called when a mini-batch is done, and before that is written down: brings what it has left to where it is
+            not lost with this machine.
     """
 
     folder: Path
@@ -48,6 +52,8 @@ class Place:
     log: Callable[[str], LogBlob]
     own_log: str
     log_metrics: Callable[[Mapping[str, float]], None]
+    ledger: SharedLedger
+    keep: Callable[[], Awaitable[None]]
 
 
 class Supervisor:
@@ -64,7 +70,7 @@ class Supervisor:
         self._task = task
         self._place = place
         self._job_folder = Path(attempt.folder)
-        self._ledger = Ledger(self._job_folder)
+        self._ledger = place.ledger
         self._starting: list[asyncio.Task[Worker]] = []
         self._workers: set[Worker] = set()
         self._message: Mapping[str, Any] = {}
@@ -79,8 +85,8 @@ class Supervisor:
         There are not more than the machine can start at once: how many mini-batches there will be is not known yet.
         """
         self._place.work.mkdir(parents=True)
-        names = [self._new_name() for _ in range(min(self._task.workers, os.cpu_count() or 1))]
-        self._starting = [asyncio.ensure_future(self._start_worker(name)) for name in names]
+        count = min(self._task.workers, os.cpu_count() or 1)
+        self._starting = [asyncio.ensure_future(self._start_worker()) for _ in range(count)]
 
     def import_ahead(self) -> None:
         """Have the worker processes import what the script does, now that the code is here."""
@@ -96,21 +102,24 @@ class Supervisor:
         Raises:
             SplitError: it cannot be split as the job asks for.
         """
-        if self._ledger.is_planned:
-            self._ledger.begin_attempt()
+        if await self._ledger.do(Ledger.is_planned):
+            await self._ledger.do(Ledger.begin_attempt)
         else:
             self._progress.say("Start scheduling.")
-            await asyncio.to_thread(_plan, self._job_folder, self._task, messages.root(self._task, values))
-        tally = self._ledger.tally()
-        self._progress.items = self._ledger.items()
+            root = messages.root(self._task, values)
+            await self._ledger.plan(lambda: splitting.split(self._task, root, splitting.describe(self._task, root)))
+        tally = await self._ledger.do(Ledger.tally)
+        self._progress.items = await self._ledger.do(Ledger.items)
         self._progress.measure(tally)
         self._progress.say(
             f"Scheduled {tally.total} mini batches. {tally.finished} of them have been processed before."
         )
 
-    def new_rows_target(self) -> BlobPath | None:
+    async def new_rows_target(self) -> BlobPath | None:
         """Return the blob that rows are to become, where it must not be there yet; None once the job has begun."""
-        if self._task.rows_output is None or not self._task.rows_must_be_new or self._ledger.is_planned:
+        if self._task.rows_output is None or not self._task.rows_must_be_new:
+            return None
+        if await self._ledger.do(Ledger.is_planned):
             return None
         output = self._attempt.spec.outputs[self._task.rows_output]
         if output.is_file:
@@ -133,7 +142,7 @@ class Supervisor:
             await self._work()
         except JobFailedError as failure:
             why = str(failure)
-        tally = self._ledger.tally()
+        tally = await self._ledger.do(Ledger.tally)
         if why is None and tally.finished == tally.total:
             why = verdict.at_the_end(self._task, tally)
         if why:
@@ -143,16 +152,17 @@ class Supervisor:
 
     async def finish(self, *, is_first: bool) -> None:
         """Write what the job leaves from the ledger, on its first node, once no node works on it any more."""
-        if is_first and self._ledger.is_planned:
+        if is_first and await self._ledger.do(Ledger.is_planned):
+            ledger = await self._ledger.at_hand()
             target = self._rows_file()
             if target:
-                await asyncio.to_thread(reports.write_rows, self._ledger, target)
-            tally = self._ledger.tally()
+                await asyncio.to_thread(reports.write_rows, ledger, target)
+            tally = ledger.tally()
             why = verdict.at_the_end(self._task, tally) if tally.finished == tally.total else self._why_not(tally)
             self._progress.measure(tally)
             for line in reports.result_lines(self._task, tally, why):
                 self._progress.say(line)
-            await asyncio.to_thread(reports.write, self._ledger, self._task, why, self._place.work / "logs")
+            await asyncio.to_thread(reports.write, ledger, self._task, why, self._place.work / "logs")
         self._ledger.close()
 
     def _why_not(self, tally: Tally) -> str:
@@ -163,7 +173,7 @@ class Supervisor:
 
     async def _work(self) -> None:
         """Have workers process mini-batches. Raises what the first of them does that cannot go on."""
-        count = min(self._task.workers, self._ledger.tally().pending)
+        count = min(self._task.workers, (await self._ledger.do(Ledger.tally)).pending)
         if not count:
             return
         self._last_progress = asyncio.get_running_loop().time()
@@ -183,7 +193,7 @@ class Supervisor:
     async def _serve(self) -> None:
         """Have one worker at a time process mini-batches until there are none."""
         worker = await self._loaded_worker()
-        picked = self._ledger.pick()
+        picked = await self._ledger.do(Ledger.pick)
         while picked:
             picked = await self._process(worker, picked)
             if picked and worker.has_ended:
@@ -197,7 +207,9 @@ class Supervisor:
         tried, details = await worker.process(mini_batch, self._task.overhead_timeout, self._task.timeout)
         tried = self._judged(tried)
         again = tried.error is not None and tried.status != "RUN_DONE" and mini_batch.tries < self._task.max_retries
-        tally, following = self._ledger.settle(mini_batch, tried, again=again)
+        if tried.error is None:
+            await self._place.keep()
+        tally, following = await self._ledger.do(Ledger.settle, mini_batch, tried, again=again)
         if tried.error:
             self._say_failure(mini_batch, tried, details, again=again)
         self._last_progress = asyncio.get_running_loop().time()
@@ -205,7 +217,7 @@ class Supervisor:
         why = verdict.exceeded(self._task, tally)
         if why:
             if following:
-                self._ledger.release(following)
+                await self._ledger.do(Ledger.release, following)
             raise JobFailedError(why)
         return following
 
@@ -222,7 +234,7 @@ class Supervisor:
             JobFailedError: that fails time and again.
         """
         while True:
-            worker = await (self._starting.pop(0) if self._starting else self._start_worker(self._new_name()))
+            worker = await (self._starting.pop(0) if self._starting else self._start_worker())
             try:
                 await worker.load(self._message, INIT_TRIES * self._task.timeout + 30)
                 return worker
@@ -245,11 +257,9 @@ class Supervisor:
                 f"{verdict.WHERE} The last one: {error}"
             )
 
-    def _new_name(self) -> str:
-        return f"process{self._ledger.new_process(self._attempt.rank):03}"
-
-    async def _start_worker(self, name: str) -> Worker:
+    async def _start_worker(self) -> Worker:
         node = self._attempt.rank
+        name = f"process{await self._ledger.do(Ledger.new_process, node):03}"
         worker = await Worker.start(
             name,
             node,
@@ -306,12 +316,3 @@ async def _importing(starting: asyncio.Task[Worker], names: list[str]) -> Worker
     worker = await starting
     await worker.import_ahead(names)
     return worker
-
-
-def _plan(folder: Path, task: ParallelTask, root: Path) -> None:
-    """Split the input, and write down the mini-batches by a connection of this thread's own."""
-    ledger = Ledger(folder)
-    try:
-        ledger.plan(splitting.split(task, root, splitting.describe(task, root)))
-    finally:
-        ledger.close()

@@ -1,0 +1,1 @@
+"""Autoscale settings of Azure Monitor: how they are judged, and what they do to deployments."""

@@ -1,0 +1,1 @@
+"""What endpoints and deployments measure, and how Azure Monitor is asked for it."""

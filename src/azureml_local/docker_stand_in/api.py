@@ -1,0 +1,167 @@
+"""The Engine API as docker-py and the ``docker`` command speak it."""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import shutil
+import struct
+import tarfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+
+from azureml_local.docker_stand_in import NOTICE, unsupported
+from azureml_local.docker_stand_in.containers import Container
+from azureml_local.engines.environments import Environments
+from azureml_local.engines.images.dockerfile import Build, instructions
+from azureml_local.engines.images.image import Image, Images, UnknownImageError, tagged
+from azureml_local.engines.requirements import EnvironmentBuildError
+
+VERSION = {"ApiVersion": "1.41", "MinAPIVersion": "1.24", "Version": "stand-in", "Platform": {"Name": NOTICE}}
+YES = ("1", "true", "True")
+
+
+class DockerStandIn:
+    """One stand-in, with its images and containers; what they have on the disk lies in ``folder``."""
+
+    def __init__(self, folder: Path, environments: Environments) -> None:
+        self._folder, self._images = folder, Images(folder, environments)
+        self._containers: dict[str, Container] = {}
+        table: tuple[tuple[str, str, Any], ...] = (
+            ("GET", "/_ping", Response("OK", headers={"Api-Version": "1.41", "Builder-Version": "1"})),
+            ("GET", "/version", JSONResponse(VERSION)),
+            ("POST", "/build", self._build),
+            ("POST", "/images/create", self._pull),
+            ("GET", "/images/{name:path}/json", self._image),
+            ("DELETE", "/images/{name:path}", self._forget),
+            ("POST", "/containers/create", self._create),
+            ("GET", "/containers/json", self._list),
+            ("GET", "/containers/{id}/json", self._inspect),
+            ("GET", "/containers/{id}/logs", self._logs),
+            ("POST", "/containers/{id}/{act:str}", self._act),
+            ("DELETE", "/containers/{id}", self._remove),
+            *((method, "/{path:path}", _not_here) for method in ("GET", "POST", "PUT", "DELETE")),
+        )
+        routes = [Route(path, do, methods=[method]) for method, path, do in table]
+        handlers = dict.fromkeys((HTTPException, UnknownImageError), _refused)
+        self.app = Starlette(routes=[Mount("/v{number}", routes=routes), *routes], exception_handlers=handlers)
+
+    async def close(self) -> None:
+        """End all containers and forget everything."""
+        for container in self._containers.values():
+            await container.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _pull(self, request: Request) -> Response:
+        name = tagged(request.query_params["fromImage"], request.query_params.get("tag") or "latest")
+        return StreamingResponse(_lines(self._added(name, self._images.base(name), "status")))
+
+    async def _added(self, name: str, image: Image, key: str) -> AsyncIterator[dict[str, str]]:
+        yield {key: f"{NOTICE}.\nIt needs {', '.join(image.lines)}; what is missing is installed, in minutes.\n"}
+        yield {key: await self._images.add(name, image) + "\n"}
+
+    async def _build(self, request: Request) -> Response:
+        context = self._folder / secrets.token_hex(8)
+        with tarfile.open(fileobj=io.BytesIO(await request.body())) as archive:
+            archive.extractall(context, filter="data")
+        # docker-py sends a Dockerfile of elsewhere along: its name in the context, and a second time what it says.
+        return StreamingResponse(_lines(self._built(context, dict(reversed(request.query_params.multi_items())))))
+
+    async def _built(self, context: Path, asked: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
+        build = Build(context, self._images.base, json.loads(asked.get("buildargs") or "{}"))
+        steps = instructions((context / asked.get("dockerfile", "Dockerfile")).read_text())
+        for number, (name, rest) in enumerate(steps, 1):
+            yield {"stream": f"Step {number}/{len(steps)} : {name} {rest}\n"}
+            build.carry_out(name, rest)
+        shutil.rmtree(context)
+        async for said in self._added(asked.get("t") or build.image.root.name, build.image, "stream"):
+            yield said
+        yield {"stream": f"Successfully built {build.image.root.name[:12]}\n"}
+
+    async def _image(self, request: Request) -> Response:
+        image = self._images.get(request.path_params["name"])
+        config = {"Cmd": image.command, "ExposedPorts": {port: {} for port in image.ports}, "WorkingDir": image.folder}
+        return JSONResponse({"Id": image.id, "RepoTags": self._images.names(image), "Config": config})
+
+    async def _forget(self, request: Request) -> Response:
+        image = self._images.get(request.path_params["name"])
+        if users := [one.name for one in self._containers.values() if one.image is image]:
+            raise HTTPException(409, f"unable to remove the image: container {users[0]} is using it")
+        return JSONResponse([{"Untagged": name} for name in self._images.remove(image)])
+
+    async def _create(self, request: Request) -> Response:
+        config, name = await request.json(), request.query_params.get("name") or f"stand-in-{secrets.token_hex(4)}"
+        if any(one.name == name for one in self._containers.values()):
+            raise HTTPException(409, f"Conflict. The container name {name} is already in use.")
+        made = Container(name, self._images.get(config["Image"]), config, self._folder / f"{secrets.token_hex(8)}.log")
+        self._containers[made.id] = made
+        return JSONResponse({"Id": made.id, "Warnings": [NOTICE]}, 201)
+
+    async def _list(self, request: Request) -> Response:
+        filters = json.loads(request.query_params.get("filters") or "{}")
+        if set(filters) - {"label"}:
+            raise unsupported(f"filters by {', '.join(filters)}, but by label")
+        shown = [one for one in self._containers.values() if one.is_labelled([*filters.get("label", ())])]
+        everything = request.query_params.get("all") in YES
+        return JSONResponse([one.listed() for one in shown if everything or one.status == "running"])
+
+    def _container(self, request: Request) -> Container:
+        asked = request.path_params["id"]
+        for one in self._containers.values():
+            if one.name == asked or one.id.startswith(asked):
+                return one
+        raise HTTPException(404, f"No such container: {asked}")
+
+    async def _inspect(self, request: Request) -> Response:
+        return JSONResponse(self._container(request).described())
+
+    async def _logs(self, request: Request) -> Response:
+        container, asked = self._container(request), request.query_params
+        if asked.get("follow") in YES:
+            raise unsupported("logs that are followed")
+        lines = container.log.read_bytes().splitlines(keepends=True) if container.log.exists() else []
+        lines = lines[max(0, len(lines) - int(asked["tail"])) :] if asked.get("tail", "all") != "all" else lines
+        if not container.config.get("Tty"):  # without a terminal each piece says its stream and its length
+            lines = [struct.pack(">BxxxL", 1, len(line)) + line for line in lines]
+        return Response(b"".join(lines))
+
+    async def _act(self, request: Request) -> Response:
+        container, act = self._container(request), request.path_params["act"]
+        if act not in ("start", "stop", "restart", "kill"):
+            return await _not_here(request)
+        for step in {"restart": ("stop", "start"), "kill": ("stop",)}.get(act, (act,)):
+            await getattr(container, step)()
+        return Response(status_code=204)
+
+    async def _remove(self, request: Request) -> Response:
+        container = self._container(request)
+        if container.status == "running" and request.query_params.get("force") not in YES:
+            raise HTTPException(409, f"You cannot remove a running container, {container.name}: stop it, or use force.")
+        await container.stop()
+        del self._containers[container.id]
+        return Response(status_code=204)
+
+
+async def _lines(said: AsyncIterator[dict[str, str]]) -> AsyncIterator[str]:
+    try:
+        async for one in said:
+            yield json.dumps(one) + "\n"
+    except (EnvironmentBuildError, OSError) as error:  # once an answer has begun, an error is its last line
+        yield json.dumps({"error": str(error), "errorDetail": {"message": str(error)}}) + "\n"
+
+
+async def _not_here(request: Request) -> Response:
+    raise unsupported(f"{request.method} {request.url.path}")
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    status, message = (error.status_code, error.detail) if isinstance(error, HTTPException) else (404, str(error))
+    return JSONResponse({"message": message}, status)

@@ -1,0 +1,124 @@
+"""Carries out a Dockerfile, as far as a process needs what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from string import Template
+
+import yaml
+
+from azureml_local.engines.images.image import Image, UnknownImageError
+from azureml_local.engines.requirements import EnvironmentBuildError, conda_lines
+from azureml_local.engines.staging import StagingError, inside
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """Return a Dockerfile's instructions, each with its arguments."""
+    lines = (line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    whole = re.sub(r"\\\n", " ", "\n".join(lines)).splitlines()
+    return [(name.upper(), rest.strip()) for name, _, rest in (line.partition(" ") for line in whole)]
+
+
+@dataclass
+class Build:
+    """A build: the folder that was sent along, what FROM finds, the build arguments, and the image so far."""
+
+    context: Path
+    base: Callable[[str], Image]
+    given: Mapping[str, str]
+    image: Image = field(default_factory=Image)
+    arguments: dict[str, str] = field(default_factory=dict)
+
+    def carry_out(self, name: str, rest: str) -> None:
+        """Carry out one instruction. Raises EnvironmentBuildError, which names what is not supported, or wrong."""
+        if name not in INSTRUCTIONS:
+            raise EnvironmentBuildError(f"azureml-local does not support {name} in a Dockerfile, only {SUPPORTED}.")
+        try:
+            self._require_base(name)
+            INSTRUCTIONS[name](self, Template(rest).safe_substitute({**self.arguments, **self.image.environment}))
+        except UnknownImageError:
+            raise
+        except (StagingError, EnvironmentBuildError, OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+            raise EnvironmentBuildError(f"{name} {rest}: {error}") from error
+
+    def _require_base(self, name: str) -> None:
+        if name not in ("FROM", "ARG") and not self.image.root.name:
+            raise EnvironmentBuildError("no build stage in current context: FROM must come first.")
+
+    def _from(self, rest: str) -> None:
+        if self.image.root.name:
+            raise EnvironmentBuildError("azureml-local does not support more than one FROM in a Dockerfile.")
+        found = re.fullmatch(r"(\S+)(?:\s+AS\s+\S+)?", rest, re.IGNORECASE)
+        if found is None:
+            raise EnvironmentBuildError("azureml-local supports only FROM <image> [AS <name>].")
+        self.image = self.base(found[1])
+
+    def _copy(self, rest: str) -> None:
+        *sources, target = rest.split()
+        for source in (inside(self.context, name) for name in sources):
+            into = self._path(target + source.name if target.endswith("/") and source.is_file() else target)
+            into.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, into, dirs_exist_ok=True) if source.is_dir() else shutil.copy(source, into)
+
+    def _run(self, rest: str) -> None:
+        found = next(((do, match) for form, do in COMMANDS if (match := re.fullmatch(form, rest.strip()))), None)
+        if found is None:
+            raise EnvironmentBuildError("azureml-local supports only mkdir -p, pip install, conda env create.")
+        do, match = found
+        do(self, match[1])
+
+    def _conda(self, file: str) -> None:
+        conda = yaml.safe_load(self._path(file).read_text()) or {}
+        if not isinstance(conda, Mapping):
+            raise EnvironmentBuildError("The conda file must be a mapping with 'dependencies'.")
+        self._need(conda_lines(conda))
+
+    def _env(self, rest: str) -> None:
+        if not all("=" in word for word in shlex.split(rest)):
+            raise EnvironmentBuildError("azureml-local supports only ENV <name>=<value>.")
+        self.image.environment.update(_pairs(rest))
+
+    def _cmd(self, rest: str) -> None:
+        command = json.loads(rest)
+        if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+            raise EnvironmentBuildError("azureml-local supports only CMD with a list of texts.")
+        self.image.command = tuple(command)
+
+    def _need(self, lines: Iterable[str]) -> None:
+        self.image.lines = (*self.image.lines, *lines)
+
+    def _path(self, path: str) -> Path:
+        return inside(self.image.root, str(PurePosixPath("/", self.image.folder, path)).lstrip("/"))
+
+
+def _pairs(rest: str) -> dict[str, str]:
+    return {name: value for name, _, value in (word.partition("=") for word in shlex.split(rest))}
+
+
+INSTRUCTIONS: Mapping[str, Callable[[Build, str], object]] = {
+    "FROM": Build._from,
+    "ARG": lambda build, rest: build.arguments.update(
+        {name: build.given.get(name, default) for name, default in _pairs(rest).items()}
+    ),
+    "ENV": Build._env,
+    "EXPOSE": lambda build, rest: setattr(
+        build.image, "ports", (*build.image.ports, *(f"{port}/tcp" for port in rest.split()))
+    ),
+    "WORKDIR": lambda build, rest: setattr(build.image, "folder", str(PurePosixPath(build.image.folder, rest))),
+    "COPY": Build._copy,
+    "RUN": Build._run,
+    "CMD": Build._cmd,
+}
+SUPPORTED = ", ".join(INSTRUCTIONS)
+# What RUN may say, and what is done with its one group.
+COMMANDS: tuple[tuple[str, Callable[[Build, str], object]], ...] = (
+    (r"mkdir -p (\S+)", lambda build, folder: build._path(folder).mkdir(parents=True, exist_ok=True)),
+    (r"conda env create -n \S+ --file (\S+)", Build._conda),
+    (r"pip install(?: --no-cache-dir)?((?: (?!-)\S+)+)", lambda build, rest: build._need(shlex.split(rest))),
+)

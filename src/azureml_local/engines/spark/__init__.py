@@ -1,0 +1,1 @@
+"""Apache Spark for the clusters of Databricks workspaces: real Spark, in processes of this machine."""

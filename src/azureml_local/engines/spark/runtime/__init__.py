@@ -1,0 +1,1 @@
+"""What runs in a cluster's environment, where this package is not installed."""

@@ -1,0 +1,395 @@
+"""What the service asks of an attached machine, over one SSH connection: each request is a channel of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import errno
+import hmac
+import json
+import logging
+import secrets
+import shlex
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from azureml_local.engines.jobs import fence
+from azureml_local.engines.process import GUARD
+from azureml_local.engines.ssh import agent
+from azureml_local.engines.ssh.machine import Machine, MachineError, MachineLostError, connect
+
+if TYPE_CHECKING:
+    from asyncssh import SSHClientConnection, SSHClientProcess, SSHReader, SSHWriter
+
+logger = logging.getLogger(__name__)
+
+# Reads the agent's text and the request, a line of JSON, byte by byte: what follows is the request's own.
+BOOT = (
+    "import sys; sys.path = [path for path in sys.path if path]; import json, os; "
+    'sent = json.loads(b"".join(iter(lambda: os.read(0, 1) or b"\\n", b"\\n"))); '
+    'names = {"__name__": "agent"}; exec(compile(sent["agent"], "agent", "exec"), names); '
+    'sys.exit(names["main"](sent))'
+)
+COMMAND = f"python3 -c {shlex.quote(BOOT)}"
+TEXTS = {"agent": Path(agent.__file__).read_text(), "guard": GUARD.read_text()}
+HEARTBEAT = agent.SILENCE / 6
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+ENDS_WITHIN = GRACE + 10.0  # seconds that a process there may take for its end
+PIECE = 512 * 512  # bytes of an archive that are sent at once
+NOT_FOUND = 127  # a shell's status of a program that is not there
+LISTENS_ON = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is on a machine.
+
+    Args:
+        python: the path of its ``python3``.
+        home: the user's.
+        markers: the values of the markers of requirements, by PEP 508.
+        packages: the versions of the packages that this Python has, by their names.
+    """
+
+    python: str
+    home: str
+    markers: Mapping[str, str]
+    packages: Mapping[str, str]
+
+
+class RemoteProcess:
+    """A program that runs on the machine, with the interface of a GuardedProcess.
+
+    ``ended`` raises MachineLostError where the connection was lost before it had ended.
+    """
+
+    def __init__(self, machine: Machine, process: SSHClientProcess[bytes]) -> None:
+        self._machine = machine
+        self._process = process
+        self.ended = asyncio.get_running_loop().create_task(self._end())
+        self.ended.add_done_callback(lambda done: done.cancelled() or done.exception())  # also where nobody asks for it
+
+    async def _end(self) -> int:
+        await self._process.wait_closed()
+        status = self._process.exit_status
+        if status is None or status < 0:
+            raise _lost(self._machine)
+        return status
+
+    async def read(self, most: int) -> bytes:
+        """Return what it says as it comes, up to ``most`` bytes; nothing at its end."""
+        import asyncssh
+
+        try:
+            return await self._process.stdout.read(most)
+        except asyncssh.Error:  # the connection was lost, as ``ended`` says
+            return b""
+
+    async def stop(self) -> int:
+        """End the program and all that it started, and return its exit status; nothing more where it is lost."""
+        if not self._process.is_closing():
+            self._process.stdin.write_eof()
+        try:
+            async with asyncio.timeout(ENDS_WITHIN):
+                return await asyncio.shield(self.ended)
+        except (TimeoutError, MachineLostError):
+            self._process.close()
+            return NOT_FOUND
+
+
+class Session:
+    """A connection to a machine, and what can be asked there.
+
+    Args:
+        machine: which.
+        connection: to it.
+    """
+
+    def __init__(self, machine: Machine, connection: SSHClientConnection) -> None:
+        self.machine = machine
+        self.connection = connection
+        self._holder: SSHClientProcess[bytes] | None = None
+        self._beating: asyncio.Task[None]
+
+    @classmethod
+    async def open(cls, machine: Machine) -> Self:
+        """Connect. Raises MachineError where that is not possible."""
+        return cls(machine, await connect(machine))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connection: what was asked for and runs there ends, and the folder that was held is deleted."""
+        if self._holder:
+            self._beating.cancel()
+            await RemoteProcess(self.machine, self._holder).stop()
+        self.connection.close()
+        await self.connection.wait_closed()
+
+    # --- what can be asked ---
+
+    async def facts(self) -> Facts:
+        """Return what is there. Raises MachineError where what the machine says cannot be told from others' words."""
+        said = await self._ask("facts")
+        try:
+            return Facts(**json.loads(said))
+        except ValueError as error:
+            raise MachineError(
+                "UnexpectedOutput",
+                f"{self.machine} says something of its own to who logs on: {said[:80].decode(errors='replace')!r}. Let "
+                "its shell be silent unless somebody types, for files are copied through it (look into ~/.bashrc).",
+            ) from error
+
+    async def hold(self, job: str, attempt: int) -> str:
+        """Make a folder for an attempt at a job, and return its path.
+
+        It is there for as long as the connection is. What earlier attempts have left is ended and deleted.
+        """
+        process = await self._begin("hold", job=job, attempt=attempt)
+        folder = (await process.stdout.readline()).decode().rstrip("\n")
+        if not folder:
+            await self._checked(process)
+        self._holder, self._beating = process, asyncio.get_running_loop().create_task(_beat(process))
+        return folder
+
+    async def send(self, root: Path, names: Sequence[str], folder: str) -> None:
+        """Copy what is at and below some paths of ``root`` into a folder there."""
+        await self._ask("receive", pack=(root, names), folder=folder)
+
+    async def fetch(self, folder: str, names: Sequence[str], root: Path) -> None:
+        """Copy the files at and below some paths of a folder there into ``root``."""
+        await self._ask("send", unpack=root, folder=folder, names=list(names))
+
+    async def run(self, command: str, *, folder: str, environment: Mapping[str, str], programs: str) -> RemoteProcess:
+        """Begin to run a shell's command line.
+
+        Args:
+            command: the line.
+            folder: the working directory.
+            environment: is added to that of the user there.
+            programs: a folder that is searched for programs first.
+        """
+        given = {"command": command, "folder": folder, "environment": dict(environment), "programs": programs}
+        return RemoteProcess(self.machine, await self._begin("run", **given))
+
+    async def build(self, key: str, lines: Sequence[str], log: Path) -> int:
+        """Make an environment there unless it is there, and return the exit status of what makes it.
+
+        Args:
+            key: names it.
+            lines: of pip's requirements format.
+            log: what is said is appended to it.
+        """
+        process = RemoteProcess(self.machine, await self._begin("build", key=key, lines=list(lines)))
+        try:
+            with log.open("ab") as file:
+                while piece := await process.read(64 * 1024):
+                    file.write(piece)
+            return await asyncio.shield(process.ended)
+        finally:
+            await process.stop()
+
+    async def forward(self, port: int) -> str:
+        """Let programs there use a proxy that listens on this machine; return the proxy's URL.
+
+        The URL has a password, without which nobody on the machine can use the way here.
+
+        Raises:
+            MachineError: the machine's SSH server does not permit it.
+        """
+        import asyncssh
+
+        token = secrets.token_urlsafe(32)
+
+        def accept(_host: str, _port: int) -> Callable[[SSHReader[bytes], SSHWriter[bytes]], Any]:
+            return lambda reader, writer: _relay(reader, writer, port, token)
+
+        try:
+            listener = await self.connection.start_server(accept, LISTENS_ON, 0)
+        except asyncssh.ChannelListenError as error:
+            raise MachineError(
+                "ForwardingRefused", f"The SSH server of {self.machine} does not permit remote port forwarding."
+            ) from error
+        return f"http://job:{token}@{LISTENS_ON}:{listener.get_port()}"
+
+    # --- how ---
+
+    async def _begin(self, request: str, **given: Any) -> SSHClientProcess[bytes]:
+        """Begin a request. What follows its line on standard input, and comes on standard output, is its own."""
+        import asyncssh
+
+        try:
+            process: SSHClientProcess[bytes] = await self.connection.create_process(COMMAND, encoding=None)
+        except (asyncssh.ChannelOpenError, asyncssh.ConnectionLost, BrokenPipeError) as error:
+            raise _lost(self.machine) from error
+        line = {**TEXTS, "request": request, "mark": fence.MARK, "grace": GRACE, **given}
+        process.stdin.write(json.dumps(line).encode() + b"\n")
+        return process
+
+    async def _ask(
+        self, request: str, *, pack: tuple[Path, Sequence[str]] | None = None, unpack: Path | None = None, **given: Any
+    ) -> bytes:
+        """Make a request, and return what comes on standard output.
+
+        Args:
+            request: its name.
+            pack: a folder and paths in it: what is there follows on standard input, as a tar archive.
+            unpack: the folder that a tar archive which comes on standard output goes into.
+            given: what it is about.
+        """
+        import asyncssh
+
+        process = await self._begin(request, **given)
+        said, failure = b"", None
+        try:
+            if pack:
+                failure = await _in_thread(_pack, *pack, _Stream(process))
+                process.stdin.write_eof()
+            if unpack:
+                failure = await _in_thread(_unpack, unpack, _Stream(process))
+            else:
+                said = await process.stdout.read()
+            await self._checked(process)
+        except asyncssh.Error as error:
+            raise _lost(self.machine) from error
+        finally:
+            process.close()
+        if failure:
+            raise failure
+        return said
+
+    async def _checked(self, process: SSHClientProcess[bytes]) -> None:
+        """Wait for a request's end. Raises MachineError where it failed."""
+        said = (await process.stderr.read()).decode(errors="replace").strip()
+        await process.wait_closed()
+        status = process.exit_status
+        if status is None or status < 0:
+            raise _lost(self.machine)
+        if status:
+            raise _failure(self.machine, status, said)
+
+
+def _lost(machine: Machine) -> MachineLostError:
+    return MachineLostError("ConnectionLost", f"The connection to {machine} was lost.")
+
+
+def _failure(machine: Machine, status: int, said: str) -> MachineError:
+    """Return why a request failed, by its exit status and what it has said."""
+    last = said.rpartition("\n")[2]
+    if status == NOT_FOUND:
+        return MachineError(
+            "PythonMissing", f"{machine} has no python3 that can be started, which a job on it needs: {last}"
+        )
+    if status != agent.FAILED or not last.startswith("{"):
+        return MachineError("RequestFailed", f"{machine}: python3 there ended with status {status}: {last}")
+    reason = json.loads(last)
+    if reason["errno"] in (errno.ENOSPC, errno.EDQUOT):
+        return MachineError("DiskSpaceFull", f"The disk of {machine} is full. Make room on it, then submit again.")
+    if reason["errno"] in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return MachineError("PermissionDenied", f"{machine.user} may not write on {machine}: {reason['text']}.")
+    return MachineError("RequestFailed", f"{machine}: {reason['text']}.")
+
+
+async def _beat(process: SSHClientProcess[bytes]) -> None:
+    """Let the agent know that this end is still there."""
+    while not process.is_closing():
+        process.stdin.write(b".")
+        await asyncio.sleep(HEARTBEAT)
+
+
+# --- archives ---
+
+
+class _Stream:
+    """A request's streams for a thread, which waits for the event loop with each call."""
+
+    def __init__(self, process: SSHClientProcess[bytes]) -> None:
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+
+    def read(self, size: int) -> bytes:
+        """Return what has come on standard output; nothing at its end."""
+        return asyncio.run_coroutine_threadsafe(self._process.stdout.read(size), self._loop).result()
+
+    def write(self, data: bytes) -> None:
+        """Write to standard input."""
+
+        async def write() -> None:
+            self._process.stdin.write(bytes(data))
+            await self._process.stdin.drain()
+
+        asyncio.run_coroutine_threadsafe(write(), self._loop).result()
+
+
+async def _in_thread(work: Callable[..., None], *arguments: Any) -> Exception | None:
+    """Work in a thread, and return why that failed: what the machine says of it may be the better reason."""
+    (failure,) = await asyncio.gather(asyncio.to_thread(work, *arguments), return_exceptions=True)
+    return failure if isinstance(failure, Exception) else None
+
+
+def _pack(root: Path, names: Sequence[str], stream: Any) -> None:
+    with tarfile.open(fileobj=stream, mode="w|", bufsize=PIECE) as archive:
+        for name in names:
+            archive.add(root / name, name, filter=_without_owner)
+
+
+def _without_owner(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Let who unpacks a file have it: another machine has other users."""
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    return info
+
+
+def _unpack(root: Path, stream: Any) -> None:
+    """Unpack what a machine has sent. What would lead out of the folder is refused."""
+    try:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=PIECE) as archive:
+            archive.extractall(root, filter="data")
+        while stream.read(PIECE):
+            continue
+    except tarfile.TarError as error:
+        raise MachineError("BadArchive", f"What the machine has sent cannot be unpacked: {error}.") from error
+
+
+# --- the way here ---
+
+
+async def _relay(reader: SSHReader[bytes], writer: SSHWriter[bytes], port: int, token: str) -> None:
+    """Hand a connection from the machine to the proxy that listens here, if it has the password."""
+    import asyncssh
+
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        given = [line for line in lines if line.lower().startswith(b"proxy-authorization:")]
+        if not given or not hmac.compare_digest(given[0].partition(b":")[2].strip(), _basic(token)):
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nConnection: close\r\n\r\n")
+            return
+        proxy_reader, proxy_writer = await asyncio.open_connection(LISTENS_ON, port)
+        proxy_writer.write(b"\r\n".join(line for line in lines if line not in given))
+        try:
+            await asyncio.gather(_copy(reader, proxy_writer), _copy(proxy_reader, writer))
+        finally:
+            proxy_writer.close()
+    except (asyncssh.Error, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        logger.info("a connection from an attached machine broke off: %s", error)
+    finally:
+        writer.close()
+
+
+def _basic(token: str) -> bytes:
+    return b"Basic " + base64.b64encode(f"job:{token}".encode())
+
+
+async def _copy(source: Any, sink: Any) -> None:
+    while piece := await source.read(64 * 1024):
+        sink.write(piece)
+        await sink.drain()
+    sink.write_eof()

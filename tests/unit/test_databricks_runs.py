@@ -1,0 +1,301 @@
+"""How clusters and runs of Databricks live, on drivers that start nothing.
+
+States, results and codes: https://docs.databricks.com/api/azure/workspace/jobs/getrun; what run_if means:
+https://docs.databricks.com/azure/en/jobs/run-if.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_drivers import FakeDrivers, until
+
+from azureml_local.arm import databricks
+from azureml_local.arm.timers import Timers
+from azureml_local.dataplane.databricks import run_states
+from azureml_local.dataplane.databricks.cluster_life import Clusters
+from azureml_local.dataplane.databricks.run_life import TYPE, Runs
+from azureml_local.dataplane.databricks.run_states import CANCELED, FAILED, SUCCESS, TIMED_OUT
+from azureml_local.engines.spark.driver import Outcome
+from azureml_local.store import Resource, Store
+
+WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Databricks/workspaces/w"
+SPEC = {"spark_version": "15.4.x-scala2.12", "node_type_id": "Standard_DS3_v2", "num_workers": 0}
+
+
+@dataclass
+class World:
+    """A workspace with clusters and runs on drivers that start nothing."""
+
+    store: Store
+    drivers: FakeDrivers
+    timers: Timers
+    clusters: Clusters
+    runs: Runs
+    folder: Path
+
+    def cluster(self, **spec: Any) -> Resource:
+        return self.clusters.create(WORKSPACE, {**SPEC, **spec}, "me", "API")
+
+    def submit(self, *tasks: dict[str, Any], **body: Any) -> Resource:
+        settings = {"tasks": list(tasks), **body.pop("settings", {})}
+        stored = {"run_name": "r", "run_type": "SUBMIT_RUN", "job_parameters": [], "settings": settings, **body}
+        return self.runs.submit(WORKSPACE, stored, "me")
+
+    def body(self, resource: Resource) -> dict[str, Any]:
+        found = self.store.get(resource.id)
+        assert found is not None
+        return found.body
+
+    async def ended(self, run: Resource) -> dict[str, Any]:
+        """Wait for a run's end and return the state of each task by its key, and of the run under ''."""
+        await until(lambda: self.body(run)["state"]["life_cycle_state"] not in run_states.ACTIVE)
+        states = {task.body["spec"]["task_key"]: task.body["state"] for task in self.runs.tasks(run)}
+        return {**states, "": self.body(run)["state"]}
+
+    async def started(self, *keys: str) -> None:
+        await until(lambda: set(keys) <= set(self.drivers.started))
+
+
+@asynccontextmanager
+async def new_world(folder: Path) -> AsyncIterator[World]:
+    store, drivers, timers = Store(folder / "state.db"), FakeDrivers(), Timers()
+    if store.get(WORKSPACE) is None:
+        store.put(WORKSPACE, databricks.TYPE, "", {"properties": {}}, "me")
+    clusters = Clusters(store, timers, drivers, lambda _: folder)  # type: ignore[arg-type]
+    runs = Runs(store, clusters, drivers, lambda _: folder)  # type: ignore[arg-type]
+    (folder / "workspace").mkdir(exist_ok=True)
+    (folder / "workspace" / "main.py").write_text("")
+    (folder / "workspace" / "nb").write_text("")
+    yield World(store, drivers, timers, clusters, runs, folder)
+    await runs.close()
+    await clusters.close()
+    timers.cancel("")
+    store.close()
+
+
+def in_world(test: Callable[[World], Awaitable[None]], folder: Path) -> None:
+    async def run() -> None:
+        async with new_world(folder) as world:
+            await test(world)
+
+    asyncio.run(run())
+
+
+def on(cluster: Resource, key: str = "main", *after: str, **more: Any) -> dict[str, Any]:
+    """Return a Python task on a cluster."""
+    script = {"python_file": "/main.py", **more.pop("script", {})}
+    found = {"task_key": key, "existing_cluster_id": cluster.name, "spark_python_task": script, **more}
+    return {**found, "depends_on": [{"task_key": one} for one in after]} if after else found
+
+
+BAD = Outcome(error="ValueError: x", trace="Traceback")
+
+
+@pytest.mark.parametrize(
+    ("failing", "run_if", "result", "of_run"),
+    [
+        ((), "ALL_SUCCESS", "SUCCESS", "SUCCESS"),
+        (("a",), "ALL_SUCCESS", "UPSTREAM_FAILED", "FAILED"),
+        (("a",), "AT_LEAST_ONE_SUCCESS", "SUCCESS", "SUCCESS_WITH_FAILURES"),
+        (("a", "b"), "AT_LEAST_ONE_SUCCESS", "UPSTREAM_FAILED", "FAILED"),
+        (("a",), "ALL_DONE", "SUCCESS", "SUCCESS_WITH_FAILURES"),
+        (("a",), "NONE_FAILED", "UPSTREAM_FAILED", "FAILED"),
+        ((), "AT_LEAST_ONE_FAILED", "EXCLUDED", "SUCCESS"),
+        (("a",), "AT_LEAST_ONE_FAILED", "SUCCESS", "SUCCESS_WITH_FAILURES"),
+        (("a",), "ALL_FAILED", "EXCLUDED", "SUCCESS_WITH_FAILURES"),
+        (("a", "b"), "ALL_FAILED", "SUCCESS", "SUCCESS_WITH_FAILURES"),
+    ],
+)
+def test_a_task_runs_if_those_before_it_ended_so(
+    tmp_path: Path, failing: tuple[str, ...], run_if: str, result: str, of_run: str
+) -> None:
+    async def test(world: World) -> None:
+        world.drivers.outcomes = dict.fromkeys(failing, BAD)
+        cluster = world.cluster()
+        run = world.submit(on(cluster, "a"), on(cluster, "b"), on(cluster, "c", "a", "b", run_if=run_if))
+        states = await world.ended(run)
+        assert (states["c"]["result_state"], states[""]["result_state"]) == (result, of_run)
+        assert ("c" in world.drivers.started) == (result == "SUCCESS")
+
+    in_world(test, tmp_path)
+
+
+def test_a_failed_task_has_its_error_and_the_run_its_message(tmp_path: Path) -> None:
+    """As recorded in https://github.com/databricks/databricks-sdk-py/issues/375 and dagster-io/dagster#19715."""
+
+    async def test(world: World) -> None:
+        world.drivers.outcomes["main"] = BAD
+        run = world.submit(on(world.cluster()))
+        states = await world.ended(run)
+        assert states["main"] == FAILED.to_state()["state"]
+        assert states[""]["life_cycle_state"] == "INTERNAL_ERROR"
+        assert states[""]["state_message"] == (
+            "Task main failed with message: Workload failed, see run output for details."
+        )
+        task = world.runs.tasks(run)[0].body
+        assert (task["error"], task["error_trace"]) == ("ValueError: x", "Traceback")
+        assert task["start_time"] <= task["end_time"]
+
+    in_world(test, tmp_path)
+
+
+def test_cancelled_in_the_middle_nothing_goes_on(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        world.drivers.held = {"a"}
+        run = world.submit(on(cluster, "a"), on(cluster, "b", "a"))
+        await world.started("a")
+        await world.runs.cancel(run)
+        states = await world.ended(run)
+        assert all(states[key] == CANCELED.to_state()["state"] for key in ("a", "b", ""))
+        assert "a" in world.drivers.ended
+        await world.runs.cancel(run)  # once more does nothing
+        assert "b" not in world.drivers.started
+
+    in_world(test, tmp_path)
+
+
+@pytest.mark.parametrize("where", ["task", "run"])
+def test_what_takes_too_long_times_out(tmp_path: Path, where: str) -> None:
+    async def test(world: World) -> None:
+        world.drivers.held = {"main"}
+        limit = {"timeout_seconds": 0.01}
+        of_task, of_run = (limit, {}) if where == "task" else ({}, limit)
+        run = world.submit(on(world.cluster(), **of_task), settings=of_run)
+        states = await world.ended(run)
+        assert states["main"] == TIMED_OUT.to_state()["state"]
+        assert states[""]["result_state"] == ("FAILED" if where == "task" else "TIMEDOUT")
+        assert world.drivers.ended.count("main") == world.drivers.started.count("main")
+
+    in_world(test, tmp_path)
+
+
+def test_a_cluster_that_is_terminated_takes_its_tasks_along(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        cluster, other = world.cluster(), world.cluster()
+        world.drivers.held = {"a", "b"}
+        run, spared = world.submit(on(cluster, "a")), world.submit(on(other, "b"))
+        await world.started("a", "b")
+        await world.runs.end_on(WORKSPACE, cluster.name)
+        await world.clusters.terminate(cluster, "USER_REQUEST", "me")
+        states = await world.ended(run)
+        assert (states["a"]["life_cycle_state"], states["a"]["result_state"]) == ("INTERNAL_ERROR", "FAILED")
+        assert "terminated while" in states["a"]["state_message"]
+        assert world.body(cluster)["termination_reason"]["code"] == "USER_REQUEST"
+        assert world.body(spared)["state"]["life_cycle_state"] == "RUNNING"
+
+    in_world(test, tmp_path)
+
+
+def test_a_service_that_ended_in_the_middle_says_so(tmp_path: Path) -> None:
+    """Whether it was stopped or killed: what the store says is the same."""
+
+    async def begin(world: World) -> None:
+        world.drivers.held = {"main"}
+        world.submit(on(world.cluster()))
+        world.submit({**on(world.cluster()), "existing_cluster_id": None, "new_cluster": SPEC, "task_key": "own"})
+        await world.started("main", "own")
+
+    async def go_on(world: World) -> None:
+        world.runs.resume()
+        world.clusters.resume()
+        first, *_ = world.store.all_of(TYPE)
+        state = world.body(first)["state"]
+        assert (state["life_cycle_state"], state["result_state"]) == ("INTERNAL_ERROR", "FAILED")
+        assert "in the middle of the run" in state["state_message"]
+        of_jobs = [
+            one for one in world.store.all_of(f"{databricks.TYPE}/clusters") if one.body["cluster_source"] == "JOB"
+        ]
+        assert [one.body["state"] for one in of_jobs] == ["TERMINATED"]
+
+    in_world(begin, tmp_path)
+    in_world(go_on, tmp_path)
+
+
+def test_a_cluster_that_ended_is_started_for_a_run(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        await world.clusters.terminate(cluster, "USER_REQUEST")
+        run = world.submit(on(cluster))
+        assert (await world.ended(run))[""] == SUCCESS.to_state()["state"]
+        assert world.body(cluster)["state"] == "RUNNING"
+
+    in_world(test, tmp_path)
+
+
+def test_an_idle_cluster_ends_and_a_used_one_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZUREML_LOCAL_CLOCK_FACTOR", "60000")  # ten minutes are 10 ms
+
+    async def test(world: World) -> None:
+        cluster = world.cluster(autotermination_minutes=10)
+        world.drivers.held = {"main"}
+        run = world.submit(on(cluster))
+        await world.started("main")
+        await asyncio.sleep(0.03)
+        assert world.body(cluster)["state"] == "RUNNING"
+        await world.runs.cancel(run)
+        await until(lambda: world.body(cluster)["state"] != "RUNNING")
+        assert world.body(cluster)["termination_reason"]["code"] == "INACTIVITY"
+
+    in_world(test, tmp_path)
+
+
+def test_libraries_are_installed_before_the_task_or_it_fails(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        world.drivers.unavailable = {"nosuch"}
+        cluster = world.cluster()
+        good, bad = ({"libraries": [{"pypi": {"package": name}}]} for name in ("numpy", "nosuch"))
+        assert (await world.ended(world.submit(on(cluster, **good))))[""]["result_state"] == "SUCCESS"
+        assert world.drivers.interpreters[-1] == ("numpy",)
+        states = await world.ended(world.submit(on(cluster, **bad)))
+        assert "Library installation failed" in states["main"]["state_message"]
+        assert "there is no nosuch" in states["main"]["state_message"]
+        statuses = {one["library"]["pypi"]["package"]: one["status"] for one in world.body(cluster)["libraries"]}
+        assert statuses == {"numpy": "INSTALLED", "nosuch": "FAILED"}
+        world.clusters.uninstall(cluster, ["numpy"])
+        assert (await world.ended(world.submit(on(cluster))))[""]["result_state"] == "SUCCESS"
+        assert world.drivers.interpreters[-1] == ()
+
+    in_world(test, tmp_path)
+
+
+def test_parameters_refer_to_the_run_and_name_files_where_they_are_here(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        sent = ["{{job.parameters.p}}/{{task.name}}", "{{no.such}}", "/dbfs/a/b.csv", "/Workspace/x", "/dbfs/../etc"]
+        task = on(world.cluster(), script={"parameters": sent})
+        run = world.submit(task, job_parameters=[{"name": "p", "default": "", "value": "7"}])
+        await world.ended(run)
+        begun = world.drivers.tasks["main"]
+        assert list(begun.parameters) == [
+            "7/main",
+            "{{no.such}}",
+            str(world.folder / "dbfs/a/b.csv"),
+            str(world.folder / "workspace/x"),
+            "/dbfs/../etc",
+        ]
+        assert begun.folder == world.folder / "workspace"
+        overridden = world.submit(task, overriding_parameters={"python_params": ["1"]})
+        await world.ended(overridden)
+        assert list(world.drivers.tasks["main"].parameters) == ["1"]
+
+    in_world(test, tmp_path)
+
+
+def test_a_notebook_gets_widgets_and_gives_its_result(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        world.drivers.outcomes["main"] = Outcome(result="done")
+        notebook = {"notebook_path": "/nb", "base_parameters": {"a": "1", "b": "{{job.name}}"}}
+        task = {"task_key": "main", "existing_cluster_id": world.cluster().name, "notebook_task": notebook}
+        run = world.submit(task, overriding_parameters={"notebook_params": {"a": "2"}})
+        await world.ended(run)
+        assert dict(world.drivers.tasks["main"].widgets) == {"a": "2", "b": "r"}
+        assert world.runs.tasks(run)[0].body["result"] == "done"
+
+    in_world(test, tmp_path)

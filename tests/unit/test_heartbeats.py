@@ -1,0 +1,146 @@
+"""Heartbeats of nodes on other machines, between a node's end of them and the service's, without an edge between.
+
+Each side is given the other's answers by hand: what matters is who ends what, and when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from azureml_local.engines.jobs import distant_part, elsewhere
+from azureml_local.engines.jobs.distant_part import DistantPart
+from azureml_local.engines.jobs.elsewhere import Heart
+from azureml_local.engines.jobs.fence import StaleAttemptError
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Gateway
+from azureml_local.engines.staging import BlobPath
+from azureml_local.http.upstream import Upstream, UpstreamError
+
+SPEC = CommandSpec("/jobs/j", "j", "true", None, {}, {}, {}, {}, BlobPath("azureml", "ExperimentRun/dcid.j"))
+QUICK = {"SECONDS_BETWEEN": 0.02, "ANSWERED_WITHIN": 0.05, "GIVES_UP_AFTER": 0.2}
+
+
+class Line:
+    """Stands for the way through the edge: to ``heard``, while it is not cut."""
+
+    def __init__(self, heard: DistantPart) -> None:
+        self.heard = heard
+        self.is_cut = False
+        self.requests = 0
+
+    async def exchange(self, _: str, __: str, headers: Any, body: bytes, **___: Any) -> tuple[int, Any, bytes]:
+        self.requests += 1
+        if self.is_cut:
+            raise UpstreamError("no route to host")
+        token = dict(headers)[b"authorization"].decode().removeprefix("Bearer ")
+        if not self.heard.is_from(token):
+            return 410, [], b""
+        said = json.loads(body)
+        return (200 if self.heard.hear(said["reports"], is_last=said["is_last"]) else 410), [], b"{}"
+
+    def close(self) -> None:
+        """There is no connection."""
+
+
+def heart(line: Line, token: str | None = None) -> Heart:
+    gateway = Gateway("192.0.2.1:1", "", "eastus.api.azureml.ms", token or line.heard.token, "account", {})
+    attempt = Attempt(SPEC, 1, 0, "", "", (), {}, None, gateway=gateway)
+    made = Heart(attempt, gateway)
+    made._service = cast(Upstream, line)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in QUICK.items():
+        monkeypatch.setattr(elsewhere, name, seconds)
+    monkeypatch.setattr(distant_part, "LOST_AFTER", 0.4)
+
+
+def test_node_gives_up_before_the_service_takes_it_for_lost() -> None:
+    async def main() -> None:
+        line = Line(DistantPart(Path(), lambda _: None))
+        given_up = asyncio.Event()
+
+        async def give_up() -> None:
+            given_up.set()
+
+        beating = heart(line)
+        await beating.start(give_up)
+        loss = asyncio.ensure_future(line.heard.lost())
+        await asyncio.sleep(0.5)  # longer than either would wait: answered heartbeats keep both
+        assert not given_up.is_set()
+        assert not loss.done()
+        line.is_cut = True
+        await asyncio.wait((asyncio.ensure_future(given_up.wait()), loss), return_when=asyncio.FIRST_COMPLETED)
+        assert given_up.is_set()
+        assert not loss.done()
+        await loss
+        line.is_cut = False  # what comes late finds that the attempt is over
+        with pytest.raises(StaleAttemptError):
+            await heart(line).start(give_up)
+        await beating.stop()
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_reports_come_in_order_and_those_of_a_moment_without_connection_too() -> None:
+    reports: list[Mapping[str, Any]] = []
+
+    async def main() -> None:
+        line = Line(DistantPart(Path(), reports.append))
+
+        async def give_up() -> None:
+            raise AssertionError
+
+        beating = heart(line)
+        await beating.start(give_up)
+        beating.send({"status": "Staged"})
+        while not reports:  # noqa: ASYNC110 - what is waited for is the other side's
+            await asyncio.sleep(0.001)
+        line.is_cut = True
+        beating.send({"status": "Running"})
+        beating.send({"metrics": {"Failed Items": 0}})
+        before = line.requests
+        while line.requests == before:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+        line.is_cut = False
+        while len(reports) < 3:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+        await beating.stop()
+        line.heard.close()
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+    assert reports == [{"status": "Staged"}, {"status": "Running"}, {"metrics": {"Failed Items": 0}}]
+
+
+def test_another_parts_token_is_refused_and_a_service_that_does_not_answer_is_named() -> None:
+    async def main() -> str:
+        line = Line(DistantPart(Path(), lambda _: None))
+
+        async def give_up() -> None:
+            raise AssertionError
+
+        with pytest.raises(StaleAttemptError):
+            await heart(line, token="another's").start(give_up)
+        line.is_cut = True
+        with pytest.raises(UpstreamError) as caught:
+            await heart(line).start(give_up)
+        line.heard.close()
+        return str(caught.value)
+
+    assert "does not reach the service at 192.0.2.1:1: no route to host." in asyncio.run(main())
+
+
+def test_gateway_shows_no_secret() -> None:
+    """Dask logs what a function that raises was called with."""
+    gateway = Gateway("192.0.2.1:1", "PEM", "eastus.api.azureml.ms", "the-token", "account", {"azureml": "the-sas"})
+    shown = repr(Attempt(SPEC, 1, 0, "", "", (), {}, None, gateway=gateway))
+    assert "the-token" not in shown
+    assert "the-sas" not in shown
+    assert "192.0.2.1:1" in shown
