@@ -6,10 +6,13 @@ import json
 import re
 import shlex
 import shutil
+import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from string import Template
+from typing import IO
 
 import yaml
 
@@ -34,6 +37,28 @@ class Build:
     given: Mapping[str, str]
     image: Image = field(default_factory=Image)
     arguments: dict[str, str] = field(default_factory=dict)
+
+    def unpack(self, sent: IO[bytes]) -> None:
+        """Unpack the tar archive of the context. Raises EnvironmentBuildError, and leaves nothing then."""
+        sent.seek(0)
+        try:
+            with tarfile.open(fileobj=sent) as archive:
+                archive.extractall(self.context, filter="data")
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            shutil.rmtree(self.context, ignore_errors=True)
+            raise EnvironmentBuildError(f"The build context cannot be unpacked: {error}") from error
+
+    def discard_image(self) -> None:
+        """Delete what was made of the image, if anything was."""
+        if self.image.root.name:
+            shutil.rmtree(self.image.root, ignore_errors=True)
+
+    def read(self, dockerfile: str) -> str:
+        """Return what a Dockerfile in the context says. Raises EnvironmentBuildError."""
+        try:
+            return inside(self.context, dockerfile).read_text()
+        except (StagingError, OSError, UnicodeDecodeError) as error:
+            raise EnvironmentBuildError(f"The Dockerfile {dockerfile} cannot be read: {error}") from error
 
     def carry_out(self, name: str, rest: str) -> None:
         """Carry out one instruction. Raises EnvironmentBuildError, which names what is not supported, or wrong."""
