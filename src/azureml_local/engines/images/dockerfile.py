@@ -16,6 +16,7 @@ from typing import IO
 
 import yaml
 
+from azureml_local import safe_yaml
 from azureml_local.engines.images.image import Image, UnknownImageError
 from azureml_local.engines.requirements import EnvironmentBuildError, conda_lines
 from azureml_local.engines.staging import StagingError, inside
@@ -69,7 +70,7 @@ class Build:
             INSTRUCTIONS[name](self, Template(rest).safe_substitute({**self.arguments, **self.image.environment}))
         except UnknownImageError:
             raise
-        except (StagingError, EnvironmentBuildError, OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        except (StagingError, EnvironmentBuildError, OSError, ValueError, yaml.YAMLError) as error:
             raise EnvironmentBuildError(f"{name} {rest}: {error}") from error
 
     def _require_base(self, name: str) -> None:
@@ -99,7 +100,7 @@ class Build:
         do(self, match[1])
 
     def _conda(self, file: str) -> None:
-        conda = yaml.safe_load(self._path(file).read_text()) or {}
+        conda = safe_yaml.load(self._path(file).read_text()) or {}
         if not isinstance(conda, Mapping):
             raise EnvironmentBuildError("The conda file must be a mapping with 'dependencies'.")
         self._need(conda_lines(conda))
