@@ -22,18 +22,24 @@ def resume(context: Context) -> None:
 async def attach(context: Context, settings: SchedulerSettings) -> None:
     """Take the nodes of some computes from a scheduler's tagged workers, until it is detached.
 
+    One that is attached for a compute, and is not reached, is replaced; jobs that wait go on waiting.
+
     Raises:
         HostsError: it is attached already, or another one for one of the computes; it is not reached; a job runs on one
             of the computes or waits for it.
     """
     if context.hosts.at(settings.address):
         raise HostsError(f"{settings.address} is attached. To change its computes, detach it first.")
-    for compute in settings.computes:
-        if other := context.hosts.of(compute):
-            raise HostsError(f"The nodes of {compute} come from {other.settings.address}: detach that first.")
+    others = {one.settings.address: one for compute in settings.computes if (one := context.hosts.of(compute))}
+    for other in others.values():
+        if not other.problem:
+            names = ", ".join(other.settings.computes)
+            raise HostsError(f"The nodes of {names} come from {other.settings.address}: detach that first.")
     pools = context.pools.named(settings.computes)
-    _require_idle(pools)
+    _require_idle([pool for pool in pools if not pool.is_elsewhere])
     await context.hosts.connect(settings)
+    for address in others:
+        await _forget(context, address)
     with context.store.transaction():
         context.store.put(_id(settings.address), TYPE, "", asdict(settings), "")
     await context.pools.choose_starters(pools)
@@ -53,10 +59,14 @@ async def detach(context: Context, address: str) -> None:
     _require_idle(pools)
     for pool in pools:
         await pool.end_nodes()
+    await _forget(context, address)
+    await context.pools.choose_starters(pools)
+
+
+async def _forget(context: Context, address: str) -> None:
     await context.hosts.leave(address)
     with context.store.transaction():
         context.store.delete(_id(address))
-    await context.pools.choose_starters(pools)
 
 
 def listed(context: Context) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -204,6 +205,7 @@ class Service:
         """
         for left_behind in self.home.sockets.glob("*.sock"):  # by a service that was killed
             left_behind.unlink()
+        shutil.rmtree(self.home.docker, ignore_errors=True)
         self._server = await self.edge.listen(LOOPBACK, port)
         self.port = self._server.sockets[0].getsockname()[1]
         await self._listen_beyond_loopback()

@@ -17,6 +17,7 @@ from helpers.connection import (
     spark_is_there,
 )
 from helpers.datastores import datastore_files
+from helpers.docker_engine import docker_engine
 from helpers.drifting import drift
 from helpers.flight_data import (
     flight_tables,
@@ -47,6 +48,7 @@ __all__ = [
     "databricks_workspace",
     "datastore_files",
     "delete_collected",
+    "docker_engine",
     "download_output",
     "draw_pipeline",
     "drift",

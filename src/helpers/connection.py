@@ -145,15 +145,16 @@ def preempt(backend: str, ml_client: MLClient, cluster: str) -> None:
 def spark_is_there(backend: str) -> bool:
     """Say whether Databricks' clusters can be had, and print to standard error what is used; Azure always has them.
 
-    On this machine they need Spark and Java, about 500 MB, which ``azureml-local doctor --install spark`` brings.
+    On this machine they need Spark and Java, about 900 MB, which ``azureml-local doctor --install spark`` brings.
     """
     if backend == "azure":
         return True
+    from azureml_local.engines.environments import Environments
     from azureml_local.home import Home
 
-    is_there = any("pyspark" in file.read_text() for file in Home().environments.glob("*/complete.json"))
-    said = "Spark is there: Databricks' tasks run on it." if is_there else "Spark is not installed here: see below."
-    print(said, file=sys.stderr)
+    is_there = Environments(Home().environments).have("pyspark")
+    without = "Spark is not installed on this machine: scikit-learn replaces it."
+    print("Spark is installed on this machine: it is used." if is_there else without, file=sys.stderr)
     return is_there
 
 

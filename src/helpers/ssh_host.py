@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 USER = "azureuser"
+ENDS_WITHIN = 20.0  # seconds
 
 
 class SshHost:
@@ -50,6 +51,7 @@ class SshHost:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="ssh-host", daemon=True).start()
         self._connections: set[SSHServerConnection] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._acceptor: SSHAcceptor | None = None
         self.port = 0
         self.start()
@@ -66,8 +68,9 @@ class SshHost:
             self._acceptor = None
 
     def remove(self) -> None:
-        """Stop, and delete the home folder."""
+        """Stop, wait for what runs there, which ends when it is no longer listened to, and delete the home folder."""
         self.stop()
+        self._run(self._ended())
         self._loop.call_soon_threadsafe(self._loop.stop)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -112,6 +115,10 @@ class SshHost:
             reuse_address=True,
         )
 
+    async def _ended(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running, timeout=ENDS_WITHIN)
+
     async def _close(self, acceptor: SSHAcceptor) -> None:
         acceptor.close()
         for connection in list(self._connections):
@@ -120,6 +127,10 @@ class SshHost:
 
     async def _serve(self, process: SSHServerProcess[bytes]) -> None:
         """Run a command line, with the channel's streams as its own; at the channel's end its input ends."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this runs in one
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
         started = await asyncio.create_subprocess_shell(
             process.command or "exit 1",
             stdin=asyncio.subprocess.PIPE,

@@ -8,6 +8,7 @@ answered by a line when that is done. When its input ends, everything does: so n
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -82,6 +83,7 @@ class StandIns:
 
 async def main(folder: Path, compute: str, names: list[str]) -> None:
     """Serve until standard input ends."""
+    logging.disable(logging.CRITICAL)  # a notebook shows what its processes say
     stand_ins = StandIns(folder, compute)
     await stand_ins.begin()
     try:

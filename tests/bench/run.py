@@ -18,6 +18,7 @@ from statistics import median
 from batch_client import BatchClient
 from batch_scoring import batch_scoring
 from comparing import OURS, compare, request
+from containers import containers
 from designer_graph import designer_graph
 from designer_service import designer_service
 from environments import find_built
@@ -64,6 +65,7 @@ def measurements() -> Iterator[Row]:
     yield from environments()
     yield from job_list()
     yield from log_queries()
+    yield from containers()
     with Installation() as installation:
         installation.start()
         client = Client(installation)

@@ -135,7 +135,7 @@ def whole(site: Site) -> Iterator[None]:
     site.usable(*site.net.hosts)
     for host in site.net.hosts:
         wait_for(lambda host=host: not jobs_on(host), f"nothing of a job runs on {host.address}", 60)
-        assert list((site.folder / host.address / "jobs").iterdir()) == []
+        assert list((site.folder / host.address).glob("jobs/*")) == []
 
 
 def jobs_on(host: Host) -> list[psutil.Process]:
@@ -312,7 +312,7 @@ def test_batch_job_goes_on_where_it_was_when_a_lost_host_is_back(site: Site, tmp
     wait_for(lambda: processed(site.jobs, child) >= 6, "some mini-batches are processed", 180)
     lost = site.net.hosts[1]
     lost.cut_off()
-    site.jobs.reaches(child, "Queued")
+    wait_for(lambda: site.jobs.step(child).status == "Queued", "the step is queued again")
     assert wait_for(lambda: not jobs_on(lost), "nothing of it runs there", 60)
     before = processed(site.jobs, child)
     lost.reconnect()

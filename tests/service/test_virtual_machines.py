@@ -389,6 +389,11 @@ def test_host_key_that_changed_refuses_until_attached_again(
     assert jobs.run("true", compute=lonely).status == "Completed"
 
 
+def test_host_key_belongs_to_a_host_and_a_port(ml: MLClient, host: SshHost, lonely: str) -> None:
+    """As in OpenSSH's known_hosts: who names another port attaches what is there."""
+    assert finish(ml.compute.begin_attach(machine(lonely, host))).provisioning_state == "Succeeded"
+
+
 def test_host_that_is_not_there(jobs: Jobs, own_host: SshHost, lonely: str) -> None:
     own_host.stop()
     fails(jobs.run("true", compute=lonely), "nothing listens on port")

@@ -86,7 +86,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (["/Shared/clean.py", "/Shared/train.py"], "a list of `SubmitTask`"),
     ],
     "use_attached_compute/cluster_wins": [
-        (_first(lambda n, minutes, nodes, start: start + n / nodes * minutes < n * minutes), "it says 11"),
+        (_first(lambda n, minutes, nodes, start: start + n / nodes * minutes < n * minutes), "it says 1;"),
         (_first(lambda n, minutes, nodes, start: start + math.ceil(n / nodes) * minutes <= n * minutes), "says 2"),
         (_first(lambda n, minutes, nodes, start: math.ceil(n / nodes) * minutes < n * minutes), "says 2"),
         (lambda minutes, nodes, start: start / minutes, "a whole number"),

@@ -31,6 +31,8 @@ helpers.check("use_attached_compute/action_for", action_for)
 
 # %% use_attached_compute/tasks
 ### BEGIN SOLUTION
+from databricks.sdk.service.jobs import TaskDependency
+
 tasks = [
     SubmitTask(
         task_key="clean",

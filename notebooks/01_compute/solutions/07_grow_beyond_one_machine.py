@@ -37,7 +37,7 @@ helpers.check("grow_beyond_one_machine/trouble", trouble)
 
 # %% grow_beyond_one_machine/rights
 ### BEGIN SOLUTION
-answers = {
+rights = {
     "key": False,
     "proxy": False,
     "token": False,
@@ -46,4 +46,4 @@ answers = {
     "twice": False,
 }
 ### END SOLUTION
-helpers.check("grow_beyond_one_machine/rights", answers)
+helpers.check("grow_beyond_one_machine/rights", rights)

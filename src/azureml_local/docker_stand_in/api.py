@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from azureml_local.docker_stand_in import NOTICE, DockerError, unsupported
+from azureml_local.docker_stand_in import NOTICE, unsupported
 from azureml_local.docker_stand_in.containers import Container
 from azureml_local.engines.environments import Environments
 from azureml_local.engines.images.dockerfile import Build, instructions
@@ -25,7 +26,6 @@ from azureml_local.engines.images.image import Image, Images, UnknownImageError,
 from azureml_local.engines.requirements import EnvironmentBuildError
 
 VERSION = {"ApiVersion": "1.41", "MinAPIVersion": "1.24", "Version": "stand-in", "Platform": {"Name": NOTICE}}
-PING = {"Api-Version": "1.41", "Builder-Version": "1"}  # the builder before BuildKit
 YES = ("1", "true", "True")
 
 
@@ -33,15 +33,15 @@ class DockerStandIn:
     """One stand-in, with its images and containers; what they have on the disk lies in ``folder``."""
 
     def __init__(self, folder: Path, environments: Environments) -> None:
-        self._folder = folder
-        self._images = Images(folder, environments)
+        self._folder, self._images = folder, Images(folder, environments)
         self._containers: dict[str, Container] = {}
-        table = (
-            ("GET", "/_ping", _ping),
-            ("GET", "/version", _version),
+        table: tuple[tuple[str, str, Any], ...] = (
+            ("GET", "/_ping", Response("OK", headers={"Api-Version": "1.41", "Builder-Version": "1"})),
+            ("GET", "/version", JSONResponse(VERSION)),
             ("POST", "/build", self._build),
             ("POST", "/images/create", self._pull),
             ("GET", "/images/{name:path}/json", self._image),
+            ("DELETE", "/images/{name:path}", self._forget),
             ("POST", "/containers/create", self._create),
             ("GET", "/containers/json", self._list),
             ("GET", "/containers/{id}/json", self._inspect),
@@ -51,7 +51,7 @@ class DockerStandIn:
             *((method, "/{path:path}", _not_here) for method in ("GET", "POST", "PUT", "DELETE")),
         )
         routes = [Route(path, do, methods=[method]) for method, path, do in table]
-        handlers = dict.fromkeys((DockerError, EnvironmentBuildError), _refused)
+        handlers = dict.fromkeys((HTTPException, EnvironmentBuildError), _refused)
         self.app = Starlette(routes=[Mount("/v{number}", routes=routes), *routes], exception_handlers=handlers)
 
     async def close(self) -> None:
@@ -65,12 +65,11 @@ class DockerStandIn:
         if not name:
             raise unsupported("images that are imported, but only those that fromImage names")
         name = tagged(name, request.query_params.get("tag") or "latest")
-        return _streamed(self._added(name, await asyncio.to_thread(self._images.base, name), "status"))
+        image = await asyncio.to_thread(self._images.base, name)
+        return StreamingResponse(_lines(self._added(name, image, "status")))
 
     async def _added(self, name: str, image: Image, key: str) -> AsyncIterator[dict[str, str]]:
-        yield {
-            key: f"{NOTICE}.\nPackages: {', '.join(image.lines)}. Installing those that are missing takes minutes.\n"
-        }
+        yield {key: f"{NOTICE}.\nIt needs {', '.join(image.lines)}; what is missing is installed, in minutes.\n"}
         yield {key: await self._images.add(name, image) + "\n"}
 
     async def _build(self, request: Request) -> Response:
@@ -82,7 +81,7 @@ class DockerStandIn:
             async for piece in request.stream():
                 sent.write(piece)
             await asyncio.to_thread(build.unpack, sent)
-        return _streamed(self._built(build, asked))
+        return StreamingResponse(_lines(self._built(build, asked)))
 
     async def _built(self, build: Build, asked: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
         try:
@@ -101,22 +100,27 @@ class DockerStandIn:
 
     async def _image(self, request: Request) -> Response:
         image = self._images.get(request.path_params["name"])
-        names = [name for name, one in self._images.named.items() if one is image]
         config = {"Cmd": image.command, "ExposedPorts": {port: {} for port in image.ports}, "WorkingDir": image.folder}
-        return JSONResponse({"Id": image.id, "RepoTags": names, "Config": config, "Comment": NOTICE})
+        return JSONResponse({"Id": image.id, "RepoTags": self._images.names(image), "Config": config})
+
+    async def _forget(self, request: Request) -> Response:
+        image = self._images.get(request.path_params["name"])
+        if users := [one.name for one in self._containers.values() if one.image is image]:
+            raise HTTPException(409, f"unable to remove the image: container {users[0]} is using it")
+        return JSONResponse([{"Untagged": name} for name in self._images.remove(image)])
 
     async def _create(self, request: Request) -> Response:
         config = _object((await request.body()).decode(errors="replace"), "the request's body")
         name = request.query_params.get("name") or f"stand-in-{secrets.token_hex(4)}"
         if any(one.name == name for one in self._containers.values()):
-            raise DockerError(409, f"Conflict. The container name {name} is already in use.")
+            raise HTTPException(409, f"Conflict. The container name {name} is already in use.")
         if not isinstance(image := config.get("Image"), str) or not image:
-            raise DockerError(400, "config.Image is missing; it must be the name of an image")
+            raise HTTPException(400, "config.Image is missing; it must be the name of an image")
         log = self._folder / f"{secrets.token_hex(8)}.log"
         try:
             made = Container(name, self._images.get(image), config, log)
         except (AttributeError, TypeError, ValueError) as error:
-            raise DockerError(400, f"The container's configuration is malformed: {error}") from error
+            raise HTTPException(400, f"The container's configuration is malformed: {error}") from error
         self._containers[made.id] = made
         return JSONResponse({"Id": made.id, "Warnings": [NOTICE]}, 201)
 
@@ -124,8 +128,7 @@ class DockerStandIn:
         filters = _object(request.query_params.get("filters") or "{}", "filters")
         if set(filters) - {"label"}:
             raise unsupported(f"filters by {', '.join(filters)}, but by label")
-        labels = [label.partition("=") for label in filters.get("label") or ()]
-        shown = [one for one in self._containers.values() if all(_has(one, *label) for label in labels)]
+        shown = [one for one in self._containers.values() if one.is_labelled([*filters.get("label", ())])]
         everything = request.query_params.get("all") in YES
         return JSONResponse([one.listed() for one in shown if everything or one.status == "running"])
 
@@ -134,7 +137,7 @@ class DockerStandIn:
         for one in self._containers.values():
             if one.name == asked or one.id.startswith(asked):
                 return one
-        raise DockerError(404, f"No such container: {asked}")
+        raise HTTPException(404, f"No such container: {asked}")
 
     async def _inspect(self, request: Request) -> Response:
         return JSONResponse(self._container(request).described())
@@ -160,44 +163,29 @@ class DockerStandIn:
     async def _remove(self, request: Request) -> Response:
         container = self._container(request)
         if container.status == "running" and request.query_params.get("force") not in YES:
-            raise DockerError(409, f"You cannot remove a running container, {container.name}: stop it, or use force.")
+            raise HTTPException(409, f"You cannot remove a running container, {container.name}: stop it, or use force.")
         await container.remove()
         self._containers.pop(container.id, None)
         return Response(status_code=204)
 
 
 def _object(text: str, what: str) -> dict[str, Any]:
-    """Return the JSON object that a client has sent. Raises DockerError."""
+    """Return the JSON object that a client has sent. Raises HTTPException."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DockerError(400, f"{what} is no JSON: {error}") from error
+        raise HTTPException(400, f"{what} is no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise DockerError(400, f"{what} must be a JSON object, not {text[:60]}")
+        raise HTTPException(400, f"{what} must be a JSON object, not {text[:60]}")
     return found
 
 
-def _has(container: Container, name: str, equals: str, value: str) -> bool:
-    return name in container.labels and (not equals or container.labels[name] == value)
-
-
-def _streamed(said: AsyncIterator[dict[str, str]]) -> Response:
-    async def lines() -> AsyncIterator[str]:
-        try:
-            async for one in said:
-                yield json.dumps(one) + "\n"
-        except (EnvironmentBuildError, OSError) as error:  # once an answer has begun, an error is its last line
-            yield json.dumps({"error": str(error), "errorDetail": {"message": str(error)}}) + "\n"
-
-    return StreamingResponse(lines(), media_type="application/json")
-
-
-async def _ping(_: Request) -> Response:
-    return Response("OK", headers=PING)
-
-
-async def _version(_: Request) -> Response:
-    return JSONResponse(VERSION)
+async def _lines(said: AsyncIterator[dict[str, str]]) -> AsyncIterator[str]:
+    try:
+        async for one in said:
+            yield json.dumps(one) + "\n"
+    except (EnvironmentBuildError, OSError) as error:  # once an answer has begun, an error is its last line
+        yield json.dumps({"error": str(error), "errorDetail": {"message": str(error)}}) + "\n"
 
 
 async def _not_here(request: Request) -> Response:
@@ -205,5 +193,5 @@ async def _not_here(request: Request) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    status = 404 if isinstance(error, UnknownImageError) else getattr(error, "status", 400)
-    return JSONResponse({"message": str(error)}, status)
+    status = 404 if isinstance(error, UnknownImageError) else getattr(error, "status_code", 400)
+    return JSONResponse({"message": getattr(error, "detail", str(error))}, status)

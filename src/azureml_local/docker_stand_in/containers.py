@@ -6,11 +6,14 @@ import asyncio
 import datetime
 import secrets
 import socket
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from azureml_local.docker_stand_in import NOTICE, DockerError, unsupported
+from starlette.exceptions import HTTPException
+
+from azureml_local.docker_stand_in import NOTICE, unsupported
 from azureml_local.engines.images.image import SERVES, Image
+from azureml_local.engines.images.paths import PathsHere
 from azureml_local.engines.inference_server import GIB, LaunchPlan, serve, whole_environment
 from azureml_local.engines.process import GuardedProcess
 
@@ -27,18 +30,16 @@ class Container:
         self.labels: dict[str, str] = dict(config.get("Labels") or {})
         self.command: list[str] = config.get("Cmd") or [*image.command]
         self._given = dict(pair.partition("=")[::2] for pair in config.get("Env") or ())
-        self._binds = [_bind(text) for text in self.host.get("Binds") or ()]
+        self._here = PathsHere(self.host.get("Binds") or (), image.root)
         self._memory = self.host.get("Memory", 0) / GIB
         self._ports = {
             port: _port(bound[0].get("HostPort") or "0") if bound else 0
             for port, bound in (self.host.get("PortBindings") or {}).items()
         }
         if tuple(self.command[-2:]) != SERVES:
-            raise unsupported(
-                f"the command {self.command}: all that it starts is Azure's inference server, {[*SERVES]}"
-            )
+            raise unsupported(f"the command {self.command}, but {[*SERVES]}, Azure's inference server")
         self.created = datetime.datetime.now(datetime.UTC)
-        self.published: dict[str, int] = {}
+        self._published: dict[str, int] = {}
         self.process: GuardedProcess | None = None
         self._turn = asyncio.Lock()
         self._is_removed = False
@@ -53,11 +54,16 @@ class Container:
         """Docker's word for its state."""
         return "created" if self.process is None else "running" if self.exit_code is None else "exited"
 
+    @property
+    def published(self) -> dict[str, int]:
+        """The port of this machine for one inside, such as ``5001/tcp``, while it runs."""
+        return self._published if self.status == "running" else {}
+
     async def start(self) -> bool:
-        """Publish the port and start the program; say whether that was still to be done. Raises DockerError."""
+        """Publish the port and start the program; say whether that was still to be done. Raises HTTPException."""
         async with self._turn:
             if self._is_removed:
-                raise DockerError(404, f"No such container: {self.name}")
+                raise HTTPException(404, f"No such container: {self.name}")
             if self.status == "running":
                 return False
             await self._start()
@@ -69,13 +75,13 @@ class Container:
             return await self._stop()
 
     async def kill(self) -> bool:
-        """End the program as ``stop`` does. Raises DockerError where it does not run."""
+        """End the program as ``stop`` does. Raises HTTPException where it does not run."""
         if not await self.stop():
-            raise DockerError(409, f"Cannot kill container: {self.name}: it is not running")
+            raise HTTPException(409, f"Cannot kill container: {self.name}: it is not running")
         return True
 
     async def restart(self) -> bool:
-        """End the program, and start it again. Raises DockerError."""
+        """End the program, and start it again. Raises HTTPException."""
         await self.stop()
         return await self.start()
 
@@ -90,7 +96,6 @@ class Container:
         was_running = self.status == "running"
         if self.process:
             await self.process.stop()
-        self.published = {}
         return was_running
 
     async def _start(self) -> None:
@@ -114,18 +119,19 @@ class Container:
         try:
             with socket.create_server(("127.0.0.1", number)) as listener:
                 if port in self._ports or (self.host.get("PublishAllPorts") and port in self.image.ports):
-                    self.published = {port: listener.getsockname()[1]}
+                    self._published = {port: listener.getsockname()[1]}
                 self.process = await serve(plan, listener, whole_environment(plan, {}))
         except OSError as error:
-            raise DockerError(
-                500, f"{self.name} cannot start on port {number or 'any'} of 127.0.0.1: {error}"
-            ) from error
+            where = f"port {number or 'any'} of 127.0.0.1"
+            raise HTTPException(500, f"{self.name} cannot start on {where}: {error}") from error
+
+    def is_labelled(self, wanted: list[str]) -> bool:
+        """Say whether it has all these labels, each as ``name`` or ``name=value``."""
+        return {*self.labels, *(f"{name}={value}" for name, value in self.labels.items())}.issuperset(wanted)
 
     def described(self) -> dict[str, Any]:
         """Return what ``inspect`` shows."""
-        published = {
-            port: [{"HostIp": "127.0.0.1", "HostPort": str(number)}] for port, number in self.published.items()
-        }
+        published = {port: [{"HostIp": "127.0.0.1", "HostPort": str(n)}] for port, n in self.published.items()}
         return {
             "Id": self.id,
             "Name": f"/{self.name}",
@@ -140,34 +146,18 @@ class Container:
 
     def listed(self) -> dict[str, Any]:
         """Return what a list of containers shows."""
-        ports = [
-            {"IP": "127.0.0.1", "PrivatePort": int(port.partition("/")[0]), "PublicPort": number, "Type": "tcp"}
-            for port, number in self.published.items()
-        ]
+        (inside, outside) = next(iter(self.published.items()), ("0/tcp", 0))
+        ports = [{"IP": "127.0.0.1", "PrivatePort": int(inside[:-4]), "PublicPort": outside, "Type": "tcp"}]
         return {
             "Id": self.id,
             "Names": [f"/{self.name}"],
             "Image": self.config["Image"],
-            "Command": " ".join(self.command),
             "Created": int(self.created.timestamp()),
             "State": self.status,
             "Status": f"{self.status}, no container",
-            "Ports": ports,
+            "Ports": ports if outside else [],
             "Labels": self.labels,
         }
-
-    def _here(self, path: str) -> str:
-        """Return where a path of the container lies on this machine; any other text as it is."""
-        for source, target in self._binds:
-            if PurePosixPath(path).is_relative_to(target):
-                return str(Path(source, PurePosixPath(path).relative_to(target)))
-        copied = self.image.root / path.lstrip("/")
-        return str(copied) if path.startswith("/") and copied.exists() else path
-
-
-def _bind(text: str) -> tuple[str, str]:
-    source, target, *_ = text.split(":")
-    return source, target
 
 
 def _port(text: str) -> int:

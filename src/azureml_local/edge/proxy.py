@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from uvicorn.server import ServerState
 
@@ -198,7 +198,7 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            reader, writer = await _connect_out(edge, host, port)
+            reader, writer = await connect_out(edge.upstream_proxy, host, port)
     except (OSError, ValueError) as error:
         _answer_plainly(transport, HTTPStatus.BAD_GATEWAY, f"{host}:{port} cannot be reached: {error}.")
         return
@@ -210,7 +210,7 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
     client_writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
     transport.resume_reading()
     try:
-        await asyncio.gather(_copy(client_reader, writer), _copy(reader, client_writer))
+        await asyncio.gather(copy(client_reader, writer), copy(reader, client_writer))
     except OSError as error:  # a time-out of the kernel's is no ConnectionError
         logger.info("tunnel to %s:%d broke: %s", host, port, error)
     finally:
@@ -218,7 +218,8 @@ async def _tunnel(edge: Edge, transport: asyncio.Transport, host: str, port: int
         client_writer.close()
 
 
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Carry bytes on as they come, and their end."""
     while chunk := await source.read(TUNNEL_CHUNK):
         sink.write(chunk)
         await sink.drain()
@@ -226,8 +227,14 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         sink.write_eof()
 
 
-async def _connect_out(edge: Edge, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    proxy = edge.upstream_proxy
+async def connect_out(
+    proxy: SplitResult | None, host: str, port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection to a host, through a proxy where one is given.
+
+    Raises:
+        OSError: it cannot be reached, or the proxy refuses.
+    """
     if proxy is None:
         return await asyncio.open_connection(host, port)
     reader, writer = await asyncio.open_connection(

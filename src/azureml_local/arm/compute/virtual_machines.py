@@ -59,13 +59,16 @@ def settings(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
             "administratorAccount has neither a password nor privateKeyData; it must have one of them.",
             "administratorAccount",
         )
+    address = _address(request, known, sent.get("address"))
+    is_elsewhere = (address, port) != (stored.get("address"), stored.get("sshPort"))
     return {
         "virtualMachineSize": sent.get("virtualMachineSize"),
         "sshPort": port,
-        "address": _address(request, known, sent.get("address")),
+        "address": address,
         "username": username,
         "publicKeyData": account.get("publicKeyData"),
-        "hostKey": stored.get("hostKey"),
+        # Trusted for a host and a port, as in OpenSSH's known_hosts: who names another place attaches anew.
+        "hostKey": None if is_elsewhere else stored.get("hostKey"),
     }
 
 

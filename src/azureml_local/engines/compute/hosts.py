@@ -269,9 +269,10 @@ class Workers:
                 await self._while_connected(settings)
                 failures = 0
             except (OSError, ValueError, HostsError) as error:
-                if not self.problem:
-                    logger.warning("the Dask scheduler %s is not reached: %s", settings.address, error)
-                self.problem = f"The Dask scheduler {settings.address} is not reached: {reason(error)}"
+                problem = f"The Dask scheduler {settings.address} is not reached: {reason(error)}"
+                if problem != self.problem:
+                    logger.warning("%s", problem)
+                self.problem = problem
                 self._changed()
             await asyncio.sleep(TRY_AGAIN_AFTER[min(failures, len(TRY_AGAIN_AFTER) - 1)])
             failures += 1
@@ -290,6 +291,7 @@ class Workers:
                 await watch.read()  # nothing comes but its end
         finally:
             self._client = None
+            self.problem = f"The Dask scheduler {settings.address} is not reached: the connection broke."
             for address in list(self._workers):
                 self._remove(address)
             for look in self._looks:

@@ -21,6 +21,8 @@ from azureml_local.engines.images.image import Image, UnknownImageError
 from azureml_local.engines.requirements import EnvironmentBuildError, conda_lines
 from azureml_local.engines.staging import StagingError, inside
 
+WORD = r"""(?:[^\s"'&|;<>$`]|"[^"$`]*"|'[^']*')+"""  # of a shell, that means what it says
+
 
 def instructions(text: str) -> list[tuple[str, str]]:
     """Return a Dockerfile's instructions, each with its arguments."""
@@ -85,6 +87,10 @@ class Build:
             raise EnvironmentBuildError("azureml-local supports only FROM <image> [AS <name>].")
         self.image = self.base(found[1])
 
+    def _workdir(self, folder: str) -> None:
+        self.image.folder = str(PurePosixPath(self.image.folder, folder))
+        self._path(".").mkdir(parents=True, exist_ok=True)
+
     def _copy(self, rest: str) -> None:
         *sources, target = rest.split()
         for source in (inside(self.context, name) for name in sources):
@@ -136,7 +142,7 @@ INSTRUCTIONS: Mapping[str, Callable[[Build, str], object]] = {
     "EXPOSE": lambda build, rest: setattr(
         build.image, "ports", (*build.image.ports, *(f"{port}/tcp" for port in rest.split()))
     ),
-    "WORKDIR": lambda build, rest: setattr(build.image, "folder", str(PurePosixPath(build.image.folder, rest))),
+    "WORKDIR": Build._workdir,
     "COPY": Build._copy,
     "RUN": Build._run,
     "CMD": Build._cmd,
@@ -144,7 +150,7 @@ INSTRUCTIONS: Mapping[str, Callable[[Build, str], object]] = {
 SUPPORTED = ", ".join(INSTRUCTIONS)
 # What RUN may say, and what is done with its one group.
 COMMANDS: tuple[tuple[str, Callable[[Build, str], object]], ...] = (
-    (r"mkdir -p (\S+)", lambda build, folder: build._path(folder).mkdir(parents=True, exist_ok=True)),
-    (r"conda env create -n \S+ --file (\S+)", Build._conda),
-    (r"pip install(?: --no-cache-dir)?((?: (?!-)\S+)+)", lambda build, rest: build._need(shlex.split(rest))),
+    (rf"mkdir -p ({WORD})", lambda build, folder: build._path(folder).mkdir(parents=True, exist_ok=True)),
+    (rf"conda env create -n {WORD} --file ({WORD})", Build._conda),
+    (rf"pip install(?: --no-cache-dir)?((?: (?!-){WORD})+)", lambda build, rest: build._need(shlex.split(rest))),
 )

@@ -89,6 +89,18 @@ class Images:
         self.named[tagged(name)] = replace(image, python=found.python)
         return "\n".join([*found.notes, log.read_text() if log.exists() else ""])
 
+    def names(self, image: Image) -> list[str]:
+        """Return the names that an image has."""
+        return [name for name, known in self.named.items() if known is image]
+
+    def remove(self, image: Image) -> list[str]:
+        """Forget an image with its files, and return the names that it had."""
+        names = self.names(image)
+        for name in names:
+            del self.named[name]
+        shutil.rmtree(image.root, ignore_errors=True)
+        return names
+
 
 def tagged(name: str, tag: str = "latest") -> str:
     """Return an image's name with its tag."""

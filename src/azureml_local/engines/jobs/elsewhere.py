@@ -37,6 +37,7 @@ from azureml_local.engines.jobs.distant_part import (
 )
 from azureml_local.engines.jobs.job_environment import interpreter_for
 from azureml_local.engines.jobs.parallel.shared_ledger import DistantLedger, SharedLedger
+from azureml_local.engines.jobs.relay import Relay
 from azureml_local.engines.jobs.spec import Attempt, Gateway, OutputMode
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Headers, ThroughEdge, Upstream, UpstreamError
@@ -83,6 +84,7 @@ class Elsewhere:
         self._outputs = data.Mirror(self.blobs, self.folder, attempt.spec.outputs)
         self._lock: IO[str] | None = None
         self._bringing: asyncio.Task[None] | None = None
+        self._relay = Relay(gateway.edge, client_environment.users_own_proxy(os.environ))
 
     async def enter(self, give_up: Callable[[], Awaitable[None]]) -> None:
         """Make the job's folder, and begin to send heartbeats."""
@@ -102,7 +104,7 @@ class Elsewhere:
         self._bringing = asyncio.ensure_future(self._bring_on())
         authority = self.folder / "ca.pem"
         write_private(authority, self._gateway.authority)
-        network = client_environment.through(f"http://{self._gateway.edge}", authority, os.environ)
+        network = client_environment.through(f"http://127.0.0.1:{await self._relay.start()}", authority, os.environ)
         return replace(
             self._attempt,
             folder=str(self.folder),
@@ -142,6 +144,7 @@ class Elsewhere:
         if self._bringing:
             self._bringing.cancel()
             await asyncio.gather(self._bringing, return_exceptions=True)
+        await self._relay.close()
         await self._heart.stop()
         if self._lock:
             self._lock.close()

@@ -142,6 +142,7 @@ def _files(place: Path) -> Iterator[Path]:
 
 def run(sent: dict[str, Any]) -> int:
     """Run a job's command, and return its exit status. Its standard error goes where its standard output goes."""
+    os.dup2(1, 2)
     os.environ.update({**sent["environment"], sent["mark"]: sent["folder"]})
     os.environ["PATH"] = os.pathsep.join((sent["programs"], os.environ.get("PATH", os.defpath)))
     os.chdir(sent["folder"])
@@ -160,6 +161,7 @@ def _guarded(sent: dict[str, Any], command: list[str]) -> int:
 
 def build(sent: dict[str, Any]) -> int:
     """Make an environment with this Python's own venv and pip, unless it is there; print what they say."""
+    os.dup2(1, 2)
     folder = Path.home() / OWN / "environments" / sent["key"]
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     requirements = folder.with_suffix(".txt")

@@ -136,8 +136,16 @@ class Session:
     # --- what can be asked ---
 
     async def facts(self) -> Facts:
-        """Return what is there."""
-        return Facts(**json.loads(await self._ask("facts")))
+        """Return what is there. Raises MachineError where what the machine says cannot be told from others' words."""
+        said = await self._ask("facts")
+        try:
+            return Facts(**json.loads(said))
+        except ValueError as error:
+            raise MachineError(
+                "UnexpectedOutput",
+                f"{self.machine} says something of its own to who logs on: {said[:80].decode(errors='replace')!r}. Let "
+                "its shell be silent unless somebody types, for files are copied through it (look into ~/.bashrc).",
+            ) from error
 
     async def hold(self, job: str, attempt: int) -> str:
         """Make a folder for an attempt at a job, and return its path.
@@ -169,7 +177,7 @@ class Session:
             programs: a folder that is searched for programs first.
         """
         given = {"command": command, "folder": folder, "environment": dict(environment), "programs": programs}
-        return RemoteProcess(self.machine, await self._begin("run", merge=True, **given))
+        return RemoteProcess(self.machine, await self._begin("run", **given))
 
     async def build(self, key: str, lines: Sequence[str], log: Path) -> int:
         """Make an environment there unless it is there, and return the exit status of what makes it.
@@ -179,7 +187,7 @@ class Session:
             lines: of pip's requirements format.
             log: what is said is appended to it.
         """
-        process = RemoteProcess(self.machine, await self._begin("build", merge=True, key=key, lines=list(lines)))
+        process = RemoteProcess(self.machine, await self._begin("build", key=key, lines=list(lines)))
         try:
             with log.open("ab") as file:
                 while piece := await process.read(64 * 1024):
@@ -213,14 +221,12 @@ class Session:
 
     # --- how ---
 
-    async def _begin(self, request: str, *, merge: bool = False, **given: Any) -> SSHClientProcess[bytes]:
+    async def _begin(self, request: str, **given: Any) -> SSHClientProcess[bytes]:
         """Begin a request. What follows its line on standard input, and comes on standard output, is its own."""
         import asyncssh
 
         try:
-            process: SSHClientProcess[bytes] = await self.connection.create_process(
-                COMMAND, encoding=None, stderr=asyncssh.STDOUT if merge else asyncssh.PIPE
-            )
+            process: SSHClientProcess[bytes] = await self.connection.create_process(COMMAND, encoding=None)
         except (asyncssh.ChannelOpenError, asyncssh.ConnectionLost, BrokenPipeError) as error:
             raise _lost(self.machine) from error
         line = {**TEXTS, "request": request, "mark": fence.MARK, "grace": GRACE, **given}
@@ -281,7 +287,7 @@ def _failure(machine: Machine, status: int, said: str) -> MachineError:
         return MachineError(
             "PythonMissing", f"{machine} has no python3 that can be started, which a job on it needs: {last}"
         )
-    if status != agent.FAILED:
+    if status != agent.FAILED or not last.startswith("{"):
         return MachineError("RequestFailed", f"{machine}: python3 there ended with status {status}: {last}")
     reason = json.loads(last)
     if reason["errno"] in (errno.ENOSPC, errno.EDQUOT):
