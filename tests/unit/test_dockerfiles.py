@@ -61,5 +61,5 @@ def test_forms_that_are_not_understood_are_refused(folder: Path, line: str, mess
 @pytest.mark.parametrize("conda", ["- a list", "a text", "[" * 5000])
 def test_a_conda_file_that_is_none_is_refused(folder: Path, conda: str) -> None:
     (folder / "context" / "conda.yml").write_text(conda)
-    with pytest.raises(EnvironmentBuildError, match="RUN conda env create -n x --file /conda.yml: "):
+    with pytest.raises(EnvironmentBuildError, match=r"RUN conda env create -n x --file /conda\.yml: "):
         built(folder, "FROM base\nCOPY conda.yml /\nRUN conda env create -n x --file /conda.yml")

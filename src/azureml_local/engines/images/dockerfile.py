@@ -6,13 +6,17 @@ import json
 import re
 import shlex
 import shutil
+import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from string import Template
+from typing import IO
 
 import yaml
 
+from azureml_local import safe_yaml
 from azureml_local.engines.images.image import Image, UnknownImageError
 from azureml_local.engines.requirements import EnvironmentBuildError, conda_lines
 from azureml_local.engines.staging import StagingError, inside
@@ -37,6 +41,28 @@ class Build:
     image: Image = field(default_factory=Image)
     arguments: dict[str, str] = field(default_factory=dict)
 
+    def unpack(self, sent: IO[bytes]) -> None:
+        """Unpack the tar archive of the context. Raises EnvironmentBuildError, and leaves nothing then."""
+        sent.seek(0)
+        try:
+            with tarfile.open(fileobj=sent) as archive:
+                archive.extractall(self.context, filter="data")
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            shutil.rmtree(self.context, ignore_errors=True)
+            raise EnvironmentBuildError(f"The build context cannot be unpacked: {error}") from error
+
+    def discard_image(self) -> None:
+        """Delete what was made of the image, if anything was."""
+        if self.image.root.name:
+            shutil.rmtree(self.image.root, ignore_errors=True)
+
+    def read(self, dockerfile: str) -> str:
+        """Return what a Dockerfile in the context says. Raises EnvironmentBuildError."""
+        try:
+            return inside(self.context, dockerfile).read_text()
+        except (StagingError, OSError, UnicodeDecodeError) as error:
+            raise EnvironmentBuildError(f"The Dockerfile {dockerfile} cannot be read: {error}") from error
+
     def carry_out(self, name: str, rest: str) -> None:
         """Carry out one instruction. Raises EnvironmentBuildError, which names what is not supported, or wrong."""
         if name not in INSTRUCTIONS:
@@ -46,7 +72,7 @@ class Build:
             INSTRUCTIONS[name](self, Template(rest).safe_substitute({**self.arguments, **self.image.environment}))
         except UnknownImageError:
             raise
-        except (StagingError, EnvironmentBuildError, OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        except (StagingError, EnvironmentBuildError, OSError, ValueError, yaml.YAMLError) as error:
             raise EnvironmentBuildError(f"{name} {rest}: {error}") from error
 
     def _require_base(self, name: str) -> None:
@@ -80,7 +106,7 @@ class Build:
         do(self, match[1])
 
     def _conda(self, file: str) -> None:
-        conda = yaml.safe_load(self._path(file).read_text()) or {}
+        conda = safe_yaml.load(self._path(file).read_text()) or {}
         if not isinstance(conda, Mapping):
             raise EnvironmentBuildError("The conda file must be a mapping with 'dependencies'.")
         self._need(conda_lines(conda))
