@@ -47,8 +47,10 @@ class Fields:
     def integer(self, name: str, default: Any = ...) -> Any:
         """Return a whole number, which may be written as a text."""
         value = self.members.get(name)
-        is_text = isinstance(value, str) and INTEGER.fullmatch(value)
-        found = int(value) if is_text else self._get(name, int, default)
+        if isinstance(value, str) and INTEGER.fullmatch(value):
+            found: Any = int(value)
+        else:
+            found = self._get(name, int, default)
         if isinstance(found, int) and abs(found) > LARGEST_INTEGER:
             raise self._malformed(name, KINDS[int])
         return found

@@ -206,7 +206,12 @@ def _defaults(cluster: Cluster, interpreter: Interpreter, task: Task, folder: Pa
 
 def _escaped(text: str, separators: str = "") -> str:
     """Return a name or a value as java.util.Properties reads it from one line."""
-    signs = {"\\": r"\\", "\n": r"\n", "\r": r"\r", **{sign: f"\\{sign}" for sign in separators}}
+    signs: dict[str, str | int | None] = {
+        "\\": r"\\",
+        "\n": r"\n",
+        "\r": r"\r",
+        **{sign: f"\\{sign}" for sign in separators},
+    }
     escaped = text.translate(str.maketrans(signs))
     return f"\\{escaped}" if text.startswith(" ") and not separators else escaped
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 LONGEST_NAME = 255  # bytes
 LONGEST_PATH = os.pathconf("/", "PC_PATH_MAX") - 64  # bytes; with room for a draft's name
@@ -50,13 +52,14 @@ class FileTree:
             if not entry.is_symlink():
                 yield f"{path.rstrip('/')}/{entry.name}", entry
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes | IO[bytes]) -> None:
         """Write a file, and make the folders that it lies in: a reader finds the old content or the new."""
         file = self.at(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f".{uuid.uuid4().hex}.draft")
         try:
-            draft.write_bytes(content)
+            with draft.open("wb") as written:
+                shutil.copyfileobj(io.BytesIO(content) if isinstance(content, bytes) else content, written)
             draft.replace(file)
         finally:
             draft.unlink(missing_ok=True)
