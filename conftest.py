@@ -20,12 +20,29 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from course import exercises
+from course.processors import SIDE_BY_SIDE
+
+# For the workers of the tests, and what they start.
+for _variable, _value in SIDE_BY_SIDE.items():
+    os.environ.setdefault(_variable, _value)
 
 HOME = "AZUREML_LOCAL_HOME"
 PROGRESS = "AZUREML_WORKBOOK_PROGRESS"
 PREFIX = "azl-"  # of the session's state folder; short, because sockets lie in it
 # A file of the first takes a minute, one of those that are not named a second or two.
-LONGEST_FIRST = (("notebooks",), *(("tests", part) for part in ("notebooks", "browser", "faults", "service", "fuzz")))
+LONGEST_FIRST = (
+    ("notebooks", "04_designer"),
+    ("notebooks", "03_batch"),
+    ("tests", "service", "test_serving_under_load.py"),
+    ("tests", "service", "test_samples_of_pipelines.py"),
+    ("tests", "service", "test_schedules.py"),
+    ("notebooks",),
+    ("tests", "notebooks"),
+    ("tests", "browser"),
+    ("tests", "faults"),
+    ("tests", "service"),
+    ("tests", "fuzz"),
+)
 UNCOMPARED = defaultdict(bool)  # nbval's options for a cell that has no stored outputs
 
 
@@ -87,9 +104,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(item: pytest.Item) -> int:
-    """Return the place of a test's folder among ``LONGEST_FIRST``."""
-    folder = item.path.relative_to(item.config.rootpath).parts[:2]
-    return next((n for n, path in enumerate(LONGEST_FIRST) if folder[: len(path)] == path), len(LONGEST_FIRST))
+    """Return the place of a test's file among ``LONGEST_FIRST``."""
+    file = item.path.relative_to(item.config.rootpath).parts
+    return next((n for n, path in enumerate(LONGEST_FIRST) if file[: len(path)] == path), len(LONGEST_FIRST))
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

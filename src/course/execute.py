@@ -18,6 +18,7 @@ from nbconvert.filters.ansi import strip_ansi
 
 from course.catalogue import Notebook
 from course.events import Event
+from course.processors import SIDE_BY_SIDE
 from helpers.progress_file import VARIABLE
 
 Status = Literal["passed", "failed", "timeout", "skipped"]
@@ -128,7 +129,7 @@ async def _start(
     command = [sys.executable, "-m", "course.child", notebook.name, str(output), json.dumps(dict(parameters))]
     if solutions is not None:
         command.append(str(solutions))
-    environment = {**os.environ, VARIABLE: str(_progress_file(output).absolute())}
+    environment = {**SIDE_BY_SIDE, **os.environ, VARIABLE: str(_progress_file(output).absolute())}
     with log.open("wb") as errors:
         return await asyncio.create_subprocess_exec(
             *command,

@@ -83,7 +83,7 @@ class StandIns:
 
 async def main(folder: Path, compute: str, names: list[str]) -> None:
     """Serve until standard input ends."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a notebook shows what its processes say
+    logging.disable(logging.CRITICAL)  # a notebook shows what its processes say
     stand_ins = StandIns(folder, compute)
     await stand_ins.begin()
     try:

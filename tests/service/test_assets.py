@@ -271,7 +271,7 @@ def test_environment_of_a_conda_file_through_the_sdk(ml: MLClient, tmp_path: Pat
     assert ml.environments.create_or_update(environment).version == created.version
 
 
-@pytest.mark.parametrize("conda", ["{", "- a\n- b", "just text", ""])
+@pytest.mark.parametrize("conda", ["a: &a [*a]", "[" * 5000, "{", "- a\n- b", "just text", ""])
 def test_environment_with_a_conda_file_that_is_none(conda: str, arm: Arm, name: str) -> None:
     properties = {**KINDS["environments"], "condaFile": conda}
     assert arm.put(f"/environments/{name}/versions/1", {"properties": properties}).status_code == 400

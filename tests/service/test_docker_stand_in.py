@@ -212,6 +212,15 @@ def test_nobody_else_can_reach_it(service: RunningService) -> None:
     assert service.home.docker_socket.stat().st_mode & 0o077 == 0
 
 
+def test_the_docker_command_may_name_the_socket_as_host(service: RunningService) -> None:
+    """It does, percent-encoded: https://github.com/moby/moby/blob/master/client/request.go."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(service.home.docker_socket))
+        client.sendall(b"GET /_ping HTTP/1.1\r\nHost: %2Ftmp%2Frun%2Fstand-in.sock\r\nConnection: close\r\n\r\n")
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"OK")
+
+
 def test_without_an_engine_the_sdk_says_what_to_do(
     ml: MLClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

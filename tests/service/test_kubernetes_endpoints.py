@@ -230,6 +230,8 @@ def test_one_cluster_can_be_attached_more_than_once(arm: Arm, attach: NewCompute
         ("1ab", f"{AKS}/c", "name"),
         ("ab", "Microsoft.Compute/virtualMachines/v", "properties.resourceId"),
         ("ab", f"{AKS}/c/agentPools/p", "properties.resourceId"),
+        ("ab", f"{AKS}/c\n", "properties.resourceId"),
+        ("ab", f"{AKS}/a cluster", "properties.resourceId"),
         ("ab", "Microsoft.ContainerService/connectedClusters/c", "properties.resourceId"),
     ],
 )

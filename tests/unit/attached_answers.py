@@ -54,6 +54,7 @@ RIGHT: dict[str, list[object]] = {
     ],
     "use_attached_compute/cluster_wins": [
         _first(lambda n, minutes, nodes, start: start + math.ceil(n / nodes) * minutes < n * minutes),
+        _first(lambda n, minutes, nodes, start: start < (n - (n + nodes - 1) // nodes) * minutes),
     ],
 }
 WRONG: dict[str, list[tuple[object, str]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -54,9 +55,14 @@ def _filled(table: pd.DataFrame) -> dict[str, Any]:
     return _body(json.loads(rows.to_json(orient="records")))
 
 
+@functools.cache
+def _flights_of_the_day() -> pd.DataFrame:
+    return flight_tables(DAY, DAY, fast=False)["flights"]
+
+
 def _flown(count: int | None = None, label: bool = False, status: int = 200, answers: int = 0) -> requests.Response:
     """The response to a request with flights of the day."""
-    table = flight_tables(DAY, DAY, fast=False)["flights"]
+    table = _flights_of_the_day()
     rows = table if label else table.drop(columns="late")
     body = _body(json.loads(rows.head(count or len(rows)).to_json(orient="records")))
     response = requests.Response()

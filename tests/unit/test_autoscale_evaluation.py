@@ -278,6 +278,13 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 TRIGGER, ACTION = "rules.0.metricTrigger", "rules.0.scaleAction"
 
 
+def test_a_schedule_that_says_all_a_thousand_times_says_it_once() -> None:
+    """Else a list of the length that a body may have would keep the service busy for hours, at each evaluation."""
+    (many,) = profiles.read({"profiles": [named("p", **week(["Monday"] * 1000, [8, 9] * 1000, [0, 30] * 1000))]})
+    (once,) = profiles.read({"profiles": [named("p", **week(["Monday"], [8, 9], [0, 30]))]})
+    assert many == once
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import math
+import operator
 import random
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -12,23 +15,10 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-import access_answers
-import attached_answers
-import autoscale_answers
-import batch_run_answers
-import deployment_answers
-import host_answers
-import image_answers
-import inference_answers
-import kubernetes_answers
-import local_deployment_answers
-import monitoring_answers
 import numpy as np
 import pandas as pd
-import pipeline_answers
 import pytest
 import requests
-import training_answers
 from azure.ai.ml import Input, Output, command
 from azure.ai.ml._utils import _experimental
 from azure.ai.ml.entities import AmlCompute, DataCollector, DeploymentCollection
@@ -819,45 +809,59 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ("promote", "a function is wanted"),
     ],
 }
-for more in (
-    deployment_answers,
-    host_answers,
-    access_answers,
-    attached_answers,
-    pipeline_answers,
-    batch_run_answers,
-    local_deployment_answers,
-    monitoring_answers,
-    inference_answers,
-    training_answers,
-    image_answers,
-    autoscale_answers,
-    kubernetes_answers,
-):
-    RIGHT |= more.RIGHT
-    WRONG |= more.WRONG
+# Modules with the answers to the exercises of more lessons. To make them all takes ten seconds: not as tests are
+# collected, which every worker does.
+ANSWERS = (
+    "deployment_answers",
+    "access_answers",
+    "pipeline_answers",
+    "batch_run_answers",
+    "monitoring_answers",
+    "inference_answers",
+    "training_answers",
+    "image_answers",
+    "attached_answers",
+    "autoscale_answers",
+    "host_answers",
+    "kubernetes_answers",
+    "local_deployment_answers",
+)
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
 
+@functools.cache
+def _right() -> dict[str, list[object]]:
+    """Return the right answers to each exercise."""
+    return functools.reduce(operator.or_, (importlib.import_module(name).RIGHT for name in ANSWERS), RIGHT)
+
+
+@functools.cache
+def _wrong() -> dict[str, list[tuple[object, str]]]:
+    """Return the wrong answers to each exercise, with what has to be said of them."""
+    return functools.reduce(operator.or_, (importlib.import_module(name).WRONG for name in ANSWERS), WRONG)
+
+
 def test_each_exercise_is_tried_with_right_and_wrong_answers() -> None:
-    assert set(RIGHT) == set(WRONG) == set(ALL)
-    assert all(len(answers) >= 2 for answers in (*RIGHT.values(), *WRONG.values()))
+    assert set(_right()) == set(_wrong()) == set(ALL)
+    assert all(len(answers) >= 2 for answers in (*_right().values(), *_wrong().values()))
 
 
-@pytest.mark.parametrize(("exercise", "answer"), [(name, answer) for name in RIGHT for answer in RIGHT[name]])
-def test_right_answers_are_accepted_in_any_form(exercise: str, answer: object) -> None:
-    result = helpers.check(exercise, answer)
-    assert result.ok is True, result.why
-    assert result.why
+@pytest.mark.parametrize("exercise", ALL)
+def test_right_answers_are_accepted_in_any_form(exercise: str, subtests: pytest.Subtests) -> None:
+    for number, answer in enumerate(_right()[exercise]):
+        with subtests.test(number=number):
+            result = helpers.check(exercise, answer)
+            assert result.ok is True, result.why
+            assert result.why
 
 
-@pytest.mark.parametrize(
-    ("exercise", "answer", "why"), [(name, answer, why) for name in WRONG for answer, why in WRONG[name]]
-)
-def test_wrong_answers_are_refused_with_a_reason(exercise: str, answer: object, why: str) -> None:
-    result = helpers.check(exercise, answer)
-    assert result.ok is False
-    assert why in result.why
+@pytest.mark.parametrize("exercise", ALL)
+def test_wrong_answers_are_refused_with_a_reason(exercise: str, subtests: pytest.Subtests) -> None:
+    for number, (answer, why) in enumerate(_wrong()[exercise]):
+        with subtests.test(number=number):
+            result = helpers.check(exercise, answer)
+            assert result.ok is False
+            assert why in result.why
 
 
 @pytest.mark.parametrize("exercise", ALL)

@@ -159,10 +159,12 @@ def exchange(deployment: str = "blue", status: int = 200, *, milliseconds: float
 class Resources:
     """The store, with one deployment."""
 
+    def __init__(self, kind: str = "Managed", instance_type: str | None = "Standard_F2s_v2") -> None:
+        self._properties = {"endpointComputeType": kind, "instanceType": instance_type}
+
     def get(self, resource_id: str) -> Any:
-        properties = {"instanceType": "Standard_F2s_v2"}
         known = resource_id.lower() == DEPLOYMENT.lower()
-        return SimpleNamespace(id=DEPLOYMENT, properties=properties) if known else None
+        return SimpleNamespace(id=DEPLOYMENT, properties=self._properties) if known else None
 
 
 async def until(is_so: Callable[[], object]) -> None:
@@ -173,12 +175,12 @@ async def until(is_so: Callable[[], object]) -> None:
     raise AssertionError("nothing was measured within 20 s")
 
 
-def measured(serving: Serving, tmp_path: Path, *exchanges: Exchange) -> MetricStore:
+def measured(serving: Serving, tmp_path: Path, *exchanges: Exchange, resources: Resources | None = None) -> MetricStore:
     """Let a minute pass with these requests, and return what was measured."""
     store = MetricStore(tmp_path / "metrics")
 
     async def pass_time() -> None:
-        collector = EndpointMetrics(Resources(), serving, store)  # type: ignore[arg-type]
+        collector = EndpointMetrics(resources or Resources(), serving, store)  # type: ignore[arg-type]
         for one in exchanges:
             collector(one)
         serving.tell()
@@ -263,6 +265,23 @@ def test_deployment_that_serves_and_is_not_asked_has_zeros_and_its_instances(tmp
     assert (capacity.sample, capacity.dimensions) == (Sample.of(1), {"instanceId": "one", "State": "Running"})
     assert 0 <= store.read(DEPLOYMENT, "CpuMemoryUtilizationPercentage", 0, 1e12)[0].sample.total < 100
     store.close()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("instance_type", [None, "Standard_F2s_v2"])
+def test_instances_on_kubernetes_have_no_size_and_are_measured_for_the_rest(
+    tmp_path: Path, instance_type: str | None
+) -> None:
+    """An instance type of a cluster is none of Azure's sizes, whatever its name; most deployments name none."""
+    process = SimpleNamespace(session=os.getsid(0))
+    serving = Serving()
+    serving.deployments[DEPLOYMENT.lower()] = SimpleNamespace(instances=[SimpleNamespace(name="one", process=process)])
+    store = measured(serving, tmp_path, exchange(), resources=Resources("Kubernetes", instance_type))
+    names = ("DeploymentCapacity", "CpuMemoryUtilizationPercentage", "RequestsPerMinute")
+    assert {name for name in names if store.read(DEPLOYMENT, name, 0, 1e12)} == {
+        "DeploymentCapacity",
+        "RequestsPerMinute",
+    }
 
 
 @pytest.mark.usefixtures("quick")

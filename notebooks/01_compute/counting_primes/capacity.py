@@ -1,4 +1,4 @@
-"""Measures how much work a node does at a time: 1, 2, 4, ... processes that count primes, each for a while."""
+"""Measures how much work a node does at a time: 1, 2, 4, ... processes that count primes."""
 
 import argparse
 import multiprocessing

@@ -1,6 +1,7 @@
-"""Counts the primes below the number in each file: a job of `mini-batches`, one file at a time.
+"""Counts the primes below the number in each file, for a job of mini-batches.
 
-Each row says which file, which node, how many primes, and when the work began and ended (seconds since 1970).
+Each row says which file, which node, how many primes, and when the work began and ended, in
+seconds since 1970.
 """
 
 import os

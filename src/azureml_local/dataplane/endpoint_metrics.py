@@ -209,5 +209,8 @@ def _sample(values: list[float]) -> Sample:
 
 
 def _size(store: Store, deployment_id: str) -> Size | None:
+    """Return the size of a deployment's instances; one on Kubernetes has an instance type of its cluster, or none."""
     deployment = store.get(deployment_id)
-    return vm_sizes.find(deployment.properties["instanceType"]) if deployment else None
+    if deployment is None or deployment.properties["endpointComputeType"] == "Kubernetes":
+        return None
+    return vm_sizes.find(deployment.properties["instanceType"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
+import asyncio
 import json
 import secrets
 import shutil
 import struct
-import tarfile
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class DockerStandIn:
             *((method, "/{path:path}", _not_here) for method in ("GET", "POST", "PUT", "DELETE")),
         )
         routes = [Route(path, do, methods=[method]) for method, path, do in table]
-        handlers = dict.fromkeys((HTTPException, UnknownImageError), _refused)
+        handlers = dict.fromkeys((HTTPException, EnvironmentBuildError), _refused)
         self.app = Starlette(routes=[Mount("/v{number}", routes=routes), *routes], exception_handlers=handlers)
 
     async def close(self) -> None:
@@ -61,29 +61,41 @@ class DockerStandIn:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _pull(self, request: Request) -> Response:
-        name = tagged(request.query_params["fromImage"], request.query_params.get("tag") or "latest")
-        return StreamingResponse(_lines(self._added(name, self._images.base(name), "status")))
+        name = request.query_params.get("fromImage")
+        if not name:
+            raise unsupported("images that are imported, but only those that fromImage names")
+        name = tagged(name, request.query_params.get("tag") or "latest")
+        image = await asyncio.to_thread(self._images.base, name)
+        return StreamingResponse(_lines(self._added(name, image, "status")))
 
     async def _added(self, name: str, image: Image, key: str) -> AsyncIterator[dict[str, str]]:
         yield {key: f"{NOTICE}.\nIt needs {', '.join(image.lines)}; what is missing is installed, in minutes.\n"}
         yield {key: await self._images.add(name, image) + "\n"}
 
     async def _build(self, request: Request) -> Response:
-        context = self._folder / secrets.token_hex(8)
-        with tarfile.open(fileobj=io.BytesIO(await request.body())) as archive:
-            archive.extractall(context, filter="data")
         # docker-py sends a Dockerfile of elsewhere along: its name in the context, and a second time what it says.
-        return StreamingResponse(_lines(self._built(context, dict(reversed(request.query_params.multi_items())))))
+        asked = dict(reversed(request.query_params.multi_items()))
+        arguments = _object(asked.get("buildargs") or "{}", "buildargs")
+        build = Build(self._folder / secrets.token_hex(8), self._images.base, arguments)
+        with tempfile.TemporaryFile() as sent:
+            async for piece in request.stream():
+                sent.write(piece)
+            await asyncio.to_thread(build.unpack, sent)
+        return StreamingResponse(_lines(self._built(build, asked)))
 
-    async def _built(self, context: Path, asked: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
-        build = Build(context, self._images.base, json.loads(asked.get("buildargs") or "{}"))
-        steps = instructions((context / asked.get("dockerfile", "Dockerfile")).read_text())
-        for number, (name, rest) in enumerate(steps, 1):
-            yield {"stream": f"Step {number}/{len(steps)} : {name} {rest}\n"}
-            build.carry_out(name, rest)
-        shutil.rmtree(context)
-        async for said in self._added(asked.get("t") or build.image.root.name, build.image, "stream"):
-            yield said
+    async def _built(self, build: Build, asked: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
+        try:
+            steps = instructions(build.read(asked.get("dockerfile") or "Dockerfile"))
+            for number, (name, rest) in enumerate(steps, 1):
+                yield {"stream": f"Step {number}/{len(steps)} : {name} {rest}\n"}
+                await asyncio.to_thread(build.carry_out, name, rest)
+            async for said in self._added(asked.get("t") or build.image.root.name, build.image, "stream"):
+                yield said
+        except BaseException:
+            build.discard_image()
+            raise
+        finally:
+            shutil.rmtree(build.context, ignore_errors=True)
         yield {"stream": f"Successfully built {build.image.root.name[:12]}\n"}
 
     async def _image(self, request: Request) -> Response:
@@ -98,15 +110,22 @@ class DockerStandIn:
         return JSONResponse([{"Untagged": name} for name in self._images.remove(image)])
 
     async def _create(self, request: Request) -> Response:
-        config, name = await request.json(), request.query_params.get("name") or f"stand-in-{secrets.token_hex(4)}"
+        config = _object((await request.body()).decode(errors="replace"), "the request's body")
+        name = request.query_params.get("name") or f"stand-in-{secrets.token_hex(4)}"
         if any(one.name == name for one in self._containers.values()):
             raise HTTPException(409, f"Conflict. The container name {name} is already in use.")
-        made = Container(name, self._images.get(config["Image"]), config, self._folder / f"{secrets.token_hex(8)}.log")
+        if not isinstance(image := config.get("Image"), str) or not image:
+            raise HTTPException(400, "config.Image is missing; it must be the name of an image")
+        log = self._folder / f"{secrets.token_hex(8)}.log"
+        try:
+            made = Container(name, self._images.get(image), config, log)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise HTTPException(400, f"The container's configuration is malformed: {error}") from error
         self._containers[made.id] = made
         return JSONResponse({"Id": made.id, "Warnings": [NOTICE]}, 201)
 
     async def _list(self, request: Request) -> Response:
-        filters = json.loads(request.query_params.get("filters") or "{}")
+        filters = _object(request.query_params.get("filters") or "{}", "filters")
         if set(filters) - {"label"}:
             raise unsupported(f"filters by {', '.join(filters)}, but by label")
         shown = [one for one in self._containers.values() if one.is_labelled([*filters.get("label", ())])]
@@ -128,26 +147,37 @@ class DockerStandIn:
         if asked.get("follow") in YES:
             raise unsupported("logs that are followed")
         lines = container.log.read_bytes().splitlines(keepends=True) if container.log.exists() else []
-        lines = lines[max(0, len(lines) - int(asked["tail"])) :] if asked.get("tail", "all") != "all" else lines
+        tail = asked.get("tail", "all")  # as an engine does, take what is no number for all
+        lines = lines[max(0, len(lines) - int(tail)) :] if tail.isdecimal() else lines
         if not container.config.get("Tty"):  # without a terminal each piece says its stream and its length
             lines = [struct.pack(">BxxxL", 1, len(line)) + line for line in lines]
         return Response(b"".join(lines))
 
     async def _act(self, request: Request) -> Response:
-        container, act = self._container(request), request.path_params["act"]
-        if act not in ("start", "stop", "restart", "kill"):
+        acts = {"start": Container.start, "stop": Container.stop, "kill": Container.kill, "restart": Container.restart}
+        if request.path_params["act"] not in acts:
             return await _not_here(request)
-        for step in {"restart": ("stop", "start"), "kill": ("stop",)}.get(act, (act,)):
-            await getattr(container, step)()
-        return Response(status_code=204)
+        is_done = await acts[request.path_params["act"]](self._container(request))
+        return Response(status_code=204 if is_done else 304)
 
     async def _remove(self, request: Request) -> Response:
         container = self._container(request)
         if container.status == "running" and request.query_params.get("force") not in YES:
             raise HTTPException(409, f"You cannot remove a running container, {container.name}: stop it, or use force.")
-        await container.stop()
-        del self._containers[container.id]
+        await container.remove()
+        self._containers.pop(container.id, None)
         return Response(status_code=204)
+
+
+def _object(text: str, what: str) -> dict[str, Any]:
+    """Return the JSON object that a client has sent. Raises HTTPException."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"{what} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise HTTPException(400, f"{what} must be a JSON object, not {text[:60]}")
+    return found
 
 
 async def _lines(said: AsyncIterator[dict[str, str]]) -> AsyncIterator[str]:
@@ -163,5 +193,5 @@ async def _not_here(request: Request) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    status, message = (error.status_code, error.detail) if isinstance(error, HTTPException) else (404, str(error))
-    return JSONResponse({"message": message}, status)
+    status = 404 if isinstance(error, UnknownImageError) else getattr(error, "status_code", 400)
+    return JSONResponse({"message": getattr(error, "detail", str(error))}, status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import secrets
 import socket
@@ -18,18 +19,30 @@ from azureml_local.engines.process import GuardedProcess
 
 
 class Container:
-    """A container of an image, as ``config``, the body of the request for it, has it."""
+    """A container of an image, as ``config``, the body of the request for it, has it.
+
+    What is done to it is done one after the other: two starts at once are one.
+    """
 
     def __init__(self, name: str, image: Image, config: dict[str, Any], log: Path) -> None:
         self.id, self.name, self.image, self.config, self.log = secrets.token_hex(32), name, image, config, log
         self.host: dict[str, Any] = config.get("HostConfig") or {}
-        self.labels: dict[str, str] = config.get("Labels") or {}
+        self.labels: dict[str, str] = dict(config.get("Labels") or {})
         self.command: list[str] = config.get("Cmd") or [*image.command]
+        self._given = dict(pair.partition("=")[::2] for pair in config.get("Env") or ())
+        self._here = PathsHere(self.host.get("Binds") or (), image.root)
+        self._memory = self.host.get("Memory", 0) / GIB
+        self._ports = {
+            port: _port(bound[0].get("HostPort") or "0") if bound else 0
+            for port, bound in (self.host.get("PortBindings") or {}).items()
+        }
         if tuple(self.command[-2:]) != SERVES:
             raise unsupported(f"the command {self.command}, but {[*SERVES]}, Azure's inference server")
         self.created = datetime.datetime.now(datetime.UTC)
         self._published: dict[str, int] = {}
         self.process: GuardedProcess | None = None
+        self._turn = asyncio.Lock()
+        self._is_removed = False
 
     @property
     def exit_code(self) -> int | None:
@@ -46,16 +59,50 @@ class Container:
         """The port of this machine for one inside, such as ``5001/tcp``, while it runs."""
         return self._published if self.status == "running" else {}
 
-    async def start(self) -> None:
-        """Publish the port and start the program; nothing where it runs. Raises HTTPException."""
-        if self.status == "running":
-            return
-        given = dict(pair.partition("=")[::2] for pair in self.config.get("Env") or ())
-        here = PathsHere(self.host.get("Binds") or (), self.image.root)
-        variables = {name: here(value) for name, value in {**self.image.environment, **given}.items()}
+    async def start(self) -> bool:
+        """Publish the port and start the program; say whether that was still to be done. Raises HTTPException."""
+        async with self._turn:
+            if self._is_removed:
+                raise HTTPException(404, f"No such container: {self.name}")
+            if self.status == "running":
+                return False
+            await self._start()
+        return True
+
+    async def stop(self) -> bool:
+        """End the program and all that it started; say whether that was still to be done."""
+        async with self._turn:
+            return await self._stop()
+
+    async def kill(self) -> bool:
+        """End the program as ``stop`` does. Raises HTTPException where it does not run."""
+        if not await self.stop():
+            raise HTTPException(409, f"Cannot kill container: {self.name}: it is not running")
+        return True
+
+    async def restart(self) -> bool:
+        """End the program, and start it again. Raises HTTPException."""
+        await self.stop()
+        return await self.start()
+
+    async def remove(self) -> None:
+        """End the program, and start it never again."""
+        async with self._turn:
+            self._is_removed = True
+            await self._stop()
+            self.log.unlink(missing_ok=True)
+
+    async def _stop(self) -> bool:
+        was_running = self.status == "running"
+        if self.process:
+            await self.process.stop()
+        return was_running
+
+    async def _start(self) -> None:
+        variables = {name: self._here(value) for name, value in {**self.image.environment, **self._given}.items()}
         plan = LaunchPlan(
             python=self.image.python,
-            app_root=(root := variables.get("AML_APP_ROOT") or here(self.image.folder)),
+            app_root=(root := variables.get("AML_APP_ROOT") or self._here(self.image.folder)),
             entry_script=str(Path(root, variables.get("AZUREML_ENTRY_SCRIPT", ""))),
             model_dir=variables.get("AZUREML_MODEL_DIR"),
             environment=variables,
@@ -63,26 +110,20 @@ class Container:
             max_concurrent=1,
             request_timeout=0,
             log=str(self.log),
-            memory=self.host.get("Memory", 0) / GIB,
+            memory=self._memory,
         )
         with self.log.open("a") as log:
             log.write(f"{NOTICE}\n")
         port = f"{variables.get('SERVER_PORT') or 5001}/tcp"
-        bound = (self.host.get("PortBindings") or {}).get(port)
-        number = int(bound[0].get("HostPort") or 0) if bound else 0
+        number = self._ports.get(port, 0)
         try:
             with socket.create_server(("127.0.0.1", number)) as listener:
-                if bound or (self.host.get("PublishAllPorts") and port in self.image.ports):
+                if port in self._ports or (self.host.get("PublishAllPorts") and port in self.image.ports):
                     self._published = {port: listener.getsockname()[1]}
                 self.process = await serve(plan, listener, whole_environment(plan, {}))
         except OSError as error:
             where = f"port {number or 'any'} of 127.0.0.1"
             raise HTTPException(500, f"{self.name} cannot start on {where}: {error}") from error
-
-    async def stop(self) -> None:
-        """End the program and all that it started."""
-        if self.process:
-            await self.process.stop()
 
     def is_labelled(self, wanted: list[str]) -> bool:
         """Say whether it has all these labels, each as ``name`` or ``name=value``."""
@@ -117,3 +158,9 @@ class Container:
             "Ports": ports if outside else [],
             "Labels": self.labels,
         }
+
+
+def _port(text: str) -> int:
+    if not 0 <= (number := int(text)) < 2**16:
+        raise ValueError(f"invalid port specification: {text}")
+    return number

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from starlette.responses import JSONResponse, Response
 
+from azureml_local import safe_yaml
 from azureml_local.arm import ids, listing
 from azureml_local.arm.assets import curated_environments, job_components, uploads
 from azureml_local.arm.context import Context
@@ -92,7 +93,7 @@ def _normalise_environment(properties: dict[str, Any], _: Mapping[str, str]) -> 
     if text is None:
         return properties
     try:
-        conda = yaml.safe_load(text)
+        conda = safe_yaml.load(text)
     except yaml.YAMLError as error:
         raise FrontendError(400, "UserError", f"properties.condaFile is no YAML: {error}") from error
     if not isinstance(conda, dict):

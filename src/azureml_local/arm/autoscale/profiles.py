@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime
 import operator
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from azureml_local.arm import triggers
@@ -53,6 +53,8 @@ AGGREGATIONS: Mapping[str, Callable[[Sequence[float]], float]] = {
 INCREASE, DECREASE = "Increase", "Decrease"
 DIRECTIONS = ("None", INCREASE, DECREASE)
 COUNT, PERCENT, EXACT = CHANGES = ("ChangeCount", "PercentChangeCount", "ExactCount")
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ def _time(text: str, path: str, zone: ZoneInfo) -> datetime.datetime:
 def _recurrence(stored: Mapping[str, Any], path: str) -> Recurrence:
     _word(stored["frequency"], ("Week",), f"{path}.frequency")
     schedule = stored["schedule"]
-    days = [str(day).capitalize() for day in schedule["days"]]
+    days = _once(str(day).capitalize() for day in schedule["days"])
     for day in days:
         if day not in triggers.WEEK:
             raise ValueError(f"{path}.schedule.days holds '{day[:100]}'; it must be one of {', '.join(triggers.WEEK)}")
@@ -250,11 +252,16 @@ def _recurrence(stored: Mapping[str, Any], path: str) -> Recurrence:
     )
 
 
+def _once(values: Iterable[Value]) -> tuple[Value, ...]:
+    """Return values without those that were there before: when a profile begins is sought in all combinations."""
+    return tuple(dict.fromkeys(values))
+
+
 def _of_clock(values: Sequence[int], path: str, greatest: int) -> tuple[int, ...]:
     for value in values:
         if not 0 <= value <= greatest:
             raise ValueError(f"{path} holds {value}; it must be 0 to {greatest}")
-    return tuple(values) or (0,)  # as in Microsoft's how-to-autoscale-endpoints, whose weekend has neither
+    return _once(values) or (0,)  # as in Microsoft's how-to-autoscale-endpoints, whose weekend has neither
 
 
 def _zone(name: str | None, path: str) -> ZoneInfo:

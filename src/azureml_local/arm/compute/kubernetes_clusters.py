@@ -23,8 +23,8 @@ from azureml_local.store import Resource, Store
 COMPUTE_TYPE = "Kubernetes"
 TYPE = "kubernetes/clusters"  # of what is stored of a cluster, under its own id
 RESOURCE_ID = re.compile(
-    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/"
-    r"(?:Microsoft\.ContainerService/managedClusters|Microsoft\.Kubernetes/connectedClusters)/[^/]+",
+    r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/"
+    r"(?:Microsoft\.ContainerService/managedClusters|Microsoft\.Kubernetes/connectedClusters)/[-\w.]{1,90}",
     re.IGNORECASE,
 )
 NAME_RULE = (

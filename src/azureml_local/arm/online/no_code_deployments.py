@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from azureml_local import safe_yaml
 from azureml_local.arm.assets import assets
 from azureml_local.arm.context import Context
 from azureml_local.engines.blobs import BlobError
@@ -75,7 +76,7 @@ async def _read_yaml(context: Context, folder: BlobPath, name: str) -> dict[str,
         return b"".join([piece async for piece in context.blobs.read_blob(folder.container, str(path))])
 
     try:
-        content = yaml.safe_load(await once_storage_answers(read))
+        content = safe_yaml.load((await once_storage_answers(read)).decode())
     except UpstreamError as error:
         raise ServingError("ResourceNotFound", str(error)) from error
     except BlobError as error:

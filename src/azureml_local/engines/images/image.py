@@ -47,8 +47,11 @@ class Images:
 
     def get(self, name: str) -> Image:
         """Return an image by its name or id. Raises UnknownImageError."""
-        for known, image in self.named.items():
-            if known == tagged(name) or image.id.removeprefix("sha256:").startswith(name.removeprefix("sha256:")):
+        if image := self.named.get(tagged(name)):
+            return image
+        digest = name.removeprefix("sha256:")
+        for image in self.named.values():
+            if digest and image.root.name.startswith(digest):
                 return image
         raise UnknownImageError(f"No such image: {name}")
 

@@ -19,6 +19,12 @@ class PathsHere:
     binds: Sequence[str]
     root: Path
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a bind that is none."""
+        for bind in self.binds:
+            if ":" not in bind:
+                raise ValueError(f"the bind {bind} must be source:target")
+
     def __call__(self, text: str) -> str:
         """Return where a path lies on this machine; any other text, and a path that only this machine has, as it is."""
         for source, target, *_ in (bind.split(":") for bind in self.binds):
