@@ -10,6 +10,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -302,6 +303,9 @@ def test_files_come_back_as_they_were(databricks: WorkspaceClient, folder: str) 
         databricks.workspace.upload(f"{folder}/data.bin", b"", format=ImportFormat.AUTO)
     databricks.workspace.upload(f"{folder}/data.bin", b"new", format=ImportFormat.AUTO, overwrite=True)
     assert databricks.workspace.download(f"{folder}/data.bin").read() == b"new"
+    longest = f"{folder}/{'ы' * 127}"  # 254 bytes of the 255 that a name may have
+    databricks.workspace.upload(longest, b"x", format=ImportFormat.AUTO)
+    assert databricks.workspace.download(longest, format=ExportFormat.AUTO).read() == b"x"
 
 
 def test_a_notebook_is_imported_as_its_source(databricks: WorkspaceClient, folder: str) -> None:
@@ -493,3 +497,48 @@ def test_what_does_not_exist_is_no_cluster_job_or_run(databricks: WorkspaceClien
     for call, number in ((databricks.jobs.get, 1), (databricks.jobs.get_run, 1), (databricks.clusters.get, "0-0-x")):
         with pytest.raises(ResourceDoesNotExist, match="does not exist"):
             call(number)
+
+
+LONG = "/a" * 3000  # a path that no file system takes, of names that each is taken
+TASK = {"task_key": "main", "new_cluster": {"spark_version": RUNTIME, "node_type_id": NODE}}
+SCRIPT = {"spark_python_task": {"python_file": "/f.py"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        ("GET", "2.1/jobs/runs/get", {"run_id": 10**25}),
+        ("GET", "2.1/jobs/runs/get", {"run_id": "9" * 5000}),
+        ("GET", "2.1/jobs/list", {"page_token": "9" * 5000}),
+        ("GET", "2.0/dbfs/read", {"path": "/there", "offset": 10**25}),
+        ("GET", "2.0/dbfs/get-status", {"path": LONG}),
+        ("GET", "2.0/workspace/get-status", {"path": LONG}),
+        ("POST", "2.0/workspace/mkdirs", {"path": LONG}),
+        ("POST", "2.0/dbfs/put", {"path": LONG}),
+        ("POST", "2.0/dbfs/add-block", {"handle": 10**25, "data": ""}),
+        ("POST", "2.0/token/create", {"lifetime_seconds": 10**25}),
+        ("POST", "2.0/clusters/create", {"spark_version": RUNTIME, "node_type_id": NODE, "num_workers": 10**25}),
+        ("POST", "2.0/clusters/create", {"spark_version": RUNTIME, "node_type_id": NODE, "cluster_name": [1]}),
+        ("POST", "2.1/jobs/create", {"tasks": [{**TASK, **SCRIPT, "new_cluster": None, "job_cluster_key": ["k"]}]}),
+        ("POST", "2.1/jobs/create", {"tasks": [{**TASK, **SCRIPT, "new_cluster": None, "existing_cluster_id": {}}]}),
+        ("POST", "2.1/jobs/create", {"tasks": [{**TASK, "spark_python_task": "x"}]}),
+        ("POST", "2.1/jobs/update", {"job_id": 0, "new_settings": {"tasks": [{"task_key": ["a"]}]}}),
+        ("POST", "2.1/jobs/update", {"job_id": 0, "new_settings": {"tasks": 1}}),
+        ("POST", "2.1/jobs/run-now", {"job_id": 10**25}),
+        ("POST", "2.1/jobs/run-now", {"job_id": 0, "max_concurrent_runs": "x", "job_parameters": {"a": 1}}),
+        ("POST", "2.1/jobs/runs/submit", {"run_name": 1, "tasks": [{**TASK, **SCRIPT}]}),
+        ("POST", "2.0/libraries/install", {"cluster_id": "x" * 5000, "libraries": []}),
+    ],
+)
+def test_no_value_makes_the_service_fail(
+    databricks: WorkspaceClient, token: str, method: str, path: str, sent: dict[str, Any]
+) -> None:
+    """As seen with curl: what is out of all range is the caller's to mend, and the answer says so."""
+    databricks.api_client.do("POST", "/api/2.0/dbfs/put", body={"path": "/there", "overwrite": True})
+    if sent.get("job_id") == 0:
+        sent = {**sent, "job_id": databricks.jobs.create(name="j").job_id}
+    given = {"params": sent} if method == "GET" else {"json": sent}
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = requests.request(method, f"{databricks.config.host}/api/{path}", headers=headers, timeout=60, **given)
+    assert (answer.status_code, set(answer.json())) == (400, {"error_code", "message"}), answer.text
+    assert len(answer.text) < 20_000

@@ -187,6 +187,28 @@ def test_what_cannot_be_attached(arm: Arm, name: str, changed: dict[str, Any], t
     assert "no key" not in answer.text.replace("is no private key", "")
 
 
+@pytest.mark.parametrize("elsewhere", [{"address": "127.0.0.2"}, {"sshPort": 2}])
+def test_a_password_goes_to_no_other_place_than_it_was_given_for(
+    arm: Arm, name: str, elsewhere: dict[str, Any]
+) -> None:
+    """Who may change a compute need not be allowed to read its keys: a host of theirs must not be told the password."""
+    account = {"username": "u", "password": "p"}
+    given = {"sshPort": 1, "address": "127.0.0.1", "administratorAccount": account}
+
+    def put(properties: dict[str, Any]) -> Any:
+        body = {"computeType": "VirtualMachine", "resourceId": f"{GROUP}/v", "properties": properties}
+        return arm.put(f"/computes/{name}", {"location": "eastus", "properties": body})
+
+    arm.ended(put(given))
+    without = {**given, "administratorAccount": {"username": "u"}}
+    arm.ended(put(without))
+    refused = put({**without, **elsewhere})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["target"] == "properties.properties.administratorAccount"
+    arm.ended(put({**given, **elsewhere}))
+    assert arm.request("DELETE", f"/computes/{name}", params=DETACH).status_code == 202
+
+
 DETACH = {"api-version": "2024-10-01", "underlyingResourceAction": "Detach"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,18 @@ def test_spark_listens_on_loopback_only(tmp_path: Path, spark: dict[str, str], m
     assert (found["spark.master"], found["spark.cores.max"]) == ("spark://127.0.0.1:7077", "8")
     assert found["spark.driver.bindAddress"] == "127.0.0.1"
     assert "spark.driver.extraJavaOptions" not in found  # it is for short tasks on this machine
+
+
+def test_no_name_or_setting_makes_lines_of_its_own(tmp_path: Path, spark: dict[str, str]) -> None:
+    """java.util.Properties reads ``spark-defaults.conf``: the documentation of its load() says what is escaped how."""
+    cluster = replace(CLUSTER, conf={"spark.x": "C:\\dir\\", "spark.y=1": " z"})
+    task = Task("probe", "a\nspark.driver.extraJavaOptions -Dx")
+    drivers = Drivers(None, lambda: spark)  # type: ignore[arg-type] # builds nothing here
+    asyncio.run(drivers.run(cluster, OWN, task, tmp_path / "driver", tmp_path / "dbfs"))
+    found = settings(tmp_path)
+    assert found["spark.app.name"] == r"a\nspark.driver.extraJavaOptions -Dx"
+    assert (found["spark.x"], found[r"spark.y\=1"]) == (r"C:\\dir\\", r"\ z")
+    assert found["spark.master"].startswith("local[")
 
 
 class _FakeSpark:

@@ -5,12 +5,14 @@ outlives the connection (design.md, "nothing is orphaned"), and a machine is not
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
 import json
 import os
 import stat
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from packaging.requirements import Requirement
@@ -19,6 +21,7 @@ from packaging.specifiers import SpecifierSet
 from azureml_local.engines.jobs.fence import MARK
 from azureml_local.engines.requirements import Requirements
 from azureml_local.engines.ssh import session as sessions
+from azureml_local.engines.ssh import way_back
 from azureml_local.engines.ssh.agent import FAILED
 from azureml_local.engines.ssh.machine import Machine, MachineError, MachineLostError
 from azureml_local.engines.ssh.session import Session
@@ -218,6 +221,49 @@ def test_connection_that_is_lost_is_told_from_a_failure(host: SshHost) -> None:
             await session.facts()
 
     on(host, work)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("CONNECT 127.0.0.1:{port} HTTP/1.1", 403),
+        ("CONNECT localhost:{port} HTTP/1.1", 403),
+        ("CONNECT 2130706433:{port} HTTP/1.1", 403),  # an address as a number, as getaddrinfo reads it
+        ("CONNECT [::ffff:127.0.0.1]:{port} HTTP/1.1", 403),
+        ("CONNECT 0.0.0.0:{port} HTTP/1.1", 403),
+        ("CONNECT 169.254.169.254:80 HTTP/1.1", 403),
+        ("CONNECT 10.0.0.1:443 HTTP/1.1", 403),
+        ("GET http://127.0.0.1:{port}/msi/token HTTP/1.1", 403),
+        ("CONNECT management.azure.com:443 HTTP/1.1", 200),
+        ("CONNECT 1.1.1.1:443 HTTP/1.1", 200),
+    ],
+)
+def test_way_back_leads_to_nothing_of_this_machine_or_its_network(
+    host: SshHost, request_line: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a machine asks for by the way that its job has is not asked for in the name of this one."""
+    monkeypatch.setattr(way_back.client_environment, "users_own_proxy", lambda _: None)
+    heads = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async def work(session: Session) -> None:
+        server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        url = urlsplit(await session.forward(port))
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        credentials = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+        line = request_line.format(port=port)
+        writer.write(f"{line}\r\nProxy-Authorization: Basic {credentials}\r\n\r\n".encode())
+        assert int((await reader.readline()).split()[1]) == status
+        writer.close()
+        server.close()
+
+    on(host, work)
+    assert [head.decode().split("\r\n")[0] for head in heads] == ([request_line] if status == 200 else [])
 
 
 @pytest.mark.parametrize(

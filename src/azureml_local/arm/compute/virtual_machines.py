@@ -53,14 +53,9 @@ def settings(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
     port = sent.get("sshPort") or stored.get("sshPort") or DEFAULT_PORT
     if not 0 < port < 65536:
         raise _bad(f"sshPort is {port}; it must be from 1 to 65535.", "sshPort")
-    compute_id = computes.COMPUTE.format(**request.params)
-    if secrets(request) is None and request.context.store.get_secret(compute_id) is None:
-        raise _bad(
-            "administratorAccount has neither a password nor privateKeyData; it must have one of them.",
-            "administratorAccount",
-        )
     address = _address(request, known, sent.get("address"))
     is_elsewhere = (address, port) != (stored.get("address"), stored.get("sshPort"))
+    _require_secret(request, is_elsewhere=is_elsewhere)
     return {
         "virtualMachineSize": sent.get("virtualMachineSize"),
         "sshPort": port,
@@ -70,6 +65,17 @@ def settings(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
         # Trusted for a host and a port, as in OpenSSH's known_hosts: who names another place attaches anew.
         "hostKey": None if is_elsewhere else stored.get("hostKey"),
     }
+
+
+def _require_secret(request: ArmRequest, *, is_elsewhere: bool) -> None:
+    """Raise 400 where neither the request nor the store has a secret; a stored one is for the place it was sent for."""
+    stored = request.context.store.get_secret(computes.COMPUTE.format(**request.params))
+    if secrets(request) is None and (is_elsewhere or stored is None):
+        raise _bad(
+            "administratorAccount has neither a password nor privateKeyData; it must have one of them, also where the "
+            "address or the port changes.",
+            "administratorAccount",
+        )
 
 
 def _address(request: ArmRequest, known: Resource | None, sent: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 KINDS: Mapping[type, str] = {
     str: "a string",
-    int: "a whole number",
+    int: "a whole number of at most 64 bits",
     bool: "true or false",
     list: "a list",
     dict: "an object",
 }
+INTEGER = re.compile(r"-?[0-9]{1,19}")
+LARGEST_INTEGER = 2**63 - 1
 
 
 class Fields:
@@ -44,9 +47,13 @@ class Fields:
     def integer(self, name: str, default: Any = ...) -> Any:
         """Return a whole number, which may be written as a text."""
         value = self.members.get(name)
-        if isinstance(value, str) and value.removeprefix("-").isdecimal():
-            return int(value)
-        return self._get(name, int, default)
+        if isinstance(value, str) and INTEGER.fullmatch(value):
+            found: Any = int(value)
+        else:
+            found = self._get(name, int, default)
+        if isinstance(found, int) and abs(found) > LARGEST_INTEGER:
+            raise self._malformed(name, KINDS[int])
+        return found
 
     def flag(self, name: str, default: Any = ...) -> Any:
         """Return true or false, which may be written as a text."""

@@ -5,11 +5,14 @@ https://docs.databricks.com/api/azure/workspace/dbfs
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import secrets
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from starlette.responses import Response
 
@@ -22,6 +25,15 @@ LARGEST_BLOCK = 2**20  # bytes
 MOST_HANDLES = 64  # files that are being written at once
 
 routes = ApiRoutes("/api/2.0/dbfs")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that is being written: its workspace, its path, and what has come of it, on the disk."""
+
+    workspace: str
+    path: str
+    content: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
 
 @routes.route("POST", "/put")
@@ -41,25 +53,28 @@ async def create(call: Call) -> Response:
     _require_writable(call, path)
     handles = call.workspaces.handles
     if len(handles) >= MOST_HANDLES:
-        handles.pop(next(iter(handles)))  # the oldest, which nobody has closed
+        handles.pop(next(iter(handles))).content.close()  # the oldest, which nobody has closed
     handle = secrets.randbits(52)
-    handles[handle] = (call.workspace.key, path, bytearray())
+    handles[handle] = Upload(call.workspace.key, path)
     return done({"handle": handle})
 
 
 @routes.route("POST", "/add-block")
 async def add_block(call: Call) -> Response:
     """Append a block."""
-    _handle(call)[1].extend(_block(call.sent.text("data")))
+    _upload(call).content.write(_block(call.sent.text("data")))
     return done()
 
 
 @routes.route("POST", "/close")
 async def close(call: Call) -> Response:
     """Write the blocks as the file."""
-    path, content = _handle(call)
+    upload = _upload(call)
     del call.workspaces.handles[call.sent.integer("handle")]
-    call.dbfs.write(path, bytes(content))
+    located(call.dbfs, upload.path)  # a task may have made a link there meanwhile
+    with upload.content as content:
+        content.seek(0)
+        await asyncio.to_thread(call.dbfs.write, upload.path, content)
     return done()
 
 
@@ -156,12 +171,12 @@ def _require_writable(call: Call, path: str) -> None:
     make_folder(call.dbfs, path.rpartition("/")[0] or "/")
 
 
-def _handle(call: Call) -> tuple[str, bytearray]:
+def _upload(call: Call) -> Upload:
     handle = call.sent.integer("handle")
-    workspace, path, content = call.workspaces.handles.get(handle, (None, "", bytearray()))
-    if workspace != call.workspace.key:
+    upload = call.workspaces.handles.get(handle)
+    if upload is None or upload.workspace != call.workspace.key:
         raise missing(f"No stream with the handle {handle} exists.")
-    return path, content
+    return upload
 
 
 def _block(text: str) -> bytes:

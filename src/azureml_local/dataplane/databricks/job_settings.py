@@ -133,6 +133,8 @@ def _require_work(work: Fields, kind: str) -> None:
 
 
 def _require_cluster(task: dict[str, Any], key: str, shared: set[str]) -> None:
+    for name in ("existing_cluster_id", "job_cluster_key"):
+        Fields(task).text(name, None)
     chosen = [name for name in ("existing_cluster_id", "new_cluster", "job_cluster_key") if task.get(name)]
     if not chosen:
         raise lacking(f"serverless compute, which the task '{key}' asks for by naming no cluster,")

@@ -76,13 +76,13 @@ async def update(call: Call) -> Response:
     settings = dict(job.body["settings"])
     for name in call.sent.texts("fields_to_remove", []):
         settings.pop(name, None)
-    new = call.sent.inner("new_settings", Fields({})).members
+    new = call.sent.inner("new_settings", Fields({}))
+    changed = {**settings, **new.members}
     for name, key in (("tasks", "task_key"), ("job_clusters", "job_cluster_key")):
-        if name in new and isinstance(new[name], list):
-            merged = {one[key]: one for one in settings.get(name) or ()}
-            merged |= {one.get(key): one for one in new[name] if isinstance(one, dict)}
-            new = {**new, name: list(merged.values())}
-    _save(call, job, {"name": DEFAULT_NAME, **DEFAULTS, **read_settings(Fields({**settings, **new}))})
+        merged = {one[key]: one for one in settings.get(name) or ()}
+        merged |= {one.text(key): one.members for one in new.each(name, [])}
+        changed[name] = list(merged.values())
+    _save(call, job, {"name": DEFAULT_NAME, **DEFAULTS, **read_settings(Fields(changed))})
     return done()
 
 
@@ -142,10 +142,9 @@ def same_request(call: Call) -> Resource | None:
 def page(sent: Fields, name: str, found: list[dict[str, Any]], largest: int) -> Response:
     """Return a page of a list, and the tokens of those beside it."""
     limit = sent.integer("limit", 20) or largest
-    token = sent.text("page_token", None) or str(sent.integer("offset", 0))
-    if not 0 < limit <= largest or not token.isdecimal():
+    start = sent.integer("page_token" if sent.text("page_token", None) else "offset", 0)
+    if not 0 < limit <= largest or start < 0:
         raise invalid(f"limit must be 1 to {largest}, and page_token one that an answer has given.")
-    start = int(token)
     end = start + limit
     answer: dict[str, Any] = {name: found[start:end], "has_more": end < len(found)}
     if end < len(found):

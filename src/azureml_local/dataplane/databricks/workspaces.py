@@ -32,6 +32,7 @@ from azureml_local.dataplane.databricks import (
 )
 from azureml_local.dataplane.databricks.call import ApiRoutes, Call, Fields
 from azureml_local.dataplane.databricks.cluster_life import Clusters
+from azureml_local.dataplane.databricks.dbfs import Upload
 from azureml_local.dataplane.databricks.errors import DatabricksError, not_a_user, not_signed_in, wrong_token
 from azureml_local.dataplane.databricks.run_life import Runs
 from azureml_local.engines.spark.driver import Drivers
@@ -66,7 +67,7 @@ class Workspaces:
         self._home = home
         self.clusters = Clusters(context.store, context.timers, drivers, self.folder_of)
         self.runs = Runs(context.store, self.clusters, drivers, self.folder_of)
-        self.handles: dict[int, tuple[str, str, bytearray]] = {}  # files in DBFS that are being written
+        self.handles: dict[int, Upload] = {}  # files in DBFS that are being written
         self._background: set[asyncio.Task[None]] = set()
         self._routes = ApiRoutes()
         for module in MODULES:

@@ -201,7 +201,19 @@ def _defaults(cluster: Cluster, interpreter: Interpreter, task: Task, folder: Pa
         "spark.local.dir": str(folder / "spill"),
         **_file_systems(dbfs),
     }
-    return "".join(f"{name} {value}\n" for name, value in settings.items())
+    return "".join(f"{_escaped(name, ' =:#!')} {_escaped(value)}\n" for name, value in settings.items())
+
+
+def _escaped(text: str, separators: str = "") -> str:
+    """Return a name or a value as java.util.Properties reads it from one line."""
+    signs: dict[str, str | int | None] = {
+        "\\": r"\\",
+        "\n": r"\n",
+        "\r": r"\r",
+        **{sign: f"\\{sign}" for sign in separators},
+    }
+    escaped = text.translate(str.maketrans(signs))
+    return f"\\{escaped}" if text.startswith(" ") and not separators else escaped
 
 
 def _file_systems(dbfs: Path) -> dict[str, str]:

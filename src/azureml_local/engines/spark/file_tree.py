@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 LONGEST_NAME = 255  # bytes
+LONGEST_PATH = os.pathconf("/", "PC_PATH_MAX") - 64  # bytes; with room for a draft's name
 
 
 class PathError(Exception):
@@ -32,6 +36,8 @@ class FileTree:
         if ".." in parts or "\0" in path or any(len(os.fsencode(part)) > LONGEST_NAME for part in parts):
             raise PathError(f"Path ({path}) is no path: it has '..', a null character or a name that is too long.")
         found = self.root.joinpath(*parts)
+        if len(os.fsencode(found)) > LONGEST_PATH:
+            raise PathError(f"Path ({path[:LONGEST_NAME]}...) is too long.")
         for folder in (found, *found.parents):  # a task may have made a link to anywhere
             if folder == self.root:
                 return found
@@ -46,13 +52,14 @@ class FileTree:
             if not entry.is_symlink():
                 yield f"{path.rstrip('/')}/{entry.name}", entry
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes | IO[bytes]) -> None:
         """Write a file, and make the folders that it lies in: a reader finds the old content or the new."""
         file = self.at(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name[:200]}.{os.getpid()}.draft")
+        draft = file.with_name(f".{uuid.uuid4().hex}.draft")
         try:
-            draft.write_bytes(content)
+            with draft.open("wb") as written:
+                shutil.copyfileobj(io.BytesIO(content) if isinstance(content, bytes) else content, written)
             draft.replace(file)
         finally:
             draft.unlink(missing_ok=True)

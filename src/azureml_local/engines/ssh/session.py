@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import errno
-import hmac
 import json
 import logging
 import secrets
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from azureml_local.engines.jobs import fence
 from azureml_local.engines.process import GUARD
-from azureml_local.engines.ssh import agent
+from azureml_local.engines.ssh import agent, way_back
 from azureml_local.engines.ssh.machine import Machine, MachineError, MachineLostError, connect
 
 if TYPE_CHECKING:
@@ -40,7 +38,6 @@ GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 ENDS_WITHIN = GRACE + 10.0  # seconds that a process there may take for its end
 PIECE = 512 * 512  # bytes of an archive that are sent at once
 NOT_FOUND = 127  # a shell's status of a program that is not there
-LISTENS_ON = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -199,7 +196,8 @@ class Session:
     async def forward(self, port: int) -> str:
         """Let programs there use a proxy that listens on this machine; return the proxy's URL.
 
-        The URL has a password, without which nobody on the machine can use the way here.
+        The URL has a password, without which nobody on the machine can use the way here. The way leads to Azure's hosts
+        and to the Internet; see :mod:`azureml_local.engines.ssh.way_back`.
 
         Raises:
             MachineError: the machine's SSH server does not permit it.
@@ -209,15 +207,15 @@ class Session:
         token = secrets.token_urlsafe(32)
 
         def accept(_host: str, _port: int) -> Callable[[SSHReader[bytes], SSHWriter[bytes]], Any]:
-            return lambda reader, writer: _relay(reader, writer, port, token)
+            return lambda reader, writer: way_back.relay(reader, writer, port, token)
 
         try:
-            listener = await self.connection.start_server(accept, LISTENS_ON, 0)
+            listener = await self.connection.start_server(accept, way_back.LOOPBACK, 0)
         except asyncssh.ChannelListenError as error:
             raise MachineError(
                 "ForwardingRefused", f"The SSH server of {self.machine} does not permit remote port forwarding."
             ) from error
-        return f"http://job:{token}@{LISTENS_ON}:{listener.get_port()}"
+        return f"http://job:{token}@{way_back.LOOPBACK}:{listener.get_port()}"
 
     # --- how ---
 
@@ -356,40 +354,3 @@ def _unpack(root: Path, stream: Any) -> None:
             continue
     except tarfile.TarError as error:
         raise MachineError("BadArchive", f"What the machine has sent cannot be unpacked: {error}.") from error
-
-
-# --- the way here ---
-
-
-async def _relay(reader: SSHReader[bytes], writer: SSHWriter[bytes], port: int, token: str) -> None:
-    """Hand a connection from the machine to the proxy that listens here, if it has the password."""
-    import asyncssh
-
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-        lines = head.split(b"\r\n")
-        given = [line for line in lines if line.lower().startswith(b"proxy-authorization:")]
-        if not given or not hmac.compare_digest(given[0].partition(b":")[2].strip(), _basic(token)):
-            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nConnection: close\r\n\r\n")
-            return
-        proxy_reader, proxy_writer = await asyncio.open_connection(LISTENS_ON, port)
-        proxy_writer.write(b"\r\n".join(line for line in lines if line not in given))
-        try:
-            await asyncio.gather(_copy(reader, proxy_writer), _copy(proxy_reader, writer))
-        finally:
-            proxy_writer.close()
-    except (asyncssh.Error, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        logger.info("a connection from an attached machine broke off: %s", error)
-    finally:
-        writer.close()
-
-
-def _basic(token: str) -> bytes:
-    return b"Basic " + base64.b64encode(f"job:{token}".encode())
-
-
-async def _copy(source: Any, sink: Any) -> None:
-    while piece := await source.read(64 * 1024):
-        sink.write(piece)
-        await sink.drain()
-    sink.write_eof()
