@@ -36,7 +36,7 @@ run: $(STAMP) ## run every lesson and write runs/latest/report.html
 	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOK)
 
 test: $(STAMP) lint ## run every test but the heavy ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --ignore tests/heavy tests notebooks
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg --ignore tests/heavy tests notebooks
 
 test-all: test ## run every test, those too that need Docker, Spark or network namespaces (as root they install it)
 	$(BIN)/python -m pytest tests/heavy
