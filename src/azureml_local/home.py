@@ -53,6 +53,7 @@ OWN = frozenset(
         "mlflow",
         "databricks",
         "docker",
+        docker_host.STAND_IN,
         "run",
         ".DS_Store",  # macOS's Finder leaves it in every folder that it shows
     )
@@ -141,7 +142,7 @@ class Home:
         self.databricks = self.root / "databricks"
         self.docker = self.root / "docker"
         self.sockets = self.root / "run"
-        self.docker_socket = self.sockets / docker_host.STAND_IN
+        self.docker_socket = self.root / docker_host.STAND_IN
 
     def create(self) -> Settings:
         """Make the folder where it is missing and return its settings.

@@ -262,7 +262,8 @@ class Service:
         await self.azurite.stop()
         self.metrics.close()
         self.store.close()
-        self.home.admin_socket.unlink(missing_ok=True)
+        for socket in (self.home.admin_socket, self.home.docker_socket):
+            socket.unlink(missing_ok=True)
 
     async def _listen_beyond_loopback(self) -> None:
         if self._place is None:

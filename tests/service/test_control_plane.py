@@ -152,7 +152,6 @@ def test_resource_type_that_azure_lacks(path: str, arm: Arm) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/computes/cpu/listKeys"),
         ("POST", "/computes/cpu/resize"),
         ("GET", "/connections"),
         ("GET", "/featuresets/f/versions/1"),

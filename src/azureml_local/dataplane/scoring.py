@@ -210,7 +210,7 @@ class ScoringRouter:
         self._routes[address[2]] = Route(
             endpoint.id,
             endpoint.properties["publicNetworkAccess"] != "Disabled",
-            KUBERNETES if endpoint.properties["compute"] else MANAGED,
+            KUBERNETES if endpoint.properties.get("compute") else MANAGED,
             access_to(endpoint, self._store, self._tokens, self._authorizer),
             frozenset(deployment.name for deployment in self._store.children(DEPLOYMENT_TYPE, endpoint.id)),
             tuple(traffic),

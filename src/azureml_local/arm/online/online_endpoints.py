@@ -194,7 +194,7 @@ def _properties(request: ArmRequest, known: Resource | None) -> dict[str, Any]:
 
 def compute_type(properties: Mapping[str, Any]) -> str:
     """Return the ``endpointComputeType`` of the deployments of an endpoint with these properties."""
-    return "Kubernetes" if properties["compute"] else "Managed"
+    return "Kubernetes" if properties.get("compute") else "Managed"  # an earlier version stored none
 
 
 def _compute(request: ArmRequest, known: Resource | None) -> str | None:
@@ -202,7 +202,7 @@ def _compute(request: ArmRequest, known: Resource | None) -> str | None:
 
     Raises 400 where it cannot be used, or where the endpoint is on another.
     """
-    former = known.properties["compute"] if known else None
+    former = known.properties.get("compute") if known else None
     asked: str | None = request.properties.get("compute") or former
     if known and (asked or "").lower() != (former or "").lower():
         raise invalid_inference_request(
