@@ -15,7 +15,7 @@ Returned = TypeVar("Returned")
 TICK = 0.5  # seconds between two updates of the line; the end of the operation is noticed at once
 SHORTEST_PAUSE = 0.2  # seconds between two questions, where there is nothing that would say when it is time to ask
 SHARE_OF_WAIT = 0.02  # of the time waited so far: five minutes' waiting on Azure asks every six seconds
-ASKING_TIMES = 3  # as long as a question took, at least: what is waited for needs the processor as well
+ASKING_TIMES = 2  # as long as a question took, at least: what is waited for needs the processor as well
 LONGEST_WAIT = 3600.0  # seconds
 # How long Azure takes at most until a role that was given holds everywhere:
 # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected
@@ -64,10 +64,10 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
     return result
 
 
-def pauses() -> Iterator[float]:
+def pauses(asking_times: float = ASKING_TIMES) -> Iterator[float]:
     """Yield the seconds that have passed, at once and again after a pause each time.
 
-    Pauses grow with the wait, and with the time that passes between two of them.
+    Pauses grow with the wait, and last ``asking_times`` as long as what is done between two of them.
 
     Raises:
         TimeoutError: an hour has passed.
@@ -76,7 +76,7 @@ def pauses() -> Iterator[float]:
     while (seconds := time.monotonic() - began) < LONGEST_WAIT:
         yield seconds
         asking = time.monotonic() - began - seconds
-        time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds, ASKING_TIMES * asking))
+        time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds, asking_times * asking))
     raise TimeoutError(f"Still waiting after {LONGEST_WAIT:g} s.")
 
 
@@ -93,7 +93,7 @@ def wait_until(condition: Callable[[], bool], what: str, on_azure: str = "") -> 
     """
     hint = f" (on Azure: {on_azure})" if on_azure else ""
     with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
-        for seconds in pauses():
+        for seconds in pauses(asking_times=0):  # what comes next may have to come in time
             if condition():
                 break
             line.set_postfix_str(f"{seconds:.0f} s{loads.standing()}")
