@@ -276,7 +276,8 @@ class Service:
         self.listens_at = self._place.at(port)
 
     async def _listen_on_socket(self, application: str, path: Path) -> asyncio.Server:
-        """Serve an application on a socket of the service's own user. One that is left there is replaced."""
+        """Serve an application on a socket of the service's own user. What is left there is replaced."""
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         server = await asyncio.get_running_loop().create_unix_server(
             lambda: self.edge.http_protocol(application, None), path
         )

@@ -109,7 +109,8 @@ def databricks_requests(name: str, arm: Arm) -> Iterator[tuple[str, str, object]
     yield "GET", workspace, None
     yield "PATCH", workspace, {"tags": {"a": "b"}}
     yield from role_requests_at(workspace)
-    lake = {"computeType": "Databricks", "resourceId": f"{base}/{name}", "properties": {"databricksAccessToken": "dapi"}}
+    secret = {"databricksAccessToken": "dapi"}
+    lake = {"computeType": "Databricks", "resourceId": workspace, "properties": secret}
     yield "PUT", "/computes/lake", {"location": "eastus", "properties": lake}
     yield "POST", "/computes/lake/listKeys", None
     yield "DELETE", "/computes/lake?underlyingResourceAction=Detach", None
