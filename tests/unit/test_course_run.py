@@ -56,7 +56,7 @@ class Run:
 
     def finish(self) -> str:
         """What it has said since."""
-        return self.process.communicate(timeout=60)[0]
+        return self.process.communicate(timeout=300)[0]
 
     @property
     def summary(self) -> list[dict[str, Any]]:

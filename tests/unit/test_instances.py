@@ -51,6 +51,8 @@ hoard = []
 
 def init():
     hoard.append(b"x" * {at_start})
+    while hoard[0]:  # goes on to work with what it holds: the guard looks every quarter of a second
+        pass
 
 def run(raw):
     hoard.append(b"x" * int(raw))
