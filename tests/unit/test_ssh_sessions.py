@@ -167,15 +167,16 @@ def test_machine_that_hears_nothing_lets_go(host: SshHost, monkeypatch: pytest.M
     on(host, work)
 
 
-@pytest.mark.parametrize("name", ["../outside", "/tmp/azureml-local-outside"])
-def test_machine_cannot_write_outside(
+@pytest.mark.parametrize(
+    "name", ["../outside", "/tmp/azureml-local-outside", "outcome.json", "file/../outcome.json", "file2"]
+)
+def test_machine_cannot_write_beside_what_it_is_asked_for(
     host: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """What a machine sends is somebody else's: Python's filter "data" refuses what leads out of the folder."""
+    """What a machine sends is somebody else's: outside the job's folder, and in it beside the job's outputs, too."""
     text = sessions.TEXTS["agent"].replace('path.relative_to(sent["folder"])', repr(name))
     assert text != sessions.TEXTS["agent"]
     monkeypatch.setitem(sessions.TEXTS, "agent", text)
-    (tmp_path / "in").mkdir()
     into = tmp_path / "a" / "b"
     into.mkdir(parents=True)
 
@@ -185,13 +186,27 @@ def test_machine_cannot_write_outside(
         with pytest.raises(MachineError, match="cannot be unpacked"):
             await session.fetch(str(folder), ["file"], into)
 
-    if name.startswith("/"):  # an absolute path is made one in the folder
-        with pytest.raises(pytest.fail.Exception):
-            on(host, work)
-        assert not Path(name).exists()
-    else:
-        on(host, work)
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_relative_to(into)] == []
+    on(host, work)
+    assert not Path("/tmp/azureml-local-outside").exists()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_machine_cannot_make_links(host: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a link among the outputs, what is asked for next would lie elsewhere; the agent sends what links lead to."""
+    text = sessions.TEXTS["agent"].replace("dereference=True", "dereference=False")
+    assert text != sessions.TEXTS["agent"]
+    monkeypatch.setitem(sessions.TEXTS, "agent", text)
+
+    async def work(session: Session) -> None:
+        folder = Path(await session.hold(JOB, 1))
+        (folder / "outcome.json").write_text("{}")
+        (folder / "out").mkdir()
+        (folder / "out" / "link").symlink_to("../outcome.json")
+        with pytest.raises(MachineError, match="'out/link' was not asked for"):
+            await session.fetch(str(folder), ["out"], tmp_path)
+
+    on(host, work)
+    assert not (tmp_path / "out" / "link").is_symlink()
 
 
 def test_machine_that_talks_is_told_to_be_silent(host: SshHost) -> None:

@@ -6,12 +6,13 @@ import asyncio
 import errno
 import json
 import logging
+import os
 import secrets
 import shlex
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from azureml_local.engines.jobs import fence
@@ -162,7 +163,7 @@ class Session:
 
     async def fetch(self, folder: str, names: Sequence[str], root: Path) -> None:
         """Copy the files at and below some paths of a folder there into ``root``."""
-        await self._ask("send", unpack=root, folder=folder, names=list(names))
+        await self._ask("send", unpack=(root, names), folder=folder, names=list(names))
 
     async def run(self, command: str, *, folder: str, environment: Mapping[str, str], programs: str) -> RemoteProcess:
         """Begin to run a shell's command line.
@@ -232,14 +233,19 @@ class Session:
         return process
 
     async def _ask(
-        self, request: str, *, pack: tuple[Path, Sequence[str]] | None = None, unpack: Path | None = None, **given: Any
+        self,
+        request: str,
+        *,
+        pack: tuple[Path, Sequence[str]] | None = None,
+        unpack: tuple[Path, Sequence[str]] | None = None,
+        **given: Any,
     ) -> bytes:
         """Make a request, and return what comes on standard output.
 
         Args:
             request: its name.
             pack: a folder and paths in it: what is there follows on standard input, as a tar archive.
-            unpack: the folder that a tar archive which comes on standard output goes into.
+            unpack: the same: what is to be there comes on standard output, as a tar archive.
             given: what it is about.
         """
         import asyncssh
@@ -251,7 +257,7 @@ class Session:
                 failure = await _in_thread(_pack, *pack, _Stream(process))
                 process.stdin.write_eof()
             if unpack:
-                failure = await _in_thread(_unpack, unpack, _Stream(process))
+                failure = await _in_thread(_unpack, *unpack, _Stream(process))
             else:
                 said = await process.stdout.read()
             await self._checked(process)
@@ -345,11 +351,20 @@ def _without_owner(info: tarfile.TarInfo) -> tarfile.TarInfo:
     return info
 
 
-def _unpack(root: Path, stream: Any) -> None:
-    """Unpack what a machine has sent. What would lead out of the folder is refused."""
+def _unpack(root: Path, names: Sequence[str], stream: Any) -> None:
+    """Unpack what a machine has sent: files at and below some paths of the folder. Anything else is refused."""
+
+    def checked(info: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+        """Refuse what was not asked for: beside it lies what the service keeps of the job."""
+        found = tarfile.data_filter(info, folder)
+        place = PurePosixPath(os.path.normpath(found.name))
+        if not (found.isreg() and any(place.is_relative_to(name) for name in names)):
+            raise tarfile.FilterError(f"{info.name!r} was not asked for")
+        return found
+
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=PIECE) as archive:
-            archive.extractall(root, filter="data")
+            archive.extractall(root, filter=checked)  # noqa: S202 - with the filter "data", and more
         while stream.read(PIECE):
             continue
     except tarfile.TarError as error:
