@@ -54,7 +54,8 @@ async def _hear(part: DistantPart, request: Request) -> Response:
 async def _use_ledger(part: DistantPart, request: Request) -> Response:
     """Do with the ledger of a parallel job what the node asks."""
     try:
-        return JSONResponse(part.do(await _json(request)))
+        asked = await _json(request)
+        return _over() if part.has_ended else JSONResponse(part.do(asked))
     except (ValueError, KeyError, TypeError) as error:
         return _refusal(400, "BadRequest", f"The ledger cannot do that: {error}.")
 
@@ -74,7 +75,10 @@ async def _json(request: Request) -> Any:
         body += piece
         if len(body) > LARGEST:
             raise ValueError(f"it is larger than {LARGEST} bytes")
-    return json.loads(body)
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _over() -> Response:

@@ -53,9 +53,14 @@ class DistantPart:
         self._is_lost: asyncio.Future[None] = self._loop.create_future()
         self._timer = self._loop.call_later(LOST_AFTER, self._lose)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the part is not under way any more."""
+        return self._is_over.done()
+
     def is_from(self, token: str) -> bool:
         """Say whether a request is the node's, which alone has the token, and the part under way."""
-        return hmac.compare_digest(token.encode(), self.token.encode()) and not self._is_over.done()
+        return hmac.compare_digest(token.encode(), self.token.encode()) and not self.has_ended
 
     def hear(self, reports: Sequence[Mapping[str, Any]], *, is_last: bool) -> bool:
         """Take a heartbeat's reports, and return whether the node may go on: not if it was taken for lost meanwhile.
@@ -64,7 +69,7 @@ class DistantPart:
             reports: in order.
             is_last: nothing of the part runs on the node any more.
         """
-        if self._is_over.done():
+        if self.has_ended:
             return False
         self.was_heard = True
         self._timer.cancel()
@@ -92,7 +97,8 @@ class DistantPart:
         """Do with the ledger what the node asks; what it asks again, because it had no answer, is not done again.
 
         Raises:
-            KeyError, TypeError: it asks for what there is not.
+            KeyError, TypeError: it is no request with an ``id``.
+            ValueError: it asks for what there is not, or with values of other types.
         """
         request = asked["id"]
         if request not in self._answers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -36,6 +37,17 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
 }
 TYPES: Mapping[str, Callable[..., Any]] = {"MiniBatch": MiniBatch, "Tally": Tally, "Try": Try}
 TYPE = "$type"
+# What comes of values that an operation cannot use; everything else is the ledger's own trouble.
+WRONG_VALUES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+)
 
 
 class SharedLedger(Protocol):
@@ -138,9 +150,12 @@ def do_for_another(ledger: Ledger, asked: Mapping[str, Any]) -> Any:
     """Do what a node elsewhere asks, and return the answer in JSON.
 
     Raises:
-        KeyError, TypeError: it asks for what there is not.
+        ValueError: it asks for what there is not, or with values of other types.
     """
-    return plain(OPERATIONS[asked["operation"]](ledger, *whole(asked["given"]), **whole(asked["named"])))
+    try:
+        return plain(OPERATIONS[asked["operation"]](ledger, *whole(asked["given"]), **whole(asked["named"])))
+    except WRONG_VALUES as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def plain(value: Any) -> Any:
