@@ -25,7 +25,6 @@ from azureml_local.arm.compute import compute_instances, computes, kubernetes_cl
 from azureml_local.arm.context import Context
 from azureml_local.arm.control_plane import ControlPlane
 from azureml_local.arm.jobs.job_runs import JobRuns
-from azureml_local.arm.jobs.tracking import TOKEN_LIFETIME as LONGEST_JOB
 from azureml_local.arm.jobs.tracking import Tracking
 from azureml_local.arm.monitor import log_analytics
 from azureml_local.arm.monitor.resource_logs import ResourceLogs
@@ -369,7 +368,7 @@ class Service:
         """Return where a node finds the edge: on this machine, or on another; None where it does not."""
         return f"{LOOPBACK}:{self.port}" if is_here else self.listens_at or None
 
-    def _gateway(self, spec: CommandSpec, edge: str, token: str) -> Gateway:
+    def _gateway(self, edge: str, token: str) -> Gateway:
         """Return how a node on another machine reaches this service."""
         return Gateway(
             edge,
@@ -377,10 +376,6 @@ class Service:
             hosts.workspace_host(self.settings.location),
             token,
             self.settings.storage_account,
-            {
-                container: self.blobs.container_sas(container, LONGEST_JOB / 3600, permissions)
-                for container, permissions in spec.containers().items()
-            },
         )
 
     def _ensure_log_workspace(self) -> None:

@@ -6,6 +6,7 @@ Each side is given the other's answers by hand: what matters is who ends what, a
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,16 +42,17 @@ class Line:
         if not self.heard.is_from(token):
             return 410, [], b""
         said = json.loads(body)
-        return (200 if self.heard.hear(said["reports"], is_last=said["is_last"]) else 410), [], b"{}"
+        goes_on = self.heard.hear(said["reports"], is_last=said["is_last"])
+        return (200 if goes_on else 410), [], json.dumps({"signatures": self.heard.sign()}).encode()
 
     def close(self) -> None:
         """There is no connection."""
 
 
-def heart(line: Line, token: str | None = None) -> Heart:
-    gateway = Gateway("192.0.2.1:1", "", "eastus.api.azureml.ms", token or line.heard.token, "account", {})
+def heart(line: Line, token: str | None = None, signatures: dict[str, str] | None = None) -> Heart:
+    gateway = Gateway("192.0.2.1:1", "", "eastus.api.azureml.ms", token or line.heard.token, "account")
     attempt = Attempt(SPEC, 1, 0, "", "", (), {}, None, gateway=gateway)
-    made = Heart(attempt, gateway)
+    made = Heart(attempt, gateway, {} if signatures is None else signatures)
     made._service = cast(Upstream, line)
     return made
 
@@ -64,7 +66,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_node_gives_up_before_the_service_takes_it_for_lost() -> None:
     async def main() -> None:
-        line = Line(DistantPart(Path(), lambda _: None))
+        line = Line(DistantPart(Path(), lambda _: None, dict))
         given_up = asyncio.Event()
 
         async def give_up() -> None:
@@ -93,7 +95,7 @@ def test_reports_come_in_order_and_those_of_a_moment_without_connection_too() ->
     reports: list[Mapping[str, Any]] = []
 
     async def main() -> None:
-        line = Line(DistantPart(Path(), reports.append))
+        line = Line(DistantPart(Path(), reports.append, dict))
 
         async def give_up() -> None:
             raise AssertionError
@@ -119,9 +121,29 @@ def test_reports_come_in_order_and_those_of_a_moment_without_connection_too() ->
     assert reports == [{"status": "Staged"}, {"status": "Running"}, {"metrics": {"Failed Items": 0}}]
 
 
+def test_signatures_are_there_at_once_and_are_renewed() -> None:
+    async def main() -> None:
+        numbers = itertools.count(1)
+        line = Line(DistantPart(Path(), lambda _: None, lambda: {"azureml": f"sig={next(numbers)}"}))
+        signatures: dict[str, str] = {}
+
+        async def give_up() -> None:
+            raise AssertionError
+
+        beating = heart(line, signatures=signatures)
+        await beating.start(give_up)
+        assert signatures == {"azureml": "sig=1"}
+        while signatures["azureml"] in ("sig=1", "sig=2"):  # noqa: ASYNC110 - what is waited for is the other side's
+            await asyncio.sleep(0.001)
+        await beating.stop()
+        line.heard.close()
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
 def test_another_parts_token_is_refused_and_a_service_that_does_not_answer_is_named() -> None:
     async def main() -> str:
-        line = Line(DistantPart(Path(), lambda _: None))
+        line = Line(DistantPart(Path(), lambda _: None, dict))
 
         async def give_up() -> None:
             raise AssertionError
@@ -139,8 +161,7 @@ def test_another_parts_token_is_refused_and_a_service_that_does_not_answer_is_na
 
 def test_gateway_shows_no_secret() -> None:
     """Dask logs what a function that raises was called with."""
-    gateway = Gateway("192.0.2.1:1", "PEM", "eastus.api.azureml.ms", "the-token", "account", {"azureml": "the-sas"})
+    gateway = Gateway("192.0.2.1:1", "PEM", "eastus.api.azureml.ms", "the-token", "account")
     shown = repr(Attempt(SPEC, 1, 0, "", "", (), {}, None, gateway=gateway))
     assert "the-token" not in shown
-    assert "the-sas" not in shown
     assert "192.0.2.1:1" in shown

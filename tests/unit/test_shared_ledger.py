@@ -30,7 +30,7 @@ def with_part(folder: Path, work: Callable[[DistantPart, Ask], Awaitable[None]])
     """Do something with a part, and with what its node asks: a body, for a status and what is answered."""
 
     async def main() -> None:
-        part = DistantPart(folder, lambda _: None)
+        part = DistantPart(folder, lambda _: None, dict)
         context = cast(Any, SimpleNamespace(runner=SimpleNamespace(distant={("job", 1, 0): part})))
         (answer,) = (
             cast(Any, route).endpoint

@@ -42,13 +42,15 @@ async def _answer(context: Context, handler: Handler, request: Request) -> Respo
 
 
 async def _hear(part: DistantPart, request: Request) -> Response:
-    """Take a heartbeat."""
+    """Take a heartbeat, and renew the signatures with which the node reads and writes storage."""
     try:
         said = await _json(request)
         goes_on = part.hear(said["reports"], is_last=said["is_last"])
     except (ValueError, KeyError, TypeError):
         return _refusal(400, "BadRequest", 'A heartbeat is JSON: {"reports": [...], "is_last": false}.')
-    return JSONResponse({}) if goes_on else _over()
+    if not goes_on:
+        return _over()
+    return JSONResponse({"signatures": {} if part.has_ended else part.sign()})
 
 
 async def _use_ledger(part: DistantPart, request: Request) -> Response:

@@ -69,14 +69,14 @@ class BlobStorage:
     Args:
         account: its name.
         key: its key, base64; empty for who has signatures instead, as nodes on other machines.
-        signatures: shared access signatures for containers, by their names.
+        signatures: shared access signatures for containers, by their names; whoever gives them may renew them.
     """
 
     def __init__(self, account: str, key: str, signatures: Mapping[str, str] | None = None) -> None:
         self.account = account
         self.host = f"{account}.blob.core.windows.net"
         self._key = base64.b64decode(key)
-        self._signatures = signatures or {}
+        self._signatures = {} if signatures is None else signatures
         self.upstream: Upstream
 
     def set_address(self, address: Address) -> None:

@@ -40,13 +40,17 @@ class DistantPart:
     Args:
         folder: of its job on this machine.
         on_report: takes what the node reports.
+        sign: returns new shared access signatures, by the names of the job's containers.
     """
 
-    def __init__(self, folder: Path, on_report: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, folder: Path, on_report: Callable[[Mapping[str, Any]], None], sign: Callable[[], Mapping[str, str]]
+    ) -> None:
         self.token = secrets.token_urlsafe(32)
         self.was_heard = False  # so that there is something to end on the node
         self._folder = folder
         self._on_report = on_report
+        self.sign = sign
         self._answers: OrderedDict[str, Any] = OrderedDict()
         self._loop = asyncio.get_running_loop()
         self._is_over: asyncio.Future[None] = self._loop.create_future()

@@ -2,8 +2,9 @@
 
 All that it needs is in the attempt (:class:`~azureml_local.engines.jobs.spec.Gateway`). It works in a folder of its
 own disk, builds environments there, reads and writes storage by signatures through the service's edge, and sends
-heartbeats there, which carry its reports. Where these are not answered it ends what it does, before the service takes
-it for lost: so nothing of an attempt runs any more when the next one begins, on whichever machine.
+heartbeats there, which carry its reports; their answers renew the signatures. Where there is no answer it ends what it
+does, before the service takes it for lost: so nothing of an attempt runs any more when the next one begins, on
+whichever machine.
 """
 
 from __future__ import annotations
@@ -78,9 +79,10 @@ class Elsewhere:
         self._home = node_folder()
         self.folder = self._home / "jobs" / f"{attempt.spec.key}-{attempt.number}-{attempt.rank}"
         self.own = self.folder / f"{attempt.number}-{attempt.rank}"
-        self.blobs = BlobStorage(gateway.account, "", gateway.signatures)
+        signatures: dict[str, str] = {}
+        self.blobs = BlobStorage(gateway.account, "", signatures)
         self.blobs.set_address(_behind(gateway, self.blobs.host))
-        self._heart = Heart(attempt, gateway)
+        self._heart = Heart(attempt, gateway, signatures)
         self._outputs = data.Mirror(self.blobs, self.folder, attempt.spec.outputs)
         self._lock: IO[str] | None = None
         self._bringing: asyncio.Task[None] | None = None
@@ -152,9 +154,16 @@ class Elsewhere:
 
 
 class Heart:
-    """Sends the heartbeats of a part, each with the reports that are due."""
+    """Sends the heartbeats of a part, each with the reports that are due.
 
-    def __init__(self, attempt: Attempt, gateway: Gateway) -> None:
+    Args:
+        attempt: what the node does of it.
+        gateway: how the service is reached from here.
+        signatures: for storage, by the names of containers; each answer renews them.
+    """
+
+    def __init__(self, attempt: Attempt, gateway: Gateway, signatures: dict[str, str]) -> None:
+        self._signatures = signatures
         self._service = Upstream(_behind(gateway, gateway.workspace_host))
         self._edge = gateway.edge
         self._heartbeat = path(HEARTBEAT, attempt.spec.key, attempt.number, attempt.rank)
@@ -241,7 +250,8 @@ class Heart:
     async def _beat(self, within: float, *, is_last: bool = False) -> None:
         asked = asyncio.get_running_loop().time()
         reports = list(self._reports)
-        await self._ask("POST", self._heartbeat, json.dumps({"reports": reports, "is_last": is_last}).encode(), within)
+        body = json.dumps({"reports": reports, "is_last": is_last}).encode()
+        self._signatures.update(json.loads(await self._ask("POST", self._heartbeat, body, within))["signatures"])
         self._until = asked + GIVES_UP_AFTER
         del self._reports[: len(reports)]
 

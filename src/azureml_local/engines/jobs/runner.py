@@ -51,6 +51,7 @@ ELSEWHERE = "elsewhere"
 KEPT_ANYWAY = (OutputMode.MOUNT,)
 KEPT_AT_SUCCESS = (OutputMode.MOUNT, OutputMode.UPLOAD)
 MOST_LOST = 3  # nodes that a job may lose; those that the service itself ended do not count
+SIGNED_FOR = 1.0  # hours; so long can a node elsewhere use storage after its last heartbeat
 WHY_LOST = "Look whether the job ends processes that are not its own, or takes all of the memory."
 
 
@@ -110,8 +111,8 @@ class JobRunner:
         environments: finds interpreters.
         network: returns the variables that lead clients on this machine to the service.
         variables: returns those by which a job's code finds its run.
-        gateway: returns how a node elsewhere reaches the service, of a job, the edge's address from there, and the
-            token of the node's part.
+        gateway: returns how a node elsewhere reaches the service, of the edge's address from there, and the token of
+            the node's part.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class JobRunner:
         environments: Environments,
         network: Callable[[], Mapping[str, str]],
         variables: Callable[[CommandSpec], Mapping[str, str]],
-        gateway: Callable[[CommandSpec, str, str], Gateway],
+        gateway: Callable[[str, str], Gateway],
     ) -> None:
         self._folder = folder
         self._blobs = blobs
@@ -268,12 +269,23 @@ class JobRunner:
         if node.edge is None:
             return _Part(node, what, attempt)
         key = what.spec.key, what.number, what.rank
-        distant = DistantPart(self._folder / what.spec.key, lambda report: self._take(attempt, report))
+        distant = DistantPart(
+            self._folder / what.spec.key,
+            lambda report: self._take(attempt, report),
+            lambda: self._signatures(what.spec),
+        )
         self.distant[key] = distant
         opened.callback(self.distant.pop, key)
         opened.callback(distant.close)
-        gateway = self._gateway(what.spec, node.edge, distant.token)
+        gateway = self._gateway(node.edge, distant.token)
         return _Part(node, replace(what, gateway=gateway), attempt, distant)
+
+    def _signatures(self, spec: CommandSpec) -> Mapping[str, str]:
+        """Return shared access signatures by the names of a job's containers."""
+        return {
+            container: self._blobs.container_sas(container, SIGNED_FOR, permissions)
+            for container, permissions in spec.containers().items()
+        }
 
     def _on_report(self, report: Mapping[str, Any]) -> None:
         attempt = self._attempts.get(report["job"])

@@ -215,7 +215,8 @@ def job_key(job_id: str) -> str:
 class Gateway:
     """How a node on another machine reaches the service: by its edge, and by nothing else.
 
-    The account's key is not in it: storage is read and written by signatures, each for one container of the job's.
+    The account's key is not in it: storage is read and written by signatures, each for one container of the job's,
+    which come with the answers to heartbeats.
 
     Args:
         edge: where the edge is reached from there, ``HOST:PORT``, or ``[HOST]:PORT`` for IPv6.
@@ -223,7 +224,6 @@ class Gateway:
         workspace_host: the host of the workspace's API, which takes heartbeats.
         token: by which the service knows this node's part of this attempt; secret.
         account: the storage account.
-        signatures: shared access signatures by the names of containers; secret.
     """
 
     edge: str
@@ -231,7 +231,6 @@ class Gateway:
     workspace_host: str
     token: str = field(repr=False)
     account: str
-    signatures: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
