@@ -25,7 +25,7 @@ from azure.ai.ml.exceptions import (
 )
 from azure.core.credentials import AccessToken, TokenCredential
 from docker_engine import Engine, base_archive, running_engine
-from machine import program
+from machine import program, root
 
 from local_deployments import ADDING, BROKEN, INFERENCE_IMAGE, LocalDeployment, that_listens
 from running_service import RunningService, users_of, wait_for
@@ -41,6 +41,7 @@ class NoCredential(TokenCredential):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Engine]:
+    root("start a Docker engine")
     folder = tmp_path_factory.mktemp("engine")
     with running_engine(folder, base_archive(pytestconfig.cache.mkdir("debian"))) as running:
         yield running
