@@ -175,7 +175,7 @@ def test_an_engine_that_goes_in_the_middle_is_said_and_its_deployment_is_made_an
 
 
 def test_the_docker_command_reads_the_stand_in(service: RunningService, tmp_path: Path) -> None:
-    def command(*arguments: str) -> str:
+    def command(*arguments: str, succeeds: bool = True) -> str:
         ended = subprocess.run(
             [program("docker", "docker.io"), *arguments],
             env={"DOCKER_HOST": f"unix://{service.home.docker_socket}", "HOME": str(tmp_path), "DOCKER_BUILDKIT": "0"},
@@ -183,6 +183,7 @@ def test_the_docker_command_reads_the_stand_in(service: RunningService, tmp_path
             text=True,
             check=False,
         )
+        assert (ended.returncode == 0) is succeeds, ended.stderr
         return ended.stdout + ended.stderr
 
     assert "stand-in for Docker: no containers" in command("version")
@@ -192,6 +193,6 @@ def test_the_docker_command_reads_the_stand_in(service: RunningService, tmp_path
     assert "one" in command("ps", "--all")
     assert "stand-in for Docker" in command("logs", "one")
     assert '"Driver": "azureml-local\'s stand-in' in command("inspect", "one")
-    assert "does not support POST /v1.41/networks/create" in command("network", "create", "any")
+    assert "does not support POST /v1.41/networks/create" in command("network", "create", "any", succeeds=False)
     command("rm", "--force", "one")
     assert "one" not in command("ps", "--all").split()
