@@ -288,6 +288,24 @@ def test_parameters_refer_to_the_run_and_name_files_where_they_are_here(tmp_path
     in_world(test, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        ({"notebook_task": {"notebook_path": "/../nb"}}, "Notebook not found: /../nb. Path (/../nb) is no path"),
+        ({"spark_python_task": {"python_file": "/../main.py"}}, "Cannot read the python file /../main.py"),
+    ],
+)
+def test_a_path_that_leaves_the_workspace_leads_to_nothing(tmp_path: Path, work: dict[str, Any], said: str) -> None:
+    async def test(world: World) -> None:
+        run = world.submit({"task_key": "main", "existing_cluster_id": world.cluster().name, **work})
+        await world.ended(run)
+        (task,) = world.runs.tasks(run)
+        assert task.body["status"]["termination_details"]["code"] == "RESOURCE_NOT_FOUND"
+        assert said in task.body["state"]["state_message"]
+
+    in_world(test, tmp_path)
+
+
 def test_a_notebook_gets_widgets_and_gives_its_result(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         world.drivers.outcomes["main"] = Outcome(result="done")
