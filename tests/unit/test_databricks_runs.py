@@ -219,6 +219,19 @@ def test_a_service_that_ended_in_the_middle_says_so(tmp_path: Path) -> None:
     in_world(go_on, tmp_path)
 
 
+def test_a_runs_own_cluster_that_does_not_start_keeps_its_reason(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        world.drivers.outcomes["probe"] = BAD
+        run = world.submit({**on(world.cluster()), "existing_cluster_id": None, "new_cluster": SPEC})
+        assert "SPARK_STARTUP_FAILURE" in (await world.ended(run))["main"]["state_message"]
+        (own,) = (
+            one for one in world.store.all_of(f"{databricks.TYPE}/clusters") if one.body["cluster_source"] == "JOB"
+        )
+        assert (own.body["state"], own.body["termination_reason"]["code"]) == ("TERMINATED", "SPARK_STARTUP_FAILURE")
+
+    in_world(test, tmp_path)
+
+
 def test_a_cluster_that_ended_is_started_for_a_run(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         cluster = world.cluster()

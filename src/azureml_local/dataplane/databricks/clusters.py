@@ -10,7 +10,6 @@ from azureml_local.arm.compute import vm_sizes
 from azureml_local.dataplane.databricks.call import ApiRoutes, Call, Fields, done
 from azureml_local.dataplane.databricks.cluster_life import (
     DEFAULT_AUTOTERMINATION,
-    PENDING,
     RUNNING,
     TERMINATED,
     TYPE,
@@ -216,9 +215,8 @@ def shown(cluster: Resource) -> dict[str, Any]:
 
 
 async def _terminate(call: Call, cluster: Resource) -> None:
-    if cluster.body["state"] in (PENDING, RUNNING):
-        await call.workspaces.runs.end_on(call.workspace.id, cluster.name)
-        await call.workspaces.clusters.terminate(cluster, "USER_REQUEST", call.user)
+    await call.workspaces.runs.end_on(call.workspace.id, cluster.name)
+    await call.workspaces.clusters.terminate(cluster, "USER_REQUEST", call.user)
 
 
 def _wrong_state(cluster: Resource, what: str) -> DatabricksError:
