@@ -80,7 +80,13 @@ def test_clients_reach_the_service_there_with_a_token(listener: RunningService, 
 
 
 def test_it_is_no_way_to_other_hosts(listener: RunningService, place: tuple[str, int]) -> None:
-    for target in ("example.org:443", "127.0.0.1:22", "localhost:80", f"[::1]:{listener.port}", "management.azure.com:80"):
+    for target in (
+        "example.org:443",
+        "127.0.0.1:22",
+        "localhost:80",
+        f"[::1]:{listener.port}",
+        "management.azure.com:80",
+    ):
         answer = said(place, f"CONNECT {target} HTTP/1.1\r\n\r\n".encode())
         assert answer.split()[1] in (b"403", b"501"), (target, answer)
     assert b"is no way to example.org" in said(place, b"CONNECT example.org:443 HTTP/1.1\r\n\r\n")
