@@ -31,7 +31,14 @@ from databricks.sdk.errors import (
     Unauthenticated,
 )
 from databricks.sdk.service import jobs
-from databricks.sdk.service.compute import AutoScale, ClusterSpec, Library, MavenLibrary, PythonPyPiLibrary
+from databricks.sdk.service.compute import (
+    AutoScale,
+    ClusterSpec,
+    Library,
+    ListClustersFilterBy,
+    MavenLibrary,
+    PythonPyPiLibrary,
+)
 from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language, ObjectType
 from databricks_support import NODE, RUNTIME, arm_request, client, new_workspace, resource_id
 from support import Arm, NewClient, finish
@@ -397,6 +404,10 @@ def test_jobs_are_made_changed_and_deleted(databricks: WorkspaceClient, name: st
     settings = databricks.jobs.get(made.job_id).settings
     assert [task.task_key for task in settings.tasks] == ["main", "second"]
     assert (settings.timeout_seconds, settings.tags) == (60, None)
+    databricks.jobs.update(made.job_id, fields_to_remove=["tasks/main"])
+    assert [task.task_key for task in databricks.jobs.get(made.job_id).settings.tasks] == ["second"]
+    with pytest.raises(InvalidParameterValue, match="tags/a cannot be removed"):
+        databricks.jobs.update(made.job_id, fields_to_remove=["tags/a"])
     databricks.jobs.reset(made.job_id, jobs.JobSettings(name="reset"))
     assert databricks.jobs.get(made.job_id).settings.tasks in (None, [])
     databricks.jobs.delete(made.job_id)
@@ -461,6 +472,10 @@ def test_operations_that_are_lacking_name_themselves(databricks: WorkspaceClient
     ):
         with pytest.raises(NotImplemented, match=said):
             list(call())
+    with pytest.raises(NotImplemented, match="filter_by"):
+        list(databricks.clusters.list(filter_by=ListClustersFilterBy(is_pinned=True)))
+    with pytest.raises(NotImplemented, match="all_queued_runs"):
+        databricks.jobs.cancel_all_runs(all_queued_runs=True)
     schedule = jobs.CronSchedule(quartz_cron_expression="0 0 * * * ?", timezone_id="UTC")
     with pytest.raises(NotImplemented, match="schedule"):
         databricks.jobs.create(schedule=schedule)
