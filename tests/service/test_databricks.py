@@ -201,6 +201,8 @@ def test_what_cannot_be_attached_says_why(
 ) -> None:
     with pytest.raises(HttpResponseError, match="must be the id of an Azure Databricks workspace"):
         attaching.attach(name, "/subscriptions/0/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v", "t")
+    with pytest.raises(HttpResponseError, match="must be the id of an Azure Databricks workspace"):
+        attaching.attach(name, f"{workspace_id}\nx", "t")
     with pytest.raises(HttpResponseError, match="databricksAccessToken is missing"):
         attaching.attach(name, workspace_id, None)
     with pytest.raises(HttpResponseError, match="was not found"):
@@ -226,8 +228,9 @@ def test_a_pool_of_synapse_is_attached_and_runs_nothing(ml: MLClient, arm: Arm, 
         refused = arm.put(f"/jobs/{name}", {"properties": {**spark, **place}})
         assert (refused.status_code, refused.json()["error"]["code"]) == (501, "NotImplemented")
     finish(ml.compute.begin_delete(name, action="Detach"))
-    with pytest.raises(HttpResponseError, match="must be the id of a Spark pool"):
-        ml.begin_create_or_update(SynapseSparkCompute(name=name, resource_id=f"{arm.group}/providers/other"))
+    for other in (f"{arm.group}/providers/other", f"{pool}\nx"):
+        with pytest.raises(HttpResponseError, match="must be the id of a Spark pool"):
+            ml.begin_create_or_update(SynapseSparkCompute(name=name, resource_id=other))
 
 
 # --- signing in ---

@@ -24,7 +24,7 @@ from azureml_local.store import Resource
 
 COMPUTE_TYPE = "VirtualMachine"
 RESOURCE_ID = re.compile(
-    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Compute/virtualMachines/(?P<name>[^/]+)",
+    r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/Microsoft\.Compute/virtualMachines/(?P<name>[^/\s]+)",
     re.IGNORECASE,
 )
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
