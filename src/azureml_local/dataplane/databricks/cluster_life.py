@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 TYPE = f"{databricks.TYPE}/clusters"
 EVENT_TYPE = f"{TYPE}/events"
-MIB = 1024
+MIB = 1024  # of a GiB
 PENDING, RUNNING, TERMINATING, TERMINATED = "PENDING", "RUNNING", "TERMINATING", "TERMINATED"
 DEFAULT_AUTOTERMINATION = 120  # minutes; https://docs.databricks.com/api/azure/workspace/clusters/create
 INSTALLED, INSTALLING, WAITING, FAILED = "INSTALLED", "INSTALLING", "PENDING", "FAILED"

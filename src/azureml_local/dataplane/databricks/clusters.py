@@ -10,6 +10,7 @@ from azureml_local.arm.compute import vm_sizes
 from azureml_local.dataplane.databricks.call import LARGEST_INTEGER, ApiRoutes, Call, Fields, done
 from azureml_local.dataplane.databricks.cluster_life import (
     DEFAULT_AUTOTERMINATION,
+    MIB,
     RUNNING,
     TERMINATED,
     TYPE,
@@ -19,7 +20,6 @@ from azureml_local.dataplane.databricks.errors import DatabricksError, invalid
 from azureml_local.engines.spark.runtimes import RUNTIMES
 from azureml_local.store import Resource
 
-MIB = 1024
 SHORTEST_AUTOTERMINATION, LONGEST_AUTOTERMINATION = 10, 10000  # minutes
 MOST_EVENTS = 500  # of one page
 LONGEST_NAME = 100
