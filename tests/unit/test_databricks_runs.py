@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from azureml_local.dataplane.databricks import run_states
 from azureml_local.dataplane.databricks.cluster_life import Clusters
 from azureml_local.dataplane.databricks.run_life import TYPE, Runs
 from azureml_local.dataplane.databricks.run_states import CANCELED, FAILED, SUCCESS, TIMED_OUT
+from azureml_local.dataplane.databricks.workspaces import Workspaces
 from azureml_local.engines.spark.driver import Outcome
 from azureml_local.store import Resource, Store
 
@@ -230,6 +232,26 @@ def test_a_runs_own_cluster_that_does_not_start_keeps_its_reason(tmp_path: Path)
         assert (own.body["state"], own.body["termination_reason"]["code"]) == ("TERMINATED", "SPARK_STARTUP_FAILURE")
 
     in_world(test, tmp_path)
+
+
+def test_a_workspace_that_is_deleted_twice_at_once_is_gone(tmp_path: Path) -> None:
+    async def test() -> None:
+        store, drivers = Store(tmp_path / "state.db"), FakeDrivers()
+        context = SimpleNamespace(store=store, timers=Timers())
+        workspaces = Workspaces(context, tmp_path, drivers)  # type: ignore[arg-type]
+        workspace = store.put(WORKSPACE, databricks.TYPE, "", {"properties": {"workspaceId": "1"}}, "me")
+        workspaces.files(workspace).write("/main.py", b"")
+        drivers.held = {"main"}
+        cluster = workspaces.clusters.create(WORKSPACE, SPEC, "me", "API")
+        body = {"run_name": "r", "run_type": "SUBMIT_RUN", "job_parameters": [], "settings": {"tasks": [on(cluster)]}}
+        workspaces.runs.submit(WORKSPACE, body, "me")
+        await until(lambda: drivers.started.count("main"))
+        await asyncio.gather(*(workspaces.delete_workspace(workspace) for _ in range(2)))
+        assert (drivers.ended, store.get(WORKSPACE), (tmp_path / "1").exists()) == (["probe", "main"], None, False)
+        await workspaces.close()
+        store.close()
+
+    asyncio.run(test())
 
 
 def test_a_cluster_that_ended_is_started_for_a_run(tmp_path: Path) -> None:
