@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from helpers.credentials import RESOURCE_MANAGER, resource_manager_token
 from helpers.ssh_host import SshHost, start_ssh_host
 from helpers.waiting import wait_until
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     import requests
     from azure.ai.ml import MLClient
 
-MANAGEMENT = "https://management.azure.com"
 API = {"api-version": "2024-05-01"}  # of Microsoft.Databricks
 SECONDS = 60
 
@@ -102,8 +102,7 @@ def databricks_workspace(ml_client: MLClient, name: str) -> DatabricksWorkspace:
 def _call(method: str, resource_id: str, body: Any = None) -> requests.Response:
     """Call Resource Manager: no SDK of this workbook has the resource."""
     import requests
-    from azure.identity import DefaultAzureCredential
 
-    token = DefaultAzureCredential().get_token(f"{MANAGEMENT}/.default").token
-    headers = {"Authorization": f"Bearer {token}"}
-    return requests.request(method, MANAGEMENT + resource_id, json=body, params=API, headers=headers, timeout=SECONDS)
+    headers = {"Authorization": f"Bearer {resource_manager_token()}"}
+    url = RESOURCE_MANAGER + resource_id
+    return requests.request(method, url, json=body, params=API, headers=headers, timeout=SECONDS)

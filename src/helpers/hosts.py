@@ -23,13 +23,16 @@ class Hosts:
         self._scheduler = ""
 
     def _begin(self) -> None:
-        """Attach the stand-ins' scheduler by the command that an operator uses."""
-        assert self._stand_ins is not None  # noqa: S101 - the one caller has just started them
-        assert self._folder is not None  # noqa: S101 - as above
-        self._scheduler = self._answer()
+        """Attach the stand-ins' scheduler by the command that an operator uses; where that fails, nothing is left."""
+        assert self._folder is not None  # noqa: S101 - the one caller has just made it
         files = {"--tls-ca": "ca", "--tls-cert": "cert", "--tls-key": "key"}
         tls = [word for option, file in files.items() for word in (option, str(self._folder / f"{file}.pem"))]
-        _command("attach", self._scheduler, "--compute", self.cluster, *tls)
+        try:
+            self._scheduler = self._answer()
+            _command("attach", self._scheduler, "--compute", self.cluster, *tls)
+        except BaseException:
+            self._end()
+            raise
 
     def take_away(self, name: str) -> None:
         """Have a machine shut down, whatever it is at; of machines that are not this notebook's own, none is."""
@@ -41,12 +44,20 @@ class Hosts:
 
     def give_back(self) -> None:
         """End what this notebook has started. The cluster has to be deleted before."""
-        if self._stand_ins is None or self._folder is None:
+        if self._stand_ins is None:
             return
         try:
             _command("detach", self._scheduler)
         finally:
+            self._end()
+
+    def _end(self) -> None:
+        """End the stand-ins: they do so when their input ends."""
+        assert self._stand_ins is not None  # noqa: S101 - the callers have looked
+        assert self._folder is not None  # noqa: S101 - as above
+        try:
             self._stand_ins.communicate(timeout=STOP_SECONDS)
+        finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._stand_ins = None
 

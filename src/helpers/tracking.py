@@ -6,17 +6,15 @@ Azure ML's own SDK logs nothing and reads no metrics: "use MLflow logging" is Mi
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import TYPE_CHECKING
+
+from helpers.credentials import resource_manager_token
 
 if TYPE_CHECKING:
     import pandas as pd
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job
-    from azure.identity import DefaultAzureCredential
-
-AUDIENCE = "https://management.azure.com/.default"
 
 
 def track(ml_client: MLClient) -> str:
@@ -31,16 +29,8 @@ def track(ml_client: MLClient) -> str:
         raise RuntimeError(f"The workspace {ml_client.workspace_name} has no tracking URI for MLflow.")
     uri = uri.replace("azureml://", "https://", 1)
     os.environ["MLFLOW_TRACKING_URI"] = uri
-    os.environ["MLFLOW_TRACKING_TOKEN"] = _credential().get_token(AUDIENCE).token
+    os.environ["MLFLOW_TRACKING_TOKEN"] = resource_manager_token()
     return uri
-
-
-@functools.cache
-def _credential() -> DefaultAzureCredential:
-    """One for the process: it keeps its token, and what a new one would first ask of the directory."""
-    from azure.identity import DefaultAzureCredential
-
-    return DefaultAzureCredential()
 
 
 def metrics(ml_client: MLClient, job: Job | str, by: str = "step") -> pd.DataFrame:

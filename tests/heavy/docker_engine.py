@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 import certifi
 import docker
 import requests
-from machine import program
+from machine import free_port, program
 
 from local_deployments import INFERENCE_IMAGE
 from running_service import wait_for
@@ -76,8 +75,7 @@ class Engine:
 @contextlib.contextmanager
 def running_engine(folder: Path, archive: Path) -> Iterator[Engine]:
     """Start an engine and a registry, and build the image on what is in ``archive``. It all ends with the context."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with contextlib.ExitStack() as running:
         running.enter_context(network_as_before())
         engine = Engine.start(folder)

@@ -6,7 +6,6 @@ by the bridge. See ip-netns(8), veth(4).
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import uuid
@@ -15,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import machine
 import psutil
 import pytest
 
@@ -95,10 +95,8 @@ class Network:
 @contextmanager
 def network(count: int) -> Iterator[Network]:
     """Yield a network with hosts; nothing of it is left afterwards. Skips the test where it cannot be made."""
-    if os.geteuid():
-        pytest.skip("only root makes network namespaces")
-    if not shutil.which("ip"):
-        pytest.skip("there is no ip (Debian's iproute2)")
+    machine.root("make network namespaces")
+    machine.program("ip", "iproute2")
     mark = uuid.uuid4().hex[:6]
     bridge = f"br{mark}"
     with ExitStack() as made:

@@ -25,7 +25,7 @@ from azure.ai.ml.exceptions import (
 )
 from azure.core.credentials import AccessToken, TokenCredential
 from docker_engine import Engine, base_archive, running_engine
-from machine import program
+from machine import program, root
 
 from local_deployments import ADDING, BROKEN, INFERENCE_IMAGE, LocalDeployment, that_listens
 from running_service import RunningService, users_of, wait_for
@@ -41,6 +41,7 @@ class NoCredential(TokenCredential):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Engine]:
+    root("start a Docker engine")
     folder = tmp_path_factory.mktemp("engine")
     with running_engine(folder, base_archive(pytestconfig.cache.mkdir("debian"))) as running:
         yield running
@@ -174,7 +175,7 @@ def test_an_engine_that_goes_in_the_middle_is_said_and_its_deployment_is_made_an
 
 
 def test_the_docker_command_reads_the_stand_in(service: RunningService, tmp_path: Path) -> None:
-    def command(*arguments: str) -> str:
+    def command(*arguments: str, succeeds: bool = True) -> str:
         ended = subprocess.run(
             [program("docker", "docker.io"), *arguments],
             env={"DOCKER_HOST": f"unix://{service.home.docker_socket}", "HOME": str(tmp_path), "DOCKER_BUILDKIT": "0"},
@@ -182,6 +183,7 @@ def test_the_docker_command_reads_the_stand_in(service: RunningService, tmp_path
             text=True,
             check=False,
         )
+        assert (ended.returncode == 0) is succeeds, ended.stderr
         return ended.stdout + ended.stderr
 
     assert "stand-in for Docker: no containers" in command("version")
@@ -191,6 +193,6 @@ def test_the_docker_command_reads_the_stand_in(service: RunningService, tmp_path
     assert "one" in command("ps", "--all")
     assert "stand-in for Docker" in command("logs", "one")
     assert '"Driver": "azureml-local\'s stand-in' in command("inspect", "one")
-    assert "does not support POST /v1.41/networks/create" in command("network", "create", "any")
+    assert "does not support POST /v1.41/networks/create" in command("network", "create", "any", succeeds=False)
     command("rm", "--force", "one")
     assert "one" not in command("ps", "--all").split()

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +165,7 @@ def parallel(site: Site, folder: Path, *, seconds: float, name: str = "score") -
 
         def run(paths):
             time.sleep({seconds})
-            return [f"{{path.rsplit('/', 1)[1]}} {{machine()}}" for path in paths]
+            return [f"{{path.rsplit('/', 1)[1]}} {{machine()}} {{time.time()}}" for path in paths]
     """
     (folder / "code" / "score.py").write_text(textwrap.dedent(script))
     for number in range(FILES):
@@ -198,8 +199,8 @@ def child_of(jobs: Jobs, name: str) -> str:
     return str(wait_for(lambda: [child.name for child in jobs.ml.jobs.list(parent_job_name=name)], "the step")[0])
 
 
-def rows_of(jobs: Jobs, child: str) -> list[tuple[str, str]]:
-    """Return the rows that a step has left: file and machine."""
+def rows_of(jobs: Jobs, child: str) -> list[tuple[str, str, str]]:
+    """Return the rows that a step has left: file, machine, and when it was made in seconds since 1970."""
     (content,) = jobs.step(child).output("rows").values()
     return sorted(tuple(row.split()) for row in content.decode().splitlines())  # type: ignore[misc]
 
@@ -216,8 +217,8 @@ def test_both_hosts_work_on_a_batch_job(site: Site, tmp_path: Path) -> None:
     name = site.jobs.ml.jobs.create_or_update(parallel(site, tmp_path, seconds=0.2)).name
     assert site.jobs.ended(name).status == "Completed"
     rows = rows_of(site.jobs, child_of(site.jobs, name))
-    assert [file for file, _ in rows] == [f"{number:03}.txt" for number in range(FILES)]
-    assert {machine for _, machine in rows} == {host.address for host in site.net.hosts}
+    assert [file for file, *_ in rows] == [f"{number:03}.txt" for number in range(FILES)]
+    assert {machine for _, machine, _ in rows} == {host.address for host in site.net.hosts}
 
 
 def test_distributed_processes_find_each_other_across_hosts(site: Site, tmp_path: Path) -> None:
@@ -314,15 +315,15 @@ def test_batch_job_goes_on_where_it_was_when_a_lost_host_is_back(site: Site, tmp
     lost.cut_off()
     wait_for(lambda: site.jobs.step(child).status == "Queued", "the step is queued again")
     assert wait_for(lambda: not jobs_on(lost), "nothing of it runs there", 60)
-    before = processed(site.jobs, child)
+    before, back = processed(site.jobs, child), time.time()
     lost.reconnect()
     assert site.jobs.ended(name).status == "Completed"
     rows = rows_of(site.jobs, child)
-    assert [file for file, _ in rows] == [f"{number:03}.txt" for number in range(FILES)]
+    assert [file for file, *_ in rows] == [f"{number:03}.txt" for number in range(FILES)]
+    assert len([made for *_, made in rows if float(made) < back]) >= before >= 6, "what was done is done again"
     logs = site.jobs.step(child).artifacts
     planned = "".join(c.decode() for n, c in sorted(logs.items()) if "job_progress_overview" in n)
     assert f"Scheduled {FILES} mini batches." in planned
-    assert before >= 6
 
 
 def test_workers_are_neither_started_nor_ended(site: Site) -> None:

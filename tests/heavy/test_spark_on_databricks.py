@@ -11,7 +11,6 @@ import io
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from databricks.sdk.errors import OperationFailed
 from databricks.sdk.service import jobs
 from databricks.sdk.service.compute import Library, PythonPyPiLibrary, State
 from databricks.sdk.service.workspace import ImportFormat, Language
+from databricks_support import NODE, RUNTIME, arm_request, client, resource_id
+from machine import free_port
 
 from running_service import (
     RunningService,
@@ -38,8 +39,6 @@ from running_service import (
     wait_for,
 )
 
-TYPE = "Microsoft.Databricks/workspaces"
-RUNTIME, NODE = "15.4.x-scala2.12", "Standard_DS3_v2"
 BUILD = timedelta(minutes=20)
 RUN = timedelta(minutes=10)
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -47,26 +46,12 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 def new_workspace(service: RunningService, name: str) -> WorkspaceClient:
     """Make a Databricks workspace and return its client."""
-    import requests
-    from azure.identity import ClientSecretCredential
-
-    settings = service.settings
-    credential = ClientSecretCredential(settings.tenant_id, settings.client_id, settings.client_secret)
-    group = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
-    made = f"{group}/providers/{TYPE}/{name}"
-    answer = requests.put(
-        f"https://management.azure.com{made}?api-version=2024-05-01",
-        json={"location": "eastus", "properties": {"managedResourceGroupId": f"{group}-managed"}},
-        headers={"Authorization": f"Bearer {credential.get_token('https://management.azure.com/.default').token}"},
-        timeout=60,
-    )
+    made = resource_id(service.settings, name)
+    managed = f"/subscriptions/{service.settings.subscription_id}/resourceGroups/{name}-managed"
+    body = {"location": "eastus", "properties": {"managedResourceGroupId": managed}}
+    answer = arm_request(service.settings, "PUT", made, body)
     assert answer.status_code in (200, 201), answer.text
-    return WorkspaceClient(
-        azure_workspace_resource_id=made,
-        azure_client_id=settings.client_id,
-        azure_client_secret=settings.client_secret,
-        azure_tenant_id=settings.tenant_id,
-    )
+    return client(service.settings, made)
 
 
 @contextlib.contextmanager
@@ -223,12 +208,6 @@ def test_a_notebook_and_a_package_of_pypi(databricks: WorkspaceClient, cluster: 
     found = output(databricks, run.run_id)
     assert found.notebook_output.result == "5"
     assert "|  5|" in found.logs
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

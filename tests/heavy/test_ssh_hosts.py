@@ -79,8 +79,10 @@ class Sshd:
         wait_for((self.folder / "sshd.pid").exists, "sshd listens", 20)
 
     def sessions(self) -> list[psutil.Process]:
+        """The server's processes for connections: `sshd`, from OpenSSH 9.8 on `sshd-session`."""
         assert self.process
-        return [one for one in psutil.Process(self.process.pid).children(recursive=True) if one.name() == "sshd"]
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [one for one in children if one.name().startswith("sshd")]
 
     def stop(self) -> None:
         """Kill the server and its connections; what they run goes on, as when a network is cut."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from azure.ai.ml.entities import AmlCompute, VirtualMachineCompute, VirtualMachineSshSettings
@@ -42,6 +43,7 @@ RIGHT: dict[str, list[object]] = {
     "use_attached_compute/laboratory": [
         _machine(),
         _machine(resource_id=ID.replace("resourceGroups", "resourcegroups")),
+        _machine(ssh_private_key_file=Path("keys/ann")),
     ],
     "use_attached_compute/action_for": [
         lambda compute: "Delete" if compute.type in ("amlcompute", "computeinstance") else "Detach",

@@ -28,6 +28,12 @@ def _profile(capacity: Any = None, **changes: Any) -> AutoscaleProfile:
     return AutoscaleProfile(name="mornings", capacity=limits, rules=[], recurrence=recurrence)
 
 
+def _with_rules() -> AutoscaleProfile:
+    made = _profile()
+    made.rules = [SimpleNamespace(), SimpleNamespace()]
+    return made
+
+
 def _without_recurrence(**changes: Any) -> AutoscaleProfile:
     made = _profile()
     made.recurrence = None
@@ -102,6 +108,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (_profile(hours=[8, 30], minutes=[0]), "8:30 is wanted"),
         (_profile(frequency="Day"), "takes Week only"),
         (_profile({"minimum": "1", "maximum": "4", "default": "1"}), "1 to 4 instances"),
+        (_with_rules(), "it has rules: 2"),
         (_without_recurrence(), "it is the default profile"),
         (_without_recurrence(fixed_date=TimeWindow(start="2026-01-01", end="2026-01-02")), "that comes once"),
         (SimpleNamespace(capacity=None), "of type SimpleNamespace"),

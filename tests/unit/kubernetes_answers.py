@@ -73,6 +73,11 @@ TURNS = {
 }
 
 
+SCALED = TargetUtilizationScaleSettings(
+    min_instances=2, max_instances=4, target_utilization_percentage=70, polling_interval=1
+)
+
+
 def _deployed(**changed: Any) -> KubernetesOnlineDeployment:
     settings = {"name": "green", "endpoint_name": "e", "instance_type": "roomy", "instance_count": 2}
     return KubernetesOnlineDeployment(**{**settings, **changed})
@@ -161,6 +166,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         ((ManagedOnlineDeployment(name="green", endpoint_name="e"), _answered()), "a `KubernetesOnlineDeployment`"),
         ((_deployed(instance_type="small"), _answered()), "its instance type is small"),
         ((_deployed(instance_count=1), _answered()), "it has 1 replicas"),
+        ((_deployed(scale_settings=SCALED), _answered()), "the router changes that with the load"),
         ((_deployed(), _answered(status=404)), "the answer was 404"),
         ((_deployed(), _answered("blue")), "another deployment has answered"),
     ],

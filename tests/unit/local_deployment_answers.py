@@ -45,12 +45,18 @@ def first_port(ports: Ports, listens_on: int) -> int | None:
 
 
 def contained_port(ports: Ports, listens_on: int) -> int | None:
-    """As the SDK does it: 15001 contains 5001, and what is found last wins."""
+    """As the SDK does it: 50011 contains 5001, and what is found last wins."""
     found = None
     for inside, published in ports.items():
         if str(listens_on) in inside and published:
             found = int(published[0]["HostPort"])
     return found
+
+
+def first_contained_port(ports: Ports, listens_on: int) -> int | None:
+    """15001 contains 5001, and what is found first wins."""
+    found = (published for inside, published in ports.items() if str(listens_on) in inside and published)
+    return next((int(one[0]["HostPort"]) for one in found), None)
 
 
 def port_or_usual(ports: Ports, listens_on: int) -> int:
@@ -71,6 +77,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (lambda ports, listens_on: int(ports[f"{listens_on}/tcp"][0]["HostPort"]), "it fails: TypeError"),
         (first_port, "49154 was published"),
         (contained_port, "makes 49155 for 5001"),
+        (first_contained_port, "makes 49156 for 5001"),
         (port_or_usual, "None was published"),
         (lambda ports, listens_on: listens_on, "makes 5001"),
     ],

@@ -69,9 +69,11 @@ def mornings(answer: Any) -> CheckResult:
     for name in ("capacity", "recurrence", "rules"):
         if not hasattr(answer, name):
             return wrong(f"an AutoscaleProfile is wanted, this is of type {type(answer).__name__}.")
-    counts = _capacity(answer.capacity)
-    if counts[:2] != ("2", "4"):
-        return wrong(f"it has {counts[0]} to {counts[1]} instances; 2 to 4 are wanted.")
+    least, most = _limits(answer.capacity)
+    if (least, most) != ("2", "4"):
+        return wrong(f"it has {least} to {most} instances; 2 to 4 are wanted.")
+    if answer.rules:
+        return wrong(f"it has rules: {len(answer.rules)}. Here the limits alone are to act.")
     if getattr(answer, "fixed_date", None):
         return wrong("it has a fixed date: that comes once. What comes each week?")
     if answer.recurrence is None:
@@ -79,10 +81,10 @@ def mornings(answer: Any) -> CheckResult:
     return _judge_schedule(answer.recurrence)
 
 
-def _capacity(capacity: Any) -> tuple[str, str, str]:
+def _limits(capacity: Any) -> tuple[str, str]:
     if isinstance(capacity, Mapping):
-        return str(capacity["minimum"]), str(capacity["maximum"]), str(capacity["default"])
-    return str(capacity.minimum), str(capacity.maximum), str(capacity.default)
+        return str(capacity["minimum"]), str(capacity["maximum"])
+    return str(capacity.minimum), str(capacity.maximum)
 
 
 def _judge_schedule(recurrence: Any) -> CheckResult:

@@ -26,7 +26,7 @@ def _published(number: int) -> list[dict[str, str]]:
 PORTS: tuple[tuple[dict[str, list[dict[str, str]] | None], int, int | None], ...] = (
     ({"5001/tcp": _published(32768)}, 5001, 32768),
     ({"8883/tcp": None, "5001/tcp": _published(49153), "8888/tcp": _published(49154)}, 8888, 49154),
-    ({"5001/tcp": _published(5001), "15001/tcp": _published(49155)}, 5001, 5001),
+    ({"15001/tcp": _published(49156), "5001/tcp": _published(5001), "50011/tcp": _published(49155)}, 5001, 5001),
     ({"8883/tcp": None}, 8883, None),
     ({"8883/tcp": None}, 5001, None),
 )

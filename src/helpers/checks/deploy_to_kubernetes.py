@@ -153,7 +153,7 @@ def turns(answer: Any) -> CheckResult:
 )
 def beside(answer: Any) -> CheckResult:
     """Accept a deployment green of two roomy replicas on the cluster, and its answer when asked by name."""
-    from azure.ai.ml.entities import KubernetesOnlineDeployment
+    from azure.ai.ml.entities import KubernetesOnlineDeployment, TargetUtilizationScaleSettings
 
     if not isinstance(answer, list | tuple) or len(answer) != 2:
         return wrong("a pair is wanted: the deployment that was made, and the response.")
@@ -165,6 +165,8 @@ def beside(answer: Any) -> CheckResult:
         return wrong(f"its instance type is {deployment.instance_type}, which promises a pod less than was asked for.")
     if deployment.instance_count != 2:
         return wrong(f"it has {deployment.instance_count} replicas; two were asked for, whatever the load is.")
+    if isinstance(deployment.scale_settings, TargetUtilizationScaleSettings):
+        return wrong("it has two replicas for now: by its `scale_settings` the router changes that with the load.")
     if response.status_code != 200:
         return wrong(f"the answer was {response.status_code}. Has it been made, and was it asked by its name?")
     if response.headers.get("azureml-model-deployment") != "green":

@@ -40,7 +40,7 @@ def laboratory(answer: Any) -> CheckResult:
     if answer.ssh_settings.admin_password:
         return wrong("a password in a notebook is soon read by others, and Ann has a key.")
     for setting, wanted in WANTED_SSH.items():
-        if (actual := getattr(answer.ssh_settings, setting)) != wanted:
+        if str(actual := getattr(answer.ssh_settings, setting)) != str(wanted):  # the file may be a Path
             return wrong(f"`{setting}` is {actual!r}; it should be {wanted!r}.")
     return right("with the key's file in that place, this could be attached.")
 
