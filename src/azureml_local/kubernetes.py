@@ -120,7 +120,7 @@ def _find(context: Context, name: str) -> Resource:
 def _single(objects: Iterable[Any]) -> Iterable[dict[str, Any]]:
     """Yield objects, those of lists one by one. Raises KubernetesError for what a cluster here does not take."""
     for one in objects:
-        kind = one.get("kind") if isinstance(one, Mapping) else None
+        kind = str(one.get("kind")) if isinstance(one, Mapping) else ""
         if kind in LISTS:
             items = one.get("items") or []
             if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):

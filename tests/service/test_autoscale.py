@@ -298,6 +298,17 @@ def test_questions_about_metrics_that_are_refused(
     assert words in answer.json()["message"]
 
 
+@pytest.mark.parametrize("query", [{"top": "3"}, {"orderby": "sum asc"}, {"rollupby": "instanceId"}])
+def test_what_is_lacking_of_questions_about_metrics_names_itself(
+    query: dict[str, str], arm: Arm, settings: Settings
+) -> None:
+    answer = arm.request(
+        "GET", f"{settings.deployment}/providers/{INSIGHTS}/metrics", params={"api-version": "2021-05-01", **query}
+    )
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["target"]) == (501, "NotImplemented", *query)
+
+
 # --- what scales ---
 
 

@@ -31,7 +31,14 @@ from databricks.sdk.errors import (
     Unauthenticated,
 )
 from databricks.sdk.service import jobs
-from databricks.sdk.service.compute import AutoScale, ClusterSpec, Library, MavenLibrary, PythonPyPiLibrary
+from databricks.sdk.service.compute import (
+    AutoScale,
+    ClusterSpec,
+    Library,
+    ListClustersFilterBy,
+    MavenLibrary,
+    PythonPyPiLibrary,
+)
 from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language, ObjectType
 from databricks_support import NODE, RUNTIME, arm_request, client, new_workspace, resource_id
 from support import Arm, NewClient, finish
@@ -194,6 +201,8 @@ def test_what_cannot_be_attached_says_why(
 ) -> None:
     with pytest.raises(HttpResponseError, match="must be the id of an Azure Databricks workspace"):
         attaching.attach(name, "/subscriptions/0/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v", "t")
+    with pytest.raises(HttpResponseError, match="must be the id of an Azure Databricks workspace"):
+        attaching.attach(name, f"{workspace_id}\nx", "t")
     with pytest.raises(HttpResponseError, match="databricksAccessToken is missing"):
         attaching.attach(name, workspace_id, None)
     with pytest.raises(HttpResponseError, match="was not found"):
@@ -219,8 +228,9 @@ def test_a_pool_of_synapse_is_attached_and_runs_nothing(ml: MLClient, arm: Arm, 
         refused = arm.put(f"/jobs/{name}", {"properties": {**spark, **place}})
         assert (refused.status_code, refused.json()["error"]["code"]) == (501, "NotImplemented")
     finish(ml.compute.begin_delete(name, action="Detach"))
-    with pytest.raises(HttpResponseError, match="must be the id of a Spark pool"):
-        ml.begin_create_or_update(SynapseSparkCompute(name=name, resource_id=f"{arm.group}/providers/other"))
+    for other in (f"{arm.group}/providers/other", f"{pool}\nx"):
+        with pytest.raises(HttpResponseError, match="must be the id of a Spark pool"):
+            ml.begin_create_or_update(SynapseSparkCompute(name=name, resource_id=other))
 
 
 # --- signing in ---
@@ -397,6 +407,10 @@ def test_jobs_are_made_changed_and_deleted(databricks: WorkspaceClient, name: st
     settings = databricks.jobs.get(made.job_id).settings
     assert [task.task_key for task in settings.tasks] == ["main", "second"]
     assert (settings.timeout_seconds, settings.tags) == (60, None)
+    databricks.jobs.update(made.job_id, fields_to_remove=["tasks/main"])
+    assert [task.task_key for task in databricks.jobs.get(made.job_id).settings.tasks] == ["second"]
+    with pytest.raises(InvalidParameterValue, match="tags/a cannot be removed"):
+        databricks.jobs.update(made.job_id, fields_to_remove=["tags/a"])
     databricks.jobs.reset(made.job_id, jobs.JobSettings(name="reset"))
     assert databricks.jobs.get(made.job_id).settings.tasks in (None, [])
     databricks.jobs.delete(made.job_id)
@@ -461,6 +475,10 @@ def test_operations_that_are_lacking_name_themselves(databricks: WorkspaceClient
     ):
         with pytest.raises(NotImplemented, match=said):
             list(call())
+    with pytest.raises(NotImplemented, match="filter_by"):
+        list(databricks.clusters.list(filter_by=ListClustersFilterBy(is_pinned=True)))
+    with pytest.raises(NotImplemented, match="all_queued_runs"):
+        databricks.jobs.cancel_all_runs(all_queued_runs=True)
     schedule = jobs.CronSchedule(quartz_cron_expression="0 0 * * * ?", timezone_id="UTC")
     with pytest.raises(NotImplemented, match="schedule"):
         databricks.jobs.create(schedule=schedule)

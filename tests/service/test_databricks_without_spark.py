@@ -45,8 +45,12 @@ def test_a_cluster_says_what_it_lacks_and_what_to_do(databricks: WorkspaceClient
     assert (reason.code.value, reason.type.value) == ("SPARK_IMAGE_DOWNLOAD_FAILURE", "SERVICE_FAULT")
     for said in (reason.parameters["databricks_error_message"], found.state_message):
         assert "azureml-local doctor --install spark" in said
-    kinds = [event.type for event in databricks.clusters.events(cluster)]
-    assert kinds == [EventType.DRIVER_UNAVAILABLE, EventType.STARTING, EventType.CREATING]
+    events = list(databricks.clusters.events(cluster))
+    assert [one.type for one in events] == [EventType.DRIVER_UNAVAILABLE, EventType.STARTING, EventType.CREATING]
+    assert list(databricks.clusters.events(cluster, page_size=1)) == events
+    made = events[-1].timestamp
+    assert list(databricks.clusters.events(cluster, end_time=made - 1)) == []
+    assert events[-1] in databricks.clusters.events(cluster, start_time=made, end_time=made)
 
 
 def test_a_run_on_it_ends_with_the_clusters_reason(databricks: WorkspaceClient, cluster: str) -> None:

@@ -434,6 +434,7 @@ def test_instance_types_are_applied_as_kubectl_does(
             "kind: Node\napiVersion: v1\nmetadata: {name: n}\nstatus: {allocatable: 1}",
             "another type than Kubernetes gives it",
         ),
+        ("kind: [Node]\napiVersion: v1", "['Node'] (v1) cannot be applied here"),
         ("just words", "'just words' cannot be applied here"),
         ("kind: Namespace\napiVersion: v1", "metadata.name is missing"),
         ("kind: Node\napiVersion: v1\nmetadata: {name: n}", "status.allocatable must say"),

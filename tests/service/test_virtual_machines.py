@@ -164,7 +164,8 @@ def test_update_without_a_secret_keeps_it(ml: MLClient, host: SshHost, name: str
     [
         ({"resourceId": "/subscriptions/0/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/v"},
          "properties.resourceId"),
-        ({"resourceId": f"{GROUP}/not a host"}, "properties.properties.address"),
+        ({"resourceId": f"{GROUP}/two\nlines"}, "properties.resourceId"),
+        ({"resourceId": f"{GROUP}/not@host"}, "properties.properties.address"),
         ({"sshPort": 0}, None),
         ({"sshPort": 65536}, "properties.properties.sshPort"),
         ({"administratorAccount": {"username": "u"}}, "properties.properties.administratorAccount"),

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from azureml_local.dataplane.databricks import run_states
 from azureml_local.dataplane.databricks.cluster_life import Clusters
 from azureml_local.dataplane.databricks.run_life import TYPE, Runs
 from azureml_local.dataplane.databricks.run_states import CANCELED, FAILED, SUCCESS, TIMED_OUT
+from azureml_local.dataplane.databricks.workspaces import Workspaces
 from azureml_local.engines.spark.driver import Outcome
 from azureml_local.store import Resource, Store
 
@@ -219,6 +221,39 @@ def test_a_service_that_ended_in_the_middle_says_so(tmp_path: Path) -> None:
     in_world(go_on, tmp_path)
 
 
+def test_a_runs_own_cluster_that_does_not_start_keeps_its_reason(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        world.drivers.outcomes["probe"] = BAD
+        run = world.submit({**on(world.cluster()), "existing_cluster_id": None, "new_cluster": SPEC})
+        assert "SPARK_STARTUP_FAILURE" in (await world.ended(run))["main"]["state_message"]
+        (own,) = (
+            one for one in world.store.all_of(f"{databricks.TYPE}/clusters") if one.body["cluster_source"] == "JOB"
+        )
+        assert (own.body["state"], own.body["termination_reason"]["code"]) == ("TERMINATED", "SPARK_STARTUP_FAILURE")
+
+    in_world(test, tmp_path)
+
+
+def test_a_workspace_that_is_deleted_twice_at_once_is_gone(tmp_path: Path) -> None:
+    async def test() -> None:
+        store, drivers = Store(tmp_path / "state.db"), FakeDrivers()
+        context = SimpleNamespace(store=store, timers=Timers())
+        workspaces = Workspaces(context, tmp_path, drivers)  # type: ignore[arg-type]
+        workspace = store.put(WORKSPACE, databricks.TYPE, "", {"properties": {"workspaceId": "1"}}, "me")
+        workspaces.files(workspace).write("/main.py", b"")
+        drivers.held = {"main"}
+        cluster = workspaces.clusters.create(WORKSPACE, SPEC, "me", "API")
+        body = {"run_name": "r", "run_type": "SUBMIT_RUN", "job_parameters": [], "settings": {"tasks": [on(cluster)]}}
+        workspaces.runs.submit(WORKSPACE, body, "me")
+        await until(lambda: drivers.started.count("main"))
+        await asyncio.gather(*(workspaces.delete_workspace(workspace) for _ in range(2)))
+        assert (drivers.ended, store.get(WORKSPACE), (tmp_path / "1").exists()) == (["probe", "main"], None, False)
+        await workspaces.close()
+        store.close()
+
+    asyncio.run(test())
+
+
 def test_a_cluster_that_ended_is_started_for_a_run(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         cluster = world.cluster()
@@ -284,6 +319,24 @@ def test_parameters_refer_to_the_run_and_name_files_where_they_are_here(tmp_path
         overridden = world.submit(task, overriding_parameters={"python_params": ["1"]})
         await world.ended(overridden)
         assert list(world.drivers.tasks["main"].parameters) == ["1"]
+
+    in_world(test, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        ({"notebook_task": {"notebook_path": "/../nb"}}, "Notebook not found: /../nb. Path (/../nb) is no path"),
+        ({"spark_python_task": {"python_file": "/../main.py"}}, "Cannot read the python file /../main.py"),
+    ],
+)
+def test_a_path_that_leaves_the_workspace_leads_to_nothing(tmp_path: Path, work: dict[str, Any], said: str) -> None:
+    async def test(world: World) -> None:
+        run = world.submit({"task_key": "main", "existing_cluster_id": world.cluster().name, **work})
+        await world.ended(run)
+        (task,) = world.runs.tasks(run)
+        assert task.body["status"]["termination_details"]["code"] == "RESOURCE_NOT_FOUND"
+        assert said in task.body["state"]["state_message"]
 
     in_world(test, tmp_path)
 

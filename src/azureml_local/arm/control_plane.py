@@ -285,7 +285,8 @@ def _no_route(method: str, path: str, query: dict[str, str]) -> AzureError:
         message = f"azureml-local does not serve {method} {path}: it answers for {ids.PROVIDER} only, for roles in a "
         message += "subscription, a resource group and the resources it knows, for diagnostic settings of a workspace, "
         message += "an online endpoint or an autoscale setting, for metrics of endpoints and deployments, for "
-        message += "autoscale settings, Log Analytics workspaces, key vaults, managed identities and storage accounts."
+        message += "autoscale settings, Log Analytics and Databricks workspaces, key vaults, managed identities and "
+        message += "storage accounts."
         return AzureError(501, "NotImplemented", message)
     after_provider = lowered[lowered.index(ids.PROVIDER.lower()) + 1 :]
     kinds = after_provider[0::2]

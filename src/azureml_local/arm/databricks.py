@@ -37,15 +37,11 @@ def at_host(store: Store, host: str) -> Resource | None:
 
 
 @routes.route("GET", f"{ids.SUBSCRIPTION}/providers/{TYPE}")
-async def list_in_subscription(request: ArmRequest) -> Response:
-    """List the workspaces of the subscription that the caller may read."""
-    return _listed(request)
-
-
 @routes.route("GET", ids.DATABRICKS_WORKSPACES)
-async def list_in_group(request: ArmRequest) -> Response:
-    """List the workspaces of a resource group that the caller may read."""
-    return _listed(request)
+async def list_all(request: ArmRequest) -> Response:
+    """List the workspaces that the caller may read: the subscription has one resource group."""
+    workspaces = request.context.store.all_of(TYPE)
+    return JSONResponse({"value": [_json(one) for one in workspaces if request.permits(READ, one.id)]})
 
 
 @routes.route("GET", ids.DATABRICKS_WORKSPACE)
@@ -148,11 +144,6 @@ def _require(request: ArmRequest) -> Resource:
     if workspace is None:
         raise missing(request.params, TYPE, request.params["databricks_workspace"])
     return workspace
-
-
-def _listed(request: ArmRequest) -> Response:
-    workspaces = request.context.store.all_of(TYPE)
-    return JSONResponse({"value": [_json(one) for one in workspaces if request.permits(READ, one.id)]})
 
 
 def _json(workspace: Resource) -> dict[str, Any]:

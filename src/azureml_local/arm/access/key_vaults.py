@@ -111,15 +111,11 @@ def is_over(resource: Resource) -> bool:
 
 
 @routes.route("GET", f"{ids.SUBSCRIPTION}/providers/{TYPE}")
-async def list_in_subscription(request: ArmRequest) -> Response:
-    """List the vaults of the subscription that the caller may read."""
-    return _listed(request)
-
-
 @routes.route("GET", ids.VAULTS)
-async def list_in_group(request: ArmRequest) -> Response:
-    """List the vaults of a resource group that the caller may read."""
-    return _listed(request)
+async def list_all(request: ArmRequest) -> Response:
+    """List the vaults that the caller may read: the subscription has one resource group."""
+    vaults = [vault for vault in _all(request.context.store) if "deleted" not in vault.body]
+    return JSONResponse({"value": [_json(one) for one in vaults if request.permits(READ, one.id)]})
 
 
 @routes.route("GET", ids.VAULT)
@@ -378,11 +374,6 @@ def _require_deleted(request: ArmRequest) -> Resource:
 
 def _all(store: Store) -> list[Resource]:
     return [found for vault in store.all_of(TYPE) if (found := _unpurged(store, vault.id))]
-
-
-def _listed(request: ArmRequest) -> Response:
-    vaults = [vault for vault in _all(request.context.store) if "deleted" not in vault.body]
-    return JSONResponse({"value": [_json(one) for one in vaults if request.permits(READ, one.id)]})
 
 
 def _json(vault: Resource) -> dict[str, Any]:

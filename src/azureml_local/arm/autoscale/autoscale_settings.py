@@ -173,8 +173,8 @@ def _require_metric(request: ArmRequest, rule: Rule) -> None:
         message = f"The resource '{rule.resource_id}', whose metric {rule.metric} a rule uses, does not exist."
         raise MonitorError(404, "ResourceNotFound", message)
     metric = definitions.find(resource.type, rule.metric)
-    if metric is None and rule.metric.lower() in (name.lower() for name in definitions.LACKING):
-        raise AzureError(501, "NotImplemented", f"azureml-local does not measure {rule.metric}.", target=rule.metric)
+    if metric is None:
+        definitions.refuse_lacking(rule.metric)
     namespace, metrics = definitions.BY_TYPE.get(resource.type, ("", ()))
     if metric is None or rule.namespace.lower() not in ("", namespace.lower()):
         # Its first sentence: https://github.com/Azure/azure-cli/issues/25986

@@ -35,6 +35,12 @@ LACKING = frozenset(
         "HDInsight",
     )
 )
+# What names of attached clusters and machines look like (a Kind's ``name_rule``).
+SHORT_NAME_RULE = (
+    re.compile(r"[a-zA-Z](?=.{1,15}\Z)[-a-zA-Z0-9]*[a-zA-Z0-9]"),
+    "Compute name '{name}' is invalid. It can include letters, digits and dashes. It must start with a letter, end "
+    "with a letter or digit, and be between 2 and 16 characters in length.",
+)
 
 routes = ArmRoutes()
 

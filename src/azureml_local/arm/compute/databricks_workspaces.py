@@ -20,7 +20,7 @@ from azureml_local.store import Resource
 
 COMPUTE_TYPE = "Databricks"
 RESOURCE_ID = re.compile(
-    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Databricks/workspaces/[^/]+", re.IGNORECASE
+    r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/Microsoft\.Databricks/workspaces/[^/\s]+", re.IGNORECASE
 )
 TOKEN = "databricksAccessToken"  # noqa: S105 - the member's name
 

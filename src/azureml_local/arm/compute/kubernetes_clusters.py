@@ -27,11 +27,6 @@ RESOURCE_ID = re.compile(
     r"(?:Microsoft\.ContainerService/managedClusters|Microsoft\.Kubernetes/connectedClusters)/[-\w.]{1,90}",
     re.IGNORECASE,
 )
-NAME_RULE = (
-    re.compile(r"[a-zA-Z](?=.{1,15}\Z)[-a-zA-Z0-9]*[a-zA-Z0-9]"),
-    "Compute name '{name}' is invalid. It can include letters, digits and dashes. It must start with a letter, end "
-    "with a letter or digit, and be between 2 and 16 characters in length.",
-)
 # The action that gives a cluster's credentials, by the type of its resource.
 CREDENTIALS = {
     "Microsoft.ContainerService/managedClusters": "listClusterAdminCredential/action",
@@ -200,4 +195,6 @@ def require_reachable(context: Context, deployment_id: str) -> None:
             raise refused(*NOT_REACHABLE)
 
 
-computes.KINDS[COMPUTE_TYPE] = computes.Kind(NAME_RULE, settings, provision, shown, is_attached=True, stand_in=STAND_IN)
+computes.KINDS[COMPUTE_TYPE] = computes.Kind(
+    computes.SHORT_NAME_RULE, settings, provision, shown, is_attached=True, stand_in=STAND_IN
+)

@@ -16,8 +16,8 @@ from azureml_local.store import Resource
 
 COMPUTE_TYPE = "SynapseSpark"
 RESOURCE_ID = re.compile(
-    r"/subscriptions/(?P<subscriptionId>[^/]+)/resourceGroups/(?P<resourceGroup>[^/]+)/providers/Microsoft\.Synapse"
-    r"/workspaces/(?P<workspaceName>[^/]+)/bigDataPools/(?P<poolName>[^/]+)",
+    r"/subscriptions/(?P<subscriptionId>[^/\s]+)/resourceGroups/(?P<resourceGroup>[^/\s]+)/providers/Microsoft\.Synapse"
+    r"/workspaces/(?P<workspaceName>[^/\s]+)/bigDataPools/(?P<poolName>[^/\s]+)",
     re.IGNORECASE,
 )
 # What Synapse says of a pool.

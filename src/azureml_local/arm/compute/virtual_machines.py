@@ -23,13 +23,8 @@ from azureml_local.http.errors import AzureError
 from azureml_local.store import Resource
 
 COMPUTE_TYPE = "VirtualMachine"
-NAME_RULE = (
-    re.compile(r"[a-zA-Z](?=.{1,15}\Z)[-a-zA-Z0-9]*[a-zA-Z0-9]"),
-    "Compute name '{name}' is invalid. It can include letters, digits and dashes. It must start with a letter, end "
-    "with a letter or digit, and be between 2 and 16 characters in length.",
-)
 RESOURCE_ID = re.compile(
-    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Compute/virtualMachines/(?P<name>[^/]+)",
+    r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/Microsoft\.Compute/virtualMachines/(?P<name>[^/\s]+)",
     re.IGNORECASE,
 )
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}")
@@ -172,5 +167,5 @@ def keys(context: Context, compute: Resource) -> dict[str, Any]:
 
 
 computes.KINDS[COMPUTE_TYPE] = computes.Kind(
-    NAME_RULE, settings, provision, shown, open_pool, secrets=secrets, keys=keys, is_attached=True
+    computes.SHORT_NAME_RULE, settings, provision, shown, open_pool, secrets=secrets, keys=keys, is_attached=True
 )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from azureml_local.arm.online import online_endpoints
+from azureml_local.http.errors import AzureError
 
 ENDPOINT_NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 DEPLOYMENT_NAMESPACE = f"{ENDPOINT_NAMESPACE}/deployments"
@@ -133,3 +134,10 @@ def find(resource_type: str, name: str) -> Metric | None:
     """Return a metric that resources of a kind have, by its name in any case."""
     _, metrics = BY_TYPE.get(resource_type, ("", ()))
     return next((one for one in metrics if one.name.lower() == name.lower()), None)
+
+
+def refuse_lacking(name: str) -> None:
+    """Raise 501 for a metric, by its name in any case, that Azure has and nothing here measures."""
+    lacking = next((one for one in LACKING if one.lower() == name.lower()), None)
+    if lacking:
+        raise AzureError(501, "NotImplemented", f"azureml-local does not measure {lacking}.", target=lacking)

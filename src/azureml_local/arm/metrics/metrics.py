@@ -29,6 +29,8 @@ from azureml_local.store import Resource
 
 OWNERS = (online_endpoints.ENDPOINT, online_deployments.DEPLOYMENT)
 INTERVALS = ("PT1M", "PT5M", "PT15M", "PT30M", "PT1H", "PT6H", "PT12H", "P1D")
+# What would leave out series, put them in order, or put them together, and is not done. Names are in lower case.
+LACKING = ("top", "orderby", "rollupby")
 FULL = "FULL"  # the whole timespan as one interval
 USUAL_TIMESPAN = 3600.0  # seconds of the service's clock
 # The members of a value, and how each is made of a sample.
@@ -68,6 +70,10 @@ async def list_namespaces(request: ArmRequest) -> Response:
 async def list_values(request: ArmRequest) -> Response:
     """Return what metrics were over a timespan."""
     owner = _owner(request)
+    for name in LACKING:
+        if request.query.get(name):
+            message = f"azureml-local lacks the parameter {name} of queries of metrics."
+            raise AzureError(501, "NotImplemented", message, target=name)
     namespace, metrics = definitions.BY_TYPE[owner.type]
     asked = request.query.get("metricnamespace") or namespace
     if asked.lower() != namespace.lower():
@@ -128,9 +134,7 @@ def _metric(owner: Resource, name: str) -> Metric:
     metric = definitions.find(owner.type, name)
     if metric:
         return metric
-    lacking = next((one for one in definitions.LACKING if one.lower() == name.lower()), None)
-    if lacking:
-        raise AzureError(501, "NotImplemented", f"azureml-local does not measure {lacking}.", target=lacking)
+    definitions.refuse_lacking(name)
     namespace, metrics = definitions.BY_TYPE[owner.type]
     provider, _, kind = namespace.partition("/")
     raise _bad(

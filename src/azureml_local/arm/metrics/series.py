@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from azureml_local.arm.metrics.definitions import Metric
 from azureml_local.engines.metric_store import Point, Sample
-
-Filter = Callable[[Mapping[str, str]], bool]
 
 
 def minutes(metric: Metric, points: Iterable[Point]) -> dict[float, list[Sample]]:

@@ -55,15 +55,11 @@ def ensure_own(context: Context) -> None:
 
 
 @routes.route("GET", f"{ids.SUBSCRIPTION}/providers/{TYPE}")
-async def list_in_subscription(request: ArmRequest) -> Response:
-    """List the accounts of the subscription that the caller may read."""
-    return _listed(request)
-
-
 @routes.route("GET", ids.STORAGE_ACCOUNTS)
-async def list_in_group(request: ArmRequest) -> Response:
-    """List the accounts of a resource group that the caller may read."""
-    return _listed(request)
+async def list_all(request: ArmRequest) -> Response:
+    """List the accounts that the caller may read: the subscription has one resource group."""
+    accounts = request.context.store.all_of(TYPE)
+    return JSONResponse({"value": [_json(one) for one in accounts if request.permits(READ, one.id)]})
 
 
 @routes.route("GET", ids.STORAGE_ACCOUNT)
@@ -273,11 +269,6 @@ def _keys(request: ArmRequest, account: Resource) -> Response:
         for name, value in secret["keys"].items()
     ]
     return JSONResponse({"keys": keys})
-
-
-def _listed(request: ArmRequest) -> Response:
-    accounts = request.context.store.all_of(TYPE)
-    return JSONResponse({"value": [_json(one) for one in accounts if request.permits(READ, one.id)]})
 
 
 def _invalid_name(name: str) -> str:

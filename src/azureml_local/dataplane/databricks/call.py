@@ -139,7 +139,9 @@ class Call:
     @property
     def dbfs(self) -> FileTree:
         """The workspace's DBFS."""
-        return self.workspaces.dbfs(self.workspace)
+        tree = self.workspaces.dbfs(self.workspace)
+        tree.root.mkdir(parents=True, exist_ok=True)
+        return tree
 
 
 Handler = Callable[[Call], Awaitable[Response]]

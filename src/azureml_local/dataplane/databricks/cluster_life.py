@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 TYPE = f"{databricks.TYPE}/clusters"
 EVENT_TYPE = f"{TYPE}/events"
-MIB = 1024
+MIB = 1024  # of a GiB
 PENDING, RUNNING, TERMINATING, TERMINATED = "PENDING", "RUNNING", "TERMINATING", "TERMINATED"
 DEFAULT_AUTOTERMINATION = 120  # minutes; https://docs.databricks.com/api/azure/workspace/clusters/create
 INSTALLED, INSTALLING, WAITING, FAILED = "INSTALLED", "INSTALLING", "PENDING", "FAILED"
@@ -111,7 +111,13 @@ class Clusters:
         self._begin(cluster)
 
     async def terminate(self, cluster: Resource, code: str, user: str | None = None) -> None:
-        """End a cluster: whatever starts it; the tasks that run there are their runs' to end."""
+        """End a cluster: whatever starts it; the tasks that run there are their runs' to end.
+
+        One that has ended keeps the reason that it has ended for.
+        """
+        current = self._store.get(cluster.id)
+        if current is None or current.body["state"] not in (PENDING, RUNNING):
+            return
         self._timers.cancel(f"{cluster.key}/")
         self._set(cluster, state=TERMINATING, state_message="")
         self._note(cluster, "TERMINATING", {"reason": {"code": code, "type": "SUCCESS"}, "user": user})

@@ -7,10 +7,10 @@ from typing import Any
 from starlette.responses import Response
 
 from azureml_local.arm.compute import vm_sizes
-from azureml_local.dataplane.databricks.call import ApiRoutes, Call, Fields, done
+from azureml_local.dataplane.databricks.call import LARGEST_INTEGER, ApiRoutes, Call, Fields, done
 from azureml_local.dataplane.databricks.cluster_life import (
     DEFAULT_AUTOTERMINATION,
-    PENDING,
+    MIB,
     RUNNING,
     TERMINATED,
     TYPE,
@@ -20,7 +20,6 @@ from azureml_local.dataplane.databricks.errors import DatabricksError, invalid
 from azureml_local.engines.spark.runtimes import RUNTIMES
 from azureml_local.store import Resource
 
-MIB = 1024
 SHORTEST_AUTOTERMINATION, LONGEST_AUTOTERMINATION = 10, 10000  # minutes
 MOST_EVENTS = 500  # of one page
 LONGEST_NAME = 100
@@ -54,6 +53,7 @@ KEPT = (
     "is_single_node",
 )
 HIDDEN = ("spec", "libraries")
+CHOICES = ("filter_by", "sort_by")  # of lists; their members are parameters such as filter_by.is_pinned
 
 routes = ApiRoutes("/api/{version}/clusters")
 
@@ -85,6 +85,7 @@ async def get(call: Call) -> Response:
 @routes.route("GET", "/list")
 async def list_clusters(call: Call) -> Response:
     """List the clusters, the newest first."""
+    call.sent.refuse(tuple(name for name in call.sent.members if name.partition(".")[0] in CHOICES))
     clusters = call.workspaces.store.children(TYPE, call.workspace.id)
     return done({"clusters": [shown(cluster) for cluster in reversed(clusters)]})
 
@@ -132,13 +133,19 @@ async def events(call: Call) -> Response:
     found = call.workspaces.clusters.events(require(call))
     if call.sent.text("order", "DESC") == "DESC":
         found.reverse()
-    offset, limit = call.sent.integer("offset", 0), call.sent.integer("limit", 50)
+    offset = call.sent.integer("offset", 0)
+    limit = call.sent.integer("page_size", 0) or call.sent.integer("limit", 50)
     if offset < 0 or not 0 < limit <= MOST_EVENTS:
         raise invalid(f"offset must not be negative, and limit must be 1 to {MOST_EVENTS}.")
     kinds = call.sent.texts("event_types", None)
-    found = [event for event in found if not kinds or event.body["type"] in kinds]
+    since, until = call.sent.integer("start_time", 0), call.sent.integer("end_time", LARGEST_INTEGER)
+    found = [
+        event
+        for event in found
+        if (not kinds or event.body["type"] in kinds) and since <= event.body["timestamp"] <= until
+    ]
     end = offset + limit
-    more = {"cluster_id": call.sent.text("cluster_id"), "offset": end, "limit": limit} if end < len(found) else None
+    more = {**call.sent.members, "offset": end, "limit": limit} if end < len(found) else None
     return done({"events": [event.body for event in found[offset:end]], "total_count": len(found), "next_page": more})
 
 
@@ -216,9 +223,8 @@ def shown(cluster: Resource) -> dict[str, Any]:
 
 
 async def _terminate(call: Call, cluster: Resource) -> None:
-    if cluster.body["state"] in (PENDING, RUNNING):
-        await call.workspaces.runs.end_on(call.workspace.id, cluster.name)
-        await call.workspaces.clusters.terminate(cluster, "USER_REQUEST", call.user)
+    await call.workspaces.runs.end_on(call.workspace.id, cluster.name)
+    await call.workspaces.clusters.terminate(cluster, "USER_REQUEST", call.user)
 
 
 def _wrong_state(cluster: Resource, what: str) -> DatabricksError:

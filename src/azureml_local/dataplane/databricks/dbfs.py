@@ -157,8 +157,6 @@ def normal(path: str) -> str:
 
 def _existing(call: Call, path: str) -> Path:
     at = located(call.dbfs, path)
-    if path == "/":
-        at.mkdir(parents=True, exist_ok=True)
     if not at.exists():
         raise missing(f"No file or directory exists on path {path}.")
     return at

@@ -20,6 +20,7 @@ from azureml_local.store import Condition, Resource
 TYPE = f"{databricks.TYPE}/jobs"
 LARGEST_PAGE = 100
 DEFAULT_NAME = "Untitled"
+KEYS = {"tasks": "task_key", "job_clusters": "job_cluster_key"}  # lists whose members have a key
 DEFAULTS = {"timeout_seconds": 0, "max_concurrent_runs": 1, "format": "MULTI_TASK"}
 
 routes = ApiRoutes("/api/{version}/jobs")
@@ -73,12 +74,10 @@ async def reset(call: Call) -> Response:
 async def update(call: Call) -> Response:
     """Change some of a job's settings: tasks and job clusters one by one, by their keys, other members as a whole."""
     job = require(call)
-    settings = dict(job.body["settings"])
-    for name in call.sent.texts("fields_to_remove", []):
-        settings.pop(name, None)
+    settings = _without(job.body["settings"], call.sent.texts("fields_to_remove", []))
     new = call.sent.inner("new_settings", Fields({}))
     changed = {**settings, **new.members}
-    for name, key in (("tasks", "task_key"), ("job_clusters", "job_cluster_key")):
+    for name, key in KEYS.items():
         merged = {one[key]: one for one in settings.get(name) or ()}
         merged |= {one.text(key): one.members for one in new.each(name, [])}
         changed[name] = list(merged.values())
@@ -152,6 +151,20 @@ def page(sent: Fields, name: str, found: list[dict[str, Any]], largest: int) -> 
     if start:
         answer["prev_page_token"] = str(max(0, start - limit))
     return done(answer)
+
+
+def _without(settings: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return settings without some members; ``tasks/KEY`` and ``job_clusters/KEY`` are one of a list. Raises 400."""
+    kept = dict(settings)
+    for path in names:
+        name, slash, wanted = path.partition("/")
+        if not slash:
+            kept.pop(name, None)
+        elif name in KEYS:
+            kept[name] = [one for one in kept.get(name) or () if one[KEYS[name]] != wanted]
+        else:
+            raise invalid(f"{path} cannot be removed: nested fields can be of {' and '.join(KEYS)} only.")
+    return kept
 
 
 def _save(call: Call, job: Resource, settings: dict[str, Any]) -> None:

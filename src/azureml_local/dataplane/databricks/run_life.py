@@ -288,15 +288,23 @@ class Runs:
             parameters = [self._as_here(run, _resolved(one, values)) for one in sent]
             return Task("python", name, file, parameters, folder=self._home(run, file))
         notebook = spec["notebook_task"]
-        path = workspace_files.normal(notebook["notebook_path"])
-        file = self._files(run).at(path)
-        if not file.is_file():
-            raise _NotFoundError(f"Notebook not found: {path}")
+        file = self._notebook(run, notebook["notebook_path"])
         widgets = {one["name"]: one["value"] for one in run.body["job_parameters"]}
         widgets |= notebook.get("base_parameters") or {}
         widgets |= run.body.get("overriding_parameters", {}).get("notebook_params", {})
         widgets = {key: _resolved(value, values) for key, value in widgets.items()}
         return Task("notebook", name, file, widgets=widgets, folder=file.parent)
+
+    def _notebook(self, run: Resource, path: str) -> Path:
+        """Return the file of a notebook task. Raises _NotFoundError."""
+        path = workspace_files.normal(path)
+        try:
+            file = self._files(run).at(path)
+        except PathError as error:
+            raise _NotFoundError(f"Notebook not found: {path}. {error}") from error
+        if not file.is_file():
+            raise _NotFoundError(f"Notebook not found: {path}")
+        return file
 
     def _script(self, run: Resource, path: str) -> Path:
         """Return the file of a Python task, in DBFS or among the workspace's files. Raises _NotFoundError."""

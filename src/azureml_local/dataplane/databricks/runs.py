@@ -85,7 +85,8 @@ async def cancel(call: Call) -> Response:
 
 @routes.route("POST", "/cancel-all")
 async def cancel_all(call: Call) -> Response:
-    """Begin to cancel the runs of a job, or (``all_queued_runs``) what waits of any."""
+    """Begin to cancel the runs of a job."""
+    call.sent.refuse(("all_queued_runs",))  # nothing is queued here
     job_id = call.sent.integer("job_id")
     for run in call.workspaces.store.children(TYPE, call.workspace.id):
         if run.body.get("job_id") == job_id:

@@ -52,7 +52,7 @@ async def import_object(call: Call) -> Response:
     if at.is_dir() or (at.exists() and not sent.flag("overwrite", False)):
         raise DatabricksError(400, "RESOURCE_ALREADY_EXISTS", f"Path ({path}) already exists.")
     parent = str(PurePosixPath(path).parent)
-    if not located(tree, parent).is_dir() and parent != "/":
+    if not located(tree, parent).is_dir():
         raise missing(f"The parent folder ({parent}) does not exist.")
     tree.write(path, content)
     return done()
@@ -88,8 +88,7 @@ async def list_objects(call: Call) -> Response:
     at = _existing(call, path)
     if not at.is_dir():
         return done({"objects": [_shown(path, at)]})
-    entries = call.files.entries(path) if at.exists() else ()
-    return done({"objects": [_shown(one, file) for one, file in entries]})
+    return done({"objects": [_shown(one, file) for one, file in call.files.entries(path)]})
 
 
 @routes.route("POST", "/mkdirs")
@@ -140,7 +139,7 @@ def make_folder(tree: FileTree, path: str) -> None:
 
 def _existing(call: Call, path: str) -> Path:
     at = located(call.files, path)
-    if not at.exists() and path != "/":
+    if not at.exists():
         raise missing(f"Path ({path}) doesn't exist.")
     return at
 
@@ -190,7 +189,7 @@ def _from_base64(text: str) -> bytes:
 
 
 def _object_type(at: Path) -> str:
-    if at.is_dir() or not at.exists():  # the root, in which nothing was put yet
+    if at.is_dir():
         return "DIRECTORY"
     if at.suffix:
         return "FILE"

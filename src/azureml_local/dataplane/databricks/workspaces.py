@@ -174,9 +174,9 @@ class Workspaces:
 
     async def delete_workspace(self, workspace: Resource) -> None:
         """Delete a workspace with all that is in it."""
+        folder = self.folder_of(workspace.id)  # as the first: another request may delete it meanwhile
         await self.runs.end_all(workspace.id)
         await self.clusters.forget(workspace.id)
-        folder = self.folder_of(workspace.id)
         self.store.delete(workspace.id)
         with contextlib.suppress(FileNotFoundError):
             await asyncio.to_thread(shutil.rmtree, folder)
