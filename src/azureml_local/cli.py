@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -301,6 +302,8 @@ def _run(_: Home, options: argparse.Namespace) -> int:
     program = options.program[options.program[:1] == ["--"] :]
     if not program:
         raise DaemonError("azureml-local run needs a program: azureml-local run -- python train.py")
+    if shutil.which(program[0]) is None:
+        raise DaemonError(f"There is no program '{program[0]}' that you may run.")
     # Ends the program and the service as a Ctrl-C does: CI ends what it cancels so.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with temporary_service(options.config) as service:
@@ -309,8 +312,6 @@ def _run(_: Home, options: argparse.Namespace) -> int:
             status = subprocess.call(program, env=environment)  # noqa: S603 - the user's own program
         except KeyboardInterrupt:  # which the program got, too
             status = -signal.SIGINT
-        except FileNotFoundError as error:
-            raise DaemonError(f"{program[0]} cannot be started: {error.strerror}.") from error
     return status if status >= 0 else 128 - status
 
 

@@ -1,7 +1,7 @@
 """A service for as long as one program runs: in a folder of its own, on a free port, gone afterwards.
 
-It holds one end of a pipe, and whoever started it the other: however that ends, by ``kill -9`` too, the service notices,
-ends with all that it has started, and deletes its folder.
+It holds one end of a pipe, and whoever started it the other: however that ends, by ``kill -9`` too, the service
+notices, ends with all that it has started, and deletes its folder.
 """
 
 from __future__ import annotations
