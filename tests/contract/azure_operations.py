@@ -14,6 +14,14 @@ MACHINE_LEARNING = (
     "azure.ai.ml._restclient.arm_ml_service.operations",  # API version 2025-12-01
     "azure.mgmt.machinelearningservices.operations",
 )
+# The APIs at <region>.api.azureml.ms.
+WORKSPACE_API = {
+    "azure.ai.ml._restclient.runhistory.operations": "run history",
+    "azure.ai.ml._restclient.model_dataplane.operations": "models",
+    "azure.ai.ml._restclient.dataset_dataplane.operations": "data",
+    "azure.ai.ml._restclient.registry_discovery.operations": "registries",
+    "azure.ai.ml._restclient.workspace_dataplane.operations": "hubs",
+}
 OTHERS = (
     "azure.ai.ml._vendor.azure_resources.operations",
     "azure.mgmt.authorization.v2022_04_01.operations",

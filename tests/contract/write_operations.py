@@ -76,8 +76,8 @@ of what Azure's does, is in [emulation.md](emulation.md).
 In paths, `SUBSCRIPTION` stands for `/subscriptions/{subscription}`, `GROUP` for
 `/subscriptions/{subscription}/resourceGroups/{resource_group}`, `WORKSPACE` for
 `GROUP/providers/Microsoft.MachineLearningServices/workspaces/{workspace}`, `REGISTRY` for
-`GROUP/providers/Microsoft.MachineLearningServices/registries/{asset_registry}`, and `SCOPE` for each kind of resource that
-the operation is served for, of which there are several.
+`GROUP/providers/Microsoft.MachineLearningServices/registries/{asset_registry}`, and `SCOPE` for each of several kinds of
+resources.
 """
 LACKING = """\
 ## What is lacking of Microsoft.MachineLearningServices
@@ -87,6 +87,16 @@ name themselves; a test sends each.
 
 | group | served | lacking | which |
 |---|---|---|---|
+"""
+
+
+DATA_PLANES = """\
+## What is served of a workspace's own address
+
+azure-ai-ml has clients for more of it than it uses, and than is documented. What is not served answers 501.
+
+| API | operations that the client knows | served |
+|---|---|---|
 """
 
 
@@ -106,7 +116,7 @@ def text() -> str:
         home = Home(Path(folder) / "home")
         service = Service(home, home.create(), upstream_proxy=None)
         applications = service.applications()
-        parts = [HEAD, *_control_plane(), _lacking(), *_data_planes(applications)]
+        parts = [HEAD, *_control_plane(), _lacking(), *_data_planes(applications), _of_data_planes(applications)]
         service.metrics.close()
         service.store.close()
     return "\n".join(parts)
@@ -190,6 +200,18 @@ def _data_planes(applications: Mapping[str, Any]) -> Iterator[str]:
     for name, title in APPLICATIONS.items():
         served = [f"`{'*' if host[0] == '.' else ''}{host}`" for host, app in hosts.SERVED.items() if app == name]
         yield f"### {title}\n\n{', '.join(served)}\n\n{_table(_rows(applications[name]), azure=False)}"
+
+
+def _of_data_planes(applications: Mapping[str, Any]) -> str:
+    """Say how much is served of what azure-ai-ml's clients of a workspace's own address know."""
+    rows = _rows(applications["workspace_api"])
+    served = {azure_operations.key(row.method, row.path.replace("/…/{workspace}", ids.WORKSPACE)) for row in rows}
+    lines = []
+    for package, title in azure_operations.WORKSPACE_API.items():
+        known = azure_operations.of(package)
+        names = ", ".join(sorted(known[key].id for key in known.keys() & served)) or "none"
+        lines.append(f"| {title} | {len(known)} | {names} |\n")
+    return DATA_PLANES + "".join(lines)
 
 
 def _rows(application: Any, prefix: str = "") -> Iterator[Row]:
