@@ -15,7 +15,7 @@ from helpers.verdicts import EXERCISES, MARKS, CheckResult, Exercise, box, html,
 
 LETTERS = "abcdefgh"
 UNANSWERED = "?"
-LONGEST = 600  # characters of a verdict: an answer that it repeats may be a whole log
+LONGEST = 1500  # characters of a verdict: an answer that it repeats may be a whole log
 
 
 def exercises_of(lesson: str) -> list[Exercise]:
