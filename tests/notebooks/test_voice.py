@@ -18,6 +18,8 @@ from course.documents import read as read_document
 from helpers import outline
 
 FIRST = LESSONS[0]
+NOTEBOOKS = {lesson.id: read(lesson) for lesson in LESSONS}
+TEXTS = {lesson: text(notebook) for lesson, notebook in NOTEBOOKS.items()}
 NEXT = dict(zip(IDS, LESSONS[1:], strict=False))
 TERMS = re.findall(r"^### (.+)$", (ROOT / "notebooks/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
 # Words that the field uses, too, for something that the glossary does not mean.
@@ -69,7 +71,7 @@ def lesson(request: pytest.FixtureRequest) -> Lesson:
 
 @pytest.fixture
 def notebook(lesson: Lesson) -> nbformat.NotebookNode:
-    return read(lesson)
+    return NOTEBOOKS[lesson.id]
 
 
 def _prose(markdown: str) -> str:
@@ -88,7 +90,7 @@ def _section(notebook: nbformat.NotebookNode, title: str) -> str:
 def _written() -> Iterator[tuple[str, str]]:
     """Everything that learners read, by its name: lessons, quizzes, glossary, README, documentation."""
     for lesson in LESSONS:
-        yield lesson.id, text(read(lesson))
+        yield lesson.id, TEXTS[lesson.id]
         yield f"{lesson.id}, quiz", outline.find(lesson.id).quiz.read_text(encoding="utf-8")
     for page in (ROOT / "notebooks/glossary.md", ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         yield page.name, page.read_text(encoding="utf-8")
@@ -138,7 +140,7 @@ def test_parameters_that_all_lessons_have_are_explained_alike() -> None:
 
 
 def _code_lines(lesson: Lesson) -> list[str]:
-    cells = (cell for cell in read(lesson).cells if "parameters" in cell.metadata.get("tags", []))
+    cells = (cell for cell in NOTEBOOKS[lesson.id].cells if "parameters" in cell.metadata.get("tags", []))
     return [line for cell in cells for line in cell.source.splitlines()]
 
 
@@ -149,6 +151,13 @@ def test_one_thing_has_one_name(word: str) -> None:
     assert not found, f"write: {(SYNONYMS | AMERICAN)[word]}"
 
 
+def _without_titles(markdown: str) -> str:
+    return _prose(re.sub(r"\[[^\]]*\]\([^)]*\.ipynb\)|^#+ .+$", " ", markdown, flags=re.MULTILINE))
+
+
+WITHOUT_TITLES = {lesson: _without_titles(said) for lesson, said in TEXTS.items()}
+
+
 @pytest.mark.parametrize("term", TERMS)
 def test_a_term_is_linked_by_the_first_lesson_that_uses_it(term: str) -> None:
     """A title of another lesson is no use; nor is a word that means something else there."""
@@ -156,13 +165,9 @@ def test_a_term_is_linked_by_the_first_lesson_that_uses_it(term: str) -> None:
     pattern = re.compile(rf"\b{words}s?\b", re.IGNORECASE)
     anchor = f"glossary.md#{term.lower().replace(' ', '-')})"
     for lesson in LESSONS:
-        if lesson.id not in OTHER_SENSE.get(term, ()) and pattern.search(_without_titles(text(read(lesson)))):
-            assert anchor in text(read(lesson)), f"{lesson.name} is the first that says it"
+        if lesson.id not in OTHER_SENSE.get(term, ()) and pattern.search(WITHOUT_TITLES[lesson.id]):
+            assert anchor in TEXTS[lesson.id], f"{lesson.name} is the first that says it"
             return
-
-
-def _without_titles(markdown: str) -> str:
-    return _prose(re.sub(r"\[[^\]]*\]\([^)]*\.ipynb\)|^#+ .+$", " ", markdown, flags=re.MULTILINE))
 
 
 def test_a_status_that_is_told_has_been_seen(notebook: nbformat.NotebookNode) -> None:
