@@ -1,4 +1,4 @@
-"""Deletes what a broken run has left: ``python -m course.sweep [--run RUN] [--older-than 6h] [--yes] [--backend azure]``.
+"""Deletes what a broken run has left: ``python -m course.sweep [--run RUN] [--older-than 6h] [--yes]``.
 
 What a lesson makes has tags (``helpers.tags``). Only what has them is looked at; without ``--yes`` nothing is touched.
 """
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ DEFAULT_AGE = timedelta(hours=6)
 _ALL_SCHEDULES = "All"  # azure-ai-ml has the enumeration in a private module only; as a text it is sent as it is
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _ENDED_JOBS = frozenset(("Completed", "Failed", "Canceled", "NotResponding"))
-# The others belong to somebody else, who lends them: an attached machine, a cluster of Kubernetes, a Databricks workspace.
+# The others are attached, and somebody else's: a virtual machine, a cluster of Kubernetes, a Databricks workspace.
 _MADE_COMPUTES = frozenset(("amlcompute", "computeinstance"))
 
 
@@ -154,20 +155,20 @@ def _schedules(ml_client: MLClient) -> Iterator[_Thing]:
         return ml_client.schedules.begin_delete(name)
 
     for schedule in ml_client.schedules.list(list_view_type=_ALL_SCHEDULES):
-        yield schedule, None, lambda name=schedule.name: remove(name)
+        yield schedule, None, partial(remove, schedule.name)
 
 
 def _jobs(ml_client: MLClient) -> Iterator[_Thing]:
     for job in ml_client.jobs.list():
         if str(getattr(job.status, "value", job.status)) not in _ENDED_JOBS:
-            yield job, None, lambda name=job.name: ml_client.jobs.begin_cancel(name)
+            yield job, None, partial(ml_client.jobs.begin_cancel, job.name)
 
 
 def _endpoints(operations: str) -> Callable[[MLClient], Iterator[_Thing]]:
     def endpoints(ml_client: MLClient) -> Iterator[_Thing]:
         kept = getattr(ml_client, operations)
         for endpoint in kept.list():
-            yield endpoint, None, lambda name=endpoint.name: kept.begin_delete(name=name)
+            yield endpoint, None, partial(kept.begin_delete, name=endpoint.name)
 
     return endpoints
 
@@ -175,12 +176,12 @@ def _endpoints(operations: str) -> Callable[[MLClient], Iterator[_Thing]]:
 def _computes(ml_client: MLClient) -> Iterator[_Thing]:
     for compute in ml_client.compute.list():
         action = "Delete" if str(compute.type).lower() in _MADE_COMPUTES else "Detach"
-        yield compute, None, lambda name=compute.name, how=action: ml_client.compute.begin_delete(name, action=how)
+        yield compute, None, partial(ml_client.compute.begin_delete, compute.name, action=action)
 
 
 def _registries(ml_client: MLClient) -> Iterator[_Thing]:
     for registry in ml_client.registries.list():
-        yield registry, None, lambda name=registry.name: ml_client.registries.begin_delete(name=name)
+        yield registry, None, partial(ml_client.registries.begin_delete, name=registry.name)
 
 
 def _assets(operations: str) -> Callable[[MLClient], Iterator[_Thing]]:
@@ -190,11 +191,7 @@ def _assets(operations: str) -> Callable[[MLClient], Iterator[_Thing]]:
         kept = getattr(ml_client, operations)
         for container in list(kept.list()):
             for asset in kept.list(name=container.name):
-                yield (
-                    asset,
-                    asset.version,
-                    lambda name=asset.name, version=asset.version: kept.archive(name=name, version=version),
-                )
+                yield asset, asset.version, partial(kept.archive, name=asset.name, version=asset.version)
 
     return assets
 

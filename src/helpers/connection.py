@@ -22,7 +22,7 @@ LOCAL_MARK = "AZUREML_LOCAL_PROXY"
 CLOCK, LESSONS_CLOCK = "AZUREML_LOCAL_CLOCK_FACTOR", "60"
 # MLClient hands what it does not know to each of its REST clients, and azure-core knows this hook: so everything that a
 # lesson makes has its tags, and the lesson's code is what one would write without them.
-_OPTIONS = {"enable_telemetry": False, "raw_request_hook": tag}
+_OPTIONS: dict[str, Any] = {"enable_telemetry": False, "raw_request_hook": tag}
 SECOND_SECRET = "SECOND_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 
 
