@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from helpers.nodes import running_nodes
+from helpers.tags import tag
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -19,6 +20,9 @@ BACKENDS = ("local", "azure")
 LOCAL_MARK = "AZUREML_LOCAL_PROXY"
 # How fast durations pass in a service that a lesson starts: an hour of idling is over in a minute.
 CLOCK, LESSONS_CLOCK = "AZUREML_LOCAL_CLOCK_FACTOR", "60"
+# MLClient hands what it does not know to each of its REST clients, and azure-core knows this hook: so everything that a
+# lesson makes has its tags, and the lesson's code is what one would write without them.
+_OPTIONS: dict[str, Any] = {"enable_telemetry": False, "raw_request_hook": tag}
 SECOND_SECRET = "SECOND_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 
 
@@ -63,7 +67,7 @@ def _connect_to_this_machine() -> MLClient:
         settings.subscription_id,
         settings.resource_group,
         settings.workspace,
-        enable_telemetry=False,
+        **_OPTIONS,
     )
 
 
@@ -76,7 +80,7 @@ def _connect_to_azure() -> MLClient:
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
-    return MLClient.from_config(DefaultAzureCredential(), enable_telemetry=False)
+    return MLClient.from_config(DefaultAzureCredential(), **_OPTIONS)
 
 
 def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str = "") -> ClientSecretCredential:
