@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Acceptance:
         """Look at an online endpoint, and call it: as its owner, as nobody, as the clinics, and as the auditor."""
         found = self._endpoint(endpoint)
         if found is None:
-            return Online(endpoint)
+            return Online(endpoint, is_batch=self._batch_endpoint(endpoint) is not None)
         opener = answers.opener(self._ml_client, found, self._owner)
         answer, seconds = answers.timed(found.scoring_uri, opener, self._payload)
         return Online(
@@ -97,13 +97,8 @@ class Acceptance:
 
     def night(self, endpoint: str, schedule: str) -> Night:
         """Look at a batch endpoint and a schedule, and at the last job of each."""
-        from azure.core.exceptions import ResourceNotFoundError
-
-        found = due = by_hand = by_clock = None
-        with suppress(ResourceNotFoundError):
-            found = self._ml_client.batch_endpoints.get(endpoint)
-        with suppress(ResourceNotFoundError):
-            due = self._ml_client.schedules.get(schedule)
+        found, due = self._batch_endpoint(endpoint), _found(self._ml_client.schedules.get, schedule)
+        by_hand = by_clock = None
         default = str((found.defaults and found.defaults.deployment_name) or "") if found else ""
         if default:
             made = self._ml_client.batch_deployments.list_jobs(endpoint_name=endpoint, name=default)
@@ -120,6 +115,7 @@ class Acceptance:
             by_clock=by_clock,
             clusters=nights.clusters(self._ml_client, computes),
             cases=self._cases,
+            is_online=found is None and self._endpoint(endpoint) is not None,
         )
 
     def _last_run(self, jobs: Iterable[str]) -> Run | None:
@@ -153,11 +149,10 @@ class Acceptance:
         return dict(states)
 
     def _endpoint(self, name: str) -> Any:
-        from azure.core.exceptions import ResourceNotFoundError
+        return _found(self._ml_client.online_endpoints.get, name)
 
-        with suppress(ResourceNotFoundError):
-            return self._ml_client.online_endpoints.get(name)
-        return None
+    def _batch_endpoint(self, name: str) -> Any:
+        return _found(self._ml_client.batch_endpoints.get, name)
 
     def _call(self, endpoint: Any, who: TokenCredential | None) -> Any:
         return score(endpoint.scoring_uri, None if who is None else people.token(who), self._payload)
@@ -178,3 +173,12 @@ class Acceptance:
     @property
     def _workspace_id(self) -> str:
         return str(self._ml_client.workspaces.get(self._ml_client.workspace_name).id)
+
+
+def _found(get: Callable[[str], Any], name: str) -> Any:
+    """Return what has that name, or None."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    with suppress(ResourceNotFoundError):
+        return get(name)
+    return None

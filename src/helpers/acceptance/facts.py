@@ -62,6 +62,7 @@ class Online:
         clinics: the status of the clinics' call, with their own token.
         auditor: that of the auditor's.
         grants: what the clinics may do.
+        is_batch: whether the name is that of a batch endpoint.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Online:
     clinics: int = 0
     auditor: int = 0
     grants: tuple[Grant, ...] = ()
+    is_batch: bool = False
 
     @property
     def serving(self) -> tuple[Deployed, ...]:
@@ -117,7 +119,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A compute cluster; ``size`` is empty where what ran the job is no cluster of the workspace."""
+    """A compute cluster, or serverless compute; ``size`` is empty where what ran the job is neither."""
 
     name: str
     size: str = ""
@@ -165,6 +167,7 @@ class Night:
         by_clock: the latest job that the schedule has sent.
         clusters: what these jobs ran on.
         cases: how many cases there are.
+        is_online: whether the endpoint's name is that of an online endpoint.
     """
 
     endpoint: str = ""
@@ -174,6 +177,7 @@ class Night:
     by_clock: Run | None = None
     clusters: tuple[Cluster, ...] = ()
     cases: int = 0
+    is_online: bool = False
 
     @property
     def usd(self) -> float:

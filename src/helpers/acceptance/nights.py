@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ANY_DAY = ["*", "*", "*"]  # day of the month, month and weekday of a cron expression
 WEEK = 7
+SERVERLESS = "serverless"
+SERVERLESS_SIZE = "Standard_DS3_v2"  # where a job names none, Azure ML chooses; this is the price that is assumed
 
 
 def latest(ml_client: MLClient, names: Iterable[str]) -> Job | None:
@@ -78,12 +80,14 @@ def _is_number(text: str) -> bool:
 
 
 def clusters(ml_client: MLClient, names: Iterable[str]) -> tuple[Cluster, ...]:
-    """Return the clusters of these names; what is no cluster of the workspace has no size."""
+    """Return the clusters of these names; what is no cluster of the workspace, and not serverless, has no size."""
     known = {one.name: one for one in ml_client.compute.list() if one.type == "amlcompute"}
     return tuple(_cluster(name, known.get(name)) for name in dict.fromkeys(names))
 
 
 def _cluster(name: str, found: Any) -> Cluster:
+    if name.lower() == SERVERLESS:
+        return Cluster(name, SERVERLESS_SIZE)
     if found is None:
         return Cluster(name)
     idle = int(found.idle_time_before_scale_down or 0)
