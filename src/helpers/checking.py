@@ -83,7 +83,7 @@ class Answer:
     @property
     def choice(self) -> dict[str, Any] | None:
         """The choice that the letter means; None where it means none."""
-        number = LETTERS.find(self.letter) if self.letter else -1
+        number = LETTERS.find(self.letter) if len(self.letter) == 1 else -1
         choices = self.question["choices"]
         return choices[number] if 0 <= number < len(choices) else None
 
@@ -146,9 +146,13 @@ def quiz(lesson: str, answers: Sequence[str]) -> QuizResult:
 
     Raises:
         LookupError: no lesson has that id.
-        ValueError: there are more or fewer answers than questions.
+        ValueError: the answers are no list, or there are more or fewer of them than questions.
     """
     questions = yaml.safe_load(outline.find(lesson).quiz.read_text(encoding="utf-8"))
+    if not isinstance(answers, Sequence):
+        raise ValueError(
+            f"The quiz wants a list with a letter for each of its {len(questions)} questions: {answers!r}."
+        )
     if len(answers) != len(questions):
         raise ValueError(f"The quiz has {len(questions)} questions; {len(answers)} answers were given: {answers!r}.")
     given = [Answer(question, str(letter).strip().lower()) for question, letter in zip(questions, answers, strict=True)]

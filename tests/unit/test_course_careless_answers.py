@@ -92,3 +92,15 @@ def test_what_cannot_be_used_is_told_with_what_is_wanted() -> None:
 def test_a_learner_can_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt):
         helpers.check("choose_a_vm_size/most_nodes", _raising(KeyboardInterrupt()))
+
+
+def test_more_letters_than_one_are_no_answer_to_a_question() -> None:
+    result = helpers.quiz("first_model", ["ba", "abc", None, 3, ["a"]])  # type: ignore[list-item]
+    assert [answer.ok for answer in result.answers] == [None] * 5
+    assert '"ba" is none of a, b, c' in str(result)
+
+
+@pytest.mark.parametrize("answers", [None, ..., 3, {"a"}])
+def test_a_quiz_that_gets_no_list_says_so(answers: Any) -> None:
+    with pytest.raises(ValueError, match="The quiz wants a list with a letter for each of its 5 questions"):
+        helpers.quiz("first_model", answers)
