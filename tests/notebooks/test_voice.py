@@ -53,6 +53,13 @@ AMERICAN = {
     r"\w*(optimi|normali|virtuali|organi|recogni|customi|reali|minimi|generali)z(e[ds]?|ing|ation)": "-ise, -isation",
     r"(color|behavior|favor|gray|center|canceled|canceling|labeled|fulfill|analyze)\w*": "its British form",
 }
+NO_ENGLISH = {
+    r"belongs? into": "belong in",
+    r"work(s|ed|ing)? off": "work through",
+    r"trainings": "training runs",
+    r"over night": "overnight",
+}
+WORDS = SYNONYMS | AMERICAN | NO_ENGLISH
 # Names that are spelled as their owners spell them.
 NAMES = (
     r"color jitter|normalized Wasserstein distance|Normalize Data|formerly Azure Active Directory|name is Azure Active"
@@ -146,11 +153,11 @@ def _code_lines(lesson: Lesson) -> list[str]:
     return [line for cell in cells for line in cell.source.splitlines()]
 
 
-@pytest.mark.parametrize("word", [*SYNONYMS, *AMERICAN])
+@pytest.mark.parametrize("word", WORDS)
 def test_one_thing_has_one_name(word: str) -> None:
     pattern = re.compile(rf"\b({word})\b")
     found = {name: match[0] for name, said in _written() if (match := pattern.search(_prose(said)))}
-    assert not found, f"write: {(SYNONYMS | AMERICAN)[word]}"
+    assert not found, f"write: {WORDS[word]}"
 
 
 def _without_titles(markdown: str) -> str:

@@ -29,7 +29,7 @@ class Day:
 
 
 def _live_through(cluster: Any, arrivals: Sequence[float], minutes: float) -> Day:
-    """Let a cluster work off jobs of one node that take ``minutes`` each, in the order of their arrival."""
+    """Let a cluster work through jobs of one node that take ``minutes`` each, in the order of their arrival."""
     idle = _idle_minutes(cluster)
     permanent = cluster.min_instances or 0
     began = [0.0] * permanent  # of each node there ever was
@@ -69,7 +69,7 @@ def _sweep(cluster: Any) -> str | None:
         return "it pays for a node also in the 19 hours in which it has nothing to do."
     day = _live_through(cluster, AT_ONCE, 30)
     if day.end > 5 * 60:
-        return f"40 trainings on {cluster.max_instances} nodes are done after {day.end / 60:.1f} hours."
+        return f"40 training runs on {cluster.max_instances} nodes are done after {day.end / 60:.1f} hours."
     if _idle_minutes(cluster) > 30:
         return "its nodes idle for longer than a training takes, and nothing will come any more."
     return None
