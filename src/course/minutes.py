@@ -19,6 +19,7 @@ WORDS_A_MINUTE = 200
 SECONDS_A_LINE = 2  # of code, to read it; imports and closing brackets are passed over
 SECONDS_A_CELL = 10  # to run it, and to look at what comes out
 MINUTES_AN_EXERCISE = 2.5  # to think and to write; its text is counted with the lesson's
+MINUTES_A_QUESTION = 1  # of a paper of the mock exam, to read and to answer
 
 _FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PICTURE = re.compile(r"!\[.*?\]\(.*?\)", re.DOTALL)
@@ -27,13 +28,13 @@ _WORD = re.compile(r"\w[\w'.-]*")
 _SAYS_SOMETHING = re.compile(r"^(?! *(from|import) ).*\w", re.MULTILINE)
 
 
-def of_lesson(cells: Iterable[Any], quiz: Sequence[Any]) -> float:
-    """Return the minutes for a notebook's cells and the questions of its quiz."""
+def of_lesson(cells: Iterable[Any], quiz: Sequence[Any], drawn: int = 0) -> float:
+    """Return the minutes for a notebook's cells, the questions of its quiz, and those that are drawn for an exam."""
     words = sum(
         _words(question["question"]) + sum(_words(choice["text"]) for choice in question["choices"])
         for question in quiz
     )
-    seconds = minutes = 0.0
+    seconds, minutes = 0.0, float(MINUTES_A_QUESTION * drawn)
     for cell in cells:
         if cell.cell_type == "markdown":
             words += _words(cell.source)

@@ -73,7 +73,7 @@ class Question:
     def task(self) -> str:
         """What is to be answered, such as ``Choose two.``"""
         if self.kind == "yes_no":
-            return "Yes or no, for each statement?"
+            return "Yes or no?"
         if self.kind == "ordering":
             return f"Which {NUMBERS[len(self.key)]} steps, in which order?"
         return "Choose one." if self.kind == "single_choice" else f"Choose {NUMBERS[len(self.key)]}."

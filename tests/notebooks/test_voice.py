@@ -15,7 +15,7 @@ from lessons import IDS, LESSONS, ROOT, read, text
 from course import minutes
 from course.catalogue import Lesson
 from course.documents import read as read_document
-from helpers import outline
+from helpers import exam, outline
 
 FIRST = LESSONS[0]
 NOTEBOOKS = {lesson.id: read(lesson) for lesson in LESSONS}
@@ -47,7 +47,6 @@ SYNONYMS = {
     r"the designer": "the Designer",
     r"Azure ML's Studio|the Studio": "the studio",
     r"the Internet": "the internet",
-    r"web-service": "web service",
 }
 AMERICAN = {
     r"\w*(optimi|normali|virtuali|organi|recogni|customi|reali|minimi|generali)z(e[ds]?|ing|ation)": "-ise, -isation",
@@ -95,12 +94,13 @@ def _section(notebook: nbformat.NotebookNode, title: str) -> str:
 
 
 def _written() -> Iterator[tuple[str, str]]:
-    """Everything that learners read, by its name: lessons, quizzes, glossary, README, documentation."""
+    """Everything that learners read, by its name: lessons, quizzes, exam, pictures, glossary, README, documentation."""
     for lesson in LESSONS:
         yield lesson.id, TEXTS[lesson.id]
         yield f"{lesson.id}, quiz", outline.find(lesson.id).quiz.read_text(encoding="utf-8")
-    for page in (ROOT / "notebooks/glossary.md", ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        yield page.name, page.read_text(encoding="utf-8")
+    for pattern in ("notebooks/glossary.md", "notebooks/*/exam/*.yml", "notebooks/*/images/*.svg", "*.md", "docs/*.md"):
+        for page in sorted(ROOT.glob(pattern)):
+            yield page.name, page.read_text(encoding="utf-8")
 
 
 def _is_called(link: str, lesson: Lesson) -> bool:
@@ -190,7 +190,8 @@ def test_a_status_that_is_told_has_been_seen(notebook: nbformat.NotebookNode) ->
 
 
 def test_the_minutes_are_near_what_is_counted(lesson: Lesson, notebook: nbformat.NotebookNode) -> None:
-    counted = minutes.of_lesson(notebook.cells, read_document(outline.find(lesson.id).quiz, "quiz"))
+    quiz = read_document(outline.find(lesson.id).quiz, "quiz")
+    counted = minutes.of_lesson(notebook.cells, quiz, drawn=exam.PAPER if lesson.id == exam.LESSON else 0)
     least, most = minutes.NEAR
     assert least * counted <= lesson.minutes <= most * counted, f"counted are {counted:.1f}"
     assert lesson.minutes <= minutes.LONGEST
@@ -216,3 +217,4 @@ def test_what_is_run_and_solved_is_counted() -> None:
     assert minutes.of_lesson([exercise], []) == pytest.approx(12 / 60 + 2.5)
     question = {"question": "word " * 50, "choices": [{"text": "word " * 75}] * 2}
     assert minutes.of_lesson([], [question]) == pytest.approx(1.0)
+    assert minutes.of_lesson([], [], drawn=20) == pytest.approx(20)
