@@ -826,6 +826,7 @@ ANSWERS = (
     "kubernetes_answers",
     "local_deployment_answers",
     "capstone_answers",
+    "exam_answers",
 )
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
 
