@@ -106,9 +106,9 @@ def second_identity(
         given = (tenant_id, client_id, os.environ.get(secret_variable, ""))
         if not all(given):
             raise ValueError(
-                "On Azure this needs a service principal that is not your own: name it in the parameters cell (such as "
-                "by second_tenant_id and second_client_id), and set its secret in the environment variable "
-                f"{secret_variable}, before Jupyter starts."
+                "On Azure this needs a service principal that is not your own: set second_tenant_id and "
+                "second_client_id (or what the parameters cell has in their place), and its secret in the environment "
+                f"variable {secret_variable}, before Jupyter starts."
             )
         return ClientSecretCredential(*given)
     from azureml_local import admin

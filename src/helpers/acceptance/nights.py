@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ANY_DAY = ["*", "*", "*"]  # day of the month, month and weekday of a cron expression
 WEEK = 7
+SCORES = "score"  # what a model deployment's step writes, which the step itself does not name
 SERVERLESS = "serverless"
 SERVERLESS_SIZE = "Standard_DS3_v2"  # where a job names none, Azure ML chooses; this is the price that is assumed
 
@@ -52,9 +53,9 @@ def _leaves(ml_client: MLClient, job: Job) -> Iterator[Job]:
 
 def _listed(ml_client: MLClient, job: Job) -> int:
     """Return how many cases the longest of a job's CSV files lists."""
-    outputs = getattr(ml_client.jobs.get(job.name), "outputs", None) or {}
-    files = [file for name in outputs if name != "default" for file in _files(ml_client, job, name)]
-    return max((_rows(file) for file in files), default=0)
+    outputs = {*(getattr(ml_client.jobs.get(job.name), "outputs", None) or ()), SCORES} - {"default"}
+    files = [file for name in outputs for file in _files(ml_client, job, name)]
+    return max((cases_in(file) for file in files), default=0)
 
 
 def _files(ml_client: MLClient, job: Job, output: str) -> list[Path]:
@@ -64,8 +65,8 @@ def _files(ml_client: MLClient, job: Job, output: str) -> list[Path]:
         return []
 
 
-def _rows(file: Path) -> int:
-    """Return how many lines a CSV file has, without a header: a line in which nothing is a number."""
+def cases_in(file: Path) -> int:
+    """Return how many lines a CSV file has, without a header, in which nothing is a number."""
     with file.open(encoding="utf-8", newline="") as opened:
         lines = [line for line in csv.reader(opened) if line]
     return len(lines) - bool(lines and not any(_is_number(value) for value in lines[0]))

@@ -113,13 +113,17 @@ def faults_of_callers(online: Online) -> Iterator[str]:
         if grant.role.lower() in TOO_MUCH:
             yield f"as {grant.role} the program could also change or delete what it is to call."
         if not grant.is_within(online.id):
-            yield f"its role {grant.role} holds in {_what(grant)}, with all endpoints in it. It needs this one."
+            yield f"its role {grant.role} holds in {_what(grant)}, and in all that is in there. It needs this endpoint."
 
 
 def _what(grant: Grant) -> str:
     """Return in words where a role holds."""
     parts = grant.scope.strip("/").split("/")
-    kinds = {"resourcegroups": "the resource group", "workspaces": "a whole workspace", "subscriptions": "all"}
+    kinds = {
+        "resourcegroups": "the resource group",
+        "workspaces": "a whole workspace",
+        "subscriptions": "the subscription",
+    }
     return kinds.get(parts[-2].lower(), f"{parts[-2]}/{parts[-1]}") if len(parts) > 1 else "all"
 
 
