@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
     folder = summary.new_folder(arguments.output)
-    if missing := shortcomings(arguments.backend):
+    if missing := shortcomings(arguments.backend, _selection(arguments)):
         print("\n".join(["Not ready; nothing was run.", *missing]), file=sys.stderr)
         junit.write_unready(folder, missing)
         summary.point_latest_at(folder)
@@ -50,6 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"Report: {arguments.output / 'latest' / 'report.html'}"
     )
     return run.exit_code
+
+
+def _selection(arguments: argparse.Namespace) -> list[str]:
+    """Which lessons were asked for, as arguments."""
+    return [*(["--part", arguments.part] if arguments.part else []), *arguments.notebooks]
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

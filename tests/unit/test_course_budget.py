@@ -51,7 +51,7 @@ def test_what_does_not_fit_is_skipped_with_the_reason_and_cheaper_ones_still_sta
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("course.run.execute", passes)
-    monkeypatch.setattr("course.run.shortcomings", lambda backend: [])
+    monkeypatch.setattr("course.run.shortcomings", lambda *_: [])
     for name in ("01_cheap", "02_dear", "03_cheap"):
         write_lesson(tmp_path, f"00_start/{name}")
     course = list_lessons(tmp_path, azure={"minutes": 10, "usd": 0.2})

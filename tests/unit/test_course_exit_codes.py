@@ -27,7 +27,7 @@ def one_lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_lesson(tmp_path, "00_start/01_one")
     list_lessons(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("course.run.shortcomings", lambda backend: [])
+    monkeypatch.setattr("course.run.shortcomings", lambda *_: [])
     return tmp_path
 
 
@@ -52,7 +52,7 @@ def test_machine_that_is_not_ready(
     one_lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is started, and CI shows why."""
-    monkeypatch.setattr("course.run.shortcomings", lambda backend: [f"free disk of {backend}: none. Make room."])
+    monkeypatch.setattr("course.run.shortcomings", lambda backend, _: [f"free disk of {backend}: none. Make room."])
     assert main([]) == 3
     assert "free disk of local: none. Make room." in capsys.readouterr().err
     suite = ElementTree.parse(one_lesson / "runs/latest/junit.xml").getroot()[0]
