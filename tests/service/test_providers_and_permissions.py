@@ -42,7 +42,9 @@ def test_the_owner_may_do_all(service: RunningService, credential: ClientSecretC
     assert any("/blobs/write" in action for one in found for action in one.data_actions)
 
 
-def test_permissions_are_those_of_the_roles_at_a_scope_and_above(arm: Arm, service: RunningService, name: str) -> None:
+def test_permissions_are_those_of_the_roles_at_a_scope_and_above(
+    arm: Arm, service: RunningService, name: str
+) -> None:
     """A role at the workspace says nothing of its group; who has none there may not even ask."""
     role = {"name": name, "role": "Reader", "scope": arm.workspace}
     made = admin.call(service.home, "POST", "/identities", role)
