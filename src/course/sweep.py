@@ -195,7 +195,7 @@ def _assets(operations: str) -> Callable[[MLClient], Iterator[_Thing]]:
     return assets
 
 
-_ASSETS = ("models", "data", "components", "environments")
+_ASSETS = {"model": "models", "data": "data", "component": "components", "environment": "environments"}
 # In the order in which things must go: a schedule makes jobs, a job and a deployment hold a compute.
 _KINDS: dict[str, Callable[[Any], Iterable[_Thing]]] = {
     "schedule": _schedules,
@@ -204,7 +204,7 @@ _KINDS: dict[str, Callable[[Any], Iterable[_Thing]]] = {
     "batch endpoint": _endpoints("batch_endpoints"),
     "compute": _computes,
     "registry": _registries,
-    **{kind: _assets(kind) for kind in _ASSETS},
+    **{kind: _assets(operations) for kind, operations in _ASSETS.items()},
 }
 
 
