@@ -23,7 +23,8 @@ from course.readiness import shortcomings
 from course.summary import About
 from helpers import tags
 
-# A lesson waits for its service more than it computes, but its kernel and its deployments take memory.
+# A lesson waits for a quarter of its time: one more than there are processors keeps these busy. Each kernel and its
+# deployments take memory, too.
 MOST_JOBS = 4
 
 
@@ -68,7 +69,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--jobs",
         type=_jobs,
-        default=min(MOST_JOBS, os.cpu_count() or 1),
+        default=min(MOST_JOBS, (os.cpu_count() or 1) + 1),
         metavar="NUMBER",
         help="how many notebooks run at once, of those that may (default: %(default)s)",
     )
