@@ -16,7 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azure.core.exceptions import AzureError
+
 import helpers
+from azureml_local.daemon import DaemonError
+from azureml_local.home import HomeError
 from course import exit_codes
 from course.prices import Prices
 from helpers import tags
@@ -73,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         ml_client = helpers.connect(arguments.backend)
         found = find(ml_client, choice)
-    except Exception as error:  # no file, no service, no network, no permission: nothing is known of what is left
+    except (AzureError, DaemonError, HomeError) as error:
         print(f"The workspace could not be looked through: {error}", file=sys.stderr)
         return exit_codes.NOT_READY
     print(table(found, datetime.now(UTC)))
@@ -243,8 +247,6 @@ def sweep(ml_client: MLClient, choice: Choice, found: Sequence[Found]) -> list[F
 
 def _begin(one: Found) -> Any:
     """Begins to take it away; returns what waits for that, or the error."""
-    from azure.core.exceptions import AzureError
-
     try:
         return one.remove()
     except AzureError as error:
@@ -252,8 +254,6 @@ def _begin(one: Found) -> Any:
 
 
 def _finish(one: Found, poller: Any) -> None:
-    from azure.core.exceptions import AzureError
-
     try:
         if isinstance(poller, AzureError):
             raise poller

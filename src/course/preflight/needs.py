@@ -22,11 +22,11 @@ class Need:
     ``only_on_azure``: the local service has a stand-in, which needs the actions and nothing else.
     """
 
-    providers: tuple[str, ...] = ()
-    actions: tuple[str, ...] = ()
-    tools: tuple[str, ...] = ()
-    variables: tuple[str, ...] = ()
-    parameters: tuple[str, ...] = ()
+    providers: Sequence[str] = ()
+    actions: Sequence[str] = ()
+    tools: Sequence[str] = ()
+    variables: Sequence[str] = ()
+    parameters: Sequence[str] = ()
     only_on_azure: bool = False
 
 
@@ -54,10 +54,7 @@ def find(folder: Path, lessons: Iterable[Lesson]) -> Needs:
     """
     path = folder / FILE
     document = read(path, "azure")
-    by_name = {
-        name: Need(**{key: value if value is True else tuple(value) for key, value in fields.items()})
-        for name, fields in document["needs"].items()
-    }
+    by_name = {name: Need(**fields) for name, fields in document["needs"].items()}
     faults = [
         f"{path.as_posix()} lacks the need {name} of {lesson.id}; it has {', '.join(by_name)}"
         for lesson in lessons
