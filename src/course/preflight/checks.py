@@ -24,13 +24,18 @@ ROLES = "microsoft.authorization/"
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: what was checked, found and wanted, and what to do next where something is to be done."""
+    """A line of the table: what was checked, found and wanted, and what to do next where something is to be done.
+
+    ``is_vital``: without it no lesson can run. ``sets``: a lesson's id, its parameter, and the value that helps.
+    """
 
     check: str
     verdict: Verdict
     found: str
     wanted: str = ""
     next: str = ""
+    is_vital: bool = False
+    sets: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def check_identity() -> Row:
         return Row("signed in", "ok", signed_in_as())
     except ClientAuthenticationError as error:
         first = str(error).strip().splitlines()[0]
-        return Row("signed in", "lacking", first, "somebody", "az login")
+        return Row("signed in", "lacking", first, "somebody", "az login", is_vital=True)
 
 
 def check_workspace(course: Course) -> Row:
@@ -72,7 +77,7 @@ def check_workspace(course: Course) -> Row:
         advice = "look at the three names in config.json"
         if refused.status == 403:
             advice = "ask for the role AzureML Data Scientist, or Contributor, at the workspace"
-        return Row("workspace", "lacking", str(refused), "an answer", advice)
+        return Row("workspace", "lacking", str(refused), "an answer", advice, is_vital=True)
 
 
 def check_providers(course: Course) -> Iterator[Row]:
@@ -134,7 +139,8 @@ def check_sizes(course: Course, region: Region) -> Iterator[Row]:
             yield Row(title, "ok", found, count)
             continue
         advice = f'{why}. Set {wanted.parameter} = "{fit.size}" in its parameters cell; `make run` does so itself'
-        yield Row(title, "note", found, f"{wanted.size}, {count}", advice)
+        sets = (wanted.lesson.id, wanted.parameter, fit.size)
+        yield Row(title, "note", found, f"{wanted.size}, {count}", advice, sets=sets)
 
 
 def check_this_machine(course: Course) -> Iterator[Row]:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import papermill
-
 from course.catalogue import Lesson
 from course.documents import DocumentError, read
 
@@ -85,6 +83,8 @@ class Machines:
 
 def machines(lessons: Iterable[Lesson]) -> Iterator[Machines]:
     """Yield the machines of lessons, with the sizes that their parameters cells name."""
+    import papermill  # slow to import, and many runs need it in their children only
+
     for lesson in lessons:
         declared = papermill.inspect_notebook(lesson.path) if lesson.machines else {}
         for parameter, kinds in lesson.machines.items():
