@@ -19,7 +19,7 @@ from course.catalogue import Lesson, NotFoundError, find, select
 from course.documents import DocumentError
 from course.execute import Result, execute
 from course.progress import Bar, Lines, Progress, outcome
-from course.readiness import shortcomings
+from course.readiness import Readiness, readiness
 from course.summary import About
 from helpers import tags
 
@@ -33,16 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     try:
         lessons = select(find(Path("notebooks")), arguments.part or None, arguments.notebooks)
+        ready = readiness(arguments.backend, lessons)
     except (NotFoundError, DocumentError) as error:
         print(error, file=sys.stderr)
         return exit_codes.USAGE
     folder = summary.new_folder(arguments.output)
-    if missing := shortcomings(arguments.backend):
+    if missing := ready.shortcomings:
         print("\n".join(["Not ready; nothing was run.", *missing]), file=sys.stderr)
         junit.write_unready(folder, missing)
         summary.point_latest_at(folder)
         return exit_codes.NOT_READY
-    run = Run(folder, arguments)
+    run = Run(folder, arguments, ready)
     run.execute(lessons)
     run.write()
     passed = sum(result.status == "passed" for result in run.results)
@@ -118,8 +119,9 @@ def _time_limit(lesson: Lesson, backend: str) -> float:
 class Run:
     """A run of lessons: what is known of it while it is under way, and what is written of it."""
 
-    def __init__(self, folder: Path, arguments: argparse.Namespace) -> None:
+    def __init__(self, folder: Path, arguments: argparse.Namespace, ready: Readiness) -> None:
         self._folder = folder
+        self._ready = ready
         self._arguments = arguments
         self._budget = Budget(arguments.budget)
         self._results: dict[Path, Result] = {}
@@ -192,7 +194,11 @@ class Run:
                 self._results[lesson.path] = await execute(
                     lesson,
                     executed.path(self._folder, lesson.path),
-                    {"backend": self._arguments.backend, **lesson.sets[self._arguments.set]},
+                    {
+                        "backend": self._arguments.backend,
+                        **lesson.sets[self._arguments.set],
+                        **self._ready.parameters.get(lesson.id, {}),
+                    },
                     self._arguments.timeout or _time_limit(lesson, self._arguments.backend),
                     progress.on_event,
                     lesson.solutions if self._arguments.solutions else None,

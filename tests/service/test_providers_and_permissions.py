@@ -1,7 +1,7 @@
 """What a pre-flight asks: which providers the subscription is registered for, and what the caller may do.
 
 Truth comes from https://learn.microsoft.com/rest/api/resources/providers, from the table of what Azure ML needs
-(https://github.com/MicrosoftDocs/azure-ai-docs, articles/machine-learning/includes/machine-learning-resource-provider.md),
+(https://github.com/MicrosoftDocs/azure-ai-docs, machine-learning/includes/machine-learning-resource-provider.md),
 and from the official client for permissions.
 """
 
@@ -42,9 +42,7 @@ def test_the_owner_may_do_all(service: RunningService, credential: ClientSecretC
     assert any("/blobs/write" in action for one in found for action in one.data_actions)
 
 
-def test_permissions_are_those_of_the_roles_at_a_scope_and_above(
-    arm: Arm, service: RunningService, name: str
-) -> None:
+def test_permissions_are_those_of_the_roles_at_a_scope_and_above(arm: Arm, service: RunningService, name: str) -> None:
     """A role at the workspace says nothing of its group; who has none there may not even ask."""
     role = {"name": name, "role": "Reader", "scope": arm.workspace}
     made = admin.call(service.home, "POST", "/identities", role)

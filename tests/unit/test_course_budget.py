@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from written_course import list_lessons, write_lesson
 
 from course.budget import Budget
 from course.catalogue import Lesson, Notebook, find
 from course.execute import Result
+from course.readiness import Readiness
 from course.run import main
+from written_course import list_lessons, write_lesson
 
 
 def lesson(tmp_path: Path, usd: float) -> Lesson:
@@ -51,7 +52,7 @@ def test_what_does_not_fit_is_skipped_with_the_reason_and_cheaper_ones_still_sta
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("course.run.execute", passes)
-    monkeypatch.setattr("course.run.shortcomings", lambda backend: [])
+    monkeypatch.setattr("course.run.readiness", lambda backend, lessons: Readiness())
     for name in ("01_cheap", "02_dear", "03_cheap"):
         write_lesson(tmp_path, f"00_start/{name}")
     course = list_lessons(tmp_path, azure={"minutes": 10, "usd": 0.2})

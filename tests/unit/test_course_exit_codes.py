@@ -12,12 +12,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from written_course import list_lessons, write_lesson
 
 from course import exit_codes
 from course.catalogue import Notebook
 from course.execute import Result
+from course.readiness import Readiness
 from course.run import main
+from written_course import list_lessons, write_lesson
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "unattended.md"
 
@@ -27,7 +28,7 @@ def one_lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_lesson(tmp_path, "00_start/01_one")
     list_lessons(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("course.run.shortcomings", lambda backend: [])
+    monkeypatch.setattr("course.run.readiness", lambda backend, lessons: Readiness())
     return tmp_path
 
 
@@ -52,7 +53,9 @@ def test_machine_that_is_not_ready(
     one_lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is started, and CI shows why."""
-    monkeypatch.setattr("course.run.shortcomings", lambda backend: [f"free disk of {backend}: none. Make room."])
+    monkeypatch.setattr(
+        "course.run.readiness", lambda backend, lessons: Readiness([f"free disk of {backend}: none. Make room."])
+    )
     assert main([]) == 3
     assert "free disk of local: none. Make room." in capsys.readouterr().err
     suite = ElementTree.parse(one_lesson / "runs/latest/junit.xml").getroot()[0]

@@ -5,37 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from course import exit_codes
 from course.catalogue import NotFoundError, find, select
 from course.documents import DocumentError
 from course.preflight import needs
-from course.preflight.checks import (
-    Course,
-    Row,
-    check_identity,
-    check_permissions,
-    check_providers,
-    check_sizes,
-    check_this_machine,
-    check_workspace,
-    total,
-)
-from course.preflight.resource_manager import Refused, ResourceManager
-from course.preflight.sizes import Region
-from helpers.connection import ConnectionFailedError, workspace_client
+from course.preflight.examination import Row, examine
 
 MARKS = {"ok": "✓", "note": "!", "lacking": "✗"}
-WIDTHS = (34, 40)  # of what is checked, and of what was found; longer ones go on in the next line
+WIDTHS = (38, 40)  # of what is checked, and of what was found; longer ones go on in the next line
 INDENT = "    "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table of what was checked, found and wanted, and what to do next; make nothing.
 
-    Returns the exit status: 0 where nothing is lacking, 1 where something is, 2 where there is no such part or notebook,
-    or the course's files are not as they should be.
+    Returns an exit code of ``course.exit_codes``: passed where nothing is lacking, not ready where something is.
     """
     arguments = _parse(argv)
     folder = Path("notebooks")
@@ -44,13 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = needs.find(folder, lessons)
     except (NotFoundError, DocumentError) as error:
         print(error, file=sys.stderr)
-        return 2
+        return exit_codes.USAGE
     lacking = 0
-    for row in _rows(arguments.backend, lessons, found):
+    for row in examine(arguments.backend, lessons, found):
         print(_text(row), flush=True)
         lacking += row.verdict == "lacking"
     print(f"{lacking} lacking: nothing was made." if lacking else "Nothing is lacking. Nothing was made.")
-    return 1 if lacking else 0
+    return exit_codes.NOT_READY if lacking else exit_codes.PASSED
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -63,41 +50,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _rows(backend: str, lessons: Sequence[needs.Lesson], found: needs.Needs) -> Iterator[Row]:
-    """Yield rows as they are known; without an identity or a workspace, what needs them is left out."""
-    try:
-        client = workspace_client(backend)
-    except ConnectionFailedError as error:
-        yield Row("config.json", "lacking", str(error), "the workspace's file", error.advice)
-        return
-    azure = ResourceManager(client.subscription_id, client.resource_group_name, client.workspace_name)
-    course = Course(backend, lessons, found, azure)
-    yield Row("config.json" if backend == "azure" else "settings", "ok", client.workspace_name)
-    yield (identity := check_identity())
-    if identity.verdict != "ok":
-        return
-    yield (workspace := check_workspace(course))
-    yield from check_providers(course)
-    if workspace.verdict == "ok":
-        yield from check_permissions(course)
-        yield from _sizes(course, workspace.found)
-    yield from check_this_machine(course)
-    yield total(course)
-
-
-def _sizes(course: Course, location: str) -> Iterator[Row]:
-    try:
-        region = Region(course.azure.sizes(location), course.azure.usages(location), course.azure.workspace)
-    except Refused as refused:
-        yield Row("VM sizes", "note", f"may not be read ({refused.code})", "quota", "ask who owns the subscription")
-        return
-    yield from check_sizes(course, region)
-
-
 def _text(row: Row) -> str:
     """One row: mark, check, found and wanted side by side; what to do next below it."""
     columns = [
-        textwrap.wrap(text, width) or [""] for text, width in zip((row.check, row.found), WIDTHS, strict=True)
+        textwrap.wrap(text, width, break_long_words=False) or [""]
+        for text, width in zip((row.check, row.found), WIDTHS, strict=True)
     ]
     columns.append([row.wanted])
     lines = []

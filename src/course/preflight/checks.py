@@ -24,13 +24,18 @@ ROLES = "microsoft.authorization/"
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: what was checked, found and wanted, and what to do next where something is to be done."""
+    """A line of the table: what was checked, found and wanted, and what to do next where something is to be done.
+
+    ``is_vital``: without it no lesson can run. ``sets``: a lesson's id, its parameter, and the value that helps.
+    """
 
     check: str
     verdict: Verdict
     found: str
     wanted: str = ""
     next: str = ""
+    is_vital: bool = False
+    sets: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def check_identity() -> Row:
         return Row("signed in", "ok", signed_in_as())
     except ClientAuthenticationError as error:
         first = str(error).strip().splitlines()[0]
-        return Row("signed in", "lacking", first, "somebody", "az login")
+        return Row("signed in", "lacking", first, "somebody", "az login", is_vital=True)
 
 
 def check_workspace(course: Course) -> Row:
@@ -72,7 +77,7 @@ def check_workspace(course: Course) -> Row:
         advice = "look at the three names in config.json"
         if refused.status == 403:
             advice = "ask for the role AzureML Data Scientist, or Contributor, at the workspace"
-        return Row("workspace", "lacking", str(refused), "an answer", advice)
+        return Row("workspace", "lacking", str(refused), "an answer", advice, is_vital=True)
 
 
 def check_providers(course: Course) -> Iterator[Row]:
@@ -125,16 +130,17 @@ def check_sizes(course: Course, region: Region) -> Iterator[Row]:
         title = f"{wanted.lesson.id}: {wanted.parameter}"
         why = "; ".join(f"{one.size} {one.reason}" for one in tried)
         if fit is None:
-            advice = "ask for more quota (portal: Quotas > Machine Learning), or set another size in the parameters cell"
+            advice = "ask for more quota (portal: Quotas), or set another size in its parameters cell"
             yield Row(title, "lacking", why, f"{wanted.size}, {count}", advice)
             continue
         price = region.price(fit.size)
         found = fit.size + (f", {price:.2f} USD an hour" if price is not None else "")
         if not tried:
             yield Row(title, "ok", found, count)
-        else:
-            advice = f'set {wanted.parameter} = "{fit.size}" in its parameters cell (make run BACKEND=azure does): {why}'
-            yield Row(title, "note", found, f"{wanted.size}, {count}", advice)
+            continue
+        advice = f'{why}. Set {wanted.parameter} = "{fit.size}" in its parameters cell; `make run` does so itself'
+        sets = (wanted.lesson.id, wanted.parameter, fit.size)
+        yield Row(title, "note", found, f"{wanted.size}, {count}", advice, sets=sets)
 
 
 def check_this_machine(course: Course) -> Iterator[Row]:
@@ -145,18 +151,18 @@ def check_this_machine(course: Course) -> Iterator[Row]:
         yield Row(f"program {name}", "ok" if where else "lacking", where or "not here", "on PATH", advice)
     for name, lessons in course.having(lambda need: course.on_this_backend(need, need.variables)).items():
         is_set = bool(os.environ.get(name))
-        advice = "" if is_set else f"set it before Jupyter starts: a secret stands in no notebook   (for: {_some(lessons)})"
+        advice = "" if is_set else f"set it in the shell that starts Jupyter   (for: {_some(lessons)})"
         yield Row(name, "ok" if is_set else "lacking", "set" if is_set else "not set", "set", advice)
     for name, lessons in course.having(lambda need: course.on_this_backend(need, need.parameters)).items():
         yield Row(name, "note", "cannot be known here", "filled in", f"in the parameters cell of {_some(lessons)}")
 
 
-def total(course: Course) -> Row:
+def total(lessons: Sequence[Lesson]) -> Row:
     """Say how long the lessons take on Azure, one after another, and what they cost."""
-    minutes = sum(lesson.azure_minutes for lesson in course.lessons)
-    usd = sum(lesson.azure_usd for lesson in course.lessons)
+    minutes = sum(lesson.azure_minutes for lesson in lessons)
+    usd = sum(lesson.azure_usd for lesson in lessons)
     found = f"about {minutes // 60} h {minutes % 60:02d} min and {usd:.2f} USD"
-    return Row(f"{len(course.lessons)} lessons", "ok", found, "on Azure, one after another, at East US's prices")
+    return Row(f"lessons: {len(lessons)}", "ok", found, "on Azure, one after another, at East US's prices")
 
 
 def _is_in_workspace(action: str) -> bool:
@@ -164,7 +170,7 @@ def _is_in_workspace(action: str) -> bool:
 
 
 def _short(name: str) -> str:
-    return name.removeprefix("Microsoft.")
+    return name.removeprefix("Microsoft.").removeprefix("MachineLearningServices/workspaces/")
 
 
 def _some(lessons: Sequence[str]) -> str:

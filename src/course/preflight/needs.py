@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import papermill
-
 from course.catalogue import Lesson
 from course.documents import DocumentError, read
 
@@ -22,11 +20,11 @@ class Need:
     ``only_on_azure``: the local service has a stand-in, which needs the actions and nothing else.
     """
 
-    providers: tuple[str, ...] = ()
-    actions: tuple[str, ...] = ()
-    tools: tuple[str, ...] = ()
-    variables: tuple[str, ...] = ()
-    parameters: tuple[str, ...] = ()
+    providers: Sequence[str] = ()
+    actions: Sequence[str] = ()
+    tools: Sequence[str] = ()
+    variables: Sequence[str] = ()
+    parameters: Sequence[str] = ()
     only_on_azure: bool = False
 
 
@@ -54,10 +52,7 @@ def find(folder: Path, lessons: Iterable[Lesson]) -> Needs:
     """
     path = folder / FILE
     document = read(path, "azure")
-    by_name = {
-        name: Need(**{key: value if value is True else tuple(value) for key, value in fields.items()})
-        for name, fields in document["needs"].items()
-    }
+    by_name = {name: Need(**fields) for name, fields in document["needs"].items()}
     faults = [
         f"{path.as_posix()} lacks the need {name} of {lesson.id}; it has {', '.join(by_name)}"
         for lesson in lessons
@@ -88,6 +83,8 @@ class Machines:
 
 def machines(lessons: Iterable[Lesson]) -> Iterator[Machines]:
     """Yield the machines of lessons, with the sizes that their parameters cells name."""
+    import papermill  # slow to import, and many runs need it in their children only
+
     for lesson in lessons:
         declared = papermill.inspect_notebook(lesson.path) if lesson.machines else {}
         for parameter, kinds in lesson.machines.items():

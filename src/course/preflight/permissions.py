@@ -1,7 +1,7 @@
 """Whether what a caller's roles grant permits an action.
 
-https://learn.microsoft.com/azure/role-based-access-control/role-definitions: permissions add up, and what one role takes
-away by ``notActions`` another may grant.
+https://learn.microsoft.com/azure/role-based-access-control/role-definitions: permissions add up, and what one role
+takes away by ``notActions`` another may grant.
 """
 
 from __future__ import annotations

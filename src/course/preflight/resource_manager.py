@@ -52,9 +52,18 @@ class ResourceManager:
         """Return the VM sizes that Azure ML has in a region, by their names in lower case."""
         return {one["name"].lower(): one for one in self._list(self._of(location, "vmSizes"), MACHINE_LEARNING)}
 
-    def usages(self, location: str) -> list[dict[str, Any]]:
-        """Return what is used in a region, of which limits."""
-        return list(self._list(self._of(location, "usages"), MACHINE_LEARNING))
+    def limits(self, location: str) -> list[dict[str, Any]]:
+        """Return a region's limits, each with what is used of it: Azure's ``Usage``.
+
+        A workspace that uses nothing of a family is not among Azure's usages, even where it has a limit of its own.
+        """
+        usages = list(self._list(self._of(location, "usages"), MACHINE_LEARNING))
+        used = {(one["id"].lower().rpartition("/usages/")[0], one["name"]["value"]) for one in usages}
+        for quota in self._list(self._of(location, "quotas"), MACHINE_LEARNING):
+            scope, _, name = quota["id"].partition("/quotas/")
+            if "/workspaces/" in scope.lower() and (scope.lower(), quota["name"]["value"]) not in used:
+                usages.append({**quota, "id": f"{scope}/usages/{name}", "currentValue": 0})
+        return usages
 
     def _of(self, location: str, what: str) -> str:
         return f"{self.subscription}/providers/Microsoft.MachineLearningServices/locations/{location}/{what}"
