@@ -144,6 +144,10 @@ def _disk(home: Home) -> list[Finding]:
 
 
 def _state(home: Home) -> list[Finding]:
+    try:
+        home.require_own_folder()
+    except HomeError as error:
+        return [Finding("state folder", str(home.root), str(error))]
     if not home.settings_file.exists():
         return [Finding("state folder", f"{home.root} (made at the first start)")]
     if stat.S_IMODE(home.root.stat().st_mode) & 0o077:

@@ -160,7 +160,7 @@ class Home:
                 f"The state folder's path is {len(os.fsencode(self.root))} bytes long; sockets below it allow "
                 f"{LONGEST_HOME}: {self.root}. Set AZUREML_LOCAL_HOME to a shorter path."
             )
-        self._require_own_folder()
+        self.require_own_folder()
         try:
             for folder in (
                 self.root,
@@ -191,7 +191,7 @@ class Home:
 
         A ``start`` that waits for its turn may meanwhile put its first files there: they stay, and so does the folder.
         """
-        self._require_own_folder()
+        self.require_own_folder()
         if self.root.exists():
             for entry in self.root.iterdir():
                 if entry.is_dir() and not entry.is_symlink():
@@ -204,7 +204,7 @@ class Home:
                 if error.errno != errno.ENOTEMPTY:
                     raise
 
-    def _require_own_folder(self) -> None:
+    def require_own_folder(self) -> None:
         """Raise HomeError for a folder that holds something of another's."""
         if self.root.exists() and not self.root.is_dir():
             raise HomeError(f"{self.root} is no folder. Set AZUREML_LOCAL_HOME to a folder.")

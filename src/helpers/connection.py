@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from helpers.nodes import running_nodes
+from helpers.tags import tag
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -19,6 +20,10 @@ BACKENDS = ("local", "azure")
 LOCAL_MARK = "AZUREML_LOCAL_PROXY"
 # How fast durations pass in a service that a lesson starts: an hour of idling is over in a minute.
 CLOCK, LESSONS_CLOCK = "AZUREML_LOCAL_CLOCK_FACTOR", "60"
+# MLClient hands what it does not know to each of its REST clients, and azure-core knows this hook: so everything that a
+# lesson makes has its tags, and the lesson's code is what one would write without them.
+_OPTIONS: dict[str, Any] = {"enable_telemetry": False, "raw_request_hook": tag}
+PREFLIGHT = "The workspace cannot be used. `make preflight`, in the course's folder, says why, and what to do."
 SECOND_SECRET = "SECOND_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 
 
@@ -33,6 +38,8 @@ def connect(backend: str = "local") -> MLClient:
     Raises:
         ValueError: another backend was named.
         RuntimeError: this process is pointed at the local service already, and Azure was asked for.
+        azure.core.exceptions.AzureError: there is no ``config.json``, nobody is signed in, or the workspace it names
+            does not answer.
     """
     if backend not in BACKENDS:
         raise ValueError(f'backend is {backend!r}; it must be "local" or "azure".')
@@ -63,11 +70,29 @@ def _connect_to_this_machine() -> MLClient:
         settings.subscription_id,
         settings.resource_group,
         settings.workspace,
-        enable_telemetry=False,
+        **_OPTIONS,
     )
 
 
 def _connect_to_azure() -> MLClient:
+    from azure.core.exceptions import AzureError
+
+    try:
+        ml_client = client_of_config()
+        ml_client.workspaces.get(ml_client.workspace_name)  # now, and not in the middle of a lesson
+    except AzureError:
+        print(PREFLIGHT, file=sys.stderr)
+        raise
+    return ml_client
+
+
+def client_of_config() -> MLClient:
+    """Return a client for the workspace on Azure that ``config.json`` names; nothing is asked yet.
+
+    Raises:
+        RuntimeError: this process is pointed at the local service already.
+        azure.core.exceptions.AzureError: there is no ``config.json`` in this folder or above it.
+    """
     if os.environ.get(LOCAL_MARK):
         raise RuntimeError(
             "This Python process talks to the Azure ML of this machine already. Restart the kernel (or open a new "
@@ -76,19 +101,22 @@ def _connect_to_azure() -> MLClient:
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
-    return MLClient.from_config(DefaultAzureCredential(), enable_telemetry=False)
+    return MLClient.from_config(DefaultAzureCredential(), **_OPTIONS)
 
 
-def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str = "") -> ClientSecretCredential:
+def second_identity(
+    backend: str, name: str, tenant_id: str = "", client_id: str = "", secret_variable: str = SECOND_SECRET
+) -> ClientSecretCredential:
     """Return the credential of a service principal that is not your own.
 
     Args:
         backend: ``"local"`` makes a new one, without any role, in the service that ``connect`` has started; ``"azure"``
-            takes one that is there. Its secret is then read from the environment variable ``SECOND_CLIENT_SECRET``:
-            what stands in a notebook is soon read by others.
+            takes one that is there. Its secret is then read from an environment variable: what stands in a notebook
+            is soon read by others.
         name: what it is called on this machine. One of that name that an earlier run has left is deleted first.
         tenant_id: on Azure, its directory.
         client_id: on Azure, its application's id.
+        secret_variable: on Azure, the environment variable that has its secret.
 
     Raises:
         ValueError: on Azure, one of the three is not given.
@@ -96,11 +124,12 @@ def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str
     from azure.identity import ClientSecretCredential
 
     if backend == "azure":
-        given = (tenant_id, client_id, os.environ.get(SECOND_SECRET, ""))
+        given = (tenant_id, client_id, os.environ.get(secret_variable, ""))
         if not all(given):
             raise ValueError(
-                "On Azure this needs a second service principal: set second_tenant_id and second_client_id in the "
-                f"parameters cell, and its secret in the environment variable {SECOND_SECRET}, before Jupyter starts."
+                "On Azure this needs a service principal that is not your own: set second_tenant_id and "
+                "second_client_id (or what the parameters cell has in their place), and its secret in the environment "
+                f"variable {secret_variable}, before Jupyter starts."
             )
         return ClientSecretCredential(*given)
     from azureml_local import admin

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
+from helpers import waits
 from helpers.pictures import LivePicture
 from helpers.verdicts import MARKS
 from helpers.waiting import pauses
@@ -59,7 +60,7 @@ def stream_log(ml_client: MLClient, job: Job) -> None:
     Raises:
         azure.ai.ml.exceptions.JobException: the job failed.
     """
-    with redirect_stdout(_WithoutNames(sys.stdout)):
+    with waits.noted(), redirect_stdout(_WithoutNames(sys.stdout)):
         ml_client.jobs.stream(job.name)
 
 

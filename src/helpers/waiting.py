@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from helpers import loads
+from helpers import loads, waits
 
 Result = TypeVar("Result", covariant=True)
 Returned = TypeVar("Returned")
@@ -51,7 +51,7 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
     hint = f" (on Azure: {on_azure})" if on_azure else ""
     began = time.monotonic()
     # To standard error, and gone at the end: how long it took this time is no result of the lesson.
-    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
         while not poller.done():
             line.set_postfix_str(f"{time.monotonic() - began:.0f} s{loads.standing()}")
             poller.wait(TICK)
@@ -73,10 +73,11 @@ def pauses(asking_times: float = ASKING_TIMES) -> Iterator[float]:
         TimeoutError: an hour has passed.
     """
     began = time.monotonic()
-    while (seconds := time.monotonic() - began) < LONGEST_WAIT:
-        yield seconds
-        asking = time.monotonic() - began - seconds
-        time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds, asking_times * asking))
+    with waits.noted():
+        while (seconds := time.monotonic() - began) < LONGEST_WAIT:
+            yield seconds
+            asking = time.monotonic() - began - seconds
+            time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds, asking_times * asking))
     raise TimeoutError(f"Still waiting after {LONGEST_WAIT:g} s.")
 
 
@@ -113,7 +114,7 @@ def until_permitted(call: Callable[[], Returned], what: str) -> Returned:
     from azure.core.exceptions import HttpResponseError
 
     began = time.monotonic()
-    with tqdm(desc=f"… {what}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with waits.noted(), tqdm(desc=f"… {what}", bar_format="{desc}: {postfix}", leave=False) as line:
         while True:
             is_last = time.monotonic() - began > SPREAD_SECONDS
             try:
