@@ -9,6 +9,12 @@ from course.book import front, glossary, lessons, linked_files
 from course.catalogue import Lesson, Part, find_parts
 
 Pages = dict[PurePosixPath, str | bytes]
+SITE = {  # what is the same whatever the lessons are, and where Sphinx looks for it
+    "config.yml": "_config.yml",
+    "book.css": "_static/book.css",
+    "title.html": "_templates/book-title.html",
+    "how_to_run.md": "how_to_run.md",
+}
 
 
 def make(folder: Path) -> Pages:
@@ -35,11 +41,7 @@ def make(folder: Path) -> Pages:
 
 
 def _site() -> Pages:
-    return {
-        PurePosixPath("_config.yml"): (front.SITE / "config.yml").read_text(encoding="utf-8"),
-        PurePosixPath("how_to_run.md"): (front.SITE / "how_to_run.md").read_text(encoding="utf-8"),
-        PurePosixPath("_static/book.css"): (front.SITE / "book.css").read_text(encoding="utf-8"),
-    }
+    return {PurePosixPath(place): (front.SITE / name).read_text(encoding="utf-8") for name, place in SITE.items()}
 
 
 def _lesson_pages(folder: Path, parts: list[Part]) -> Pages:
