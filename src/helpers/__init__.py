@@ -3,6 +3,7 @@
 Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried over into your own code as it stands.
 """
 
+from helpers import exam
 from helpers.attached import databricks_workspace, virtual_machine
 from helpers.checking import check, quiz
 from helpers.cleanup import leftovers
@@ -52,6 +53,7 @@ __all__ = [
     "download_output",
     "draw_pipeline",
     "drift",
+    "exam",
     "flight_tables",
     "flights",
     "follow",
