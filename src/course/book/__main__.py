@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,7 +18,9 @@ def main(arguments: list[str]) -> int:
     """Build it; returns the exit status: 0 when it was built."""
     folder = Path(arguments[0]) if arguments else FOLDER
     try:
-        pages.write(pages.make(Path("notebooks")), folder / "source")
+        changed = pages.write(pages.make(Path("notebooks")), folder / "source")
+        if any(pages.concerns_all(place) for place in changed):
+            shutil.rmtree(folder / "html", ignore_errors=True)  # what Sphinx has read before it need not read again
         build.html((folder / "source").resolve(), (folder / "html").resolve())
     except (NotFoundError, DocumentError, ExerciseError, build.BookError) as error:
         sys.stderr.write(f"{error}\n")

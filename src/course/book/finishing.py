@@ -1,4 +1,4 @@
-"""What Sphinx's pages lack for readers with a phone or a screen reader: an extension of Sphinx, see ``site/config.yml``."""
+"""What Sphinx's pages lack on a phone and for a screen reader: an extension of Sphinx that ``config.yml`` names."""
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from course.book.markdown import table
-from course.catalogue import Part
+from course.book import exam_map
+from course.book.markdown import contents, table
+from course.catalogue import Lesson, Part
 
 SITE = Path(__file__).parent / "site"
 HEAD = ("lesson", "you will be able to", "minutes", "on Azure")
@@ -29,7 +30,7 @@ def _lessons(folder: Path, part: Part) -> str:
         HEAD,
         [
             (
-                f"[{lesson.title}]({lesson.path.relative_to(folder).as_posix()})",
+                f"[{lesson.title}]({_place(folder, lesson)})",
                 lesson.what,
                 str(lesson.minutes),
                 f"{lesson.azure_minutes} min, {lesson.azure_usd:.2f} USD",
@@ -42,10 +43,12 @@ def _lessons(folder: Path, part: Part) -> str:
 def _contents(folder: Path, parts: Sequence[Part]) -> str:
     """Return the book's table of contents, which the pages show at their left."""
     captioned = [
-        (part.title, [lesson.path.relative_to(folder).with_suffix("").as_posix() for lesson in part.lessons])
-        for part in parts
+        *((part.title, [_place(folder, lesson).removesuffix(".ipynb") for lesson in part.lessons]) for part in parts),
+        ("The exam", exam_map.places(folder)),
+        ("Reference", REFERENCE),
     ]
-    return "".join(
-        f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(places) + "\n```\n"
-        for caption, places in [*captioned, ("Reference", REFERENCE)]
-    )
+    return "".join(contents(caption, places) for caption, places in captioned)
+
+
+def _place(folder: Path, lesson: Lesson) -> str:
+    return lesson.path.relative_to(folder).as_posix()

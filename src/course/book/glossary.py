@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from course.book.markdown import targets
+from course.book.markdown import anchor, targets
 from course.catalogue import Lesson
 
 FILE = "glossary.md"
@@ -24,11 +24,6 @@ def page(folder: Path, lessons: list[Lesson]) -> str:
         return f"## {match['term']}\n\n{match['text']}" + (f"\n\nUsed in {', '.join(used)}." if used else "")
 
     return _TERM.sub(entry, (folder / FILE).read_text(encoding="utf-8"))
-
-
-def anchor(term: str) -> str:
-    """Return what a link to a term ends with, as GitHub, JupyterLab and MyST make it of a heading."""
-    return re.sub(r"[^\w\- ]", "", term.lower()).replace(" ", "-")
 
 
 def _uses(lessons: list[Lesson]) -> dict[str, list[Lesson]]:

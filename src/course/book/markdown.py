@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 _CODE = r"(```.*?```|`[^`]*`)"
 _LINK = re.compile(_CODE + r"|(?<=\])\((?P<target>[^)\s]+)\)", re.DOTALL)
@@ -40,6 +40,16 @@ def folded(title: str, content: str) -> str:
 def classed(name: str, content: str) -> str:
     """Return ``content`` in a box of a CSS class."""
     return f"::::::{{container}} {name}\n{content.rstrip()}\n::::::\n"
+
+
+def anchor(heading: str) -> str:
+    """Return what a link to a heading ends with, as GitHub and MyST make it of the heading's text."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def contents(caption: str, places: Sequence[str]) -> str:
+    """Return a part of the book's table of contents, which is shown beside each page and nowhere else."""
+    return f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(places) + "\n```\n"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
