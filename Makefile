@@ -1,5 +1,6 @@
 # Two commands do everything on a fresh machine: `make run` and `make test`.
-# Options: PART=02 (only that part), SET=full (larger data), BACKEND=azure, NOTEBOOK=name, JOBS=1 (one at a time).
+# Options: PART=02 (only that part), SET=full (larger data), BACKEND=azure, NOTEBOOK=name, JOBS=1 (one at a time),
+# BUDGET=5 (US dollars on Azure). docs/unattended.md says more.
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +16,7 @@ MOTO := 5.2.5
 BENTOML := 1.4.40
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run preflight test test-all lint lab progress start stop bench demo notebooks clean
+.PHONY: help setup run sweep preflight test test-all lint lab progress start stop bench demo notebooks clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +34,10 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 	touch $@
 
 run: $(STAMP) ## run every lesson and write runs/latest/report.html
-	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOK)
+	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BUDGET),--budget $(BUDGET)) $(NOTEBOOK)
+
+sweep: $(STAMP) ## list what broken runs have left (YES=1 deletes it, RUN=latest: only that run)
+	$(BIN)/python -m course.sweep --backend $(BACKEND) $(if $(RUN),--run $(RUN)) $(if $(YES),--yes)
 
 preflight: BACKEND = azure
 preflight: $(STAMP) ## check, before anything is made, whether your workspace on Azure has what the lessons need

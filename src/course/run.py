@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -22,7 +23,8 @@ from course.readiness import Readiness, readiness
 from course.summary import About
 from helpers import tags
 
-# A lesson waits for its service more than it computes, but its kernel and its deployments take memory.
+# A lesson waits for a quarter of its time: one more than there are processors keeps these busy. Each kernel and its
+# deployments take memory, too.
 MOST_JOBS = 4
 
 
@@ -42,14 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         summary.point_latest_at(folder)
         return exit_codes.NOT_READY
     run = Run(folder, arguments, ready)
-    signalled = run.execute(lessons)
+    run.execute(lessons)
     run.write()
     passed = sum(result.status == "passed" for result in run.results)
     print(
         f"{passed} of {len(run.results)} notebooks passed in {report.duration(run.seconds)}. "
         f"Report: {arguments.output / 'latest' / 'report.html'}"
     )
-    return exit_codes.SIGNALLED + signalled if signalled else run.exit_code
+    return run.exit_code
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -63,7 +65,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--jobs",
         type=_jobs,
-        default=min(MOST_JOBS, os.cpu_count() or 1),
+        default=min(MOST_JOBS, (os.cpu_count() or 1) + 1),
         metavar="NUMBER",
         help="how many notebooks run at once, of those that may (default: %(default)s)",
     )
@@ -125,8 +127,9 @@ class Run:
         self._results: dict[Path, Result] = {}
         self._free = asyncio.Semaphore(arguments.jobs)
         self._began = time.time()
+        self._signal: int | None = None  # that interrupted it
+        self._over_budget = False
         self.seconds = 0.0
-        self.over_budget = False
 
     @property
     def name(self) -> str:
@@ -140,32 +143,35 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """What the run's end means, where nothing interrupted it."""
+        """What the run's end means, and first of all what interrupted it."""
+        if self._signal is not None:
+            return exit_codes.SIGNALLED + self._signal
         if any(result.status in ("failed", "timeout") for result in self.results):
             return exit_codes.FAILED
-        return exit_codes.OVER_BUDGET if self.over_budget else exit_codes.PASSED
+        return exit_codes.OVER_BUDGET if self._over_budget else exit_codes.PASSED
 
-    def execute(self, lessons: Sequence[Lesson]) -> int | None:
-        """Runs the lessons; the number of the signal that interrupted it, or None.
+    def execute(self, lessons: Sequence[Lesson]) -> None:
+        """Runs the lessons.
 
-        Those that the signal prevented, and those that it interrupted, are skipped: what has run is worth a report.
+        Those that a signal prevented, and those that it interrupted, are skipped: what has run is worth a report.
         """
         self._results = {lesson.path: _skipped(lesson, "interrupted before its end") for lesson in lessons}
-        received: list[int] = []
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            received.append(number)
-            signal.default_int_handler(number, frame)
-
         # What a CI system sends when its time is up ends a run in the same order as Ctrl-C.
-        signal.signal(signal.SIGTERM, stop)
-        try:
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        with self._interruptible():
             asyncio.run(self._execute_all(lessons))
+        self.seconds = time.time() - self._began
+
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        signal.default_int_handler(number, frame)
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        try:
+            yield
         except KeyboardInterrupt:
-            return received[0] if received else signal.SIGINT
-        finally:
-            self.seconds = time.time() - self._began
-        return None
+            self._signal = self._signal or signal.SIGINT
 
     async def _execute_all(self, lessons: Sequence[Lesson]) -> None:
         """Neighbours that may run side by side do, ``--jobs`` at once; others run alone."""
@@ -179,7 +185,7 @@ class Run:
     async def _execute_one(self, position: str, lesson: Lesson) -> None:
         async with self._free:
             if refusal := self._budget.refusal(lesson):
-                self.over_budget = True
+                self._over_budget = True
                 self._results[lesson.path] = _skipped(lesson, refusal)
                 print(f"{position} {outcome(self._results[lesson.path])}", flush=True)
                 return
@@ -215,8 +221,9 @@ class Run:
         )
         summary.write(self._folder, about, self.results)
         junit.write(self._folder, about, self.results)
-        report.write(self._folder, about, self.results)
         summary.point_latest_at(self._folder)
+        with self._interruptible():  # what programs read is there
+            report.write(self._folder, about, self.results)
 
 
 def _skipped(lesson: Lesson, why: str) -> Result:

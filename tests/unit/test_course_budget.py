@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from written_course import list_lessons, write_lesson
 
 from course.budget import Budget
 from course.catalogue import Lesson, Notebook, find
 from course.execute import Result
 from course.readiness import Readiness
 from course.run import main
+from written_course import list_lessons, write_lesson
 
 
 def lesson(tmp_path: Path, usd: float) -> Lesson:

@@ -12,13 +12,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from written_course import list_lessons, write_lesson
 
 from course import exit_codes
 from course.catalogue import Notebook
 from course.execute import Result
 from course.readiness import Readiness
 from course.run import main
+from written_course import list_lessons, write_lesson
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "unattended.md"
 

@@ -14,14 +14,15 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
-from written_course import list_lessons, write_lesson
 
 import course
 from course import child
 from course.catalogue import Notebook, find
 from course.events import Event
 from course.execute import Result, execute
+from course.readiness import Readiness
 from course.run import _time_limit, main
+from written_course import list_lessons, write_lesson
 
 # A kernel and a process that a cell left behind; the lesson's cells 2, 3 and 4 are parameters, this and a hang.
 NOTE_PROCESSES = """
@@ -276,12 +277,14 @@ def test_exit_status_of_a_run_that_passes(tmp_path: Path, monkeypatch: pytest.Mo
             "AZUREML_WORKBOOK_RUN": "weekly-1",
             "AZUREML_WORKBOOK_LESSON": "lesson_00_start_01_passes",
         }
-        assert parameters == {"backend": "azure", "fast": True}
+        assert parameters == {"backend": "azure", "fast": True, "cpu_size": "Standard_D2as_v4"}
         assert timeout_s == 42
         return Result(notebook, "passed", "A lesson")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("course.run.execute", passes)
+    found = Readiness(parameters={"lesson_00_start_01_passes": {"cpu_size": "Standard_D2as_v4"}})
+    monkeypatch.setattr("course.run.readiness", lambda backend, lessons: found)
     write_lesson(tmp_path, "00_start/01_passes")
     list_lessons(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
