@@ -1,7 +1,7 @@
 """The results as JUnit XML, which CI systems show: ``junit.xml``.
 
 What they read of it: https://docs.gitlab.com/ci/testing/unit_test_reports/ (classname, name, file, time, failure,
-error, skipped, system-out) and, with a failure's text as the stack trace, the suite's timestamp and properties,
+error, skipped, system-out) and, with a failure's text as the stack trace and the suite's timestamp,
 https://learn.microsoft.com/azure/devops/pipelines/tasks/reference/publish-test-results-v2. GitHub shows none by itself;
 the actions that people use for it read the same elements.
 """

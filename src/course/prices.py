@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from helpers.prices import tier_of, usd_per_hour
+from helpers.workspace_prices import tier_of, usd_per_hour
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

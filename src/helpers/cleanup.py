@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from helpers.meter import METER
 from helpers.naming import release
@@ -69,3 +72,23 @@ def _say_what_costs() -> None:
     for name, usd in METER.costs().items():
         print(f"still there: {name}, at most {usd:.2f} USD an hour", file=sys.stderr)
     print(f"The machines of this lesson have cost at most {METER.usd:.2f} USD.", file=sys.stderr)
+
+
+def delete_if_there(operations: Any, *names: str) -> None:
+    """Delete what may have been made; a line shows what is waited for, and nothing is said of what was not there.
+
+    Args:
+        operations: of an ``MLClient``, e.g. ``ml_client.compute``.
+        names: what to delete.
+
+    Raises:
+        azure.core.exceptions.HttpResponseError: something cannot be deleted.
+    """
+    from azure.core.exceptions import ResourceNotFoundError
+
+    for name in tqdm(names, desc="deleting", leave=False):
+        with suppress(ResourceNotFoundError):
+            operations.get(name)
+            if hasattr(operations, "begin_disable"):  # a schedule that is enabled cannot be deleted
+                operations.begin_disable(name).result()
+            operations.begin_delete(name=name).result()

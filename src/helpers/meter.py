@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from helpers.prices import tier_of, usd_per_hour
+from helpers.workspace_prices import tier_of, usd_per_hour
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

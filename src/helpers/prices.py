@@ -1,25 +1,34 @@
-"""What machines cost, by the prices that the workspace itself names."""
+"""What machines cost: the prices of ``notebooks/01_compute/vm_sizes.csv``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+import functools
 
-if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
+from helpers.folders import lesson_folder
 
-LOW_PRIORITY, STANDARD = "LowPriority", "Standard"
-
-
-def tier_of(priority: str | None) -> str:
-    """Return Azure's price tier of a cluster's ``tier``, e.g. of ``low_priority`` or ``LowPriority``."""
-    return LOW_PRIORITY if str(priority).lower().replace("_", "") == "lowpriority" else STANDARD
+DAYS = 30  # of a month
 
 
-def usd_per_hour(ml_client: MLClient) -> dict[tuple[str, str], float]:
-    """Return what each VM size costs in the workspace's region under Linux, by its name in lower case and its tier."""
-    return {
-        (str(size.name).lower(), price["vmTier"]): float(price["retailPrice"])
-        for size in ml_client.compute.list_sizes()
-        for price in (vars(size).get("estimatedVMPrices") or {}).get("values", [])  # as azure-ai-ml 1.35 keeps it
-        if price["osType"] == "Linux"
-    }
+@functools.cache
+def _usd() -> dict[str, float]:
+    """USD an hour by the sizes' names in lower case, of those that can be had."""
+    with (lesson_folder("01_compute") / "vm_sizes.csv").open(encoding="utf-8") as file:
+        rows = csv.DictReader(line for line in file if line[0] != "#")
+        return {row["name"].lower(): float(row["usd"]) for row in rows if row["usd"] and not row["retired"]}
+
+
+def usd_a_month(size: str, hours_a_day: float = 24, machines: int = 1) -> float:
+    """Return what machines of a size cost in a month of 30 days, in USD, pay as you go.
+
+    Args:
+        size: e.g. ``"Standard_DS2_v2"``, in any case.
+        hours_a_day: for how long each of them is there; the work it has does not count.
+        machines: how many.
+
+    Raises:
+        LookupError: the size has no price: it is misspelt, or retired.
+    """
+    if size.lower() not in _usd():
+        raise LookupError(f"{size} is no size with a price in 01_compute/vm_sizes.csv.")
+    return DAYS * hours_a_day * machines * _usd()[size.lower()]
