@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import psutil
@@ -144,8 +145,12 @@ class Home:
         self.sockets = self.root / "run"
         self.docker_socket = self.root / docker_host.STAND_IN
 
-    def create(self) -> Settings:
+    def create(self, names: Mapping[str, str] = MappingProxyType({})) -> Settings:
         """Make the folder where it is missing and return its settings.
+
+        Args:
+            names: settings that a new folder is to have, such as the name of its workspace, in place of those that
+                would be generated.
 
         Raises:
             HomeError: the folder cannot be written, its path is too long, or another version wrote its settings.
@@ -170,7 +175,7 @@ class Home:
             self.sockets.mkdir(mode=0o700, exist_ok=True)
             self.root.chmod(0o700)
             if not self.settings_file.exists():
-                write_private(self.settings_file, json.dumps(asdict(Settings.generate()), indent=2))
+                write_private(self.settings_file, json.dumps(asdict(Settings.generate()) | dict(names), indent=2))
         except OSError as error:
             raise HomeError(self.unusable(error)) from error
         return self.settings()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.meter import METER
 from helpers.nodes import running_nodes
 from helpers.tags import tag
 
@@ -80,6 +81,7 @@ def _connect_to_azure() -> MLClient:
     try:
         ml_client = client_of_config()
         ml_client.workspaces.get(ml_client.workspace_name)  # now, and not in the middle of a lesson
+        METER.start(ml_client)
     except AzureError:
         print(PREFLIGHT, file=sys.stderr)
         raise
@@ -101,19 +103,22 @@ def client_of_config() -> MLClient:
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
-    return MLClient.from_config(DefaultAzureCredential(), **_OPTIONS)
+    return MLClient.from_config(DefaultAzureCredential(), **_OPTIONS, raw_response_hook=METER.note)
 
 
-def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str = "") -> ClientSecretCredential:
+def second_identity(
+    backend: str, name: str, tenant_id: str = "", client_id: str = "", secret_variable: str = SECOND_SECRET
+) -> ClientSecretCredential:
     """Return the credential of a service principal that is not your own.
 
     Args:
         backend: ``"local"`` makes a new one, without any role, in the service that ``connect`` has started; ``"azure"``
-            takes one that is there. Its secret is then read from the environment variable ``SECOND_CLIENT_SECRET``:
-            what stands in a notebook is soon read by others.
+            takes one that is there. Its secret is then read from an environment variable: what stands in a notebook
+            is soon read by others.
         name: what it is called on this machine. One of that name that an earlier run has left is deleted first.
         tenant_id: on Azure, its directory.
         client_id: on Azure, its application's id.
+        secret_variable: on Azure, the environment variable that has its secret.
 
     Raises:
         ValueError: on Azure, one of the three is not given.
@@ -121,11 +126,12 @@ def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str
     from azure.identity import ClientSecretCredential
 
     if backend == "azure":
-        given = (tenant_id, client_id, os.environ.get(SECOND_SECRET, ""))
+        given = (tenant_id, client_id, os.environ.get(secret_variable, ""))
         if not all(given):
             raise ValueError(
-                "On Azure this needs a second service principal: set second_tenant_id and second_client_id in the "
-                f"parameters cell, and its secret in the environment variable {SECOND_SECRET}, before Jupyter starts."
+                "On Azure this needs a service principal that is not your own: set second_tenant_id and "
+                "second_client_id (or what the parameters cell has in their place), and its secret in the environment "
+                f"variable {secret_variable}, before Jupyter starts."
             )
         return ClientSecretCredential(*given)
     from azureml_local import admin

@@ -7,18 +7,35 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 VARIABLE = "AZUREML_WORKBOOK_PROGRESS"
-VERSION = 1
+VERSION = 2  # 2 has the best results, too
 BUSY_SECONDS = 2.0  # how long another notebook's write is waited for
-TABLE = (
-    "CREATE TABLE IF NOT EXISTS done (lesson TEXT NOT NULL, item TEXT NOT NULL, at TEXT NOT NULL DEFAULT"
-    " (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')), PRIMARY KEY (lesson, item)) WITHOUT ROWID"
+NOW = "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS done (lesson TEXT NOT NULL, item TEXT NOT NULL,"
+    f" {NOW}, PRIMARY KEY (lesson, item)) WITHOUT ROWID",
+    f"CREATE TABLE IF NOT EXISTS best (lesson TEXT PRIMARY KEY, points INTEGER NOT NULL, most INTEGER NOT NULL, {NOW})",
+)
+# In one statement, so that of two notebooks that write at once the better result stays.
+BETTER = (
+    "INSERT INTO best (lesson, points, most) VALUES (?, ?, ?) ON CONFLICT (lesson) DO UPDATE SET"
+    " points = excluded.points, most = excluded.most, at = excluded.at"
+    " WHERE excluded.points * best.most > best.points * excluded.most"
 )
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is done, as pairs of a lesson's id and an item; and each lesson's best result, of how many points."""
+
+    done: set[tuple[str, str]]
+    best: dict[str, tuple[int, int]]
 
 
 def location() -> Path:
@@ -37,9 +54,20 @@ def note(lesson: str, items: Iterable[str]) -> None:
         _use(lambda file: file.executemany("INSERT OR IGNORE INTO done (lesson, item) VALUES (?, ?)", rows), None)
 
 
-def done() -> set[tuple[str, str]]:
-    """Return what is done, as pairs of a lesson's id and an item."""
-    return _use(lambda file: set(file.execute("SELECT lesson, item FROM done")), set())
+def note_best(lesson: str, points: int, most: int) -> None:
+    """Note a result of so many points out of ``most``, if it is the best one of this lesson."""
+    _use(lambda file: file.execute(BETTER, (lesson, points, most)), None)
+
+
+def kept() -> Kept:
+    """Return all that is kept; nothing where the file cannot be used."""
+    return _use(_read, Kept(set(), {}))
+
+
+def _read(file: sqlite3.Connection) -> Kept:
+    results = file.execute("SELECT lesson, points, most FROM best")
+    best = {lesson: (points, most) for lesson, points, most in results}
+    return Kept(set(file.execute("SELECT lesson, item FROM done")), best)
 
 
 def _use(action: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
@@ -64,5 +92,6 @@ def _prepare(file: sqlite3.Connection) -> None:
     if version > VERSION:
         raise sqlite3.DatabaseError(f"it was written by a newer version of the course (format {version})")
     if version < VERSION:
-        file.execute(TABLE)
+        for table in TABLES:
+            file.execute(table)
         file.execute(f"PRAGMA user_version = {VERSION}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from helpers import outline, progress_file
+from helpers import exam, outline, progress_file
 from helpers.checking import exercises_of
 from helpers.verdicts import MARKS, box, html
 
@@ -14,10 +14,14 @@ QUESTIONS = 5  # of each lesson's quiz
 
 @dataclass(frozen=True)
 class Standing:
-    """How a lesson stands: each of its exercises and questions, and whether it is done."""
+    """How a lesson stands: each of its exercises and questions, and whether it is done.
+
+    ``best`` is the best result of a lesson with an exam, its points and how many there were to get; None without one.
+    """
 
     lesson: outline.Lesson
     items: dict[str, bool]
+    best: tuple[int, int] | None = None
 
     @property
     def complete(self) -> bool:
@@ -25,12 +29,15 @@ class Standing:
         return all(self.items.values())
 
     def __str__(self) -> str:
-        """One line: a mark for each exercise, and how many questions were answered rightly."""
+        """One line: a mark for each exercise, the best exam, and how many questions were answered rightly."""
         exercises = {item: ok for item, ok in self.items.items() if not item.startswith("quiz ")}
-        marks = [f"{MARKS[ok or None]} {item}" for item, ok in exercises.items()]
+        marks = [f"{MARKS[ok or None]} {item}{self._result(item)}" for item, ok in exercises.items()]
         right = sum(self.items.values()) - sum(exercises.values())
         quiz = f"{MARKS[right == QUESTIONS or None]} quiz {right} of {QUESTIONS}"
         return "   ".join([*marks, quiz])
+
+    def _result(self, item: str) -> str:
+        return f" {self.best[0]} of {self.best[1]}" if item == exam.ITEM and self.best else ""
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,14 @@ def progress(lesson: str) -> Progress:
 
 def standings() -> list[Standing]:
     """Return how each lesson stands, in the course's order."""
-    done = progress_file.done()
+    kept = progress_file.kept()
     return [
-        Standing(lesson, {item: (lesson.id, item) in done for item in _items(lesson.id)})
+        Standing(lesson, {item: (lesson.id, item) in kept.done for item in _items(lesson.id)}, kept.best.get(lesson.id))
         for lesson in outline.lessons()
     ]
 
 
 def _items(lesson_id: str) -> list[str]:
     exercises = [exercise.id.partition("/")[2] for exercise in exercises_of(lesson_id)]
-    return exercises + [f"quiz {number}" for number in range(1, QUESTIONS + 1)]
+    exams = [exam.ITEM] if lesson_id == exam.LESSON else []
+    return exercises + exams + [f"quiz {number}" for number in range(1, QUESTIONS + 1)]

@@ -74,7 +74,7 @@ def test_parallel_notebooks_lose_nothing() -> None:
     """From the first write on, which creates the file."""
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, name]) for name in ("a", "b", "c")]
     assert [writer.wait(120) for writer in writers] == [0, 0, 0]
-    assert len(progress_file.done()) == 150
+    assert len(progress_file.kept().done) == 150
 
 
 def _said(capsys: pytest.CaptureFixture[str]) -> str:
@@ -106,8 +106,8 @@ def test_a_damaged_database(file: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_a_file_of_a_newer_version(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     progress_file.note("first_model", ["to_request"])
     with sqlite3.connect(file) as database:
-        database.execute("PRAGMA user_version = 2")
-    assert "written by a newer version of the course (format 2)" in _said(capsys)
+        database.execute("PRAGMA user_version = 3")
+    assert "written by a newer version of the course (format 3)" in _said(capsys)
 
 
 def test_a_place_that_cannot_be_written(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +125,7 @@ def test_a_file_that_another_holds_for_long(
         holder.execute("BEGIN EXCLUSIVE")
         assert "database is locked" in _said(capsys)
         holder.execute("ROLLBACK")
-    assert ("first_model", "all_at_once") in progress_file.done()
+    assert ("first_model", "all_at_once") in progress_file.kept().done
 
 
 def test_without_the_variable_it_lies_where_the_system_keeps_a_users_data(
