@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from helpers.workspace_prices import tier_of, usd_per_hour
+
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
@@ -37,18 +39,11 @@ class Prices:
 
     def _of_size(self, size: str | None, tier: str | None = None) -> float:
         """0 where no price is known, as with the instance types of a Kubernetes cluster."""
-        asked = "LowPriority" if str(tier).lower().replace("_", "") == "lowpriority" else "Standard"
-        return self._sizes.get((str(size).lower(), asked), 0.0)
+        return self._sizes.get((str(size).lower(), tier_of(tier)), 0.0)
 
     @functools.cached_property
     def _sizes(self) -> dict[tuple[str, str], float]:
-        """The price of each size and tier, under Linux."""
-        return {
-            (str(size.name).lower(), price["vmTier"]): price["retailPrice"]
-            for size in self._ml_client.compute.list_sizes()
-            for price in vars(size).get("estimatedVMPrices", {}).get("values", [])  # as azure-ai-ml 1.35 keeps it
-            if price["osType"] == "Linux"
-        }
+        return usd_per_hour(self._ml_client)
 
 
 def _is_paid(node: Any) -> bool:

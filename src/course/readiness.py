@@ -21,10 +21,7 @@ class Readiness:
 
 
 def readiness(backend: str, lessons: Sequence[Lesson]) -> Readiness:
-    """Examine the machine or, for ``azure``, the workspace, whose quota decides on VM sizes.
-
-    What only some lessons lack, these say themselves, and the pre-flight does.
-    """
+    """Examine the machine or, for ``azure``, the workspace, whose quota decides on VM sizes, by the pre-flight."""
     if backend == "azure":
         return _of_workspace(lessons)
     return Readiness([f"{one.what}: {one.found}. {one.remedy}" for one in doctor.check(Home()) if one.remedy])
@@ -35,8 +32,8 @@ def _of_workspace(lessons: Sequence[Lesson]) -> Readiness:
 
     found = Readiness()
     for row in examine("azure", lessons, needs.find(Path("notebooks"), lessons)):
-        if row.verdict == "lacking" and row.is_vital:
-            found.shortcomings.append(f"{row.check}: {row.found}. {row.next}")
+        if row.verdict == "lacking":
+            found.shortcomings.append(f"{row.check}: {row.found}. {row.next}.")
         if row.sets:
             lesson, parameter, size = row.sets
             found.parameters.setdefault(lesson, {})[parameter] = size

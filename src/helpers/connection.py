@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.meter import METER
 from helpers.nodes import running_nodes
 from helpers.tags import tag
 
@@ -80,6 +81,7 @@ def _connect_to_azure() -> MLClient:
     try:
         ml_client = client_of_config()
         ml_client.workspaces.get(ml_client.workspace_name)  # now, and not in the middle of a lesson
+        METER.start(ml_client)
     except AzureError:
         print(PREFLIGHT, file=sys.stderr)
         raise
@@ -101,7 +103,7 @@ def client_of_config() -> MLClient:
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
-    return MLClient.from_config(DefaultAzureCredential(), **_OPTIONS)
+    return MLClient.from_config(DefaultAzureCredential(), **_OPTIONS, raw_response_hook=METER.note)
 
 
 def second_identity(

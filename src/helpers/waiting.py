@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from helpers import loads, waits
+from helpers import loads, meter, waits
 
 Result = TypeVar("Result", covariant=True)
 Returned = TypeVar("Returned")
@@ -48,7 +48,8 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
     Raises:
         azure.core.exceptions.HttpResponseError: the operation failed; the message is Azure's.
     """
-    hint = f" (on Azure: {on_azure})" if on_azure else ""
+    hint = meter.hint(on_azure)
+    meter.METER.announce(what, on_azure)
     began = time.monotonic()
     # To standard error, and gone at the end: how long it took this time is no result of the lesson.
     with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
@@ -92,7 +93,8 @@ def wait_until(condition: Callable[[], bool], what: str, on_azure: str = "") -> 
     Raises:
         TimeoutError: it is not true after an hour.
     """
-    hint = f" (on Azure: {on_azure})" if on_azure else ""
+    hint = meter.hint(on_azure)
+    meter.METER.announce(what, on_azure)
     with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
         for seconds in pauses(asking_times=0):  # what comes next may have to come in time
             if condition():

@@ -277,13 +277,14 @@ def test_exit_status_of_a_run_that_passes(tmp_path: Path, monkeypatch: pytest.Mo
             "AZUREML_WORKBOOK_RUN": "weekly-1",
             "AZUREML_WORKBOOK_LESSON": "lesson_00_start_01_passes",
         }
-        assert parameters == {"backend": "azure", "fast": True}
+        assert parameters == {"backend": "azure", "fast": True, "cpu_size": "Standard_D2as_v4"}
         assert timeout_s == 42
         return Result(notebook, "passed", "A lesson")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("course.run.execute", passes)
-    monkeypatch.setattr("course.run.readiness", lambda backend, lessons: Readiness())
+    found = Readiness(parameters={"lesson_00_start_01_passes": {"cpu_size": "Standard_D2as_v4"}})
+    monkeypatch.setattr("course.run.readiness", lambda backend, lessons: found)
     write_lesson(tmp_path, "00_start/01_passes")
     list_lessons(tmp_path)
     before = signal.getsignal(signal.SIGTERM)

@@ -26,7 +26,7 @@ ROLES = "microsoft.authorization/"
 class Row:
     """A line of the table: what was checked, found and wanted, and what to do next where something is to be done.
 
-    ``is_vital``: without it no lesson can run. ``sets``: a lesson's id, its parameter, and the value that helps.
+    ``sets``: a lesson's id, its parameter, and the value that helps.
     """
 
     check: str
@@ -34,7 +34,6 @@ class Row:
     found: str
     wanted: str = ""
     next: str = ""
-    is_vital: bool = False
     sets: tuple[str, str, str] | None = None
 
 
@@ -66,7 +65,7 @@ def check_identity() -> Row:
         return Row("signed in", "ok", signed_in_as())
     except ClientAuthenticationError as error:
         first = str(error).strip().splitlines()[0]
-        return Row("signed in", "lacking", first, "somebody", "az login", is_vital=True)
+        return Row("signed in", "lacking", first, "somebody", "az login")
 
 
 def check_workspace(course: Course) -> Row:
@@ -77,7 +76,7 @@ def check_workspace(course: Course) -> Row:
         advice = "look at the three names in config.json"
         if refused.status == 403:
             advice = "ask for the role AzureML Data Scientist, or Contributor, at the workspace"
-        return Row("workspace", "lacking", str(refused), "an answer", advice, is_vital=True)
+        return Row("workspace", "lacking", str(refused), "an answer", advice)
 
 
 def check_providers(course: Course) -> Iterator[Row]:

@@ -40,7 +40,7 @@ def examine(backend: str, lessons: Sequence[Lesson], needs: Needs) -> Iterator[R
         client = connect(backend) if backend == "local" else client_of_config()
     except (AzureError, RuntimeError) as error:
         said = str(error).strip().splitlines()[0]
-        yield Row("config.json", "lacking", said, "the workspace's file", DOWNLOAD, is_vital=True)
+        yield Row("config.json", "lacking", said, "the workspace's file", DOWNLOAD)
         return
     workspace_name = str(client.workspace_name)
     azure = ResourceManager(client.subscription_id, client.resource_group_name, workspace_name)
