@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -73,7 +75,7 @@ class Question:
     def task(self) -> str:
         """What is to be answered, such as ``Choose two.``"""
         if self.kind == "yes_no":
-            return "Yes or no, for each statement?"
+            return "Yes or no?"
         if self.kind == "ordering":
             return f"Which {NUMBERS[len(self.key)]} steps, in which order?"
         return "Choose one." if self.kind == "single_choice" else f"Choose {NUMBERS[len(self.key)]}."
@@ -108,13 +110,22 @@ class Question:
 
 def domains() -> list[Domain]:
     """Return the exam's domains in the notes' order."""
-    known = yaml.safe_load((notebooks_folder() / "exam_domain.yml").read_text(encoding="utf-8"))
+    return _domains(notebooks_folder())
+
+
+@functools.cache  # PyYAML takes a tenth of a second for it, and each paper that is marked asks
+def _domains(folder: Path) -> list[Domain]:
+    known = yaml.safe_load((folder / "exam_domain.yml").read_text(encoding="utf-8"))
     return [Domain(domain["id"], domain["title"]) for domain in known["domains"]]
 
 
 def questions_of(domain: Domain) -> list[Question]:
     """Return a domain's questions in the file's order."""
-    file = notebooks_folder() / FOLDER / f"{domain.id}.yml"
+    return _questions(notebooks_folder() / FOLDER / f"{domain.id}.yml", domain)
+
+
+@functools.cache
+def _questions(file: Path, domain: Domain) -> list[Question]:
     return [_question(domain, entry) for entry in yaml.safe_load(file.read_text(encoding="utf-8"))["questions"]]
 
 
