@@ -4,9 +4,10 @@ Everything else in a cell is ``azure-ai-ml`` itself, so that it can be carried o
 """
 
 from helpers import exam
+from helpers.acceptance import Acceptance
 from helpers.attached import databricks_workspace, virtual_machine
 from helpers.checking import check, quiz
-from helpers.cleanup import leftovers
+from helpers.cleanup import delete_if_there, leftovers
 from helpers.collected_data import collected, delete_collected
 from helpers.connection import (
     connect,
@@ -37,18 +38,21 @@ from helpers.naming import unique_name
 from helpers.nodes import node_states, watch_cluster
 from helpers.pictures import show
 from helpers.pipelines import download_output, draw_pipeline, job_log, step_statuses, steps, watch_pipeline
+from helpers.prices import usd_a_month
 from helpers.scoring import score
 from helpers.standing import progress
 from helpers.tracking import metrics, track
 from helpers.waiting import until_permitted, wait, wait_until
 
 __all__ = [
+    "Acceptance",
     "check",
     "collected",
     "connect",
     "databricks_workspace",
     "datastore_files",
     "delete_collected",
+    "delete_if_there",
     "docker_engine",
     "download_output",
     "draw_pipeline",
@@ -84,6 +88,7 @@ __all__ = [
     "train_delay_model",
     "unique_name",
     "until_permitted",
+    "usd_a_month",
     "virtual_machine",
     "wait",
     "wait_for_job",

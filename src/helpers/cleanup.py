@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from helpers.naming import release
 
@@ -45,3 +48,23 @@ def leftovers(
         for name in {name for _, names in named.values() for name in names}:
             release(name)
     return left
+
+
+def delete_if_there(operations: Any, *names: str) -> None:
+    """Delete what may have been made; a line shows what is waited for, and nothing is said of what was not there.
+
+    Args:
+        operations: of an ``MLClient``, e.g. ``ml_client.compute``.
+        names: what to delete.
+
+    Raises:
+        azure.core.exceptions.HttpResponseError: something cannot be deleted.
+    """
+    from azure.core.exceptions import ResourceNotFoundError
+
+    for name in tqdm(names, desc="deleting", leave=False):
+        with suppress(ResourceNotFoundError):
+            operations.get(name)
+            if hasattr(operations, "begin_disable"):  # a schedule that is enabled cannot be deleted
+                operations.begin_disable(name).result()
+            operations.begin_delete(name=name).result()

@@ -79,16 +79,19 @@ def _connect_to_azure() -> MLClient:
     return MLClient.from_config(DefaultAzureCredential(), enable_telemetry=False)
 
 
-def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str = "") -> ClientSecretCredential:
+def second_identity(
+    backend: str, name: str, tenant_id: str = "", client_id: str = "", secret_variable: str = SECOND_SECRET
+) -> ClientSecretCredential:
     """Return the credential of a service principal that is not your own.
 
     Args:
         backend: ``"local"`` makes a new one, without any role, in the service that ``connect`` has started; ``"azure"``
-            takes one that is there. Its secret is then read from the environment variable ``SECOND_CLIENT_SECRET``:
-            what stands in a notebook is soon read by others.
+            takes one that is there. Its secret is then read from an environment variable: what stands in a notebook
+            is soon read by others.
         name: what it is called on this machine. One of that name that an earlier run has left is deleted first.
         tenant_id: on Azure, its directory.
         client_id: on Azure, its application's id.
+        secret_variable: on Azure, the environment variable that has its secret.
 
     Raises:
         ValueError: on Azure, one of the three is not given.
@@ -96,11 +99,12 @@ def second_identity(backend: str, name: str, tenant_id: str = "", client_id: str
     from azure.identity import ClientSecretCredential
 
     if backend == "azure":
-        given = (tenant_id, client_id, os.environ.get(SECOND_SECRET, ""))
+        given = (tenant_id, client_id, os.environ.get(secret_variable, ""))
         if not all(given):
             raise ValueError(
-                "On Azure this needs a second service principal: set second_tenant_id and second_client_id in the "
-                f"parameters cell, and its secret in the environment variable {SECOND_SECRET}, before Jupyter starts."
+                "On Azure this needs a service principal that is not your own: set second_tenant_id and "
+                "second_client_id (or what the parameters cell has in their place), and its secret in the environment "
+                f"variable {secret_variable}, before Jupyter starts."
             )
         return ClientSecretCredential(*given)
     from azureml_local import admin

@@ -825,6 +825,7 @@ ANSWERS = (
     "host_answers",
     "kubernetes_answers",
     "local_deployment_answers",
+    "capstone_answers",
     "exam_answers",
 )
 ALL = [exercise.id for lesson in lessons() for exercise in exercises_of(lesson.id)]
