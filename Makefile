@@ -1,5 +1,6 @@
 # Two commands do everything on a fresh machine: `make run` and `make test`.
-# Options: PART=02 (only that part), SET=full (larger data), BACKEND=azure, NOTEBOOK=name, JOBS=1 (one at a time).
+# Options: PART=02 (only that part), SET=full (larger data), BACKEND=azure, NOTEBOOK=name, JOBS=1 (one at a time),
+# BUDGET=5 (US dollars on Azure). docs/unattended.md says more.
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +16,7 @@ MOTO := 5.2.5
 BENTOML := 1.4.40
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint lab progress book start stop bench demo notebooks clean
+.PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,13 +28,20 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
-	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[book,test]'
+	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[lessons,book,test]'
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
 	touch $@
 
 run: $(STAMP) ## run every lesson and write runs/latest/report.html
-	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOK)
+	$(BIN)/python -m course.run --set $(SET) --backend $(BACKEND) $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BUDGET),--budget $(BUDGET)) $(NOTEBOOK)
+
+sweep: $(STAMP) ## list what broken runs have left (YES=1 deletes it, RUN=latest: only that run)
+	$(BIN)/python -m course.sweep --backend $(BACKEND) $(if $(RUN),--run $(RUN)) $(if $(YES),--yes)
+
+preflight: BACKEND = azure
+preflight: $(STAMP) ## check, before anything is made, whether your workspace on Azure has what the lessons need
+	@$(BIN)/python -m course.preflight --backend $(BACKEND) $(if $(PART),--part $(PART)) $(NOTEBOOK)
 
 test: $(STAMP) lint ## run every test but the heavy ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg --ignore tests/heavy tests notebooks

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -293,9 +296,28 @@ def _doctor(home: Home, options: argparse.Namespace) -> int:
     return doctor.main(home, install=options.install)
 
 
+def _run(_: Home, options: argparse.Namespace) -> int:
+    from azureml_local.temporary_service import temporary_service
+
+    program = options.program[options.program[:1] == ["--"] :]
+    if not program:
+        raise DaemonError("azureml-local run needs a program: azureml-local run -- python train.py")
+    if shutil.which(program[0]) is None:
+        raise DaemonError(f"There is no program '{program[0]}' that you may run.")
+    # Ends the program and the service as a Ctrl-C does: CI ends what it cancels so.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with temporary_service(options.config) as service:
+        environment = {**os.environ, **service.environment(os.environ)}
+        try:
+            status = subprocess.call(program, env=environment)  # noqa: S603 - the user's own program
+        except KeyboardInterrupt:  # which the program got, too
+            status = -signal.SIGINT
+    return status if status >= 0 else 128 - status
+
+
 def _serve(home: Home, options: argparse.Namespace) -> int:
     _take_spark_master(options)
-    return daemon.serve(home, options.port, options.ready, options.listen)
+    return daemon.serve(home, options.port, options.ready, options.listen, options.lifeline)
 
 
 Command = Callable[[Home, argparse.Namespace], int]
@@ -411,6 +433,19 @@ HOSTS: tuple[Flag, ...] = (
 NAME: Flag = ("--name", {"help": "of the worker (default: this machine's)"})
 ID: Flag = ("--id", {"help": "clear only this fault"})
 READY: Flag = ("--ready", {"type": int, "help": argparse.SUPPRESS})
+LIFELINE: Flag = ("--lifeline", {"type": int, "help": argparse.SUPPRESS})
+CONFIG: Flag = (
+    "--config",
+    {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "the program's own config.json: the service has the workspace that it names (default: another one)",
+    },
+)
+PROGRAM: Flag = (
+    "program",
+    {"nargs": argparse.REMAINDER, "metavar": "-- PROGRAM ...", "help": "what to run, with its arguments"},
+)
 COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     "start": (_start, "start the service, and return when it answers", (PORT, LISTEN, SPARK_MASTER)),
     "stop": (_stop, "end the service and all that it started", ()),
@@ -429,7 +464,8 @@ COMMANDS: Mapping[str, tuple[Command, str, tuple[Flag, ...]]] = {
     ),
     "hosts": (_hosts, "nodes on other machines: hosts attach|list|detach", (*HOSTS, JSON)),
     "worker": (_worker, "be a node of a service on another machine, in the foreground", (*SCHEDULER, NAME)),
-    "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, SPARK_MASTER, READY)),
+    "run": (_run, "run a program with a service of its own, which ends with it", (CONFIG, PROGRAM)),
+    "serve": (_serve, "run the service in the foreground", (PORT, LISTEN, SPARK_MASTER, READY, LIFELINE)),
 }
 
 

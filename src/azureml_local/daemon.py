@@ -94,7 +94,7 @@ def start(home: Home, port: int | None = None, place: Place | None = None) -> Ru
                 where = f"at {running.listens_at}, too" if running.listens_at else "on loopback only"
                 raise DaemonError(f"The service runs already and listens {where}: stop it to have it listen elsewhere.")
             return running
-        _spawn(home, port, place)
+        spawn(home, port, place)
         running = find(home)
     if running is None:
         raise DaemonError(f"The service ended right after it started; see {home.service_log}.")
@@ -145,16 +145,21 @@ def _stop(home: Home) -> bool:
                 raise DaemonError(f"{who} did not end within {STOP_WITHIN:g} s.")
 
 
-def serve(home: Home, port: int | None, ready: int | None, place: Place | None = None) -> int:
-    """Run the service in this process until SIGTERM or SIGINT, and return an exit status.
+def serve(
+    home: Home, port: int | None, ready: int | None, place: Place | None = None, lifeline: int | None = None
+) -> int:
+    """Run the service in this process until SIGTERM, SIGINT or the end of its lifeline, and return an exit status.
 
     Args:
         home: the state folder.
         port: the port to take, or None.
         ready: a file descriptor that gets an empty message once the service answers, or else what went wrong.
         place: where beyond loopback to listen, too, or None.
+        lifeline: a file descriptor at whose end the service ends; its folder is deleted then. None where there is none.
     """
     starter = _Starter(ready)
+    if lifeline is not None:
+        os.set_inheritable(lifeline, False)
     os.umask(0o077)  # for every file that is made here, the engines' and the deployments' ones among them
     try:
         home.create()
@@ -167,7 +172,9 @@ def serve(home: Home, port: int | None, ready: int | None, place: Place | None =
             _become_the_only_one(home, lock)
             home.forget_drafts()
             home.running_file.unlink(missing_ok=True)  # it tells of a service that has ended
-            _run(home, port, place, starter)
+            _run(home, port, place, starter, lifeline)
+        if lifeline is not None:
+            home.delete()
     except (DaemonError, HomeError) as error:
         starter.tell(str(error))
         return 1
@@ -213,7 +220,7 @@ def _become_the_only_one(home: Home, lock: IO[str]) -> None:
             raise DaemonError(f"Another service runs in {home.root}.")
 
 
-def _run(home: Home, port: int | None, place: Place | None, starter: _Starter) -> None:
+def _run(home: Home, port: int | None, place: Place | None, starter: _Starter, lifeline: int | None) -> None:
     import uvloop  # here and below: what only the service itself needs, and other commands need not load
 
     from azureml_local.engines.azurite import NEEDED_DISK, AzuriteError
@@ -235,6 +242,8 @@ def _run(home: Home, port: int | None, place: Place | None, starter: _Starter) -
         ended = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        if lifeline is not None:  # nothing is ever written to it: it can be read once its other end is closed
+            asyncio.get_running_loop().add_reader(lifeline, ended.set)
         try:
             await _start_on_some_port(service, port, last_port)
             running = Running(os.getpid(), service.port, time.time(), __version__, service.listens_at)
@@ -246,6 +255,8 @@ def _run(home: Home, port: int | None, place: Place | None, starter: _Starter) -
             gc.freeze()
             await ended.wait()
         finally:
+            if lifeline is not None:  # which would be read again and again
+                asyncio.get_running_loop().remove_reader(lifeline)
             try:
                 home.running_file.unlink(missing_ok=True)  # from now on a start waits for the end
             finally:
@@ -280,16 +291,31 @@ async def _start_on_some_port(service: object, asked: int | None, last: int | No
         await service.start(0)
 
 
-def _spawn(home: Home, port: int | None, place: Place | None) -> None:
-    """Start the background process and wait for its word."""
+def spawn(
+    home: Home, port: int | None = None, place: Place | None = None, lifeline: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start the background process and return once it answers.
+
+    Args:
+        home: the state folder, in which no service runs.
+        port: the port to take; without it the last one, or a free one.
+        place: where beyond loopback it is to listen, too; None for nowhere.
+        lifeline: the reading end of a pipe. When nobody holds the other end any more, the service ends and deletes its
+            folder. None for a service that is stopped in another way.
+
+    Raises:
+        DaemonError: it did not start.
+    """
     command = [sys.executable, "-m", "azureml_local", "serve"]
     if port:
         command += ["--port", str(port)]
     if place:
         command += ["--listen", place.at(place.port) if place.port else place.address]
+    if lifeline is not None:
+        command += ["--lifeline", str(lifeline)]
     reading, writing = os.pipe()
     with open_private(home.service_log) as log:
-        subprocess.Popen(  # noqa: S603 - our own program
+        process = subprocess.Popen(  # noqa: S603 - our own program
             [*command, "--ready", str(writing)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -297,7 +323,7 @@ def _spawn(home: Home, port: int | None, place: Place | None) -> None:
             env={**os.environ, "AZUREML_LOCAL_HOME": str(home.root)},
             cwd=home.root,
             start_new_session=True,
-            pass_fds=(writing,),
+            pass_fds=(writing,) if lifeline is None else (writing, lifeline),
         )
     os.close(writing)
     with os.fdopen(reading) as pipe:
@@ -305,6 +331,7 @@ def _spawn(home: Home, port: int | None, place: Place | None) -> None:
     if word != "\n":
         reason = word.strip() or f"The service ended before it answered; see {home.service_log}."
         raise DaemonError(reason)
+    return process
 
 
 def _last_port(home: Home) -> int | None:

@@ -28,7 +28,8 @@ from node_packages import NpmError
 SPARK_LOG = "spark-installation.log"
 NEEDED_DISK = 2 * 2**30  # bytes: a few models, environments and logs
 NEEDED_MEMORY = 1 * 2**30  # bytes: the service, storage, and two small models
-LIBRARIES = ("azure-ai-ml", "azureml-inference-server-http", "papermill", "scikit-learn", "torch")
+LIBRARIES = ("azureml-inference-server-http", "distributed", "mlflow")
+CLIENT = "azure-ai-ml"  # of those who use the service, which itself does without
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,15 @@ def _libraries(_: Home) -> list[Finding]:
         try:
             findings.append(Finding(name, metadata.version(name)))
         except metadata.PackageNotFoundError:
-            findings.append(Finding(name, "missing", f"pip install -c constraints.txt {name}"))
+            findings.append(Finding(name, "missing", f"pip install {name}"))
     return findings
+
+
+def _client(_: Home) -> list[Finding]:
+    try:
+        return [Finding(CLIENT, metadata.version(CLIENT))]
+    except metadata.PackageNotFoundError:
+        return [Finding(CLIENT, f"not in this environment (for programs that use it: pip install {CLIENT})")]
 
 
 def _storage(_: Home) -> list[Finding]:
@@ -136,6 +144,10 @@ def _disk(home: Home) -> list[Finding]:
 
 
 def _state(home: Home) -> list[Finding]:
+    try:
+        home.require_own_folder()
+    except HomeError as error:
+        return [Finding("state folder", str(home.root), str(error))]
     if not home.settings_file.exists():
         return [Finding("state folder", f"{home.root} (made at the first start)")]
     if stat.S_IMODE(home.root.stat().st_mode) & 0o077:
@@ -171,6 +183,7 @@ CHECKS: tuple[Callable[[Home], list[Finding]], ...] = (
     _python,
     _platform,
     _libraries,
+    _client,
     _storage,
     _spark,
     _memory,

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import psutil
@@ -144,8 +145,12 @@ class Home:
         self.sockets = self.root / "run"
         self.docker_socket = self.root / docker_host.STAND_IN
 
-    def create(self) -> Settings:
+    def create(self, names: Mapping[str, str] = MappingProxyType({})) -> Settings:
         """Make the folder where it is missing and return its settings.
+
+        Args:
+            names: settings that a new folder is to have, such as the name of its workspace, in place of those that
+                would be generated.
 
         Raises:
             HomeError: the folder cannot be written, its path is too long, or another version wrote its settings.
@@ -155,7 +160,7 @@ class Home:
                 f"The state folder's path is {len(os.fsencode(self.root))} bytes long; sockets below it allow "
                 f"{LONGEST_HOME}: {self.root}. Set AZUREML_LOCAL_HOME to a shorter path."
             )
-        self._require_own_folder()
+        self.require_own_folder()
         try:
             for folder in (
                 self.root,
@@ -170,7 +175,7 @@ class Home:
             self.sockets.mkdir(mode=0o700, exist_ok=True)
             self.root.chmod(0o700)
             if not self.settings_file.exists():
-                write_private(self.settings_file, json.dumps(asdict(Settings.generate()), indent=2))
+                write_private(self.settings_file, json.dumps(asdict(Settings.generate()) | dict(names), indent=2))
         except OSError as error:
             raise HomeError(self.unusable(error)) from error
         return self.settings()
@@ -186,7 +191,7 @@ class Home:
 
         A ``start`` that waits for its turn may meanwhile put its first files there: they stay, and so does the folder.
         """
-        self._require_own_folder()
+        self.require_own_folder()
         if self.root.exists():
             for entry in self.root.iterdir():
                 if entry.is_dir() and not entry.is_symlink():
@@ -199,7 +204,7 @@ class Home:
                 if error.errno != errno.ENOTEMPTY:
                     raise
 
-    def _require_own_folder(self) -> None:
+    def require_own_folder(self) -> None:
         """Raise HomeError for a folder that holds something of another's."""
         if self.root.exists() and not self.root.is_dir():
             raise HomeError(f"{self.root} is no folder. Set AZUREML_LOCAL_HOME to a folder.")

@@ -185,7 +185,7 @@ class Service:
         schedules.register_operations(self.context)
         self.docker = DockerStandIn(home.docker, environments)
         self.faults = FaultInjector()
-        applications = {name: self.faults.around(name, app) for name, app in self._applications().items()}
+        applications = {name: self.faults.around(name, app) for name, app in self.applications().items()}
         applications["admin"] = admin_routes.application(self.faults, self.context)
         applications["model_data"] = receiver(self.collectors)
         applications["docker"] = self.docker.app
@@ -290,7 +290,7 @@ class Service:
         self.collectors.port = server.sockets[0].getsockname()[1]
         return server
 
-    def _applications(self) -> Mapping[str, Any]:
+    def applications(self) -> Mapping[str, Any]:
         """Return the ASGI applications by the names that the edge's host table uses."""
         return {
             "arm": ControlPlane(self.context),

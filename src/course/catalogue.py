@@ -47,6 +47,9 @@ class Lesson(Notebook):
     timeout_s: float
     side_by_side: bool
     sets: Mapping[str, Mapping[str, object]] = field(hash=False)
+    needs: tuple[str, ...] = ()  # on Azure: names in azure.yml
+    # On Azure: for each parameter that is a VM size, how many machines of it run at once, by what they are.
+    machines: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
 
     @property
     def solutions(self) -> Path:
@@ -100,6 +103,8 @@ def _lesson(folder: Path, fields: Mapping[str, Any]) -> Lesson:
         timeout_s=fields["timeout_seconds"],
         side_by_side=fields["side_by_side"],
         sets=fields["sets"],
+        needs=tuple(fields["azure"].get("needs", ())),
+        machines=fields["azure"].get("machines", {}),
     )
 
 

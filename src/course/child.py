@@ -67,7 +67,7 @@ class _Run:
     def _on_cell_execute(self, cell: Any, cell_index: int) -> None:
         self.number = self._numbers[cell_index] = number_of(self.notebook.cells, cell_index)
         if is_authored(cell):
-            self._emit({"event": "cell_started", "number": self.number})
+            self._emit({"event": "cell_started", "number": self.number, "source": cell.source})
 
     def _on_cell_executed(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
         if is_authored(cell):
@@ -100,14 +100,14 @@ def run(
         message = f"{error.ename}: {error.evalue}"
         return _failed(run.number_at(error.cell_index), message, "\n".join(error.traceback))
     except Exception as error:  # a file that is no notebook, a kernel that died: the next notebook still runs
-        return _failed(run.number, f"{type(error).__name__}: {error}", "")
+        return {**_failed(run.number, f"{type(error).__name__}: {error}", ""), "broken": True}
     finally:
         solved.unlink(missing_ok=True)
         if run.notebook is not None:
             _save(run.notebook, output)
     if solutions is not None and (refused := _refused(run.notebook.cells, read(solutions))):
         return refused
-    return {"event": "ended", "status": "passed", "cell": None, "error": "", "traceback": ""}
+    return {"event": "ended", "status": "passed", "broken": False, "cell": None, "error": "", "traceback": ""}
 
 
 def _refuse_unknown(source: Path, parameters: Mapping[str, object]) -> None:
@@ -132,7 +132,7 @@ def _refused(cells: Sequence[Any], exercises: Iterable[str]) -> Ended | None:
 
 
 def _failed(cell: int | None, error: str, traceback: str) -> Ended:
-    return {"event": "ended", "status": "failed", "cell": cell, "error": error, "traceback": traceback}
+    return {"event": "ended", "status": "failed", "broken": False, "cell": cell, "error": error, "traceback": traceback}
 
 
 def _save(notebook: Any, output: Path) -> None:

@@ -16,6 +16,7 @@ class CellStarted(TypedDict):
 
     event: Literal["cell_started"]
     number: int
+    source: str
 
 
 class CellEnded(TypedDict):
@@ -26,10 +27,14 @@ class CellEnded(TypedDict):
 
 
 class Ended(TypedDict):
-    """The last event. ``cell`` is the number of the cell that failed; what is unknown or passed is None or empty."""
+    """The last event. ``cell`` is the number of the cell that failed; what is unknown or passed is None or empty.
+
+    ``broken`` says that the failure is none of a cell's: the notebook could not be run, or its kernel died.
+    """
 
     event: Literal["ended"]
     status: Literal["passed", "failed"]
+    broken: bool
     cell: int | None
     error: str
     traceback: str

@@ -8,18 +8,20 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
 import psutil
 from nbconvert.filters.ansi import strip_ansi
 
+from course import phases
 from course.catalogue import Notebook
 from course.events import Event
+from course.phases import Phase
 from course.processors import SIDE_BY_SIDE
-from helpers.progress_file import VARIABLE
+from helpers import progress_file, waits
 
 Status = Literal["passed", "failed", "timeout", "skipped"]
 
@@ -35,7 +37,8 @@ class Result:
     """What became of a notebook.
 
     ``cell`` is the number of the cell that failed or hung, ``error`` one line, ``detail`` the traceback or, where there
-    is none, the log of the notebook's process.
+    is none, the log of the notebook's process. ``broken`` says that the failure is none of a cell's: the notebook could
+    not be run, or its kernel died. ``reason`` says why it was skipped. ``began`` is in seconds since 1970.
     """
 
     notebook: Notebook
@@ -45,6 +48,10 @@ class Result:
     cell: int | None = None
     error: str | None = None
     detail: str = ""
+    broken: bool = False
+    reason: str | None = None
+    began: float = 0.0
+    phases: Sequence[Phase] = ()
 
 
 @dataclass
@@ -52,20 +59,26 @@ class _Account:
     """What is known of a run that is under way; ``ended`` once it is known how it ended."""
 
     title: str
+    began: float
     ended: bool = False
     status: Status = "failed"
+    broken: bool = True
     cell: int | None = None
     error: str = ""
     traceback: str = ""
+    cells: list[Phase] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
         if event["event"] == "opened":
             self.title = event["title"]
         elif event["event"] == "cell_started":
             self.cell = event["number"]
+            self.cells.append(Phase(phases.kind_of(event["source"]), time.time(), float("inf")))
+        elif event["event"] == "cell_ended":
+            self.cells[-1] = replace(self.cells[-1], ended=time.time())
         elif event["event"] == "ended":
             self.close(event["status"], event["error"])
-            self.cell, self.traceback = event["cell"], event["traceback"]
+            self.cell, self.traceback, self.broken = event["cell"], event["traceback"], event["broken"]
 
     def close(self, status: Status, error: str) -> None:
         """Says how the run ended, unless the notebook's process has said it."""
@@ -80,19 +93,21 @@ async def execute(
     timeout_s: float,
     on_event: Callable[[Event], None],
     solutions: Path | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Result:
     """Runs ``notebook`` and returns its result; the executed notebook is then at ``output``, its log beside it.
+
+    ``variables`` are added to its environment.
 
     With a file of ``solutions`` its exercises run solved. It knows nothing of what the learner of this machine has
     done, and leaves that as it is.
 
     Cancelling this coroutine ends the process and its kernel before it returns, as the time-out does.
     """
-    began = time.perf_counter()
     output.parent.mkdir(parents=True, exist_ok=True)
     log = output.with_suffix(".log")
-    account = _Account(title=notebook.path.stem)
-    process = await _start(notebook, output, parameters, log, solutions)
+    account = _Account(title=notebook.path.stem, began=time.time())
+    process = await _start(notebook, output, parameters, log, solutions, variables or {})
     try:
         async with asyncio.timeout(timeout_s):
             async for line in cast(asyncio.StreamReader, process.stdout):
@@ -104,39 +119,52 @@ async def execute(
         account.close("timeout", f"TimeoutError: not finished after {timeout_s:g} s")
     finally:
         await _stop(process)
-        for left_behind in output.parent.glob(f"{_progress_file(output).name}*"):
-            left_behind.unlink()
+        waited = waits.read(_waits_file(output))
+        for left_behind in [*output.parent.glob(f"{_progress_file(output).name}*"), _waits_file(output)]:
+            left_behind.unlink(missing_ok=True)
     account.close("failed", f"RuntimeError: the notebook's process ended with status {process.returncode}")
-    return _result(notebook, account, log, seconds=time.perf_counter() - began)
+    return _result(notebook, account, log, waited)
 
 
-def _result(notebook: Notebook, account: _Account, log: Path, seconds: float) -> Result:
+def _result(notebook: Notebook, account: _Account, log: Path, waited: Sequence[tuple[float, float]]) -> Result:
+    ended = time.time()
     detail = account.traceback or log.read_text(encoding="utf-8", errors="replace")
     return Result(
         notebook=notebook,
         status=account.status,
         title=account.title,
-        seconds=seconds,
+        seconds=ended - account.began,
         cell=account.cell,
         error=_one_line(account.error) or None,
         detail=plain(detail),
+        broken=account.status == "failed" and account.broken,
+        began=account.began,
+        phases=phases.split(account.began, ended, account.cells, waited),
     )
 
 
 async def _start(
-    notebook: Notebook, output: Path, parameters: Mapping[str, object], log: Path, solutions: Path | None
+    notebook: Notebook,
+    output: Path,
+    parameters: Mapping[str, object],
+    log: Path,
+    solutions: Path | None,
+    variables: Mapping[str, str],
 ) -> asyncio.subprocess.Process:
     command = [sys.executable, "-m", "course.child", notebook.name, str(output), json.dumps(dict(parameters))]
     if solutions is not None:
         command.append(str(solutions))
-    environment = {**SIDE_BY_SIDE, **os.environ, VARIABLE: str(_progress_file(output).absolute())}
+    files = {
+        progress_file.VARIABLE: str(_progress_file(output).absolute()),
+        waits.VARIABLE: str(_waits_file(output).absolute()),
+    }
     with log.open("wb") as errors:
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
-            env=environment,
+            env={**SIDE_BY_SIDE, **os.environ, **files, **variables},
             limit=_LONGEST_EVENT,
             start_new_session=True,  # so that Ctrl-C reaches this process alone, which then ends that one in order
         )
@@ -144,6 +172,10 @@ async def _start(
 
 def _progress_file(output: Path) -> Path:
     return output.with_suffix(".progress.db")
+
+
+def _waits_file(output: Path) -> Path:
+    return output.with_suffix(".waits")
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

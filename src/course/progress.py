@@ -99,6 +99,8 @@ class Bar:
 
 def outcome(result: Result) -> str:
     """One line: ``failed in 3.2 s: Deploy a model (cell 5: ValueError: no such size)``."""
+    if result.reason is not None:
+        return f"{result.status}: {result.title} ({result.reason})"
     line = f"{result.status} in {result.seconds:.1f} s: {result.title}"
     if result.error is None:
         return line

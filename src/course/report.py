@@ -4,21 +4,23 @@ import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import nbformat
 from nbconvert import HTMLExporter
 
+from course import executed, gantt
 from course.cells import Timing, authored, timings
-from course.execute import Result, plain
+from course.execute import Result
+from course.executed import Cell
 from course.exercises import Verdict, verdicts
+from course.phases import KINDS, seconds_by_kind
+from course.summary import About
 
 _DETAIL_LINES = 30
-_OUTPUT_LINES = 6
-_OUTPUT_WIDTH = 120
+_SLOWEST_CELLS = 10
 
 # What to do next, by how the error begins; the first that fits is shown.
 _ADVICE = [
@@ -53,16 +55,6 @@ _ADVICE = [
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A code cell that ran: its number, its seconds, what it says and the beginning of what came out."""
-
-    number: int
-    seconds: float
-    source: str
-    output: str
-
-
-@dataclass(frozen=True)
 class Row:
     """One notebook in the report. The links are relative to it, and None where there is no such file."""
 
@@ -83,11 +75,8 @@ class Row:
         return max(self.timings, key=lambda timing: timing.seconds, default=None)
 
 
-def write(folder: Path, set_name: str, backend: str, results: Sequence[Result], seconds: float) -> None:
-    """Writes ``report.html`` into the run's ``folder``, and an HTML page beside each executed notebook.
-
-    ``seconds`` is what the run took; where notebooks ran side by side, that is less than their sum.
-    """
+def write(folder: Path, about: About, results: Sequence[Result]) -> None:
+    """Writes ``report.html`` into the run's ``folder``, and an HTML page beside each executed notebook."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("course"),
         autoescape=True,
@@ -96,17 +85,26 @@ def write(folder: Path, set_name: str, backend: str, results: Sequence[Result], 
         lstrip_blocks=True,
     )
     environment.filters["duration"] = duration
+    environment.filters["by_kind"] = seconds_by_kind
     rows = [_row(folder, result) for result in results]
     page = environment.get_template("report.html").render(
         rows=rows,
         passed=sum(result.status == "passed" for result in results),
-        seconds=seconds,
+        about=about,
+        kinds=KINDS,
         longest=max((result.seconds for result in results), default=0) or 1,
-        started=f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%d %H:%M} UTC",
-        set_name=set_name,
-        backend=backend,
+        chart=gantt.chart(results, about.began, about.seconds),
+        width=gantt.WIDTH,
+        slowest=_slowest(rows),
+        started=f"{datetime.fromtimestamp(about.began, UTC):%Y-%m-%d %H:%M} UTC",
     )
     (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def _slowest(rows: Sequence[Row]) -> list[tuple[Row, Cell]]:
+    """The cells of the whole run that took longest, the slowest first."""
+    cells = [(row, cell) for row in rows for cell in row.cells]
+    return sorted(cells, key=lambda pair: pair[1].seconds, reverse=True)[:_SLOWEST_CELLS]
 
 
 def duration(seconds: float) -> str:
@@ -117,54 +115,29 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s"
 
 
-def executed_path(folder: Path, notebook: Path) -> Path:
-    """Where in the run's ``folder`` the executed ``notebook`` lies: under the name of its part."""
-    return folder / notebook.parent.name / notebook.name
-
-
 def _row(folder: Path, result: Result) -> Row:
     original = result.notebook.path
-    executed = executed_path(folder, original)
-    page = executed.with_suffix(".html")
-    log = executed.with_suffix(".log")
-    cells: list[Any] = []
-    if executed.exists():
-        notebook = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]
+    file = executed.path(folder, original)
+    page = file.with_suffix(".html")
+    log = file.with_suffix(".log")
+    notebook = executed.read(folder, result)
+    if notebook is not None:
         page.write_text(_render(notebook, original.parent, result.title), encoding="utf-8")
-        cells = notebook.cells
+    cells: list[Any] = [] if notebook is None else notebook.cells
     own = authored(cells)
     timed = timings(cells)
     return Row(
         result=result,
         timings=timed,
-        cells=[_cell(own[timing.number - 1], timing) for timing in timed],
+        cells=[executed.shown(own[timing.number - 1], timing) for timing in timed],
         verdicts=verdicts(own),
-        source="" if result.cell is None or not cells else own[result.cell - 1].source,
+        source="" if (failing := executed.failing_cell(notebook, result)) is None else failing.source,
         detail="\n".join(result.detail.splitlines()[-_DETAIL_LINES:]),
         advice=next(text for pattern, text in _ADVICE if re.match(pattern, result.error or "")),
         page_link=_link(folder, page),
-        notebook_link=_link(folder, executed),
+        notebook_link=_link(folder, file),
         log_link=_link(folder, log) if log.exists() and log.stat().st_size else None,
     )
-
-
-def _cell(cell: Any, timing: Timing) -> Cell:
-    lines = [line for output in cell.outputs for line in _text(output).splitlines() if line.strip()]
-    shown = [line if len(line) <= _OUTPUT_WIDTH else f"{line[:_OUTPUT_WIDTH]}…" for line in lines[:_OUTPUT_LINES]]
-    if len(lines) > _OUTPUT_LINES:
-        shown.append(f"… {len(lines) - _OUTPUT_LINES} more lines")
-    return Cell(timing.number, timing.seconds, cell.source, "\n".join(shown))
-
-
-def _text(output: Any) -> str:
-    """What an output says in words; of a picture, its text for those who cannot see it."""
-    if output.output_type == "stream":
-        return plain(output.text) if output.name == "stdout" else ""
-    if output.output_type == "error":
-        return plain(f"{output.ename}: {output.evalue}")
-    if alt := output.metadata.get("image/png", {}).get("alt"):
-        return f"[picture] {alt}"
-    return plain(output.data.get("text/plain", ""))
 
 
 def _link(folder: Path, file: Path) -> str | None:

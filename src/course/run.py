@@ -5,17 +5,23 @@ import asyncio
 import contextlib
 import itertools
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
-from course import junit, report, summary
+from course import executed, exit_codes, junit, report, summary
+from course.budget import Budget
 from course.catalogue import Lesson, NotFoundError, find, select
 from course.documents import DocumentError
 from course.execute import Result, execute
-from course.progress import Bar, Lines, Progress
+from course.progress import Bar, Lines, Progress, outcome
+from course.readiness import Readiness, readiness
+from course.summary import About
+from helpers import tags
 
 # A lesson waits for a quarter of its time: one more than there are processors keeps these busy. Each kernel and its
 # deployments take memory, too.
@@ -23,33 +29,29 @@ MOST_JOBS = 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the lessons that ``argv`` chooses and writes the report.
-
-    Returns the exit status: 0 when all passed, 1 when not, 2 when there is no such part or notebook, or the course's
-    files are not as they should be.
-    """
+    """Runs the lessons that ``argv`` chooses, writes the report, and returns an exit code of ``course.exit_codes``."""
     arguments = _parse(argv)
     try:
         lessons = select(find(Path("notebooks")), arguments.part or None, arguments.notebooks)
+        ready = readiness(arguments.backend, lessons)
     except (NotFoundError, DocumentError) as error:
         print(error, file=sys.stderr)
-        return 2
-    # What a CI system sends when its time is up ends a run in the same order as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return exit_codes.USAGE
     folder = summary.new_folder(arguments.output)
-    began = time.perf_counter()
-    results = _run(lessons, folder, arguments)
-    seconds = time.perf_counter() - began
-    summary.write(folder, arguments.set, results)
-    junit.write(folder, results)
-    report.write(folder, arguments.set, arguments.backend, results, seconds)
-    summary.point_latest_at(folder)
-    passed = sum(result.status == "passed" for result in results)
+    if missing := ready.shortcomings:
+        print("\n".join(["Not ready; nothing was run.", *missing]), file=sys.stderr)
+        junit.write_unready(folder, missing)
+        summary.point_latest_at(folder)
+        return exit_codes.NOT_READY
+    run = Run(folder, arguments, ready)
+    run.execute(lessons)
+    run.write()
+    passed = sum(result.status == "passed" for result in run.results)
     print(
-        f"{passed} of {len(results)} notebooks passed in {report.duration(seconds)}. "
+        f"{passed} of {len(run.results)} notebooks passed in {report.duration(run.seconds)}. "
         f"Report: {arguments.output / 'latest' / 'report.html'}"
     )
-    return 0 if passed == len(results) else 1
+    return run.exit_code
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -68,6 +70,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="how many notebooks run at once, of those that may (default: %(default)s)",
     )
     parser.add_argument(
+        "--budget",
+        type=_usd,
+        metavar="USD",
+        help="do not start a lesson whose price on Azure, by course.yml, is more than what is left of this",
+    )
+    parser.add_argument(
+        "--run", type=_run_name, metavar="NAME", help="tags what lessons make, for course.sweep (default: its time)"
+    )
+    parser.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="for each notebook (default: what course.yml says)"
     )
     return parser.parse_args(argv)
@@ -80,6 +91,19 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _usd(text: str) -> float:
+    usd = float(text)
+    if not 0 <= usd < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number of US dollars from 0")
+    return usd
+
+
+def _run_name(text: str) -> str:
+    if not re.fullmatch(r"[\w.:-]{1,100}", text, re.ASCII):
+        raise argparse.ArgumentTypeError("must be at most 100 letters, digits, and . _ : -")
+    return text
+
+
 def _jobs(text: str) -> int:
     jobs = int(text)
     if jobs < 1:
@@ -87,59 +111,123 @@ def _jobs(text: str) -> int:
     return jobs
 
 
-def _run(lessons: Sequence[Lesson], folder: Path, arguments: argparse.Namespace) -> list[Result]:
-    """The result of each lesson; those that Ctrl-C prevented, and those that it interrupted, are skipped."""
-    results = {lesson.path: _skipped(lesson) for lesson in lessons}
-    with contextlib.suppress(KeyboardInterrupt):  # what has run is worth a report
-        asyncio.run(_run_all(lessons, folder, arguments, results))
-    return list(results.values())
-
-
-async def _run_all(
-    lessons: Sequence[Lesson], folder: Path, arguments: argparse.Namespace, results: dict[Path, Result]
-) -> None:
-    """Fills in ``results``. Neighbours that may run side by side do, ``--jobs`` at once; others run alone."""
-    free = asyncio.Semaphore(arguments.jobs)
-    numbered = enumerate(lessons, start=1)
-    for side_by_side, neighbours in itertools.groupby(numbered, key=lambda pair: pair[1].side_by_side):
-        for group in [list(neighbours)] if side_by_side else [[one] for one in neighbours]:
-            async with asyncio.TaskGroup() as tasks:
-                for number, lesson in group:
-                    position = f"[{number}/{len(lessons)}]"
-                    tasks.create_task(_run_one(position, lesson, folder, arguments, free, results))
-
-
 def _time_limit(lesson: Lesson, backend: str) -> float:
     """Return the seconds that a lesson gets: on Azure twice what it is said to take, for waits differ there."""
     return max(lesson.timeout_s, 2 * 60 * lesson.azure_minutes) if backend == "azure" else lesson.timeout_s
 
 
-async def _run_one(
-    position: str,
-    lesson: Lesson,
-    folder: Path,
-    arguments: argparse.Namespace,
-    free: asyncio.Semaphore,
-    results: dict[Path, Result],
-) -> None:
-    parameters = {"backend": arguments.backend, **lesson.sets[arguments.set]}
-    async with free:
-        progress: Progress = (Bar if sys.stdout.isatty() else Lines)(position, lesson)
+class Run:
+    """A run of lessons: what is known of it while it is under way, and what is written of it."""
+
+    def __init__(self, folder: Path, arguments: argparse.Namespace, ready: Readiness) -> None:
+        self._folder = folder
+        self._ready = ready
+        self._arguments = arguments
+        self._budget = Budget(arguments.budget)
+        self._results: dict[Path, Result] = {}
+        self._free = asyncio.Semaphore(arguments.jobs)
+        self._began = time.time()
+        self._signal: int | None = None  # that interrupted it
+        self._over_budget = False
+        self.seconds = 0.0
+
+    @property
+    def name(self) -> str:
+        """By which what the lessons make is tagged."""
+        return str(self._arguments.run or self._folder.name)
+
+    @property
+    def results(self) -> list[Result]:
+        """A result for each lesson, in the order of the course."""
+        return list(self._results.values())
+
+    @property
+    def exit_code(self) -> int:
+        """What the run's end means, and first of all what interrupted it."""
+        if self._signal is not None:
+            return exit_codes.SIGNALLED + self._signal
+        if any(result.status in ("failed", "timeout") for result in self.results):
+            return exit_codes.FAILED
+        return exit_codes.OVER_BUDGET if self._over_budget else exit_codes.PASSED
+
+    def execute(self, lessons: Sequence[Lesson]) -> None:
+        """Runs the lessons.
+
+        Those that a signal prevented, and those that it interrupted, are skipped: what has run is worth a report.
+        """
+        self._results = {lesson.path: _skipped(lesson, "interrupted before its end") for lesson in lessons}
+        # What a CI system sends when its time is up ends a run in the same order as Ctrl-C.
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        with self._interruptible():
+            asyncio.run(self._execute_all(lessons))
+        self.seconds = time.time() - self._began
+
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        signal.default_int_handler(number, frame)
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
         try:
-            results[lesson.path] = await execute(
-                lesson,
-                report.executed_path(folder, lesson.path),
-                parameters,
-                arguments.timeout or _time_limit(lesson, arguments.backend),
-                progress.on_event,
-                lesson.solutions if arguments.solutions else None,
-            )
-        finally:
-            progress.end(results[lesson.path])
+            yield
+        except KeyboardInterrupt:
+            self._signal = self._signal or signal.SIGINT
+
+    async def _execute_all(self, lessons: Sequence[Lesson]) -> None:
+        """Neighbours that may run side by side do, ``--jobs`` at once; others run alone."""
+        numbered = enumerate(lessons, start=1)
+        for side_by_side, neighbours in itertools.groupby(numbered, key=lambda pair: pair[1].side_by_side):
+            for group in [list(neighbours)] if side_by_side else [[one] for one in neighbours]:
+                async with asyncio.TaskGroup() as tasks:
+                    for number, lesson in group:
+                        tasks.create_task(self._execute_one(f"[{number}/{len(lessons)}]", lesson))
+
+    async def _execute_one(self, position: str, lesson: Lesson) -> None:
+        async with self._free:
+            if refusal := self._budget.refusal(lesson):
+                self._over_budget = True
+                self._results[lesson.path] = _skipped(lesson, refusal)
+                print(f"{position} {outcome(self._results[lesson.path])}", flush=True)
+                return
+            progress: Progress = (Bar if sys.stdout.isatty() else Lines)(position, lesson)
+            try:
+                self._results[lesson.path] = await execute(
+                    lesson,
+                    executed.path(self._folder, lesson.path),
+                    {
+                        "backend": self._arguments.backend,
+                        **lesson.sets[self._arguments.set],
+                        **self._ready.parameters.get(lesson.id, {}),
+                    },
+                    self._arguments.timeout or _time_limit(lesson, self._arguments.backend),
+                    progress.on_event,
+                    lesson.solutions if self._arguments.solutions else None,
+                    {tags.RUN_VARIABLE: self.name, tags.LESSON_VARIABLE: lesson.id},
+                )
+            finally:
+                progress.end(self._results[lesson.path])
+            self._budget.settle(lesson, self._results[lesson.path].seconds)
+
+    def write(self) -> None:
+        """Writes the report, for people and for programs, and points the link ``latest`` at it."""
+        about = About(
+            name=self.name,
+            set_name=self._arguments.set,
+            backend=self._arguments.backend,
+            began=self._began,
+            seconds=self.seconds,
+            budget_usd=self._budget.usd,
+            spent_usd=self._budget.spent,
+        )
+        summary.write(self._folder, about, self.results)
+        junit.write(self._folder, about, self.results)
+        summary.point_latest_at(self._folder)
+        with self._interruptible():  # what programs read is there
+            report.write(self._folder, about, self.results)
 
 
-def _skipped(lesson: Lesson) -> Result:
-    return Result(lesson, "skipped", lesson.title)
+def _skipped(lesson: Lesson, why: str) -> Result:
+    return Result(lesson, "skipped", lesson.title, reason=why)
 
 
 if __name__ == "__main__":

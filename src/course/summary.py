@@ -2,10 +2,28 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from course.execute import Result
+from course.phases import seconds_by_kind
+
+
+@dataclass(frozen=True)
+class About:
+    """A run as a whole: ``name`` tags what its lessons made, ``began`` is in seconds since 1970.
+
+    ``spent_usd`` is what the lessons that were started cost on Azure by ``course.yml``, whatever the backend.
+    """
+
+    name: str
+    set_name: str
+    backend: str
+    began: float
+    seconds: float
+    budget_usd: float | None = None
+    spent_usd: float = 0.0
 
 
 def new_folder(output: Path) -> Path:
@@ -15,13 +33,26 @@ def new_folder(output: Path) -> Path:
     return folder
 
 
-def write(folder: Path, set_name: str, results: Sequence[Result]) -> None:
-    """Writes ``summary.json``: the parameter set and, for each notebook in order, its result; seconds to 0.01."""
-    summary = {"schema": 1, "set": set_name, "notebooks": [_entry(result) for result in results]}
+def write(folder: Path, about: About, results: Sequence[Result]) -> None:
+    """Writes ``summary.json``: the run and, for each notebook in order, its result; seconds and USD to 0.01.
+
+    Later versions add fields and change none, so that what reads schema 1 goes on doing so.
+    """
+    summary = {
+        "schema": 1,
+        "set": about.set_name,
+        "run": about.name,
+        "backend": about.backend,
+        "started": datetime.fromtimestamp(about.began, UTC).isoformat(timespec="seconds"),
+        "seconds": round(about.seconds, 2),
+        "budget_usd": about.budget_usd,
+        "azure_usd": round(about.spent_usd, 2),
+        "notebooks": [_entry(about, result) for result in results],
+    }
     (folder / "summary.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _entry(result: Result) -> dict[str, object]:
+def _entry(about: About, result: Result) -> dict[str, object]:
     return {
         "path": result.notebook.name,
         "part": result.notebook.part,
@@ -29,6 +60,9 @@ def _entry(result: Result) -> dict[str, object]:
         "seconds": round(result.seconds, 2),
         "cell": result.cell,
         "error": result.error,
+        "reason": result.reason,
+        "started_after": round(result.began - about.began, 2) if result.began else None,
+        "seconds_by_kind": {kind: round(seconds, 2) for kind, seconds in seconds_by_kind(result.phases).items()},
     }
 
 

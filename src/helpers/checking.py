@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from helpers.verdicts import EXERCISES, MARKS, CheckResult, Exercise, box, html,
 
 LETTERS = "abcdefgh"
 UNANSWERED = "?"
+LONGEST = 1500  # characters of a verdict: an answer that it repeats may be a whole log
 
 
 def exercises_of(lesson: str) -> list[Exercise]:
@@ -53,9 +55,22 @@ def _judge(exercise: Exercise, value: Any) -> CheckResult:
     if value is None:
         return wrong("the answer is None. Has something been assigned, and does each function end with `return`?")
     try:
-        return exercise.judge(value)
-    except Exception as error:  # a learner's function, or an answer of a shape that nobody thought of
-        return wrong(f"while this was tried out, {type(error).__name__} was raised: {error}")
+        result = exercise.judge(value)
+    except (Exception, SystemExit) as error:  # a learner's function, or an answer of a shape that nobody thought of
+        result = wrong(_what_was_raised(exercise, value, error))
+    return replace(result, why=_shortened(result.why))
+
+
+def _what_was_raised(exercise: Exercise, value: Any, error: BaseException) -> str:
+    """Return what happened; and what is wanted, unless it happened in the learner's own function."""
+    said = f"while this was tried out, {type(error).__name__} was raised: {error}"
+    code = getattr(value, "__code__", None)
+    in_own_function = any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
+    return said if in_own_function else f"{said.rstrip('.')}. {exercise.begin}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."
 
 
 @dataclass(frozen=True)
@@ -68,7 +83,7 @@ class Answer:
     @property
     def choice(self) -> dict[str, Any] | None:
         """The choice that the letter means; None where it means none."""
-        number = LETTERS.find(self.letter) if self.letter else -1
+        number = LETTERS.find(self.letter) if len(self.letter) == 1 else -1
         choices = self.question["choices"]
         return choices[number] if 0 <= number < len(choices) else None
 
@@ -131,9 +146,13 @@ def quiz(lesson: str, answers: Sequence[str]) -> QuizResult:
 
     Raises:
         LookupError: no lesson has that id.
-        ValueError: there are more or fewer answers than questions.
+        ValueError: the answers are no list, or there are more or fewer of them than questions.
     """
     questions = yaml.safe_load(outline.find(lesson).quiz.read_text(encoding="utf-8"))
+    if not isinstance(answers, Sequence):
+        raise ValueError(
+            f"The quiz wants a list with a letter for each of its {len(questions)} questions: {answers!r}."
+        )
     if len(answers) != len(questions):
         raise ValueError(f"The quiz has {len(questions)} questions; {len(answers)} answers were given: {answers!r}.")
     given = [Answer(question, str(letter).strip().lower()) for question, letter in zip(questions, answers, strict=True)]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from helpers.meter import METER
 from helpers.naming import release
+from helpers.waiting import pauses
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+
+LONGEST_DELETION = 900.0  # seconds; an endpoint takes about five minutes
 
 
 def leftovers(
@@ -28,7 +33,8 @@ def leftovers(
 ) -> list[str]:
     """Return what still exists of the things named; an empty list is as it should be, and gives their names back.
 
-    Models, data and components cannot be deleted in version 2 of the SDK, only archived: those do not count.
+    Models, data and components cannot be deleted in version 2 of the SDK, only archived: those do not count. On Azure a
+    thing that is being deleted is listed until it is gone: there this waits for that, and says what still costs money.
     """
     named = {
         "endpoint": ("online_endpoints", endpoints),
@@ -40,14 +46,32 @@ def leftovers(
         "schedule": ("schedules", schedules),
         "registry": ("registries", registries),
     }
-    left = []
-    for kind, (operations, names) in named.items():
-        found = {one.name for one in getattr(ml_client, operations).list()} if names else set()
-        left += [f"{kind} {name}" for name in names if name in found]
+
+    def listed() -> list[str]:
+        left = []
+        for kind, (operations, names) in named.items():
+            found = {one.name for one in getattr(ml_client, operations).list()} if names else set()
+            left += [f"{kind} {name}" for name in names if name in found]
+        return left
+
+    left = listed()
+    if METER.is_running:
+        for seconds in pauses():
+            if not left or seconds > LONGEST_DELETION:
+                break
+            left = listed()
+        _say_what_costs()
     if not left:
         for name in {name for _, names in named.values() for name in names}:
             release(name)
     return left
+
+
+def _say_what_costs() -> None:
+    """Say on standard error what the lesson has made and not deleted, with its price, and what all has cost at most."""
+    for name, usd in METER.costs().items():
+        print(f"still there: {name}, at most {usd:.2f} USD an hour", file=sys.stderr)
+    print(f"The machines of this lesson have cost at most {METER.usd:.2f} USD.", file=sys.stderr)
 
 
 def delete_if_there(operations: Any, *names: str) -> None:

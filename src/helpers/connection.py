@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.meter import METER
 from helpers.nodes import running_nodes
+from helpers.tags import tag
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -19,6 +21,10 @@ BACKENDS = ("local", "azure")
 LOCAL_MARK = "AZUREML_LOCAL_PROXY"
 # How fast durations pass in a service that a lesson starts: an hour of idling is over in a minute.
 CLOCK, LESSONS_CLOCK = "AZUREML_LOCAL_CLOCK_FACTOR", "60"
+# MLClient hands what it does not know to each of its REST clients, and azure-core knows this hook: so everything that a
+# lesson makes has its tags, and the lesson's code is what one would write without them.
+_OPTIONS: dict[str, Any] = {"enable_telemetry": False, "raw_request_hook": tag}
+PREFLIGHT = "The workspace cannot be used. `make preflight`, in the course's folder, says why, and what to do."
 SECOND_SECRET = "SECOND_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 
 
@@ -33,6 +39,8 @@ def connect(backend: str = "local") -> MLClient:
     Raises:
         ValueError: another backend was named.
         RuntimeError: this process is pointed at the local service already, and Azure was asked for.
+        azure.core.exceptions.AzureError: there is no ``config.json``, nobody is signed in, or the workspace it names
+            does not answer.
     """
     if backend not in BACKENDS:
         raise ValueError(f'backend is {backend!r}; it must be "local" or "azure".')
@@ -63,11 +71,30 @@ def _connect_to_this_machine() -> MLClient:
         settings.subscription_id,
         settings.resource_group,
         settings.workspace,
-        enable_telemetry=False,
+        **_OPTIONS,
     )
 
 
 def _connect_to_azure() -> MLClient:
+    from azure.core.exceptions import AzureError
+
+    try:
+        ml_client = client_of_config()
+        ml_client.workspaces.get(ml_client.workspace_name)  # now, and not in the middle of a lesson
+        METER.start(ml_client)
+    except AzureError:
+        print(PREFLIGHT, file=sys.stderr)
+        raise
+    return ml_client
+
+
+def client_of_config() -> MLClient:
+    """Return a client for the workspace on Azure that ``config.json`` names; nothing is asked yet.
+
+    Raises:
+        RuntimeError: this process is pointed at the local service already.
+        azure.core.exceptions.AzureError: there is no ``config.json`` in this folder or above it.
+    """
     if os.environ.get(LOCAL_MARK):
         raise RuntimeError(
             "This Python process talks to the Azure ML of this machine already. Restart the kernel (or open a new "
@@ -76,7 +103,7 @@ def _connect_to_azure() -> MLClient:
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
-    return MLClient.from_config(DefaultAzureCredential(), enable_telemetry=False)
+    return MLClient.from_config(DefaultAzureCredential(), **_OPTIONS, raw_response_hook=METER.note)
 
 
 def second_identity(

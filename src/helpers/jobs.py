@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
+from helpers import meter, waits
 from helpers.pictures import LivePicture
 from helpers.verdicts import MARKS
 from helpers.waiting import pauses
@@ -40,7 +41,8 @@ def wait_for_job(ml_client: MLClient, job: Job, what: str, on_azure: str = "") -
         what: what it does, e.g. ``"the training"``.
         on_azure: how long that takes on Azure, e.g. ``"about 3 minutes"``.
     """
-    hint = f" (on Azure: {on_azure})" if on_azure else ""
+    hint = meter.hint(on_azure)
+    meter.METER.announce(what, on_azure)
     with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
         for seconds in pauses():
             status = status_of(ml_client, job)
@@ -59,7 +61,7 @@ def stream_log(ml_client: MLClient, job: Job) -> None:
     Raises:
         azure.ai.ml.exceptions.JobException: the job failed.
     """
-    with redirect_stdout(_WithoutNames(sys.stdout)):
+    with waits.noted(), redirect_stdout(_WithoutNames(sys.stdout)):
         ml_client.jobs.stream(job.name)
 
 

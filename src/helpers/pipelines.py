@@ -13,6 +13,7 @@ from IPython.display import display
 from tqdm import tqdm
 
 from helpers.jobs import ENDED, status_of
+from helpers.meter import METER, hint
 from helpers.pictures import REDRAW_SECONDS
 from helpers.pipeline_graph import LOOKS, UNDER_WAY, PipelinePicture, graph_of
 from helpers.verdicts import MARKS
@@ -117,7 +118,8 @@ def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "")
 
 def watch_in_a_line(standings: Iterable[Standing], what: str, on_azure: str = "") -> Standing:
     """Show how a pipeline and its steps stand in a line, until it has ended, and return how it stood last."""
-    with tqdm(desc=f"… {what}{_hint(on_azure)}", bar_format="{desc}: {postfix}", leave=False) as line:
+    METER.announce(what, on_azure)
+    with tqdm(desc=f"… {what}{hint(on_azure)}", bar_format="{desc}: {postfix}", leave=False) as line:
         for standing in standings:
             marks = "  ".join(f"{_mark(status)}{step}" for step, status in standing.steps.items())
             line.set_postfix_str(f"{standing.status}, {standing.seconds:.0f} s  {marks}")
@@ -126,11 +128,7 @@ def watch_in_a_line(standings: Iterable[Standing], what: str, on_azure: str = ""
 
 def say_ended(what: str, status: str, on_azure: str = "") -> None:
     """Print how a pipeline has ended."""
-    print(f"{MARKS[status == 'Completed']} {what}: {status}{_hint(on_azure)}")
-
-
-def _hint(on_azure: str) -> str:
-    return f" (on Azure: {on_azure})" if on_azure else ""
+    print(f"{MARKS[status == 'Completed']} {what}: {status}{hint(on_azure)}")
 
 
 def _mark(standing: str) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from helpers import loads
+from helpers import loads, meter, waits
 
 Result = TypeVar("Result", covariant=True)
 Returned = TypeVar("Returned")
@@ -48,10 +48,11 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
     Raises:
         azure.core.exceptions.HttpResponseError: the operation failed; the message is Azure's.
     """
-    hint = f" (on Azure: {on_azure})" if on_azure else ""
+    hint = meter.hint(on_azure)
+    meter.METER.announce(what, on_azure)
     began = time.monotonic()
     # To standard error, and gone at the end: how long it took this time is no result of the lesson.
-    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
         while not poller.done():
             line.set_postfix_str(f"{time.monotonic() - began:.0f} s{loads.standing()}")
             poller.wait(TICK)
@@ -73,10 +74,11 @@ def pauses(asking_times: float = ASKING_TIMES) -> Iterator[float]:
         TimeoutError: an hour has passed.
     """
     began = time.monotonic()
-    while (seconds := time.monotonic() - began) < LONGEST_WAIT:
-        yield seconds
-        asking = time.monotonic() - began - seconds
-        time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds, asking_times * asking))
+    with waits.noted():
+        while (seconds := time.monotonic() - began) < LONGEST_WAIT:
+            yield seconds
+            asking = time.monotonic() - began - seconds
+            time.sleep(max(SHORTEST_PAUSE, SHARE_OF_WAIT * seconds, asking_times * asking))
     raise TimeoutError(f"Still waiting after {LONGEST_WAIT:g} s.")
 
 
@@ -91,7 +93,8 @@ def wait_until(condition: Callable[[], bool], what: str, on_azure: str = "") -> 
     Raises:
         TimeoutError: it is not true after an hour.
     """
-    hint = f" (on Azure: {on_azure})" if on_azure else ""
+    hint = meter.hint(on_azure)
+    meter.METER.announce(what, on_azure)
     with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
         for seconds in pauses(asking_times=0):  # what comes next may have to come in time
             if condition():
@@ -113,7 +116,7 @@ def until_permitted(call: Callable[[], Returned], what: str) -> Returned:
     from azure.core.exceptions import HttpResponseError
 
     began = time.monotonic()
-    with tqdm(desc=f"… {what}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with waits.noted(), tqdm(desc=f"… {what}", bar_format="{desc}: {postfix}", leave=False) as line:
         while True:
             is_last = time.monotonic() - began > SPREAD_SECONDS
             try:

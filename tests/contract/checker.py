@@ -127,6 +127,16 @@ SUBSCRIPTION = ObjectType(
 TENANT = ObjectType(
     {name: Member("str", required=True) for name in ("id", "tenantId", "displayName", "tenantCategory")}
 )
+# https://learn.microsoft.com/rest/api/resources/providers/get
+RESOURCE_PROVIDER = ObjectType(
+    {
+        **{
+            name: Member("str", required=True)
+            for name in ("id", "namespace", "registrationState", "registrationPolicy")
+        },
+        "resourceTypes": Member("[any]", required=True),
+    }
+)
 # Nothing, the four letters null or an object without members (which is what the result of a cancelled job is until it
 # is there), where the OpenAPI has no schema for an answer.
 NOTHING = "nothing"
@@ -164,6 +174,10 @@ ANSWERS = {
     ("GET", "/subscriptions"): "[Subscription]",
     ("GET", "{subscription}"): "Subscription",
     ("GET", "/tenants"): "[TenantIdDescription]",
+    ("GET", "{subscription}/providers"): "[ResourceProvider]",
+    ("GET", "{subscription}/providers/{namespace}"): "ResourceProvider",
+    ("GET", "{group}/providers/Microsoft.Authorization/permissions"): "[Permission]",
+    ("GET", "{ws}/providers/Microsoft.Authorization/permissions"): "[Permission]",
     ("GET", "{subscription}/resourceGroups"): "[ResourceGroup]",
     ("GET", "{group}"): "ResourceGroup",
     ("PUT", "{group}/providers/Microsoft.Resources/deployments/{deployment}"): "DeploymentExtended",
@@ -419,6 +433,7 @@ class Contract:
             "DeploymentOperation": resource_manager,
             "RoleDefinition": authorization,
             "RoleAssignment": authorization,
+            "Permission": authorization,
             "DiagnosticSettingsResource": self._monitor,
             "DiagnosticSettingsCategoryResource": self._monitor,
             **{
@@ -456,6 +471,7 @@ class Contract:
         self._azure_ml.known.objects["DatabricksWorkspace"] = DATABRICKS
         self._azure_ml.known.objects["DatabricksWorkspaceProperties"] = DATABRICKS_PROPERTIES
         self._azure_ml.known.objects["Subscription"] = SUBSCRIPTION
+        self._azure_ml.known.objects["ResourceProvider"] = RESOURCE_PROVIDER
         self._azure_ml.known.objects["TenantIdDescription"] = TENANT
         self._azure_ml.known.objects["ContainerRegistryProperties"] = REGISTRY_PROPERTIES
         package = vars(azure_mgmt_machinelearningservices)

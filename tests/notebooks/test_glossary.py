@@ -27,7 +27,7 @@ def test_an_entry_is_a_sentence_or_two_and_a_page_of_microsofts() -> None:
     for term, entry in ENTRIES.items():
         words, link = re.fullmatch(r"(.+?) \[Microsoft: .+?\]\((.+?)\)", entry).groups()  # type: ignore[union-attr]
         assert 1 <= len(re.findall(r"[.!?](?: |$)", words)) <= 3, term
-        assert re.fullmatch(r"https://learn\.microsoft\.com/azure/[\w/-]+(#[\w-]+)?", link), link
+        assert re.fullmatch(r"https://learn\.microsoft\.com/(azure|entra)/[\w/-]+(#[\w-]+)?", link), link
 
 
 def test_lessons_link_terms_that_are_there_and_each_once() -> None:

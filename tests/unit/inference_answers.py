@@ -157,7 +157,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (_filled, "row 1: tailnum is None in the table, and '' in the request"),
         (lambda table: _body(json.loads(table.drop(columns="late").to_json())), "a list is wanted"),
         (lambda table: _by_pandas(table.dropna()), "the table has 2 rows, the request 1"),
-        (lambda table: {"data": []}, 'the rows belong into `body["Inputs"]["WebServiceInput0"]`'),
+        (lambda table: {"data": []}, 'the rows belong in `body["Inputs"]["WebServiceInput0"]`'),
         (lambda table: json.dumps(_by_pandas(table)), "the body as a dictionary is wanted"),
         (_by_pandas(pd.DataFrame({"late": [0]})), "a function is wanted"),
     ],

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell
-from written_course import fields, list_lessons
 
 from course.catalogue import Lesson, NotFoundError, find, select
 from course.cells import authored, number_of, timings, title_of
 from course.documents import DocumentError
 from course.run import main
+from written_course import fields, list_lessons
 
 FILES = [
     "00_start/01_hello.ipynb",

@@ -14,14 +14,15 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
-from written_course import list_lessons, write_lesson
 
 import course
 from course import child
 from course.catalogue import Notebook, find
 from course.events import Event
 from course.execute import Result, execute
+from course.readiness import Readiness
 from course.run import _time_limit, main
+from written_course import list_lessons, write_lesson
 
 # A kernel and a process that a cell left behind; the lesson's cells 2, 3 and 4 are parameters, this and a hang.
 NOTE_PROCESSES = """
@@ -175,8 +176,10 @@ def test_ctrl_c_ends_all_notebooks(runs: dict[str, Run]) -> None:
     assert len(processes) == 4
     run.process.send_signal(signal.SIGINT)
     assert "0 of 2 notebooks passed" in run.finish()
-    assert run.process.returncode == 1
-    assert [entry["status"] for entry in run.summary] == ["skipped", "skipped"]
+    assert run.process.returncode == 130
+    assert [(entry["status"], entry["reason"]) for entry in run.summary] == [
+        ("skipped", "interrupted before its end")
+    ] * 2
     assert still_running(processes) == []
 
 
@@ -268,18 +271,24 @@ def test_time_out_names_the_cell_and_ends_its_processes(runs: dict[str, Run]) ->
 
 def test_exit_status_of_a_run_that_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def passes(
-        notebook: Notebook, output: Path, parameters: dict[str, object], timeout_s: float, *_: object
+        notebook: Notebook, output: Path, parameters: dict[str, object], timeout_s: float, *others: object
     ) -> Result:
-        assert parameters == {"backend": "azure", "fast": True}
+        assert others[-1] == {
+            "AZUREML_WORKBOOK_RUN": "weekly-1",
+            "AZUREML_WORKBOOK_LESSON": "lesson_00_start_01_passes",
+        }
+        assert parameters == {"backend": "azure", "fast": True, "cpu_size": "Standard_D2as_v4"}
         assert timeout_s == 42
         return Result(notebook, "passed", "A lesson")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("course.run.execute", passes)
+    found = Readiness(parameters={"lesson_00_start_01_passes": {"cpu_size": "Standard_D2as_v4"}})
+    monkeypatch.setattr("course.run.readiness", lambda backend, lessons: found)
     write_lesson(tmp_path, "00_start/01_passes")
     list_lessons(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
-    assert main(["--backend", "azure", "--output", "elsewhere", "--timeout", "42"]) == 0
+    assert main(["--backend", "azure", "--output", "elsewhere", "--timeout", "42", "--run", "weekly-1"]) == 0
     signal.signal(signal.SIGTERM, before)
     assert {path.name for path in (tmp_path / "elsewhere/latest/").iterdir()} >= {"report.html", "junit.xml"}
 

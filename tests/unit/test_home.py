@@ -88,6 +88,12 @@ def test_doctor_finds_nothing_wrong_with_a_folder_that_is_still_empty(root: Path
     assert [finding.remedy for finding in findings] == [""]
 
 
+def test_doctor_names_a_folder_with_something_of_anothers(root: Path) -> None:
+    (root / "thesis.txt").write_text("years of work")
+    (finding,) = (finding for finding in doctor.check(Home(root)) if finding.what == "state folder")
+    assert "holds 'thesis.txt', which is not the service's" in finding.remedy
+
+
 def test_doctor_names_a_folder_that_is_open_to_others(root: Path) -> None:
     home = Home(root)
     home.create()

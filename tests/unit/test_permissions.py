@@ -152,6 +152,13 @@ def test_roles_have_guids_and_names_of_their_own() -> None:
             f"{ML}/schedules/trigger/action",
             f"{ids.WORKSPACE}/schedules/{{schedule}}",
         ),
+        (
+            "GET",
+            f"{ids.SUBSCRIPTION}/providers/{{namespace}}",
+            "Microsoft.Resources/subscriptions/providers/read",
+            ids.SUBSCRIPTION,
+        ),
+        ("GET", f"{ids.SUBSCRIPTION}/providers", "Microsoft.Resources/subscriptions/providers/read", ids.SUBSCRIPTION),
         # Of the one blob service of an account, "default" is the name. Storage Blob Data Contributor has the action.
         ("PUT", ids.CONTAINER, f"{BLOBS}/containers/write", ids.CONTAINER),
         (

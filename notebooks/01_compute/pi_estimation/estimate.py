@@ -24,7 +24,7 @@ def load(folder):
 
 
 def save(folder, done, inside):
-    """Write the check-point; whoever reads it meanwhile finds the last one, whole."""
+    """Write the checkpoint; whoever reads it meanwhile finds the last one, whole."""
     if folder:
         new = folder / f"{CHECKPOINT}.new"
         new.write_text(json.dumps({"done": done, "inside": inside}))

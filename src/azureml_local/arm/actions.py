@@ -17,6 +17,7 @@ VERBS = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "P
 IN_REGISTRY = ids.ML_REGISTRY + "/"
 REGISTRY_VERBS = {**VERBS, "POST": "write"}
 QUESTIONS = frozenset(("checkNameAvailability",))  # asked by POST
+PROVIDER = f"{ids.SUBSCRIPTION}/providers/{{namespace}}"  # itself, by its namespace
 DEFAULT = "default"  # the name of an account's only blob service
 RESOURCES = "Microsoft.Resources"  # subscriptions, resource groups and template deployments
 # Lists of what lies in several scopes: they hold what the caller may read.
@@ -57,6 +58,8 @@ def of(method: str, template: str) -> Operation | None:
     """
     if template in ("/subscriptions", "/tenants"):
         return None
+    if template == PROVIDER:
+        return Operation(f"{RESOURCES}/subscriptions/providers/read", ids.SUBSCRIPTION)
     if template.startswith((f"{ids.LOCATION}/mfeOperation", f"{ids.LOCATION}/computeOperation")):
         return None
     before, _, resource = template.rpartition("/providers/")

@@ -11,8 +11,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from azureml_local.arm import actions, databricks, ids, operation_routes, resource_groups, subscriptions, workspaces
-from azureml_local.arm.access import key_vaults, managed_identities, role_assignments
+from azureml_local.arm import (
+    actions,
+    databricks,
+    ids,
+    operation_routes,
+    providers,
+    resource_groups,
+    subscriptions,
+    workspaces,
+)
+from azureml_local.arm.access import key_vaults, managed_identities, permissions, role_assignments
 from azureml_local.arm.assets import assets, codes
 from azureml_local.arm.autoscale import autoscale_settings
 from azureml_local.arm.batch import batch_deployments, batch_endpoints
@@ -59,8 +68,10 @@ LACKING = frozenset(
     (
         "capabilityhosts",
         "connections",
+        "datareferences",
         "endpoints",
         "eventgridfilters",
+        "features",
         "featuresets",
         "featurestoreentities",
         "inferencepools",
@@ -69,6 +80,8 @@ LACKING = frozenset(
         "linkedservices",
         "managednetworks",
         "marketplacesubscriptions",
+        "operations",
+        "outboundnetworkdependenciesendpoints",
         "outboundrules",
         "privateendpointconnections",
         "privatelinkresources",
@@ -120,6 +133,8 @@ def routes() -> ArmRoutes:
         storage_accounts,
         databricks,
         subscriptions,
+        providers,
+        permissions,
     ):
         table.include(module.routes)
     return table

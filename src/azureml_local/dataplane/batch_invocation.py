@@ -47,14 +47,14 @@ class EndpointHosts:
 
     def __init__(self, context: Context, online: ScoringRouter) -> None:
         self._context = context
-        self._online = online
-        self._batch = BatchInvocation(context).app
+        self.online = online
+        self.batch = BatchInvocation(context).app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         name = _host(scope)
-        is_batch = not self._online.serves(name) and batch_endpoints.at_host(self._context, name) is not None
-        await (self._batch if is_batch else self._online)(scope, receive, send)
+        is_batch = not self.online.serves(name) and batch_endpoints.at_host(self._context, name) is not None
+        await (self.batch if is_batch else self.online)(scope, receive, send)
 
 
 class BatchInvocation:

@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class KeyVault:
         self.app = Starlette(routes=[*routes, everything], exception_handlers={AzureError: _refused})
 
     def _called(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        @functools.wraps(handler)
         async def called(request: Request) -> Response:
             vault = self._secrets.vault_at(request.headers.get("host", "").partition(":")[0])
             principal = self._authenticate(request)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import json
 import logging
 import re
@@ -109,6 +110,7 @@ class LogQueries:
     def _admitting(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint that lets in who shows a token, and answers errors as this API does."""
 
+        @functools.wraps(handler)
         async def endpoint(request: Request) -> Response:
             try:
                 return await handler(request, self._authenticate(request.headers.get("authorization", "")))
@@ -135,6 +137,7 @@ class LogQueries:
             raise QueryRefusalError(status, error.code, str(error)) from error
 
     async def _workspace(self, request: Request, principal: Principal) -> Response:
+        """Answer a query of a Log Analytics workspace."""
         workspace = request.path_params["workspace"]
         if not GUID.fullmatch(workspace):
             raise _no_path()
@@ -143,6 +146,7 @@ class LogQueries:
         return _response(*await self._query(scope, asked, request.headers.get("prefer", "")))
 
     async def _resource(self, request: Request, principal: Principal) -> Response:
+        """Answer a query of what a resource has sent."""
         asked = await _asked(request)
         scope = self._scope_of(principal, "/" + request.path_params["resource"].strip("/"), _names(asked))
         return _response(*await self._query(scope, asked, request.headers.get("prefer", "")))

@@ -88,6 +88,7 @@ routes = TrackingRoutes("/2.0/mlflow/")
 
 
 async def _forward(request: TrackingRequest) -> Response:
+    """Answer as MLflow's own server does."""
     return await _answer(request, await request.body())
 
 
@@ -130,7 +131,7 @@ class TrackingApi:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._routes = _all_routes()
+        self.routes = _all_routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an unforeseen failure is logged, and answered 500 without its details."""
@@ -157,7 +158,7 @@ class TrackingApi:
         names = {name: unquote(value) for name, value in found.groupdict().items() if name != "api"} if found else {}
         workspace = self._find(names)
         principal = self._authenticate(request, workspace)
-        match = self._routes.match(request.method, mlflow_artifacts.as_one_segment(found["api"][4:])) if found else None
+        match = self.routes.match(request.method, mlflow_artifacts.as_one_segment(found["api"][4:])) if found else None
         if found is None or match is None or match.handler is None:
             raise MlflowError(501, f"azureml-local lacks {request.method} {path} of MLflow's API.")
         parts = [*names.values(), *(value for name, value in match.params.items() if name != "place")]

@@ -26,6 +26,7 @@ def routes(context: Context) -> list[Route]:
 
 
 async def _data(request: WorkspaceRequest) -> Response:
+    """Say where the files of versions of data are."""
     versions = _versions(request, "data")
     values = {
         asset_id: {"uri": version.properties["dataUri"], "type": version.properties["dataType"]}
@@ -35,6 +36,7 @@ async def _data(request: WorkspaceRequest) -> Response:
 
 
 async def _models(request: WorkspaceRequest) -> Response:
+    """Say where the files of versions of models are."""
     versions = _versions(request, "models")
     values = {
         asset_id: {"path": version.properties["modelUri"], "type": version.properties["modelType"]}

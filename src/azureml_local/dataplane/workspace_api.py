@@ -6,6 +6,7 @@ Their errors are ``ErrorResponse`` of the public OpenAPI (Microsoft.MachineLearn
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -81,6 +82,7 @@ class Service:
             scope: the path, below the workspace, of what the caller must be allowed to do it with, if not all of it.
         """
 
+        @functools.wraps(handler)
         async def answer(request: Request) -> Response:
             return await handler(await self._admit(request, action, scope))
 
@@ -120,6 +122,7 @@ def guarded(
         component: the name, in errors, of the service that answers.
     """
 
+    @functools.wraps(answer)
     async def endpoint(request: Request) -> Response:
         try:
             return await answer(request)

@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-IMAGES = Path(__file__).parents[3] / "environments" / "images.yml"
+IMAGES = Path(__file__).with_name("image_packages.yml")
 # conda's name -> pip's name, where they differ.
 PIP_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "msgpack-python": "msgpack", "py-xgboost": "xgboost"}
 # The first releases that are built for NumPy 2. What conda installs of older ones comes with NumPy 1, whether or not
@@ -150,8 +150,8 @@ def image_lines(image: str) -> list[str]:
         raise EnvironmentBuildError("The environment names no image, on which its packages would be installed.")
     if repository not in images():
         raise EnvironmentBuildError(
-            f"The image '{image}' is not known. azureml-local runs no containers; environments/images.yml lists the "
-            "images whose packages it can provide."
+            f"The image '{image}' is not known. azureml-local runs no containers; "
+            "azureml_local/engines/image_packages.yml lists the images whose packages it can provide."
         )
     return images()[repository]
 

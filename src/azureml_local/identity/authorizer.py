@@ -47,6 +47,11 @@ class Authorizer:
         self._follow_changes()
         return any(_lies_in(held, scope.lower()) for held, _ in self._assigned.get(principal.object_id, ()))
 
+    def roles_at(self, principal: Principal, scope: str) -> list[Role]:
+        """Return the caller's roles at ``scope`` and above it, one for each assignment."""
+        self._follow_changes()
+        return [role for held, role in self._assigned.get(principal.object_id, ()) if _lies_in(scope, held)]
+
     def _follow_changes(self) -> None:
         """Learn the assignments anew where anything was written: also a deleted workspace takes some with it."""
         changes = self._store.changes

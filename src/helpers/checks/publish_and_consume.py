@@ -75,7 +75,7 @@ def request_of(answer: Any) -> CheckResult:
         return wrong("the body as a dictionary is wanted: `requests` makes the text of it.")
     rows = body.get("Inputs", {}).get(INPUT) if isinstance(body, Mapping) else None
     if rows is None:
-        return wrong(f'the rows belong into `body["Inputs"]["{INPUT}"]`.')
+        return wrong(f'the rows belong in `body["Inputs"]["{INPUT}"]`.')
     try:
         sent = json.loads(json.dumps(rows, allow_nan=False))
     except (TypeError, ValueError) as error:

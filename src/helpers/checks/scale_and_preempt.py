@@ -29,7 +29,7 @@ class Day:
 
 
 def _live_through(cluster: Any, arrivals: Sequence[float], minutes: float) -> Day:
-    """Let a cluster work off jobs of one node that take ``minutes`` each, in the order of their arrival."""
+    """Let a cluster work through jobs of one node that take ``minutes`` each, in the order of their arrival."""
     idle = _idle_minutes(cluster)
     permanent = cluster.min_instances or 0
     began = [0.0] * permanent  # of each node there ever was
@@ -64,12 +64,12 @@ def _is_cheap(cluster: Any) -> bool:
 
 def _sweep(cluster: Any) -> str | None:
     if not _is_cheap(cluster):
-        return "its jobs keep check-points and nobody waits for them, and it pays the full price."
+        return "its jobs keep checkpoints and nobody waits for them, and it pays the full price."
     if cluster.min_instances:
         return "it pays for a node also in the 19 hours in which it has nothing to do."
     day = _live_through(cluster, AT_ONCE, 30)
     if day.end > 5 * 60:
-        return f"40 trainings on {cluster.max_instances} nodes are done after {day.end / 60:.1f} hours."
+        return f"40 training runs on {cluster.max_instances} nodes are done after {day.end / 60:.1f} hours."
     if _idle_minutes(cluster) > 30:
         return "its nodes idle for longer than a training takes, and nothing will come any more."
     return None
@@ -198,4 +198,4 @@ def saved(answer: Any) -> CheckResult:
         if expected <= 0 <= result:
             return wrong(f"with {again:.0%} done again low priority saves {expected:.2f} USD; yours says {result:.2f}.")
         return wrong(f"{hours:g} hours and {again:.0%} of them again are {hours * (1 + again):g} hours to pay for.")
-    return right("without check-points a long job may have to be begun again and again; with them the share is small.")
+    return right("without checkpoints a long job may have to be begun again and again; with them the share is small.")

@@ -363,6 +363,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
 
     @routes.route("GET", containers)
     async def list_containers(request: ArmRequest) -> Response:
+        """List the containers, which hold the versions of a name each."""
         conditions = listing.in_view(request)
         return listing.page(
             request, container_type, request.root_id, conditions, size=listing.count(request), shown=seen
@@ -370,10 +371,12 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
 
     @routes.route("GET", container_path)
     async def get_container(request: ArmRequest) -> Response:
+        """Return a container, with its latest version and the next."""
         return JSONResponse(seen(_container(request)).to_json())
 
     @routes.route("PUT", container_path)
     async def put_container(request: ArmRequest) -> Response:
+        """Create a container, 201, or change its description and tags, 200."""
         request.read(container_model)
         require_asset_name(request.params["name"], kind.singular.capitalize())
         is_new = request.context.store.get(container_path.format(**request.params)) is None
@@ -383,6 +386,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
 
     @routes.route("GET", versions)
     async def list_versions(request: ArmRequest) -> Response:
+        """List a name's versions."""
         if is_registry(request.root_id) and request.context.store.get(container_path.format(**request.params)) is None:
             return JSONResponse(
                 {"value": []}
@@ -397,6 +401,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
 
     @routes.route("GET", version_path)
     async def get_version(request: ArmRequest) -> Response:
+        """Return a version."""
         container = request.context.store.get(container_path.format(**request.params))
         version = request.context.store.get(version_path.format(**request.params))
         if container and request.params["version"] == DEFAULT_VERSION:
@@ -407,6 +412,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
 
     @routes.route("PUT", version_path)
     async def put_version(request: ArmRequest) -> Response:
+        """Register a version, 201, or change its description and tags, 200. 409 where it would become another."""
         request.read(version_model)
         request = kind.identified(request)
         require_asset_name(request.params["name"], kind.singular.capitalize())
@@ -429,6 +435,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
 
     @routes.route("DELETE", version_path)
     async def remove_version(request: ArmRequest) -> Response:
+        """Delete a version, not its files; 204 where there is none."""
         version = request.context.store.get(version_path.format(**request.params))
         if version is None:
             return Response(status_code=204)
@@ -437,6 +444,7 @@ def _declare(kind: AssetType, root: str, routes: ArmRoutes) -> None:
 
     @routes.route("DELETE", container_path)
     async def remove_container(request: ArmRequest) -> Response:
+        """Delete a container with its versions, not their files; 204 where there is none."""
         container = request.context.store.get(container_path.format(**request.params))
         if container is None:
             return Response(status_code=204)

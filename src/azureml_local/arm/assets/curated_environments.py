@@ -34,7 +34,7 @@ def properties_of(environment_id: str) -> dict[str, Any] | None:
     if found is None:
         return None
     if PREFIX + found["name"] not in images():
-        message = f"There is no curated environment '{found['name']}' here; environments/images.yml lists them."
+        message = f"There is no curated environment '{found['name']}' here; engines/image_packages.yml lists them."
         detail = ("EnvironmentNotFound", message)
         raise FrontendError(404, "UserError", "The specified resource was not found.", detail=detail)
     return {"image": f"{PREFIX}{found['name']}:{found['version']}", "environmentType": "Curated", "osType": "Linux"}

@@ -69,9 +69,9 @@ class Workspaces:
         self.runs = Runs(context.store, self.clusters, drivers, self.folder_of)
         self.handles: dict[int, Upload] = {}  # files in DBFS that are being written
         self._background: set[asyncio.Task[None]] = set()
-        self._routes = ApiRoutes()
+        self.routes = ApiRoutes()
         for module in MODULES:
-            self._routes.include(module.routes)
+            self.routes.include(module.routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an unforeseen failure is logged, and answered 500 without its details."""
@@ -97,7 +97,7 @@ class Workspaces:
         if public:
             return public
         principal = self._authenticate(request, workspace)
-        match = self._routes.match(request.method, request.scope["raw_path"].decode("ascii"))
+        match = self.routes.match(request.method, request.scope["raw_path"].decode("ascii"))
         if match is None or match.handler is None or match.params.get("version", VERSIONS[0]) not in VERSIONS:
             what = f"{request.method} {request.url.path}"
             raise DatabricksError(501, "NOT_IMPLEMENTED", f"azureml-local lacks the operation {what} of Databricks.")

@@ -58,7 +58,7 @@ class Images:
     def base(self, name: str) -> Image:
         """Return a copy of an image, whether built here or a registry's. Raises UnknownImageError.
 
-        A registry's are those of environments/images.yml, and Docker's own of Python.
+        A registry's are those of engines/image_packages.yml, and Docker's own of Python.
         """
         root, python = (
             self._folder / secrets.token_hex(32),

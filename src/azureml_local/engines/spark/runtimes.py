@@ -1,4 +1,4 @@
-"""Databricks runtimes that clusters can have here; ``environments/images.yml`` says what is in each.
+"""Databricks runtimes that clusters can have here; ``engines/image_packages.yml`` says what is in each.
 
 https://learn.microsoft.com/azure/databricks/release-notes/runtime/: those with Spark 3.5 and long-term support.
 """
@@ -18,7 +18,7 @@ DEFAULT = "15.4.x-scala2.12"  # the newest whose Python is that which most machi
 
 
 def image(version: str) -> str:
-    """Return the name under which ``environments/images.yml`` has a runtime's packages."""
+    """Return the name under which ``engines/image_packages.yml`` has a runtime's packages."""
     return IMAGE.format(version=version)
 
 

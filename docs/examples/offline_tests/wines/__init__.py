@@ -1,0 +1,1 @@
+"""Tells three wines apart, as a web service on Azure Machine Learning."""

@@ -1,0 +1,37 @@
+"""Each lesson on an Azure that it knows nothing of (tests/foreign_azure.py), but for those that need more than that.
+
+That is what somebody brings along to Azure: a virtual machine of theirs and a Databricks workspace with clusters, a
+cluster of Kubernetes with ``kubectl``, Docker.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from course.catalogue import Lesson, find
+from foreign_azure import ROOT, ForeignAzure
+from running_service import command_line, start_service
+
+SECONDS = 900
+BROUGHT_ALONG = {"virtual_machine", "databricks", "kubernetes", "docker"}
+LESSONS = [lesson for lesson in find(ROOT / "notebooks") if not BROUGHT_ALONG & set(lesson.needs)]
+
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[ForeignAzure]:
+    root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()
+    try:
+        yield ForeignAzure.of(start_service(root / "s", {"AZUREML_LOCAL_CLOCK_FACTOR": "60"}), root)
+    finally:
+        command_line(root / "s", "stop")
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.id for lesson in LESSONS])
+def test_lesson_runs_where_there_is_only_azure(azure: ForeignAzure, lesson: Lesson) -> None:
+    azure.assert_passes(lesson, SECONDS)
