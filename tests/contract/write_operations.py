@@ -74,10 +74,9 @@ compares it. Azure's names of operations are those of Microsoft's own clients: a
 of what Azure's does, is in [emulation.md](emulation.md).
 
 In paths, `SUBSCRIPTION` stands for `/subscriptions/{subscription}`, `GROUP` for
-`/subscriptions/{subscription}/resourceGroups/{resource_group}`, `WORKSPACE` for
-`GROUP/providers/Microsoft.MachineLearningServices/workspaces/{workspace}`, `REGISTRY` for
-`GROUP/providers/Microsoft.MachineLearningServices/registries/{asset_registry}`, and `SCOPE` for each of several kinds of
-resources.
+`/subscriptions/{subscription}/resourceGroups/{resource_group}`, `WORKSPACE` and `REGISTRY` for
+`GROUP/providers/Microsoft.MachineLearningServices/workspaces/{workspace}` and `…/registries/{asset_registry}`,
+and `SCOPE` for each of several kinds of resources.
 """
 LACKING = """\
 ## What is lacking of Microsoft.MachineLearningServices
