@@ -141,6 +141,7 @@ class Reader:
         self._said.clear()
         page = self.open(name)
         found = [f"desk, {fault}" for fault in _axe(page)]
+        found += [f"desk, too small: {fault}" for fault in page.evaluate(TOO_SMALL, SMALLEST)]
         page = self.open(name, "dark")
         found += [f"dark, {fault}" for fault in _axe(page, "color-contrast")]
         page = self.open(name, "phone")

@@ -15,8 +15,6 @@ from helpers.verdicts import html
 if TYPE_CHECKING:
     from helpers.exam import Paper
 
-WIDE = widgets.Layout(width="100%", height="auto")
-
 
 @dataclass(frozen=True)
 class Field:
@@ -35,31 +33,33 @@ class Field:
             return ""
 
 
+def _choices(question: Question) -> Any:
+    """The choices with their letters, as text that wraps; what is clicked is a letter."""
+    return widgets.HTML("<br>".join(f"{letter}) {html(choice.text)}" for letter, choice in question.labels))
+
+
 def _one(question: Question) -> Field:
-    options = [(f"{letter}) {choice.text}", letter) for letter, choice in question.labels]
-    buttons = widgets.RadioButtons(options=options, value=None, layout=WIDE)
-    return Field(question, [buttons], lambda: buttons.value or "")
+    letters = [letter for letter, _ in question.labels]
+    buttons = widgets.ToggleButtons(options=letters, value=None, style={"button_width": "4em"})
+    return Field(question, [_choices(question), buttons], lambda: buttons.value or "")
 
 
 def _several(question: Question) -> Field:
-    boxes = {
-        letter: widgets.Checkbox(description=f"{letter}) {choice.text}", indent=False, layout=WIDE)
-        for letter, choice in question.labels
-    }
-    return Field(question, list(boxes.values()), lambda: "".join(letter for letter, box in boxes.items() if box.value))
+    boxes = [widgets.ToggleButton(description=letter, layout={"width": "4em"}) for letter, _ in question.labels]
+    row = widgets.HBox(boxes)
+    return Field(question, [_choices(question), row], lambda: "".join(box.description for box in boxes if box.value))
 
 
 def _in_order(question: Question) -> Field:
     letters = [("", ""), *((letter, letter) for letter, _ in question.labels)]
     steps = [widgets.Dropdown(options=letters, description=f"step {n + 1}") for n in range(len(question.key))]
-    text = widgets.HTML("<br>".join(f"{letter}) {html(choice.text)}" for letter, choice in question.labels))
-    return Field(question, [text, *steps], lambda: "".join(step.value for step in steps))
+    return Field(question, [_choices(question), *steps], lambda: "".join(step.value for step in steps))
 
 
 def _yes_or_no(question: Question) -> Field:
     texts = [widgets.HTML(f"{letter}) {html(choice.text)}") for letter, choice in question.labels]
     options = [("yes", "y"), ("no", "n")]
-    buttons = [widgets.ToggleButtons(options=options, value=None, tooltips=["yes", "no"]) for _ in texts]
+    buttons = [widgets.ToggleButtons(options=options, value=None, style={"button_width": "4em"}) for _ in texts]
     rows = [part for pair in zip(texts, buttons, strict=True) for part in pair]
     return Field(question, rows, lambda: "".join(button.value or "" for button in buttons))
 

@@ -134,7 +134,7 @@ WRONG: dict[str, list[tuple[object, str]]] = {
         (_online(clinics=401, grants=(Grant("Reader", ENDPOINT),)), "has the role Reader"),
         (_online(clinics=404), "no deployment takes traffic"),
         (_online(auditor=200), "the auditor is answered, too"),
-        (_online(grants=(Grant("Contributor", ENDPOINT),)), "as Contributor the program could also"),
+        (_online(grants=(Grant("Contributor", ENDPOINT),)), "as Contributor the program could do"),
         (_online(grants=(Grant("owner", ENDPOINT),)), "as owner"),
         (_online(grants=(Grant(SCIENTIST, WORKSPACE),)), "holds in a whole workspace"),
         (_online(grants=(Grant(SCIENTIST, GROUP),)), "holds in the resource group"),

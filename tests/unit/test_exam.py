@@ -283,8 +283,9 @@ def test_a_form_gives_the_answers_that_were_clicked() -> None:
     form = paper.form()
     assert dict(form) == {}
     single, several, order, series = form.fields
-    single.widgets[0].value = "b"
-    several.widgets[0].value = several.widgets[2].value = True
+    single.widgets[1].value = "b"
+    boxes = several.widgets[1].children
+    boxes[0].value = boxes[2].value = True
     for step, letter in zip(order.widgets[1:], "dac", strict=True):
         step.value = letter
     for button, answer in zip(series.widgets[1::2], "yn", strict=False):
@@ -292,7 +293,7 @@ def test_a_form_gives_the_answers_that_were_clicked() -> None:
     assert dict(form) == {1: "b", 2: "ac", 3: "dac"}, "a series with a statement too few is open"
     series.widgets[5].value = "y"
     assert paper.mark(form).right == 4
-    several.widgets[1].value = True
+    boxes[1].value = True
     assert 2 not in form, "three are not two"
 
 
@@ -301,7 +302,7 @@ def test_a_forms_button_marks_and_keeps_the_result() -> None:
     form = paper.form()
     for question, field in zip(paper.questions, form.fields, strict=True):
         if question.kind == "single_choice":
-            field.widgets[0].value = question.key
+            field.widgets[1].value = question.key
     form.button.click()
     assert progress_file.kept().best["mock_exam"] == (len(form), 20)
     assert "application/vnd.jupyter.widget-view+json" in form._repr_mimebundle_()

@@ -107,10 +107,11 @@ def _answer(folder: Path, question: Question, lesson: Lesson) -> str:
     whys = "".join(f"- **{letter})** {plain(choice.why)}\n" for letter, choice in question.labels)
     read_again = f"{_section(folder, lesson, question.section)}, in [{plain(lesson.title)}]({_file(folder, lesson)})"
     source = f"; Microsoft: [{plain(question.source['page'])}]({question.source['url']})" if question.source else ""
-    return f"{_right(question)}\n\n{whys}\nTo read: {read_again}{source}."
+    return f"{right_answer(question)}\n\n{whys}\nTo read: {read_again}{source}."
 
 
-def _right(question: Question) -> str:
+def right_answer(question: Question) -> str:
+    """Return which choices are right, in words."""
     if question.kind == "yes_no":
         said = ((letter, "yes" if choice.right else "no") for letter, choice in question.labels)
         return f"**Right: {', '.join(f'{letter}) {word}' for letter, word in said)}.**"

@@ -93,8 +93,8 @@ def _faults_of_mode(online: Online) -> Iterator[str]:
     "put_it_together/callers", "Give the clinics' program a role, then assign `acceptance.online(endpoint_name)`."
 )
 def callers(answer: Any) -> CheckResult:
-    """Accept an endpoint that answers the clinics and nobody else, to whom nothing else is open."""
-    why = "the clinics are answered, the auditor and strangers are not, and the clinics can do nothing else."
+    """Accept an endpoint that answers the clinics and not the auditor, and a role that ends there."""
+    why = "the clinics are answered, the auditor and strangers are not, and the clinics' role ends at this endpoint."
     return _judge(answer, Online, "online(endpoint_name)", faults_of_callers, why)
 
 
@@ -111,7 +111,7 @@ def faults_of_callers(online: Online) -> Iterator[str]:
         yield "the auditor is answered, too. She is to read the log, and nothing else."
     for grant in online.grants:
         if grant.role.lower() in TOO_MUCH:
-            yield f"as {grant.role} the program could also change or delete what it is to call."
+            yield f"as {grant.role} the program could do what its builders do. A smaller role may ask, too."
         if not grant.is_within(online.id):
             yield f"its role {grant.role} holds in {_what(grant)}, and in all that is in there. It needs this endpoint."
 
