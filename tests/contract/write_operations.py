@@ -76,8 +76,8 @@ of what Azure's does, is in [emulation.md](emulation.md).
 In paths, `SUBSCRIPTION` stands for `/subscriptions/{subscription}`, `GROUP` for
 `/subscriptions/{subscription}/resourceGroups/{resource_group}`, `WORKSPACE` for
 `GROUP/providers/Microsoft.MachineLearningServices/workspaces/{workspace}`, `REGISTRY` for
-`GROUP/providers/Microsoft.MachineLearningServices/registries/{asset_registry}`, and `SCOPE` for each of several kinds of
-resources.
+`GROUP/providers/Microsoft.MachineLearningServices/registries/{asset_registry}`, and `SCOPE` for each of several kinds
+of resources.
 """
 LACKING = """\
 ## What is lacking of Microsoft.MachineLearningServices
