@@ -16,7 +16,7 @@ MOTO := 5.2.5
 BENTOML := 1.4.40
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run sweep preflight test test-all lint lab progress start stop bench demo notebooks clean
+.PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ lab: $(STAMP) start ## open the lesson that is next for you in JupyterLab
 progress: $(STAMP) ## say what you have done, and what is next
 	@$(BIN)/python -m course.learner
 
+book: $(STAMP) ## make the book of the stored lessons: build/book/html/index.html
+	$(BIN)/python -m course.book
+
 start: $(STAMP) ## start Azure ML on this machine
 	$(BIN)/azureml-local start
 
@@ -83,5 +86,5 @@ notebooks: $(STAMP) ## make the exercises, execute the lessons and store them wi
 	$(BIN)/python -m course.store $(NOTEBOOK)
 
 clean: stop ## remove what the commands made, but not the service's state
-	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) build runs .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -57,8 +57,22 @@ class Lesson(Notebook):
         return self.path.parent / "solutions" / f"{self.path.stem}.py"
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the course: its two digits, its title, and its lessons in order."""
+
+    digits: str
+    title: str
+    lessons: Sequence[Lesson]
+
+
 def find(folder: Path) -> list[Lesson]:
-    """The lessons that ``folder/course.yml`` lists, in its order.
+    """The lessons that ``folder/course.yml`` lists, in its order; raises as ``find_parts`` does."""
+    return [lesson for part in find_parts(folder) for lesson in part.lessons]
+
+
+def find_parts(folder: Path) -> list[Part]:
+    """The parts that ``folder/course.yml`` lists, in its order.
 
     Raises NotFoundError where there is no such file, and DocumentError where the file is not as it should be, lists a
     notebook that is not there, or lacks one that is.
@@ -67,11 +81,14 @@ def find(folder: Path) -> list[Lesson]:
     if not course.is_file():
         raise NotFoundError(f"There is no {course.as_posix()}. Run this in the workbook's folder.")
     document = read(course, "course")
-    lessons = [_lesson(folder, fields) for part in document["parts"] for fields in part["lessons"]]
-    faults = [*_faults(document), *_differences(folder, lessons)]
+    parts = [
+        Part(part["part"], part["title"], [_lesson(folder, fields) for fields in part["lessons"]])
+        for part in document["parts"]
+    ]
+    faults = [*_faults(document), *_differences(folder, [lesson for part in parts for lesson in part.lessons])]
     if faults:
         raise DocumentError("\n".join(f"{course.as_posix()}: {fault}" for fault in faults))
-    return lessons
+    return parts
 
 
 def _lesson(folder: Path, fields: Mapping[str, Any]) -> Lesson:

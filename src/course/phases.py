@@ -11,11 +11,14 @@ from typing import Literal
 Kind = Literal["start", "waiting", "computing", "storing"]
 # In the order in which a bar shows them, with what they mean.
 KINDS: dict[Kind, str] = {
-    "start": "kernel and imports: until the first cell, and in cells that begin with an import",
+    "start": "kernel and imports: until the first cell, and in cells that begin with an import or connect",
     "waiting": "waiting: what the helpers watched, such as jobs and endpoints",
     "computing": "computing: everything else in cells",
     "storing": "storing: after the last cell",
 }
+
+
+_CONNECTS = "helpers.connect("  # it imports the SDK, and starts the service where that does not run
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ def kind_of(source: str) -> Kind:
         statements = ast.parse(source).body
     except SyntaxError:
         return "computing"
-    return "start" if statements and isinstance(statements[0], ast.Import | ast.ImportFrom) else "computing"
+    imports = bool(statements) and isinstance(statements[0], ast.Import | ast.ImportFrom)
+    return "start" if imports or _CONNECTS in source else "computing"
 
 
 def split(began: float, ended: float, cells: Sequence[Phase], waits: Sequence[tuple[float, float]]) -> list[Phase]:

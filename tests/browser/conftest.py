@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,39 +13,24 @@ from pathlib import Path
 
 import pytest
 from jupyterlab_page import Lab
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from browsers import launched
 from designer.view import bundle
 from running_service import RunningService, wait_for
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-NAMED = "CHROMIUM"  # the variable that may name one
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 GRAPHS = Path(__file__).parents[1]  # where designer_graphs.py lies
 # JupyterLab would otherwise ask whether to fetch news.
 SETTINGS = {"apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of a Chromium or a Chrome."""
-    found = os.environ.get(NAMED) or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed, and {NAMED} names none")
-    if subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
-        pytest.skip(f"no browser: {found} does not start")
-    return found
-
-
 # Not for the session: as long as it runs, no other test could begin an event loop.
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     assert bundle.is_built(), f"the view is not built, or not of these sources: {bundle.COMMAND}"
-    with sync_playwright() as playwright:
-        # The sandbox needs rights that a container's root does not have; only our own pages are opened.
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+    with launched() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

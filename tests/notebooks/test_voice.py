@@ -164,19 +164,23 @@ def _without_titles(markdown: str) -> str:
     return _prose(re.sub(r"\[[^\]]*\]\([^)]*\.ipynb\)|^#+ .+$", " ", markdown, flags=re.MULTILINE))
 
 
-WITHOUT_TITLES = {lesson: _without_titles(said) for lesson, said in TEXTS.items()}
+CELLS = {
+    name: [(cell.source, _without_titles(cell.source)) for cell in notebook.cells if cell.cell_type == "markdown"]
+    for name, notebook in NOTEBOOKS.items()
+}
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_a_term_is_linked_by_the_first_lesson_that_uses_it(term: str) -> None:
+def test_a_term_is_linked_where_the_course_first_uses_it(term: str) -> None:
     """A title of another lesson is no use; nor is a word that means something else there."""
     words = r"[\s-]+".join(map(re.escape, term.split()))
-    pattern = re.compile(rf"\b{words}s?\b", re.IGNORECASE)
+    longer = "|".join(re.escape(other[len(term) :]) for other in TERMS if other.startswith(f"{term} ")) or "(?!)"
+    pattern = re.compile(rf"\b{words}s?\b(?!{longer})", re.IGNORECASE)
     anchor = f"glossary.md#{term.lower().replace(' ', '-')})"
-    for lesson in LESSONS:
-        if lesson.id not in OTHER_SENSE.get(term, ()) and pattern.search(WITHOUT_TITLES[lesson.id]):
-            assert anchor in TEXTS[lesson.id], f"{lesson.name} is the first that says it"
-            return
+    cells = [cell for name in IDS if name not in OTHER_SENSE.get(term, ()) for cell in CELLS[name]]
+    uses = [number for number, (_, prose) in enumerate(cells) if pattern.search(prose)]
+    links = [number for number, (source, _) in enumerate(cells) if anchor in source]
+    assert not uses or links[0] <= uses[0], f"no link before or in: {cells[uses[0]][0]}"
 
 
 def test_a_status_that_is_told_has_been_seen(notebook: nbformat.NotebookNode) -> None:

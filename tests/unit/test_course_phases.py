@@ -19,12 +19,13 @@ FOREVER = float("inf")
     [
         ("import helpers\nhelpers.connect()", "start"),
         ("from azure.ai.ml import MLClient", "start"),
+        ("ml_client = helpers.connect(backend)", "start"),
         ("# why\nx = 1\nimport os", "computing"),
         ("", "computing"),
         ("%matplotlib inline", "computing"),
     ],
 )
-def test_cell_that_begins_with_an_import_belongs_to_the_start(source: str, kind: Kind) -> None:
+def test_cell_that_imports_or_connects_belongs_to_the_start(source: str, kind: Kind) -> None:
     assert kind_of(source) == kind
 
 
