@@ -16,16 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import papermill
 
 from azureml_local import admin
 from course import exercises
 from course.catalogue import Lesson
-from helpers.connection import LOCAL_MARK, SECOND_SECRET
+from helpers.connection import LOCAL_MARK
 from helpers.progress_file import VARIABLE
 from running_service import RunningService, clean_environment
 
 ROOT = Path(__file__).parents[1]
-SECOND = "somebody-else"
+# Service principals besides one's own: the parameters for its directory and its id, the variable with its secret.
+OTHERS = (
+    ("second_tenant_id", "second_client_id", "SECOND_CLIENT_SECRET"),
+    ("tenant_id", "clinics_client_id", "CLINICS_CLIENT_SECRET"),
+    ("tenant_id", "auditor_client_id", "AUDITOR_CLIENT_SECRET"),
+)
 # Python imports a module of this name as it starts.
 FORBIDDING = """
 import sys
@@ -47,7 +53,7 @@ class ForeignAzure:
 
     folder: Path
     environment: Mapping[str, str]
-    second: Mapping[str, str]
+    parameters: Mapping[str, str]  # that lessons take, if they have them
 
     @classmethod
     def of(cls, service: RunningService, folder: Path) -> ForeignAzure:
@@ -63,17 +69,22 @@ class ForeignAzure:
         start = folder / "start"
         start.mkdir()
         (start / "sitecustomize.py").write_text(FORBIDDING)
-        second = admin.call(service.home, "POST", "/identities", {"name": SECOND, "role": None, "scope": None})
+        secrets, parameters = {}, {}
+        for tenant, client, secret in OTHERS:
+            name = client.replace("_", "-")
+            made = admin.call(service.home, "POST", "/identities", {"name": name, "role": None, "scope": None})
+            parameters |= {tenant: made["AZURE_TENANT_ID"], client: made["AZURE_CLIENT_ID"]}
+            secrets[secret] = made["AZURE_CLIENT_SECRET"]
         clean = clean_environment()
         environment = {
             **clean,
             **service.environment,
             "PYTHONPATH": ":".join(filter(None, [str(start), clean.get("PYTHONPATH")])),
-            SECOND_SECRET: second["AZURE_CLIENT_SECRET"],
+            **secrets,
             VARIABLE: str(folder / "progress.db"),
         }
         del environment[LOCAL_MARK]
-        return cls(folder, environment, second)
+        return cls(folder, environment, parameters)
 
     def python(self, code: str) -> subprocess.CompletedProcess[str]:
         """Run some code there."""
@@ -87,13 +98,12 @@ class ForeignAzure:
         own = self.folder / "notebooks" / lesson.path.relative_to(ROOT / "notebooks")
         solved, output = own.with_suffix(".solved.ipynb"), self.folder / f"{lesson.id}.ipynb"
         exercises.write_solved(lesson.path, lesson.solutions, solved)
-        given = {"backend": "azure", "suffix": "foreign"}
-        if "second_identity" in lesson.needs:
-            given |= {"second_tenant_id": self.second["AZURE_TENANT_ID"]}
-            given |= {"second_client_id": self.second["AZURE_CLIENT_ID"]}
-        papermill = [str(Path(sys.executable).with_name("papermill")), str(solved), str(output)]
+        declared = papermill.inspect_notebook(lesson.path)
+        others = {name: value for name, value in self.parameters.items() if name in declared}
+        given = {"backend": "azure", "suffix": "foreign", **others}
+        command = [str(Path(sys.executable).with_name("papermill")), str(solved), str(output)]
         words = [word for name, value in given.items() for word in ("-p", name, value)]
-        ran = self._run([*papermill, "--cwd", str(own.parent), *words], seconds)
+        ran = self._run([*command, "--cwd", str(own.parent), *words], seconds)
         assert ran.returncode == 0, ran.stderr[-3000:]
         notebook = nbformat.read(output, as_version=4)
         verdicts = {verdict.exercise: verdict.ok for verdict in exercises.verdicts(notebook.cells)}

@@ -1,7 +1,8 @@
 """Each lesson on an Azure that it knows nothing of (tests/foreign_azure.py), but for those that need more than that.
 
 That is what somebody brings along to Azure: a virtual machine of theirs and a Databricks workspace with clusters, a
-cluster of Kubernetes with ``kubectl``, Docker.
+cluster of Kubernetes with ``kubectl``, Docker. And one waits on Azure for a quarter of an hour, by the real clock,
+before it says that a job waits for too long.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from running_service import command_line, start_service
 
 SECONDS = 900
 BROUGHT_ALONG = {"virtual_machine", "databricks", "kubernetes", "docker"}
-LESSONS = [lesson for lesson in find(ROOT / "notebooks") if not BROUGHT_ALONG & set(lesson.needs)]
+WAITS_LONG = "monitor_batch_jobs"
+LESSONS = [
+    lesson for lesson in find(ROOT / "notebooks") if not BROUGHT_ALONG & set(lesson.needs) and lesson.id != WAITS_LONG
+]
 
 
 @pytest.fixture(scope="module")
