@@ -15,11 +15,13 @@ VARIABLE = "AZUREML_WORKBOOK_PROGRESS"
 VERSION = 2  # 2 has the best results, too
 BUSY_SECONDS = 2.0  # how long another notebook's write is waited for
 NOW = "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS done (lesson TEXT NOT NULL, item TEXT NOT NULL,"
-    f" {NOW}, PRIMARY KEY (lesson, item)) WITHOUT ROWID",
-    f"CREATE TABLE IF NOT EXISTS best (lesson TEXT PRIMARY KEY, points INTEGER NOT NULL, most INTEGER NOT NULL, {NOW})",
-)
+# One transaction: a notebook that begins at the same time waits for one write, not for three.
+PREPARE = f"""BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS done (lesson TEXT NOT NULL, item TEXT NOT NULL, {NOW},
+    PRIMARY KEY (lesson, item)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS best (lesson TEXT PRIMARY KEY, points INTEGER NOT NULL, most INTEGER NOT NULL, {NOW});
+PRAGMA user_version = {VERSION};
+COMMIT"""
 # In one statement, so that of two notebooks that write at once the better result stays.
 BETTER = (
     "INSERT INTO best (lesson, points, most) VALUES (?, ?, ?) ON CONFLICT (lesson) DO UPDATE SET"
@@ -92,6 +94,4 @@ def _prepare(file: sqlite3.Connection) -> None:
     if version > VERSION:
         raise sqlite3.DatabaseError(f"it was written by a newer version of the course (format {version})")
     if version < VERSION:
-        for table in TABLES:
-            file.execute(table)
-        file.execute(f"PRAGMA user_version = {VERSION}")
+        file.executescript(PREPARE)
