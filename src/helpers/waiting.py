@@ -51,11 +51,11 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
     hint = f" (on Azure: {on_azure})" if on_azure else ""
     began = time.monotonic()
     # To standard error, and gone at the end: how long it took this time is no result of the lesson.
-    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
-        while not poller.done():
-            line.set_postfix_str(f"{time.monotonic() - began:.0f} s{loads.standing()}")
-            poller.wait(TICK)
     try:
+        with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+            while not poller.done():
+                line.set_postfix_str(f"{time.monotonic() - began:.0f} s{loads.standing()}")
+                poller.wait(TICK)  # raises, too, where the operation fails meanwhile
         result = poller.result()
     except Exception:
         print(f"✗ {what}: failed")
