@@ -17,7 +17,8 @@ from course.documents import DocumentError
 from course.execute import Result, execute
 from course.progress import Bar, Lines, Progress
 
-# A lesson waits for its service more than it computes, but its kernel and its deployments take memory.
+# A lesson waits for a quarter of its time: one more than there are processors keeps these busy. Each kernel and its
+# deployments take memory, too.
 MOST_JOBS = 4
 
 
@@ -62,7 +63,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--jobs",
         type=_jobs,
-        default=min(MOST_JOBS, os.cpu_count() or 1),
+        default=min(MOST_JOBS, (os.cpu_count() or 1) + 1),
         metavar="NUMBER",
         help="how many notebooks run at once, of those that may (default: %(default)s)",
     )

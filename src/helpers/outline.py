@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,11 @@ class Lesson:
 
 def lessons() -> list[Lesson]:
     """Return the course's lessons in order."""
-    folder = notebooks_folder()
+    return _read(notebooks_folder())
+
+
+@functools.cache  # PyYAML takes a tenth of a second for it, and each exercise asks
+def _read(folder: Path) -> list[Lesson]:
     course = yaml.safe_load((folder / "course.yml").read_text(encoding="utf-8"))
     return [
         Lesson(lesson["id"], lesson["title"], folder / lesson["path"])
