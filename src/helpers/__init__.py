@@ -39,9 +39,10 @@ from helpers.pipelines import download_output, draw_pipeline, job_log, step_stat
 from helpers.scoring import score
 from helpers.standing import progress
 from helpers.tracking import metrics, track
-from helpers.waiting import until_permitted, wait, wait_until
+from helpers.waiting import busy, until_permitted, wait, wait_until
 
 __all__ = [
+    "busy",
     "check",
     "collected",
     "connect",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from tqdm import tqdm
@@ -128,3 +130,28 @@ def until_permitted(call: Callable[[], Returned], what: str) -> Returned:
             time.sleep(SPREAD_TICK)
     print(f"✓ {what}: answered (on Azure: a new role takes up to 10 minutes)")
     return result
+
+
+@contextmanager
+def busy(what: str, on_azure: str = "") -> Iterator[None]:
+    """Show a line that says what is waited for, and for how long, while a call runs that tells nothing itself.
+
+    Args:
+        what: what is done, e.g. ``"build the image"``.
+        on_azure: how long that takes on Azure, e.g. ``"8 minutes"``.
+    """
+    hint = f" (on Azure: {on_azure})" if on_azure else ""
+    began, ended = time.monotonic(), threading.Event()
+    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+
+        def tick() -> None:
+            while not ended.wait(TICK):
+                line.set_postfix_str(f"{time.monotonic() - began:.0f} s")
+
+        ticking = threading.Thread(target=tick, daemon=True)
+        ticking.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            ticking.join()

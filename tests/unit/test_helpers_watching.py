@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 from collections import Counter
 from enum import Enum
 from types import SimpleNamespace
@@ -157,3 +158,15 @@ def test_an_operation_that_fails_is_said_to_have_failed(at_once: bool, capsys: p
     with pytest.raises(HttpResponseError, match="no quota"):
         waiting.wait(_Failing(at_once=at_once), "create the cluster")
     assert capsys.readouterr().out == "✗ create the cluster: failed\n"
+
+
+def test_a_call_that_tells_nothing_is_seen_to_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "TICK", 0.01)
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="no such base"), waiting.busy("build the image", on_azure="a minute"):
+        while "s" not in (said := capsys.readouterr()).err.rpartition("minute): ")[2]:
+            assert said.out == ""
+        raise ValueError("no such base")
+    assert threading.active_count() == before
