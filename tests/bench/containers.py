@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import docker
+import psutil
 import requests
 from comparing import OURS, compare, request
 from endpoints import BODY
@@ -51,12 +52,9 @@ def containers() -> Iterator[Row]:
     image, _ = engine.images.build(path=str(IMAGE), buildargs={"BASE": base})
     for pause, goals in MODELS.items():
         with ExitStack() as running:
-            container, published = running.enter_context(_in_a_container(engine, image.id, pause))
-            specs = {
-                OURS: _spec(published),
-                PROCESS: _spec(running.enter_context(_in_a_process(pause))),
-                UNPUBLISHED: _spec(LISTENS, container),
-            }
+            published, unpublished = running.enter_context(_in_a_container(engine, image.id, pause))
+            process = running.enter_context(_in_a_process(pause))
+            specs = {OURS: published, PROCESS: process, UNPUBLISHED: unpublished}
             name = f"scoring in a container, model of {pause * 1000:g} ms"
             yield from compare(name, specs, 1, goals)
 
@@ -66,8 +64,8 @@ def _variables(folder: str, pause: float) -> dict[str, str]:
 
 
 @contextmanager
-def _in_a_container(engine: docker.DockerClient, image: str, pause: float) -> Iterator[tuple[str, int]]:
-    """Yield a container's own address, and the port that is published for it."""
+def _in_a_container(engine: docker.DockerClient, image: str, pause: float) -> Iterator[tuple[Spec, Spec]]:
+    """Yield how a container is asked at its published port, and at its own address."""
     container = engine.containers.run(
         image,
         detach=True,
@@ -77,14 +75,17 @@ def _in_a_container(engine: docker.DockerClient, image: str, pause: float) -> It
     )
     try:
         container.reload()
+        port = _served(int(container.ports[f"{LISTENS}/tcp"][0]["HostPort"]))
         address = container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
-        yield address, _served(int(container.ports[f"{LISTENS}/tcp"][0]["HostPort"]))
+        pid = container.attrs["State"]["Pid"]
+        yield _spec(port, pid), _spec(LISTENS, pid, address)
     finally:
         container.remove(force=True)
 
 
 @contextmanager
-def _in_a_process(pause: float) -> Iterator[int]:
+def _in_a_process(pause: float) -> Iterator[Spec]:
+    """Yield how a process is asked."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONFIG), "--bind", f"127.0.0.1:{port}"]
@@ -96,7 +97,7 @@ def _in_a_process(pause: float) -> Iterator[int]:
             stderr=subprocess.STDOUT,
         )
         try:
-            yield _served(port)
+            yield _spec(_served(port), process.pid)
         finally:
             process.terminate()
             process.wait()
@@ -115,6 +116,8 @@ def _served(port: int) -> int:
     return port
 
 
-def _spec(port: int, host: str = "127.0.0.1") -> Spec:
-    headers = {"Content-Type": "application/json"}
-    return Spec(address=port, host=host, request=request("POST", "/score", f"{host}:{port}", headers, BODY))
+def _spec(port: int, server: int, host: str = "127.0.0.1") -> Spec:
+    """Return how the server whose first process is ``server`` is asked; what works there is that one's only child."""
+    (worker,) = psutil.Process(server).children()
+    content = request("POST", "/score", f"{host}:{port}", {"Content-Type": "application/json"}, BODY)
+    return Spec(address=port, host=host, request=content, server_pid=worker.pid)
