@@ -76,7 +76,7 @@ bench: $(STAMP) ## measure speed against peers, into runs/bench.json
 	test -x $(VENV)/moto/bin/moto_server || { $(BIN)/uv venv --quiet $(VENV)/moto && $(BIN)/uv pip install --quiet --system-certs --python $(VENV)/moto 'moto[server]==$(MOTO)'; }
 # With the workbook's scikit-learn, which has saved the model that it serves.
 	test -x $(VENV)/bentoml/bin/bentoml || { $(BIN)/uv venv --quiet $(VENV)/bentoml && $(BIN)/uv pip install --quiet --system-certs --python $(VENV)/bentoml 'bentoml==$(BENTOML)' $$(grep -E '^(scikit-learn|numpy|cloudpickle)==' constraints.txt); }
-	$(BIN)/python tests/bench/run.py
+	PYTHONPATH=tests:tests/heavy $(BIN)/python tests/bench/run.py
 
 demo: $(STAMP) ## load an endpoint for a minute, and kill what a batch job needs: print what was answered, and done
 	PYTHONPATH=tests $(BIN)/python tests/faults/demonstration.py

@@ -49,12 +49,12 @@ def store(lesson: Lesson) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = _results(cell.outputs)
+            cell.outputs = results(cell.outputs)
     notebook.metadata = nbformat.from_dict(METADATA)  # type: ignore[no-untyped-call]
     nbformat.write(notebook, lesson.path)  # type: ignore[no-untyped-call]
 
 
-def _results(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+def results(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     """The outputs without standard error, and standard output, which arrives in pieces, in one.
 
     Without the SDK's dots at the beginning of lines, too: it prints one each time it asks how a deployment stands.

@@ -42,10 +42,11 @@ from helpers.prices import usd_a_month
 from helpers.scoring import score
 from helpers.standing import progress
 from helpers.tracking import metrics, track
-from helpers.waiting import until_permitted, wait, wait_until
+from helpers.waiting import busy, until_permitted, wait, wait_until
 
 __all__ = [
     "Acceptance",
+    "busy",
     "check",
     "collected",
     "connect",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 READY = "Succeeded"
+LOST = ("Failed", "Canceled")  # a deployment stays so until it is updated
 
 
 class InstanceWatch:
@@ -43,14 +44,18 @@ class InstanceWatch:
         """Watch until the deployment has so many instances, and all of them are there.
 
         Raises:
+            RuntimeError: the deployment has failed, or what was to change it was cancelled.
             TimeoutError: that is not so after an hour.
         """
         for _ in pauses():
             deployment = self._ml_client.online_deployments.get(*self._names)
             is_ready = deployment.provisioning_state == READY
             self._samples.append((time.monotonic() - self._began, int(deployment.instance_count), is_ready))
-            is_last = is_ready and deployment.instance_count == count
+            is_lost = deployment.provisioning_state in LOST
+            is_last = is_lost or (is_ready and deployment.instance_count == count)
             self._picture.show(self._draw, at_once=is_last)
+            if is_lost:
+                raise RuntimeError(_advice(*self._names, deployment.provisioning_state))
             if is_last:
                 return
 
@@ -69,6 +74,14 @@ class InstanceWatch:
         axis.set_ylim(0, max(numbers) + 0.7)
         axis.locator_params(axis="y", integer=True)
         axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _advice(deployment: str, endpoint: str, state: str) -> str:
+    return (
+        f"The deployment {deployment} is {state}, and will not get other instances as it is. Its log says why: "
+        f'ml_client.online_deployments.get_logs("{deployment}", "{endpoint}", lines=200). Mend that, and update it '
+        "with ml_client.online_deployments.begin_create_or_update."
+    )
 
 
 def watch_instances(ml_client: MLClient, endpoint: str, deployment: str, alt: str) -> InstanceWatch:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from tqdm import tqdm
@@ -52,11 +54,11 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
     meter.METER.announce(what, on_azure)
     began = time.monotonic()
     # To standard error, and gone at the end: how long it took this time is no result of the lesson.
-    with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
-        while not poller.done():
-            line.set_postfix_str(f"{time.monotonic() - began:.0f} s{loads.standing()}")
-            poller.wait(TICK)
     try:
+        with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+            while not poller.done():
+                line.set_postfix_str(f"{time.monotonic() - began:.0f} s{loads.standing()}")
+                poller.wait(TICK)  # raises, too, where the operation fails meanwhile
         result = poller.result()
     except Exception:
         print(f"✗ {what}: failed")
@@ -131,3 +133,29 @@ def until_permitted(call: Callable[[], Returned], what: str) -> Returned:
             time.sleep(SPREAD_TICK)
     print(f"✓ {what}: answered (on Azure: a new role takes up to 10 minutes)")
     return result
+
+
+@contextmanager
+def busy(what: str, on_azure: str = "") -> Iterator[None]:
+    """Show a line that says what is waited for, and for how long, while a call runs that tells nothing itself.
+
+    Args:
+        what: what is done, e.g. ``"build the image"``.
+        on_azure: how long that takes on Azure, e.g. ``"8 minutes"``.
+    """
+    hint = meter.hint(on_azure)
+    meter.METER.announce(what, on_azure)
+    began, ended = time.monotonic(), threading.Event()
+    with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+
+        def tick() -> None:
+            while not ended.wait(TICK):
+                line.set_postfix_str(f"{time.monotonic() - began:.0f} s")
+
+        ticking = threading.Thread(target=tick, daemon=True)
+        ticking.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            ticking.join()

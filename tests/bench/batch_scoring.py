@@ -78,6 +78,7 @@ class Run:
 
     def __init__(self, job: str, invoked: float, begun: list[float], completed: float) -> None:
         self.job = job
+        self.total = completed - invoked
         self.seconds = completed - begun[0]
         self.until_first = begun[0] - invoked
         self.after_last = completed - begun[-1]

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import docker
+import psutil
 import requests
 from comparing import OURS, compare, request
 from endpoints import BODY
@@ -29,6 +30,9 @@ SCRIPTS = Path(__file__).with_name("scripts")
 IMAGE = Path(__file__).parents[2] / "environments" / "inference"
 PYTHON = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 PROCESS = "the same server in a process"
+# The published port of loopback is docker-proxy's, a program between client and container; its own address is not.
+UNPUBLISHED = "the container at its own address"
+LISTENS = 5001
 # Seconds that the model takes, and what is wanted: the first shows what the way costs, the second is a usual model.
 MODELS: Mapping[float, Mapping[str, str]] = {0: {}, 0.005: {PROCESS: "ratio >= 0.9"}}
 
@@ -48,11 +52,9 @@ def containers() -> Iterator[Row]:
     image, _ = engine.images.build(path=str(IMAGE), buildargs={"BASE": base})
     for pause, goals in MODELS.items():
         with ExitStack() as running:
-            ports = {
-                OURS: running.enter_context(_in_a_container(engine, image.id, pause)),
-                PROCESS: running.enter_context(_in_a_process(pause)),
-            }
-            specs = {who: _spec(port) for who, port in ports.items()}
+            published, unpublished = running.enter_context(_in_a_container(engine, image.id, pause))
+            process = running.enter_context(_in_a_process(pause))
+            specs = {OURS: published, PROCESS: process, UNPUBLISHED: unpublished}
             name = f"scoring in a container, model of {pause * 1000:g} ms"
             yield from compare(name, specs, 1, goals)
 
@@ -62,23 +64,28 @@ def _variables(folder: str, pause: float) -> dict[str, str]:
 
 
 @contextmanager
-def _in_a_container(engine: docker.DockerClient, image: str, pause: float) -> Iterator[int]:
+def _in_a_container(engine: docker.DockerClient, image: str, pause: float) -> Iterator[tuple[Spec, Spec]]:
+    """Yield how a container is asked at its published port, and at its own address."""
     container = engine.containers.run(
         image,
         detach=True,
         environment=_variables("/scripts", pause),
         volumes={str(SCRIPTS): {"bind": "/scripts", "mode": "ro"}},
-        ports={"5001/tcp": ("127.0.0.1", None)},
+        ports={f"{LISTENS}/tcp": ("127.0.0.1", None)},
     )
     try:
         container.reload()
-        yield _served(int(container.ports["5001/tcp"][0]["HostPort"]))
+        port = _served(int(container.ports[f"{LISTENS}/tcp"][0]["HostPort"]))
+        address = container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        pid = container.attrs["State"]["Pid"]
+        yield _spec(port, pid), _spec(LISTENS, pid, address)
     finally:
         container.remove(force=True)
 
 
 @contextmanager
-def _in_a_process(pause: float) -> Iterator[int]:
+def _in_a_process(pause: float) -> Iterator[Spec]:
+    """Yield how a process is asked."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "--config", str(GUNICORN_CONFIG), "--bind", f"127.0.0.1:{port}"]
@@ -90,7 +97,7 @@ def _in_a_process(pause: float) -> Iterator[int]:
             stderr=subprocess.STDOUT,
         )
         try:
-            yield _served(port)
+            yield _spec(_served(port), process.pid)
         finally:
             process.terminate()
             process.wait()
@@ -109,6 +116,8 @@ def _served(port: int) -> int:
     return port
 
 
-def _spec(port: int) -> Spec:
-    headers = {"Content-Type": "application/json"}
-    return Spec(address=port, request=request("POST", "/score", f"127.0.0.1:{port}", headers, BODY))
+def _spec(port: int, server: int, host: str = "127.0.0.1") -> Spec:
+    """Return how the server whose first process is ``server`` is asked; what works there is that one's only child."""
+    (worker,) = psutil.Process(server).children()
+    content = request("POST", "/score", f"{host}:{port}", {"Content-Type": "application/json"}, BODY)
+    return Spec(address=port, host=host, request=content, server_pid=worker.pid)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+import designer_flights  # the tests' own graph and data
 from designer import Package, package, run_in_process
-
-sys.path.append(str(Path(__file__).parents[1]))  # the tests' own graph and data
-import designer_flights
 
 PICKLED = "the pipeline, pickled"
 LABEL = "late"

@@ -62,10 +62,10 @@ class Installation:
         """The file of the authority that certifies the served hosts."""
         return str(self.root / "tls" / "ca.pem")
 
-    def start(self) -> float:
-        """Start the service and return how many seconds it took."""
+    def start(self, *options: str) -> float:
+        """Start the service, with options of its command line, and return how many seconds it took."""
         began = time.perf_counter()
-        self._run("start")
+        self._run("start", *options)
         elapsed = time.perf_counter() - began
         status = self.status()
         self.pid, self.port = status["pid"], status["port"]

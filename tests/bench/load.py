@@ -48,8 +48,9 @@ class Spec:
     """What to ask whom.
 
     Args:
-        address: a port on loopback, or the path of a Unix socket.
+        address: a port, or the path of a Unix socket.
         request: the whole request, sent as it is.
+        host: where the port is.
         server_pid: the process whose CPU time is counted, where it matters.
         tls_name: the host that the certificate must name; without it there is no TLS.
         authority: the file of the certificate authority.
@@ -61,6 +62,7 @@ class Spec:
 
     address: int | str
     request: str
+    host: str = "127.0.0.1"
     server_pid: int | None = None
     tls_name: str | None = None
     authority: str | None = None
@@ -185,7 +187,7 @@ class Connection:
             plain = socket.socket(socket.AF_UNIX)
             plain.connect(self.spec.address)
         else:
-            plain = socket.create_connection(("127.0.0.1", self.spec.address))
+            plain = socket.create_connection((self.spec.host, self.spec.address))
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = plain
         if self.spec.through_proxy:

@@ -22,6 +22,7 @@ from containers import containers
 from designer_graph import designer_graph
 from designer_service import designer_service
 from environments import find_built
+from hosts import hosts
 from installation import API, Client, Installation
 from jobs import jobs
 from load import LoadError, Spec
@@ -82,6 +83,7 @@ def measurements() -> Iterator[Row]:
         yield from designer_graph(BatchClient(installation))
         yield from batch_scoring(installation)
     yield from many_endpoints()
+    yield from hosts()
 
 
 def starts() -> Iterator[Row]:

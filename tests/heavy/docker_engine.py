@@ -24,7 +24,7 @@ DEBIAN = "bookworm"  # whose Python is 3.11, which the inference server supports
 BASE = ("python3", "python3-pip", "ca-certificates")
 AUTHORITIES = "etc/ssl/certs/ca-certificates.crt"
 # Debian's pip installs beside Debian's packages only if told to; it trusts what this machine trusts.
-VARIABLES = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1", f"ENV PIP_CERT=/{AUTHORITIES}")
+VARIABLES = {"PIP_BREAK_SYSTEM_PACKAGES": "1", "PIP_CERT": f"/{AUTHORITIES}"}
 PIP_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
 NETWORK_PROGRAMS = (("iptables-save", "iptables"), ("iptables-restore", "iptables"), ("ip", "iproute2"))
 # A table that was never used is not saved, and what is not restored stays.
@@ -35,10 +35,11 @@ MINUTES = 15
 
 @dataclass
 class Engine:
-    """A running engine; ``image`` is environments/inference on a base of ours, in a registry of ours."""
+    """A running engine; ``image`` is environments/inference on ``base``, both in a registry of ours."""
 
     folder: Path
     process: subprocess.Popen[bytes]
+    base: str = ""
     image: str = ""
 
     @property
@@ -87,9 +88,10 @@ def running_engine(folder: Path, archive: Path) -> Iterator[Engine]:
         running.callback(end, registry)
         wait_for(lambda: is_served(address), "the registry")
         client = engine.client()
-        base, engine.image = f"{address}/python:debian", f"{address}/inference:1"
-        client.api.import_image(src=str(archive), repository=base, changes=list(VARIABLES))
-        client.images.build(path=str(INFERENCE_IMAGE), tag=engine.image, buildargs={"BASE": base, **pip_settings()})
+        engine.base, engine.image = f"{address}/python:debian", f"{address}/inference:1"
+        variables = [f"ENV {name}={value}" for name, value in {**VARIABLES, **pip_settings()}.items()]
+        client.api.import_image(src=str(archive), repository=engine.base, changes=variables)
+        client.images.build(path=str(INFERENCE_IMAGE), tag=engine.image, buildargs={"BASE": engine.base})
         pushed = client.images.push(engine.image)
         assert "error" not in pushed, pushed
         yield engine

@@ -6,9 +6,12 @@ import os
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
+# What engines, network namespaces and mounts take, see capabilities(7): a container of Docker's has neither of them.
+CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 MINUTES = 15  # what an installation may take
 # Another apt at work is waited for; nothing asks a question.
 INSTALL = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600")
@@ -43,9 +46,18 @@ def program(name: str, package: str) -> str:
 
 
 def root(purpose: str) -> None:
-    """Skip the test where it is not root's: ``purpose`` says what only root may do."""
+    """Skip the test where it is not root's, or root's in a container without privileges: ``purpose`` says for what."""
     if os.geteuid():
         pytest.skip(f"only root may {purpose}")
+    if lacking := [name for name, bit in CAPABILITIES.items() if not effective_capabilities() >> bit & 1]:
+        pytest.skip(f"root may not {purpose} here, without {' and '.join(lacking)}: a container needs --privileged")
+
+
+def effective_capabilities() -> int:
+    """This process's capabilities, see proc(5); none on a system without such."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
 
 
 def free_port() -> int:

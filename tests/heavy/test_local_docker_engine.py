@@ -25,10 +25,14 @@ from azure.ai.ml.exceptions import (
 )
 from azure.core.credentials import AccessToken, TokenCredential
 from docker_engine import Engine, base_archive, running_engine
+from lessons import named
 from machine import program, root
+from papermill_runs import PapermillRun
 
 from local_deployments import ADDING, BROKEN, INFERENCE_IMAGE, LocalDeployment, that_listens
 from running_service import RunningService, users_of, wait_for
+
+LESSON_SECONDS = 900  # it builds an image
 
 
 class NoCredential(TokenCredential):
@@ -196,3 +200,15 @@ def test_the_docker_command_reads_the_stand_in(service: RunningService, tmp_path
     assert "does not support POST /v1.41/networks/create" in command("network", "create", "any", succeeds=False)
     command("rm", "--force", "one")
     assert "one" not in command("ps", "--all").split()
+
+
+def test_the_lesson_prints_the_same_with_an_engine(
+    ml: MLClient, engine: Engine, service: RunningService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lesson says that all of it is the same with an engine and with the stand-in, with which it is stored."""
+    monkeypatch.setenv("AZUREML_LOCAL_HOME", str(service.home.root))
+    lesson = named("deploy_locally_with_docker")
+    run = PapermillRun.start(lesson, tmp_path / "run", "engine", parameters={"base_image": engine.base})
+    run.assert_passes(LESSON_SECONDS)
+    assert "stand-in" not in run.printed("stderr")
+    run.assert_prints_what_is_stored()

@@ -17,5 +17,13 @@ def test_what_cannot_be_installed_is_named() -> None:
         machine.program("no-such-program", "no-such-package")
 
 
+def test_root_without_privileges_is_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The capabilities are those of a container of Docker's: https://docs.docker.com/engine/containers/run/."""
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(machine, "effective_capabilities", lambda: 0xA80425FB)
+    with pytest.raises(pytest.skip.Exception, match=r"may not start it here, without CAP_NET_ADMIN and CAP_SYS_ADMIN"):
+        machine.root("start it")
+
+
 def test_these_tests_are_marked(request: pytest.FixtureRequest) -> None:
     assert request.node.get_closest_marker("heavy")

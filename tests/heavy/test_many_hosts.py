@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import tempfile
 import textwrap
 import time
@@ -26,13 +25,13 @@ from azure.ai.ml.entities import AmlCompute, Environment
 from azure.ai.ml.parallel import RunFunction, parallel_run_function
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import BlobServiceClient
+from dask_hosts import operator
 from job_support import IMAGE, Jobs
 from network_hosts import Host, Network, network
 from support import Arm, finish
 
 from azureml_local import admin
-from azureml_local.edge.tls import self_signed
-from running_service import RunningService, clean_environment, command_line, start_service, wait_for
+from running_service import RunningService, command_line, start_service, wait_for
 
 COMPUTE = "many-hosts"
 FILES = 30
@@ -55,14 +54,6 @@ class Site:
     service: RunningService
     jobs: Jobs
     folder: Path
-    files: tuple[str, ...]
-    scheduler: str
-
-    def start_worker(self, host: Host) -> None:
-        """Start a worker as its operator would."""
-        variables = {**clean_environment(), "AZUREML_LOCAL_NODE": str(self.folder / host.address)}
-        command = [sys.executable, "-m", "azureml_local", "worker", self.scheduler, "--compute", COMPUTE]
-        host.start([*command, "--name", host.address, *self.files], variables, self.folder / f"{host.address}.log")
 
     def states(self) -> dict[str, str]:
         """Return what the operator sees of each worker: what is wrong with it, or nothing."""
@@ -80,36 +71,22 @@ def site() -> Iterator[Site]:
     folder = Path(tempfile.mkdtemp(prefix="azh-", dir="/tmp")).resolve()
     with network(2) as net, pytest.MonkeyPatch.context() as patch:
         service = start_service(folder / "home", None, "--listen", net.address)
-        scheduler: psutil.Popen | None = None
         try:
             for name, value in service.environment.items():
                 patch.setenv(name, value)
             logging.getLogger("azure").setLevel(logging.ERROR)
-            certificate, key = folder / "dask.pem", folder / "dask.key"
-            self_signed(certificate, key, "operator")
-            options = ("--tls-ca-file", str(certificate), "--tls-cert", str(certificate), "--tls-key", str(key))
-            with (folder / "scheduler.log").open("wb") as log:
-                scheduler = psutil.Popen(
-                    [
-                        sys.executable, "-m", "dask", "scheduler", "--host", net.address, "--port", "18786",
-                        "--protocol", "tls", "--no-dashboard", *options,
-                    ],
-                    env=clean_environment(), stdout=log, stderr=log,
-                )  # fmt: skip
-            files = ("--tls-ca", str(certificate), "--tls-cert", str(certificate), "--tls-key", str(key))
-            made = Site(net, service, _jobs(service), folder, files, f"tls://{net.address}:18786")
-            for host in net.hosts:
-                made.start_worker(host)
-            wait_for(lambda: _attach(made), "the scheduler is attached")
-            cluster = AmlCompute(name=COMPUTE, size="Standard_DS3_v2", max_instances=2, idle_time_before_scale_down=600)
-            finish(made.jobs.ml.compute.begin_create_or_update(cluster))
-            made.usable(*net.hosts)
-            yield made
+            with operator(net, COMPUTE, folder) as operated:
+                made = Site(net, service, _jobs(service), folder)
+                for host in net.hosts:
+                    operated.start_worker(host)
+                wait_for(lambda: operated.attach(service.home.root), "the scheduler is attached")
+                idle = {"max_instances": 2, "idle_time_before_scale_down": 600}
+                cluster = AmlCompute(name=COMPUTE, size="Standard_DS3_v2", **idle)
+                finish(made.jobs.ml.compute.begin_create_or_update(cluster))
+                made.usable(*net.hosts)
+                yield made
         finally:
             command_line(folder / "home", "stop")
-            if scheduler:
-                scheduler.kill()
-                scheduler.wait()
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -120,11 +97,6 @@ def _jobs(service: RunningService) -> Jobs:
     arm = Arm(requests.Session(), settings, credential.get_token("https://management.azure.com/.default").token)
     address = f"https://{settings.storage_account}.blob.core.windows.net"
     return Jobs(ml, arm, BlobServiceClient(address, settings.storage_key))
-
-
-def _attach(site: Site) -> bool:
-    done = command_line(site.service.home.root, "hosts", "attach", site.scheduler, "--compute", COMPUTE, *site.files)
-    return done.returncode == 0
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,9 @@ from databricks.sdk.service import jobs
 from databricks.sdk.service.compute import Library, PythonPyPiLibrary, State
 from databricks.sdk.service.workspace import ImportFormat, Language
 from databricks_support import NODE, RUNTIME, arm_request, client, resource_id
+from lessons import named
 from machine import free_port
+from papermill_runs import PapermillRun
 
 from running_service import (
     RunningService,
@@ -208,6 +210,17 @@ def test_a_notebook_and_a_package_of_pypi(databricks: WorkspaceClient, cluster: 
     found = output(databricks, run.run_id)
     assert found.notebook_output.result == "5"
     assert "|  5|" in found.logs
+
+
+def test_the_lesson_prints_the_same_with_spark(
+    home: Path, service: RunningService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lesson says that the numbers are the same with Spark and without, as which it is stored."""
+    monkeypatch.setenv("AZUREML_LOCAL_HOME", str(home))
+    run = PapermillRun.start(named("use_attached_compute"), tmp_path / "run", "spark")
+    run.assert_passes(RUN.seconds)
+    assert "Spark is installed" in run.printed("stderr")
+    run.assert_prints_what_is_stored()
 
 
 @contextlib.contextmanager

@@ -13,6 +13,10 @@ LESSONS: list[Lesson] = find(ROOT / "notebooks")
 IDS = [lesson.id for lesson in LESSONS]
 
 
+def named(lesson_id: str) -> Lesson:
+    return LESSONS[IDS.index(lesson_id)]
+
+
 def read(lesson: Lesson) -> nbformat.NotebookNode:
     return nbformat.read(lesson.path, as_version=4)
 

@@ -183,6 +183,35 @@ def test_expired_and_too_narrow_signatures_are_refused_403(
         assert caught.value.status_code == 403
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_copy_under_a_signature_needs_one_for_its_source(
+    service: RunningService, address: str, blobs: BlobServiceClient, container: ContainerClient, at_once: bool
+) -> None:
+    """https://learn.microsoft.com/rest/api/storageservices/copy-blob, x-ms-copy-source: only the key opens it, too."""
+
+    def signed(name: str, **permission: bool) -> str:
+        expiry = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+        permissions, key = ContainerSasPermissions(**permission), service.settings.storage_key
+        return generate_container_sas(
+            service.settings.storage_account, name, key, permission=permissions, expiry=expiry
+        )
+
+    other = blobs.create_container("c" + uuid.uuid4().hex)
+    other.upload_blob("b", b"secret")
+    own, others = signed(container.container_name, read=True, write=True), signed(other.container_name, read=True)
+    target = ContainerClient(address, container.container_name, credential=own, retry_total=0).get_blob_client("copy")
+    source = f"{address}/{other.container_name}/b"
+    narrow = signed(other.container_name, write=True)
+    for refused in (source, f"{source}?{own}", f"{source}?{narrow}", f"{source}/../b?{others}"):
+        with pytest.raises(HttpResponseError) as caught:
+            target.start_copy_from_url(refused, requires_sync=at_once)
+        assert 400 <= caught.value.status_code < 500
+        assert not target.exists()
+    target.start_copy_from_url(f"{source}?{others}", requires_sync=at_once)
+    assert target.download_blob().readall() == b"secret"
+    blobs.get_blob_client(container.container_name, "by key").start_copy_from_url(source, requires_sync=at_once)
+
+
 def test_without_authorization_nothing_is_told(address: str, container: ContainerClient) -> None:
     container.upload_blob("b", b"secret")
     answer = requests.get(f"{address}/{container.container_name}/b", timeout=30)

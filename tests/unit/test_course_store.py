@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbformat.v4 import new_output
 
-from course.store import _results
+from course.store import results
 
 
 def test_dots_of_the_sdk_and_progress_are_not_kept() -> None:
@@ -15,5 +15,5 @@ def test_dots_of_the_sdk_and_progress_are_not_kept() -> None:
         ("stdout", ".✓ one: done\n"),
         ("stdout", "..✓ two: done... or so\n"),
     ]
-    kept = _results([new_output("stream", name=name, text=text) for name, text in printed])
+    kept = results([new_output("stream", name=name, text=text) for name, text in printed])
     assert [output.text for output in kept] == ["✓ one: done\n✓ two: done... or so\n"]

@@ -50,6 +50,15 @@ def test_it_watches_until_the_instances_are_there(pictures: list[bool]) -> None:
     assert (watched.counts, pictures) == ([1, 2, 1], [False, False, True, False, True])
 
 
+@pytest.mark.parametrize("state", ["Failed", "Canceled"])
+def test_a_deployment_that_has_failed_is_not_watched_for_longer(pictures: list[bool], state: str) -> None:
+    """The states are those of the client's DeploymentProvisioningState."""
+    watched = watch([(1, "Succeeded"), (2, "Updating"), (2, state)])
+    with pytest.raises(RuntimeError, match=rf'blue is {state}.*get_logs\("blue", "tickets", lines=200\)'):
+        watched.until(2)
+    assert pictures == [False, False, True]
+
+
 def test_the_picture_shows_numbers_changes_and_marks() -> None:
     watched = watch([])
     watched._samples = [(0.0, 1, True), (1.0, 2, False), (2.0, 2, True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 from collections import Counter
 from enum import Enum
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import matplotlib.pyplot as plt
 import pytest
 from azure.ai.ml._restclient.arm_ml_service.models import AmlComputeNodeInformation
 from azure.ai.ml.entities import AmlComputeNodeInfo
+from azure.core.exceptions import HttpResponseError
 from matplotlib.colors import to_hex
 
 from helpers import jobs, nodes, waiting
@@ -132,3 +134,39 @@ def test_a_wait_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(waiting, "SHORTEST_PAUSE", 0.01)
     with pytest.raises(TimeoutError, match="Still waiting"):
         waiting.wait_until(lambda: False, "nothing")
+
+
+class _Failing:
+    """A poller of azure-core's LROPoller's ways: ``wait`` and ``result`` both raise the operation's error."""
+
+    def __init__(self, *, at_once: bool) -> None:
+        self._is_done = at_once
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def wait(self, timeout: float | None = None) -> None:
+        self._is_done = True
+        raise HttpResponseError("no quota")
+
+    def result(self, timeout: float | None = None) -> None:
+        raise HttpResponseError("no quota")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_operation_that_fails_is_said_to_have_failed(at_once: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(HttpResponseError, match="no quota"):
+        waiting.wait(_Failing(at_once=at_once), "create the cluster")
+    assert capsys.readouterr().out == "✗ create the cluster: failed\n"
+
+
+def test_a_call_that_tells_nothing_is_seen_to_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "TICK", 0.01)
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="no such base"), waiting.busy("build the image", on_azure="a minute"):
+        while "s" not in (said := capsys.readouterr()).err.rpartition("minute): ")[2]:
+            assert said.out == ""
+        raise ValueError("no such base")
+    assert threading.active_count() == before

@@ -102,6 +102,23 @@ class ArmRequest:
                 message = f"azureml-local lacks what {within}.{name} = {value!r} asks for."
                 raise AzureError(501, "NotImplemented", message, target=name)
 
+    def require_linked(self, action: str, scope: str, linked_action: str, linked_scope: str) -> None:
+        """Raise Resource Manager's 403 where the caller, who may do ``action``, lacks a right on another resource.
+
+        https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-linked-authorization-failed; the
+        words are those of https://github.com/Azure/aad-pod-identity/issues/443.
+        """
+        if self.permits(linked_action, linked_scope):
+            return
+        client = self.principal.object_id
+        raise AzureError(
+            403,
+            "LinkedAuthorizationFailed",
+            f"The client '{client}' with object id '{client}' has permission to perform action '{action}' on scope "
+            f"'{scope}'; however, it does not have permission to perform action '{linked_action}' on the linked "
+            f"scope(s) '{linked_scope}' or the linked scope(s) are invalid.",
+        )
+
     def put(self, resource_id: str, resource_type: str, parent_id: str, body: dict[str, Any]) -> Resource:
         """Create or replace a resource on behalf of the caller."""
         return self.context.store.put(resource_id, resource_type, parent_id, body, self.principal.object_id)

@@ -74,9 +74,15 @@ def _names(path: str) -> tuple[str, str]:
 
 def _source(address: str) -> str:
     """Return the container that an address is in; none where it could also be read as another."""
+    return _names((source_target(address) or "").partition("?")[0])[0]
+
+
+def source_target(address: str) -> str | None:
+    """Return the path and query of a copy's source; None where it could also be read as another."""
     found = SOURCE.fullmatch(address)
-    path = found[1] if found else ""
-    return "" if {".", ".."} & set(unquote(path).split("/")) else _names(path)[0]
+    if found is None or {".", ".."} & set(unquote(found[1]).split("/")):
+        return None
+    return found[1] + (found[2] or "")
 
 
 def _permission(verb: str, container: str) -> Permission:

@@ -25,6 +25,8 @@ from azureml_local.identity.authorizer import Authorizer
 from azureml_local.identity.tokens import InvalidTokenError, Principal, TokenService
 
 FULL_BELOW = 2**20  # bytes
+COPY_SOURCE = b"x-ms-copy-source"
+SIGNATURE = re.compile(rb"(?<=[?&])sig=[^&]*&?")
 NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -72,16 +74,37 @@ class StorageApp:
                 message = "This request is not authorized to perform this operation using this permission."
                 await storage_error(403, "AuthorizationPermissionMismatch", message)(scope, receive, send)
                 return
-            headers = account.blobs.sign(scope["method"], target, headers)
+            headers = account.blobs.sign(scope["method"], target, _without_source_signatures(headers))
+        elif not authorization:
+            if refusal := await self._unreadable_source(found.get(b"host", b""), headers):
+                await refusal(scope, receive, send)
+                return
+            headers = _without_source_signatures(headers)
         await self._pass_on(scope, receive, send, target, headers)
 
     def _permits(self, principal: Principal, account: Account, method: str, target: str, headers: Headers) -> bool:
-        # Azurite does not check a source on its own account, whatever signature stands in its address.
-        sources = [value.decode("latin-1") for name, value in headers if name == b"x-ms-copy-source"]
         return all(
             self._authorizer.permits(principal, permission.action, account.id + permission.scope, data=permission.data)
-            for permission in blob_permissions.needed(method, target, sources)
+            for permission in blob_permissions.needed(method, target, _sources(headers))
         )
+
+    async def _unreadable_source(self, host: bytes, headers: Headers) -> Response | None:
+        """Return the refusal of a copy, asked for under a signature, of what its source's own signature does not open.
+
+        A source in the same account is free to those with the account's key, or a role, only; any other address has to
+        open it by itself: https://learn.microsoft.com/rest/api/storageservices/copy-blob#request-headers.
+        """
+        for source in _sources(headers):
+            target = blob_permissions.source_target(source)
+            if target is None:
+                return storage_error(400, "InvalidHeaderValue", "The value for x-ms-copy-source is not a blob's URL.")
+            try:
+                with await self._accounts.own.blobs.upstream.send("HEAD", target, [(b"host", host)]) as answer:
+                    if answer.status >= 400:
+                        return storage_error(answer.status, "CannotVerifyCopySource", "The copy source cannot be read.")
+            except UpstreamError as error:
+                return _unavailable(error)
+        return None
 
     def _challenge(self) -> Response:
         """Return the 401 that says where to get a token; azure-storage-blob gets one there and tries again."""
@@ -120,7 +143,7 @@ class StorageApp:
         except UpstreamError as error:
             if has_begun:  # the response breaks off for the client, too
                 raise
-            await storage_error(503, "ServerBusy", f"The storage is not available: {error}")(scope, receive, send)
+            await _unavailable(error)(scope, receive, send)
 
     def _unforeseen(self, target: str) -> Response:
         """Return an answer for what Azurite failed on without a word."""
@@ -130,6 +153,16 @@ class StorageApp:
             return _invalid_uri()
         message = "The server encountered an internal error. Please retry the request."
         return storage_error(500, "InternalError", message)
+
+
+def _sources(headers: Headers) -> list[str]:
+    """Return the addresses that are to be copied from. Azurite does not check one on the same account."""
+    return [value.decode("latin-1") for name, value in headers if name == COPY_SOURCE]
+
+
+def _without_source_signatures(headers: Headers) -> Headers:
+    """Return headers whose sources, checked before, have no signature: one makes Azurite look the account up by DNS."""
+    return [(name, SIGNATURE.sub(b"", value) if name == COPY_SOURCE else value) for name, value in headers]
 
 
 def _is_unicode(target: str) -> bool:
@@ -150,6 +183,10 @@ async def _request_body(receive: Receive) -> AsyncIterator[bytes]:
             yield message["body"]
         if not message["more_body"]:
             return
+
+
+def _unavailable(error: UpstreamError) -> Response:
+    return storage_error(503, "ServerBusy", f"The storage is not available: {error}")
 
 
 def _invalid_uri() -> Response:

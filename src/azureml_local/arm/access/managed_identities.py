@@ -83,22 +83,11 @@ def _new(request: ArmRequest, object_id: str | None = None) -> dict[str, str]:
 
 
 def _assignable(request: ArmRequest, resource_id: str, identity_id: str) -> Resource:
-    """Return a user-assigned identity that the caller may assign.
-
-    The 400 has the words of public reports, the 403 those of https://github.com/Azure/aad-pod-identity/issues/443.
-    """
+    """Return a user-assigned identity that the caller may assign. The 400 has the words of public reports."""
     identity = request.context.store.get(identity_id)
     if identity is None or identity.type != USER_ASSIGNED:
         raise _failed(resource_id, f"Resource '{identity_id}' was not found.")
-    if not request.permits(ASSIGN, identity.id):
-        object_id = request.principal.object_id
-        raise AzureError(
-            403,
-            "LinkedAuthorizationFailed",
-            f"The client '{object_id}' with object id '{object_id}' has permission to perform action "
-            f"'{ids.PROVIDER}/write' on scope '{resource_id}'; however, it does not have permission to perform action "
-            f"'{ASSIGN}' on the linked scope(s) '{identity.id}' or the linked scope(s) are invalid.",
-        )
+    request.require_linked(f"{ids.PROVIDER}/write", resource_id, ASSIGN, identity.id)
     return identity
 
 

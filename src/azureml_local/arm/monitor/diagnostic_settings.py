@@ -157,15 +157,7 @@ def _sink(request: ArmRequest) -> Resource:
             f"Property id '{sink_id}' at path 'properties.workspaceId' is invalid. Expect fully qualified resource Id "
             "that start with '/subscriptions/{subscriptionId}' or '/providers/{resourceProviderNamespace}/'.",
         )
-    if not request.permits(USE_SINK, sink_id):
-        client, scope = request.principal.object_id, _setting_id(request)
-        raise AzureError(
-            403,
-            "LinkedAuthorizationFailed",
-            f"The client '{client}' with object id '{client}' has permission to perform action '{WRITE}' on scope "
-            f"'{scope}'; however, it does not have permission to perform action '{USE_SINK}' on the linked scope(s) "
-            f"'{sink_id}' or the linked scope(s) are invalid.",
-        )
+    request.require_linked(WRITE, _setting_id(request), USE_SINK, sink_id)
     sink = request.context.store.get(sink_id)
     if sink is None or sink.type != log_analytics.TYPE:
         # https://github.com/MicrosoftDocs/azure-docs/issues/78615
