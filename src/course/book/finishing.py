@@ -6,12 +6,8 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from course.book.markdown import anchor
-
 _NAMELESS_COLUMN = re.compile(r'<th class="head">(?:<p></p>)?</th>')
 _PICTURE = re.compile(r'<img [^>]*?src="(?P<source>[^":]+)"[^>]*>')
-
-
 _NOTEBOOK = re.compile(r'href="(?P<path>[^":#]+)\.ipynb(?:#(?P<heading>[^"]+))?"')
 
 
@@ -39,5 +35,10 @@ def finished(body: str) -> str:
 
 
 def _page_of_notebook(link: re.Match[str]) -> str:
-    heading = f"#{anchor(unquote(link['heading']))}" if link["heading"] else ""
+    heading = f"#{_id(unquote(link['heading']))}" if link["heading"] else ""
     return f'href="{link["path"]}.html{heading}"'
+
+
+def _id(heading: str) -> str:
+    """Return a heading's id in the page, as docutils makes it."""
+    return re.sub(r"^[-0-9]+|-+$", "", re.sub(r"[^a-z0-9]+", "-", heading.lower()))
