@@ -229,3 +229,11 @@ def test_the_corner_of_a_table_is_no_header() -> None:
     assert finished('<th class="head"><p></p></th><th class="head"><p>a</p></th>') == (
         '<td></td><th class="head"><p>a</p></th>'
     )
+
+
+def test_what_a_cell_printed_leads_to_the_lessons_page() -> None:
+    """JupyterLab's anchors keep capitals and punctuation, percent-encoded."""
+    printed = '<a href="../03_batch/02_publish.ipynb#Version-2%2C-beside-version-1">'
+    assert finished(printed) == '<a href="../03_batch/02_publish.html#version-2-beside-version-1">'
+    assert finished('<a href="a.ipynb#Step-%E2%86%92-a_function">') == '<a href="a.html#step-a-function">'
+    assert finished('<a href="02_publish.ipynb">') == '<a href="02_publish.html">'
