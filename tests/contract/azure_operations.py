@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -58,6 +59,7 @@ def key(method: str, path: str) -> tuple[str, str]:
     return method, PARAMETER.sub("{}", path).rstrip("/").lower()
 
 
+@functools.cache
 def of(*packages: str) -> dict[tuple[str, str], AzureOperation]:
     """Return the operations of clients' packages by :func:`key`; where two know one, as the earlier has it."""
     found: dict[tuple[str, str], AzureOperation] = {}

@@ -129,6 +129,7 @@ def served_in_registries() -> Routes[Any]:
     return mount.app.routes
 
 
+@functools.cache
 def lacking() -> list[AzureOperation]:
     """Return the operations of Azure ML's control plane that are not served."""
     known = azure_operations.of(*azure_operations.MACHINE_LEARNING)
@@ -139,12 +140,17 @@ def lacking() -> list[AzureOperation]:
 
 def answer_of(operation: AzureOperation) -> int:
     """Return the status that the control plane answers an operation with which it lacks."""
-    routing = ControlPlane(None)  # type: ignore[arg-type] # which it needs for what it serves
     try:
-        routing.find(operation.method, azure_operations.example_path(operation), {"api-version": "2025-12-01"})
+        _routing().find(operation.method, azure_operations.example_path(operation), {"api-version": "2025-12-01"})
     except AzureError as error:
         return error.status
     return 200
+
+
+@functools.cache
+def _routing() -> ControlPlane:
+    """Return a control plane that finds routes; it would need a context only for what it serves."""
+    return ControlPlane(None)  # type: ignore[arg-type]
 
 
 def _control_plane() -> Iterator[str]:

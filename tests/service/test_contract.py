@@ -61,6 +61,7 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield "GET", arm.subscription, None
     yield "GET", f"{arm.subscription}/resourceGroups", None
     yield "GET", arm.group, None
+    yield "GET", f"{arm.group}/providers/Microsoft.Authorization/permissions", None
     yield "GET", base, None
     yield "GET", f"{arm.subscription}/providers/{PROVIDER}/workspaces", None
     yield "PUT", f"{base}/{name}", {"location": "eastus", "properties": {}}
