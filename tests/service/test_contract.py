@@ -61,6 +61,8 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield "GET", arm.subscription, None
     yield "GET", f"{arm.subscription}/resourceGroups", None
     yield "GET", arm.group, None
+    for scope in (arm.group, arm.workspace):
+        yield "GET", f"{scope}/providers/Microsoft.Authorization/permissions", None
     yield "GET", base, None
     yield "GET", f"{arm.subscription}/providers/{PROVIDER}/workspaces", None
     yield "PUT", f"{base}/{name}", {"location": "eastus", "properties": {}}
