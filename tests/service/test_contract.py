@@ -59,6 +59,8 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield "GET", "/subscriptions", None
     yield "GET", "/tenants", None
     yield "GET", arm.subscription, None
+    yield "GET", f"{arm.subscription}/providers", None
+    yield "GET", f"{arm.subscription}/providers/{PROVIDER}", None
     yield "GET", f"{arm.subscription}/resourceGroups", None
     yield "GET", arm.group, None
     yield "GET", f"{arm.group}/providers/Microsoft.Authorization/permissions", None
@@ -66,6 +68,7 @@ def requests(arm: Arm, deployed: Deployed) -> Iterator[tuple[str, str, object]]:
     yield "GET", f"{arm.subscription}/providers/{PROVIDER}/workspaces", None
     yield "PUT", f"{base}/{name}", {"location": "eastus", "properties": {}}
     yield "GET", f"{base}/{name}", None
+    yield "GET", f"{base}/{name}/providers/Microsoft.Authorization/permissions", None
     yield "PATCH", f"{base}/{name}", {"tags": {"a": "b"}}
     yield "POST", f"{base}/{name}/listKeys", None
     registry = arm.request("GET", f"{base}/{name}").json()["properties"]["containerRegistry"]

@@ -50,7 +50,7 @@ class Region:
             if of_another or usage["limit"] < 0:  # without a limit of its own
                 continue
             name = _plain(usage["name"]["value"])
-            left = int(usage["limit"]) - int(usage["currentValue"])
+            left = max(0, int(usage["limit"]) - int(usage["currentValue"]))  # a quota can be lowered below its use
             self._free[name] = min(left, self._free.get(name, left))
 
     def fit(self, size: str, kinds: Mapping[str, int]) -> Fit:
