@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from azure.ai.ml.exceptions import MlException
 from azure.core.exceptions import AzureError
 
 import helpers
@@ -193,7 +194,12 @@ def _assets(operations: str) -> Callable[[MLClient], Iterator[_Thing]]:
     def assets(ml_client: MLClient) -> Iterator[_Thing]:
         kept = getattr(ml_client, operations)
         for container in list(kept.list()):
-            for asset in kept.list(name=container.name):
+            try:
+                versions = list(kept.list(name=container.name))
+            except MlException as error:  # somebody has made one that the SDK cannot read: no lesson does
+                print(f"{operations}: {container.name} was passed over, it cannot be read: {error}", file=sys.stderr)
+                continue
+            for asset in versions:
                 yield asset, asset.version, partial(kept.archive, name=asset.name, version=asset.version)
 
     return assets

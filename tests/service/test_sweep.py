@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import AmlCompute, ManagedOnlineEndpoint
-from support import finish
+from support import Arm, finish
 
 from running_service import RunningService, clean_environment
 from written_course import list_lessons, write_lesson
@@ -83,9 +83,11 @@ def killed(service: RunningService, tmp_path: Path) -> tuple[str, str]:
 
 
 @pytest.fixture
-def another(ml: MLClient) -> Iterator[str]:
-    """The name of an endpoint and a cluster of somebody who has nothing to do with the course."""
+def another(ml: MLClient, arm: Arm) -> Iterator[str]:
+    """The name of an endpoint, a cluster, and a component that the SDK cannot read, of somebody else."""
     name = "o" + uuid.uuid4().hex[:10]
+    unreadable = {"componentSpec": {"name": name, "type": "command", "command": "true"}}  # without an environment
+    arm.put(f"/components/{name}/versions/1", {"properties": unreadable}).raise_for_status()
     finish(ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=name, tags={"team": "payments"})))
     finish(ml.compute.begin_create_or_update(AmlCompute(name=name, size="Standard_DS3_v2", max_instances=1)))
     yield name
