@@ -13,7 +13,7 @@ from typing import TypeVar
 
 VARIABLE = "AZUREML_WORKBOOK_PROGRESS"
 VERSION = 2  # 2 has the best results, too
-BUSY_SECONDS = 2.0  # how long another notebook's write is waited for
+BUSY_SECONDS = 15.0  # how long other notebooks' writes are waited for; 2 were too few on a machine with a slow disk
 NOW = "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"
 # One transaction: a notebook that begins at the same time waits for one write, not for three.
 PREPARE = f"""BEGIN IMMEDIATE;
