@@ -11,7 +11,9 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from course import exercises
 from course.catalogue import Lesson
 from helpers.connection import LOCAL_MARK
 from helpers.progress_file import VARIABLE
-from running_service import RunningService, clean_environment
+from running_service import RunningService, clean_environment, command_line, start_service
 
 ROOT = Path(__file__).parents[1]
 # Service principals besides one's own: the parameters for its directory and its id, the variable with its secret.
@@ -121,3 +123,14 @@ class ForeignAzure:
             timeout=seconds,
             check=False,
         )
+
+
+@contextmanager
+def foreign_azure() -> Iterator[ForeignAzure]:
+    """Start a service for it, in a folder of its own; afterwards both are gone."""
+    root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()
+    try:
+        yield ForeignAzure.of(start_service(root / "s", {"AZUREML_LOCAL_CLOCK_FACTOR": "60"}), root)
+    finally:
+        command_line(root / "s", "stop")
+        shutil.rmtree(root, ignore_errors=True)

@@ -7,16 +7,12 @@ before it says that a job waits for too long.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from course.catalogue import Lesson, find
-from foreign_azure import ROOT, ForeignAzure
-from running_service import command_line, start_service
+from foreign_azure import ROOT, ForeignAzure, foreign_azure
 
 SECONDS = 900
 BROUGHT_ALONG = {"virtual_machine", "databricks", "kubernetes", "docker"}
@@ -28,12 +24,8 @@ LESSONS = [
 
 @pytest.fixture(scope="module")
 def azure() -> Iterator[ForeignAzure]:
-    root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()
-    try:
-        yield ForeignAzure.of(start_service(root / "s", {"AZUREML_LOCAL_CLOCK_FACTOR": "60"}), root)
-    finally:
-        command_line(root / "s", "stop")
-        shutil.rmtree(root, ignore_errors=True)
+    with foreign_azure() as started:
+        yield started
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.id for lesson in LESSONS])

@@ -7,18 +7,14 @@ others that can run so are in tests/heavy.
 from __future__ import annotations
 
 import ast
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import nbformat
 import pytest
 from lessons import IDS, LESSONS, ROOT, code_cells, read
 
 from course.catalogue import Lesson
-from foreign_azure import ForeignAzure
-from running_service import command_line, start_service
+from foreign_azure import ForeignAzure, foreign_azure
 
 PACKAGE = "azureml_local"
 # Where there is no service to speak to: on Azure each of these does something else, before it comes to the import.
@@ -118,12 +114,8 @@ def test_no_lesson_imports_it(lesson: Lesson) -> None:
 
 @pytest.fixture(scope="module")
 def azure() -> Iterator[ForeignAzure]:
-    root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()
-    try:
-        yield ForeignAzure.of(start_service(root / "s", {"AZUREML_LOCAL_CLOCK_FACTOR": "60"}), root)
-    finally:
-        command_line(root / "s", "stop")
-        shutil.rmtree(root, ignore_errors=True)
+    with foreign_azure() as started:
+        yield started
 
 
 def test_the_package_cannot_be_had_there(azure: ForeignAzure) -> None:
