@@ -56,10 +56,12 @@ def leftovers(
 
     left = listed()
     if METER.is_running:
-        for seconds in pauses():
-            if not left or seconds > LONGEST_DELETION:
-                break
-            left = listed()
+        with tqdm(desc="… wait until all is deleted", bar_format="{desc}: {postfix}", leave=False) as line:
+            for seconds in pauses():
+                if not left or seconds > LONGEST_DELETION:
+                    break
+                line.set_postfix_str(f"{', '.join(left)}, {seconds:.0f} s")
+                left = listed()
         _say_what_costs()
     if not left:
         for name in {name for _, names in named.values() for name in names}:
