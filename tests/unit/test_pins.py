@@ -27,7 +27,7 @@ OF_AZURES_MLFLOW = ("azureml-mlflow", "mlflow-skinny")
 def _direct() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    return [Requirement(text) for text in project["dependencies"] + extras["lessons"] + extras["book"] + extras["test"]]
+    return [Requirement(text) for texts in (project["dependencies"], *extras.values()) for text in texts]
 
 
 def _pip_lines(conda_file: Path) -> list[str]:
