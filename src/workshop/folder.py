@@ -88,7 +88,6 @@ class Folder:
         self.proxy_token = self.hub / "proxy-token"
         self.command_token = self.hub / "command-token"
         self.tls = self.hub / "tls"
-        self.error_pages = self.hub / "error-pages"
 
     def home(self, os_user: str) -> Path:
         """Return the home of an OS user."""
@@ -114,15 +113,15 @@ class Folder:
 
     def _create_secrets(self) -> None:
         made = {
-            self.trainer_password: lambda: secrets.token_urlsafe(12),
-            self.join_code: new_join_code,
-            self.proxy_token: lambda: secrets.token_hex(32),
-            self.command_token: lambda: secrets.token_hex(32),
-            self.cookie_secret: lambda: secrets.token_hex(32),
+            self.trainer_password: secrets.token_urlsafe(12),
+            self.join_code: new_join_code(),
+            self.proxy_token: secrets.token_hex(32),
+            self.command_token: secrets.token_hex(32),
+            self.cookie_secret: secrets.token_hex(32),
         }
-        for path, make in made.items():
+        for path, secret in made.items():
             if not path.exists():
-                write_private(path, make() + "\n")
+                write_private(path, secret + "\n")
 
     def settings(self) -> Settings | None:
         """Return what the workshop was last started with; None where it never was.
