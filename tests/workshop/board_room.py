@@ -1,6 +1,6 @@
 """A board with a room to look at, and a stand-in for the hub that answers what JupyterHub's REST API documents.
 
-    python tests/workshop/board_room.py 30     # serves it, and prints where
+python tests/workshop/board_room.py 30     # serves it, and prints where
 """
 
 from __future__ import annotations
@@ -32,10 +32,25 @@ from workshop.folder import Folder, Settings
 from workshop.seats import Seats
 
 NAMES = (
-    *("Ada Lovelace", "<script>alert(1)</script>", "Grace Hopper", "Katherine Johnson", "Alan Turing", "Barbara Liskov"),
+    *(
+        "Ada Lovelace",
+        "<script>alert(1)</script>",
+        "Grace Hopper",
+        "Katherine Johnson",
+        "Alan Turing",
+        "Barbara Liskov",
+    ),
     *("Edsger Dijkstra", "Radia Perlman", "Donald Knuth", "Margaret Hamilton", "Tim Berners-Lee", "Frances Allen"),
     *("Niklaus Wirth", "Hedy Lamarr", "John von Neumann", "Annie Easley", "Dennis Ritchie", "Karen Spärck Jones"),
-    *("Ken Thompson", "Sophie Wilson", "Leslie Lamport", "Anita Borg", "Tony Hoare", "Lynn Conway", "Bjarne Stroustrup"),
+    *(
+        "Ken Thompson",
+        "Sophie Wilson",
+        "Leslie Lamport",
+        "Anita Borg",
+        "Tony Hoare",
+        "Lynn Conway",
+        "Bjarne Stroustrup",
+    ),
     *("Mary Jackson", "Guido van Rossum", "Jean Bartik", "Wolfeschlegelsteinhausenbergerdorff J.", "李小龍"),
 )
 ROOT = Path(__file__).parents[2]
@@ -252,7 +267,7 @@ def running(folder: Folder, hub: StandInHub | None = None, port: int = 0) -> Ite
 
 
 def furnish(board: BoardRoom) -> None:
-    """Let the room be as one is in the middle of a day: most work, one asks, some are stuck, one's server is stopped."""
+    """Let the room be as in the middle of a day: most work, one asks, some are stuck, some servers are stopped."""
     room, at = board.room, now()
     lessons = room.course.lessons
 
@@ -264,7 +279,11 @@ def furnish(board: BoardRoom) -> None:
         items = sorted(lesson.items)
         done = [[each.id, item] for each in lessons[: 5 + place % 3] for item in each.items]
         done += [[lesson.id, item] for item in items[: place % 6]]
-        report: dict[str, Any] = {"lesson": lesson.path, "done": done, "cell": {"state": "done", "at": ago(place % 9)}}
+        report: dict[str, Any] = {
+            "notebook": f"workbook/notebooks/{lesson.path}",
+            "done": done,
+            "cell": {"state": "done", "at": ago(place % 9)},
+        }
         if place in (1, 13):
             report["refused"] = [
                 {"lesson": lesson.id, "item": items[-1], "tries": 3 + place, "since": ago(25), "at": ago(2)}
@@ -287,7 +306,10 @@ def furnish(board: BoardRoom) -> None:
 
 
 def main(learners: int) -> None:
-    with tempfile.TemporaryDirectory() as root, running(workshop_folder(Path(root) / "room", learners), port=23790) as board:
+    with (
+        tempfile.TemporaryDirectory() as root,
+        running(workshop_folder(Path(root) / "room", learners), port=23790) as board,
+    ):
         board.call(lambda: furnish(board))
         with board.client("learner01") as client:
             client.post("api/asked", json={"text": "What is a traffic split?", "may_open": True})

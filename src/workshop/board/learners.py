@@ -12,7 +12,8 @@ from typing import Any
 from jupyterhub.services.auth import HubOAuth
 from tornado.web import HTTPError, RequestHandler
 
-from workshop.board import reports, streams
+from workshop import streams
+from workshop.board import reports
 from workshop.board.actions import answer
 from workshop.board.allowance import Allowance
 from workshop.board.hub import HubError

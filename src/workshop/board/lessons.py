@@ -34,9 +34,12 @@ class Course:
         return cls(tuple(_lesson(notebooks, lesson) for lesson in catalogue.find(notebooks)))
 
     @cached_property
-    def by_path(self) -> dict[str, Lesson]:
-        """The lessons by their notebooks' paths, such as ``02_realtime/01_deploy_with_keys.ipynb``."""
+    def _by_path(self) -> dict[str, Lesson]:
         return {lesson.path: lesson for lesson in self.lessons}
+
+    def of(self, notebook: str) -> Lesson | None:
+        """Return the lesson of a notebook, whose folder's folder is the one of notebooks; None for any other."""
+        return self._by_path.get("/".join(notebook.split("/")[-2:]))
 
     def done_in(self, lesson: Lesson, done: Collection[tuple[str, str]]) -> int:
         """Return how many items of a lesson are among those done, which may name what the course does not know."""

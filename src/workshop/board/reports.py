@@ -47,9 +47,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Report:
-    """What a learner has open, has done and was refused. ``lesson`` is a path below the folder of notebooks."""
+    """What a learner has open, has done and was refused. ``notebook`` is a path, as their Jupyter server has it."""
 
-    lesson: str = ""
+    notebook: str = ""
     done: frozenset[tuple[str, str]] = frozenset()
     refused: tuple[Refused, ...] = ()
     cell: Cell | None = None
@@ -74,7 +74,7 @@ def from_document(document: object, now: datetime) -> Report:
     """Return the report that parsed JSON holds; see ``parse``."""
     fields = _object(document, "the report")
     return Report(
-        _text(fields.get("lesson", ""), "lesson", LONGEST_PATH),
+        _text(fields.get("notebook", ""), "notebook", LONGEST_PATH),
         frozenset(_pairs(fields.get("done", []))),
         tuple(_list(fields.get("refused", []), "refused", lambda each: _refused(each, now))),
         None if fields.get("cell") is None else _cell(fields["cell"], now),
@@ -84,11 +84,16 @@ def from_document(document: object, now: datetime) -> Report:
 def to_document(report: Report) -> dict[str, Any]:
     """Return a report as JSON has it; ``from_document`` reads it."""
     return {
-        "lesson": report.lesson,
+        "notebook": report.notebook,
         "done": sorted(map(list, report.done)),
         "refused": [_with_times(asdict(each)) for each in report.refused],
-        "cell": None if report.cell is None else _with_times(asdict(report.cell)),
+        "cell": cell_document(report.cell),
     }
+
+
+def cell_document(cell: Cell | None) -> dict[str, Any] | None:
+    """Return a cell as JSON has it."""
+    return None if cell is None else _with_times(asdict(cell))
 
 
 def written(time: datetime) -> str:

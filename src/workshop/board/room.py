@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workshop.board import stuck
-from workshop.board.changes import Changes
 from workshop.board.hub import Server
 from workshop.board.lessons import Course, Lesson
 from workshop.board.machine import Load
@@ -17,6 +16,7 @@ from workshop.board.records import Heard, Records
 from workshop.board.reports import Report, written
 from workshop.board.stuck import Reason, Situation
 from workshop.seats import Seat
+from workshop.streams import Changes
 
 
 def now() -> datetime:
@@ -55,10 +55,6 @@ class Room:
         """Return the users that have a seat."""
         return [seat.user for seat in self.seats()]
 
-    def lesson_of(self, report: Report) -> Lesson | None:
-        """Return the lesson that is open; None where it is none of the course's."""
-        return self.course.by_path.get(report.lesson)
-
     def snapshot(self, at: datetime) -> dict[str, Any]:
         """Return all that the page shows, as JSON has it."""
         return {
@@ -76,7 +72,7 @@ class Room:
     def _seat(self, seat: Seat, at: datetime) -> dict[str, Any]:
         heard = self.records.heard.get(seat.user)
         report = heard.report if heard else Report()
-        lesson = self.lesson_of(report)
+        lesson = self.course.of(report.notebook)
         asked = self.records.asked.get(seat.user)
         reasons = stuck.reasons(self._situation(seat.user, report, lesson, heard), at)
         return {
@@ -127,9 +123,9 @@ class Room:
 
     def _lesson(self, report: Report, lesson: Lesson | None) -> dict[str, Any] | None:
         if lesson is None:
-            return {"title": report.lesson, "path": "", "done": 0, "of": 0} if report.lesson else None
+            return {"title": report.notebook, "path": report.notebook, "done": 0, "of": 0} if report.notebook else None
         done = self.course.done_in(lesson, report.done)
-        return {"title": lesson.title, "path": lesson.path, "done": done, "of": len(lesson.items)}
+        return {"title": lesson.title, "path": report.notebook, "done": done, "of": len(lesson.items)}
 
 
 def _shown(reason: Reason) -> dict[str, Any]:

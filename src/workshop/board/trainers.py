@@ -13,7 +13,7 @@ from typing import Any
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler, HubOAuthenticated
 from tornado.web import HTTPError, RequestHandler, authenticated
 
-from workshop.board import streams
+from workshop import streams
 from workshop.board.actions import ActionError, Actions
 from workshop.board.room import Room, now
 from workshop.board.watch import Watch

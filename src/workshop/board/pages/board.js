@@ -10,6 +10,7 @@ const STATES = {
 const ICONS = { starting: "doing" };
 const QUIET_MINUTES = 10;
 const FEW = 8; // seats, up to which they are shown large
+const MANY = 20; // from which on they are shown small, so that all are seen at once
 const HIGH = 90; // per cent
 const RETRY_MS = 3000;
 const RESETS = [["notebooks", "all notebooks"], ["service", "the local service"], ["everything", "everything"]];
@@ -71,8 +72,16 @@ function stateOf(seat) {
   return still && seat.active && minutesSince(seat.active) >= QUIET_MINUTES ? "quiet" : seat.state;
 }
 
+// In two or three words: what it means is said where the trainer looks for who needs help, and in the seat's dialog.
+function briefly(reason) {
+  if (reason.rule === "refused") return reason.text.replace(/ of .*/, "");
+  if (reason.rule === "quiet") return `Failed ${minutesSince(reason.since)} min ago`;
+  return reason.rule === "long" ? `Cell runs ${minutesSince(reason.since)} min` : reason.text;
+}
+
 function stateText(seat) {
   const state = stateOf(seat);
+  if (state === "stuck") return briefly(seat.reasons[0]);
   if (state === "asked" && seat.coming) return "You are coming";
   if (state === "doing") return seat.doing;
   if (state === "quiet") return `Quiet for ${minutesSince(seat.active)} min`;
@@ -103,7 +112,7 @@ function fillCard(card, seat) {
   setText(card.number, String(seat.number));
   setText(card.name, seat.name);
   card.name.title = seat.name;
-  const text = seat.reasons.length && state === "stuck" ? why(seat.reasons[0]) : stateText(seat);
+  const text = state === "stuck" && room.seats.length <= FEW ? why(seat.reasons[0]) : stateText(seat);
   if (card.was !== `${state} ${text}`) card.state.replaceChildren(icon(state), make("span", {}, text));
   card.was = `${state} ${text}`;
   setText(card.lesson, lessonText(seat));
@@ -111,11 +120,13 @@ function fillCard(card, seat) {
   card.progress.max = seat.lesson?.of || 1;
   card.progress.value = seat.lesson?.done || 0;
   setText(card.done, wayText(seat));
+  card.progress.hidden = !seat.lesson?.of;
 }
 
 function showSeats() {
   const list = byId("seats");
   list.classList.toggle("few", room.seats.length <= FEW);
+  list.classList.toggle("many", room.seats.length > MANY);
   for (const seat of room.seats) {
     if (!cards.has(seat.user)) {
       cards.set(seat.user, newCard(seat));
@@ -145,8 +156,8 @@ function newNeed(seat) {
   const name = make("button", { type: "button", "aria-haspopup": "dialog" }, seat.name);
   name.addEventListener("click", () => openSeat(seat.user));
   const item = make("li", { class: seat.asked ? "asked" : "stuck" },
-    make("h3", {}, icon(seat.asked ? "asked" : "stuck"), " ", name),
-    make("p", { class: "where" }, `Seat ${seat.number} · ${lessonText(seat)}`),
+    make("h3", {}, icon(seat.asked ? "asked" : "stuck"), name, make("span", { class: "number" }, `seat ${seat.number}`)),
+    make("p", { class: "where" }, lessonText(seat)),
     ...seat.reasons.map((reason) => make("p", { class: "why" }, why(reason))));
   if (seat.asked) item.append(helpButtons(seat));
   return item;
@@ -194,11 +205,11 @@ function announce(all) {
 function showCounts() {
   const count = (test) => room.seats.filter(test).length;
   const counts = [
-    ["", room.seats.length, `of ${room.learners} seats taken`],
+    ["", room.seats.length, `of ${room.learners} seats`],
     ["", count((seat) => !["stopped", "starting"].includes(seat.state)), "running"],
     ["asked", count((seat) => seat.asked), "asked"],
     ["stuck", count((seat) => seat.state === "stuck"), "stuck"],
-    ["", count((seat) => seat.state === "finished"), "done with their lesson"],
+    ["", count((seat) => seat.state === "finished"), "done"],
   ];
   byId("counts").replaceChildren(...counts.filter(([kind, number]) => number || !kind).map(([kind, number, text]) =>
     make("li", { class: kind }, make("b", {}, String(number)), text)));
@@ -248,7 +259,7 @@ function trouble(text) {
 
 // ---- a seat's dialog -----------------------------------------------------------------------------------------------
 
-const labOf = (seat) => `${base.replace(/services\/.*/, "")}user/${encodeURIComponent(seat.user)}/lab${seat.lesson?.path ? `/tree/notebooks/${seat.lesson.path}` : ""}`;
+const labOf = (seat) => `${base.replace(/services\/.*/, "")}user/${encodeURIComponent(seat.user)}/lab${seat.lesson?.path ? `/tree/${seat.lesson.path.split("/").map(encodeURIComponent).join("/")}` : ""}`;
 const seatShown = () => room.seats.find((seat) => seat.user === shown);
 
 function openSeat(user) {
@@ -262,7 +273,7 @@ function showSeat() {
   if (!seat) return;
   setText(byId("seat-name"), `${seat.name} · seat ${seat.number}`);
   const facts = [
-    ["State", stateText(seat)],
+    ["State", seat.state === "stuck" ? STATES.stuck : stateText(seat)],
     ["Lesson", lessonText(seat)],
     ["Done here", wayText(seat) || "–"],
     ["Lessons finished", `${seat.finished} of ${room.lessons.length}`],
