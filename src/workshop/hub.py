@@ -15,6 +15,7 @@ from typing import Any
 from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 
+from workshop import learner
 from workshop.authenticator import RoomAuthenticator
 from workshop.folder import TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
 from workshop.seats import Seats
@@ -25,7 +26,8 @@ PATIENCE = 300  # seconds for a server's start: thirty may start at once, on few
 COMMAND, BOARD = "workshop-command", "board"  # services, as JupyterHub calls what uses its API
 MAY = {
     COMMAND: ["list:users", "read:users", "servers", "proxy", "shutdown"],
-    BOARD: ["list:users", "read:users", "servers", "access:services!service=board"],
+    # Shares: the trainer may open the server of a learner who asked for it.
+    BOARD: ["list:users", "read:users", "servers", "shares", "access:services!service=board"],
 }
 
 
@@ -47,6 +49,7 @@ def configuration(folder: Folder, settings: Settings) -> Config:
     served = {service["name"] for service in services(folder, settings)}
     config.RoomAuthenticator.folder = str(folder.root)
     config.Spawner.start_timeout = config.Spawner.http_timeout = PATIENCE
+    config.Spawner.environment = learner.environment(f"http://{LOOPBACK}:{settings.board_port}/services/board/")
     config.ConfigurableHTTPProxy.update(
         should_start=False,
         api_url=f"http://{LOOPBACK}:{settings.proxy_api_port}",
