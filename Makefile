@@ -43,6 +43,7 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[lessons,book,workshop,test]'
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
+	$(if $(WHEELHOUSE),$(BIN)/python -m workshop install)
 	touch $@
 
 run: $(STAMP) ## run every lesson and write runs/latest/report.html

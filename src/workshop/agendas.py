@@ -16,10 +16,10 @@ from typing import Any
 import yaml
 
 from course.catalogue import Lesson, find
+from workshop.folder import WORKBOOK
 
-ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).with_name("agendas.yml")
-GUIDE = ROOT / "docs" / "instructor-guide.md"
+GUIDE = WORKBOOK / "docs" / "instructor-guide.md"
 BEGIN = "<!-- agendas: python -m workshop agenda --write -->\n"
 END = "<!-- end of agendas -->\n"
 # What the guide calls the kinds of rows.
@@ -139,7 +139,7 @@ def _what(row: Row, folder: str) -> str:
 
 
 def _link(lesson: Lesson, folder: str) -> str:
-    return f"[{lesson.title}]({folder}{lesson.path.relative_to(ROOT).as_posix()})"
+    return f"[{lesson.title}]({folder}{lesson.path.relative_to(WORKBOOK).as_posix()})"
 
 
 def _left_out(day: Day) -> str:
@@ -169,7 +169,7 @@ def _time_of_day(text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print an agenda, or all; with ``--write`` bring the guide up to date. Returns the exit status."""
-    agendas = read(find(ROOT / "notebooks"))
+    agendas = read(find(WORKBOOK / "notebooks"))
     parser = argparse.ArgumentParser(prog="python -m workshop agenda", description="Print an agenda, in Markdown.")
     parser.add_argument("name", nargs="?", choices=[agenda.name for agenda in agendas], help="which; default: all")
     parser.add_argument("--start", type=_time_of_day, help="when each day starts, such as 13:30")

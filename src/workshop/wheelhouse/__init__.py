@@ -11,7 +11,7 @@ from pathlib import Path
 
 WHEELS = "wheels"
 TARBALLS = "npm"
-WORKBOOK = "workbook.tar.gz"
+ARCHIVE = "workbook.tar.gz"  # the workbook itself
 ABOUT = "wheelhouse.json"  # for which Python and system it is; it is written first
 SUMS = "SHA256SUMS"  # of every file, as sha256sum writes and reads it; it is written last
 CHUNK = 2**20  # bytes

