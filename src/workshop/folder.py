@@ -73,6 +73,7 @@ class Folder:
         self.root = root
         self.hub = root / "hub"
         self.homes = root / "homes"
+        self.disks = root / "disks"
         self.seats = root / "seats.db"
         self.settings_file = root / "workshop.json"
         self.start_lock = self.hub / "start.lock"
@@ -91,6 +92,10 @@ class Folder:
     def home(self, os_user: str) -> Path:
         """Return the home of an OS user."""
         return self.homes / os_user
+
+    def disk(self, os_user: str) -> Path:
+        """Return the file that is mounted as the home of an OS user, where this machine can mount files."""
+        return self.disks / f"{os_user}.ext4"
 
     def create(self) -> None:
         """Make the folder with its secrets, unless they are there.

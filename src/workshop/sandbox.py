@@ -10,15 +10,17 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 1, 2, 4, 32, 4096
+MNT_DETACH = 2
 PR_SET_NO_NEW_PRIVS = 38
 KILLED_FIRST = 500  # out of memory, the kernel takes a process of a learner's, and neither this one nor the hub
 SECONDS_TO_END = 10.0  # for daemons, the local service among them, once the server has ended
@@ -37,7 +39,7 @@ class Plan:
         log: a file that receives the command's output; opened with the learner's rights.
         empty: folders, and the options of the empty tmpfs that the learner sees in their place.
         kept: folders inside those that stay, and whether the learner may write there.
-        cgroups: the folders of the control groups to join.
+        groups: the folders of the control groups to join.
         limits: the names of ``resource``'s limits without RLIMIT, and their values.
     """
 
@@ -47,7 +49,7 @@ class Plan:
     log: str
     empty: dict[str, str] = field(default_factory=dict)
     kept: dict[str, bool] = field(default_factory=dict)
-    cgroups: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> str:
@@ -58,8 +60,8 @@ class Plan:
 def main() -> int:
     """Run the command that the arguments name, and return its exit status."""
     plan, command = Plan(**json.loads(sys.argv[1])), sys.argv[2:]
-    for cgroup in plan.cgroups:
-        Path(cgroup, "cgroup.procs").write_text("0")
+    for group in plan.groups:
+        Path(group, "cgroup.procs").write_text("0")
     hide(plan)
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
     server = os.fork()
@@ -72,6 +74,7 @@ def main() -> int:
 def hide(plan: Plan) -> None:
     """Lay an empty folder over each of ``plan.empty``, then put back what is kept."""
     kept = [(path, writable, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path, writable in plan.kept.items()]
+    let_go_of_disks(plan)
     for path, options in plan.empty.items():
         if Path(path).is_dir():  # neither missing on this machine, nor hidden already by another that holds it
             mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options)
@@ -85,6 +88,27 @@ def hide(plan: Plan) -> None:
     # Terminals of the learner's own; /dev/ptmx makes them in the host's folder otherwise.
     mount("devpts", "/dev/pts", "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=0620")
     mount("/dev/pts/ptmx", "/dev/ptmx", "", MS_BIND)
+
+
+def let_go_of_disks(plan: Plan) -> None:
+    """Unmount what is mounted in the folders to be hidden, above all other learners' disks: else they stay in use."""
+    for path in mounted_below(plan.empty):
+        if not any(Path(folder).is_relative_to(path) or path.is_relative_to(folder) for folder in plan.kept):
+            unmount(path)
+
+
+def mounted_below(folders: Iterable[str]) -> list[Path]:
+    """Return where something is mounted below these folders, the last mounted first."""
+    mounts = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    paths = [Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), path)) for path in mounts]
+    return [path for path in reversed(paths) if any(Path(folder) in path.parents for folder in folders)]
+
+
+def unmount(target: Path) -> None:
+    """Call umount2(2), without waiting for who uses it. Raises OSError where it fails."""
+    if libc.umount2(os.fsencode(target), MNT_DETACH):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:

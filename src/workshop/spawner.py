@@ -16,10 +16,12 @@ from subprocess import DEVNULL, Popen
 from typing import Any
 
 from jupyterhub.spawner import LocalProcessSpawner
+from jupyterhub.traitlets import ByteSpecification
 from traitlets import Integer, List, Unicode, default
 
-from workshop import processes, users
+from workshop import disks, limits, processes, users
 from workshop.folder import DEFAULT, VARIABLE, WORKBOOK, Folder, Settings
+from workshop.limits import Limits
 from workshop.sandbox import Plan, barred
 from workshop.server import SOCKET
 
@@ -60,7 +62,7 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     folder = Unicode(help="The workshop's folder.", config=True)
     most_processes = Integer(1000, help="How many processes and threads a learner may have.", config=True)
-    longest_file = Integer(4 * GIB, help="The longest file that a learner may write, in bytes.", config=True)
+    disk_size = ByteSpecification("2G", help="How large a learner's disk is when it is made.", config=True)
     env_keep = List(Unicode(), ["LANG", "LC_ALL", "PYTHONPATH"], help="The hub's variables that go on.", config=True)
 
     _born = 0  # when process ``pid`` was
@@ -68,6 +70,10 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
     @default("folder")
     def _folder(self) -> str:
         return os.environ.get(VARIABLE, str(DEFAULT))
+
+    @default("mem_limit")
+    def _mem_limit(self) -> int:
+        return 3 * GIB
 
     @default("cmd")
     def _cmd(self) -> list[str]:
@@ -83,6 +89,10 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
     def home(self) -> Path:
         """The home of the OS user."""
         return Folder(Path(self.folder)).home(self.os_user)
+
+    @property
+    def _disk(self) -> Path:
+        return Folder(Path(self.folder)).disk(self.os_user)
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over a server that an earlier hub has started."""
@@ -104,11 +114,11 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     async def start(self) -> tuple[str, int]:
         """Start the server, and return where it listens."""
-        user = await asyncio.to_thread(self._prepare)
+        user, groups = await asyncio.to_thread(self._prepare)
         with listening() as listener:
             address, self.port = listener.getsockname()
             environment = self.get_env() | {SOCKET: str(listener.fileno())}
-            command = [*NAMESPACES, sys.executable, "-I", "-S", str(SANDBOX), self._plan(user).as_json()]
+            command = [*NAMESPACES, sys.executable, "-I", "-S", str(SANDBOX), self._plan(user, groups).as_json()]
             self.proc = Popen(  # noqa: S603, ASYNC220 - the command is ours; a fork takes a millisecond
                 [*command, *self.cmd, *self.get_args()],
                 env=environment,
@@ -127,6 +137,8 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
         if adopted and self.pid and processes.born(self.pid) != self._born:
             self.clear_state()
         status: int | None = await super().poll()
+        if status is not None:
+            await asyncio.to_thread(self._tidy)
         return status
 
     async def stop(self, now: bool = False) -> None:
@@ -140,13 +152,27 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
         if await self.poll() is None:
             self.log.warning("The server of %s does not end (process %s).", self.user.name, self.pid)
 
-    def _prepare(self) -> pwd.struct_passwd:
+    def _prepare(self) -> tuple[pwd.struct_passwd, list[Path]]:
+        """Make what is missing of the user, the home and its disk; return the user, and the control groups to join."""
         user = users.ensure(self.os_user, self.home)
-        self.home.mkdir(mode=0o700, exist_ok=True)
-        os.chown(self.home, user.pw_uid, user.pw_gid, follow_symlinks=False)
-        return user
+        users.end_processes(user.pw_uid)  # of a server that was started when its hub was killed, and so is unknown
+        self._provide_home(user)
+        groups = limits.create(self.os_user, Limits(memory=self.mem_limit, pids=self.most_processes))
+        return user, groups
 
-    def _plan(self, user: pwd.struct_passwd) -> Plan:
+    def _provide_home(self, user: pwd.struct_passwd) -> None:
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        if self._disk.exists() or (disks.are_possible() and not any(self.home.iterdir())):
+            disks.mount(self._disk, self.home, self.disk_size, user.pw_uid, user.pw_gid)
+        os.chown(self.home, user.pw_uid, user.pw_gid)
+        self.home.chmod(0o700)
+
+    def _tidy(self) -> None:
+        """Give back what only a running server needs."""
+        limits.remove(self.os_user)
+        disks.unmount(self.home)
+
+    def _plan(self, user: pwd.struct_passwd, groups: list[Path]) -> Plan:
         needed = needed_folders()
         return Plan(
             uid=user.pw_uid,
@@ -155,7 +181,8 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
             log=str(Path(user.pw_dir, LOG)),
             empty=SHARED | {str(folder): PASSED_THROUGH for folder in barred(needed) | {Path(self.folder)}},
             kept={str(folder): False for folder in needed} | {user.pw_dir: True},
-            limits={"NPROC": self.most_processes, "FSIZE": self.longest_file, "CORE": 0},
+            groups=[str(group) for group in groups],
+            limits={"NPROC": self.most_processes, "FSIZE": self.disk_size, "CORE": 0},
         )
 
 

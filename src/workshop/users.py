@@ -10,13 +10,15 @@ import os
 import pwd
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 MARK = "Azure ML workshop"
 LOCK = Path("/run/lock/azureml-workshop-users")  # useradd does not wait for another useradd: it fails
 SHELL = "/bin/bash"
-NO_SUCH_USER = 6  # userdel's exit status
+SECONDS_TO_END = 10.0
 
 
 class UserError(Exception):
@@ -61,6 +63,22 @@ def remove(name: str) -> None:
     with _one_at_a_time():
         if find(name) is not None:
             _run("userdel", name)
+
+
+def end_processes(uid: int) -> None:
+    """End every process of a user's, at once, and wait until they have ended."""
+    running = [process for process in psutil.process_iter() if _runs_as(process, uid)]
+    for process in running:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(running, timeout=SECONDS_TO_END)
+
+
+def _runs_as(process: psutil.Process, uid: int) -> bool:
+    try:
+        return uid in process.uids()
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextmanager
