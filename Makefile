@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VIEW := src/designer/view/interactive
+# Of pyproject.toml: what is installed beside the service.
+EXTRAS ?= lessons,book,workshop,test
 SET ?= fast
 BACKEND ?= local
 # Of the tests: they wait as long as they compute.
@@ -40,7 +42,7 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
-	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[lessons,book,workshop,test]'
+	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
 	$(if $(WHEELHOUSE),$(BIN)/python -m workshop install)
