@@ -16,6 +16,7 @@ from pathlib import Path
 LEFT_FREE = 2 * 1024**3  # bytes of the machine's disk: the hub's database and logs must go on
 NEEDED = ("mkfs.ext4", "mount", "umount")
 LOOP_CONTROL = Path("/dev/loop-control")
+ALL_NOW = "lazy_itable_init=0,lazy_journal_init=0"  # later, the kernel would give room back as it writes zeros
 OPTIONS = "loop,nosuid,nodev,noatime"  # not discard: that would give the room back
 
 
@@ -64,25 +65,36 @@ def _make(image: Path, size: int, uid: int, gid: int) -> None:
     image.parent.mkdir(mode=0o700, exist_ok=True)
     draft = image.with_suffix(".new")
     try:
-        _reserve(draft, size)
-        owner = f"root_owner={uid}:{gid},nodiscard,lazy_itable_init=1,lazy_journal_init=1"
-        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", owner, str(draft))
+        _require_room(draft, size)
+        _run(
+            "mkfs.ext4",
+            "-q",
+            "-F",
+            "-m",
+            "0",
+            "-E",
+            f"root_owner={uid}:{gid},{ALL_NOW}",
+            str(draft),
+            f"{size // 1024}k",
+        )
+        _reserve(draft, size)  # after mkfs.ext4, which leaves holes where it writes zeros
         draft.replace(image)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _reserve(file: Path, size: int) -> None:
+def _require_room(file: Path, size: int) -> None:
     free = shutil.disk_usage(file.parent).free - LEFT_FREE
     if free < size:
         raise DiskError(_no_room(file, size, free))
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        raise DiskError(_no_room(file, size, free) if error.errno == errno.ENOSPC else str(error)) from error
-    finally:
-        os.close(descriptor)
+
+
+def _reserve(file: Path, size: int) -> None:
+    with file.open("r+b") as opened:
+        try:
+            os.posix_fallocate(opened.fileno(), 0, size)
+        except OSError as error:  # of others that were made at the same time
+            raise DiskError(_no_room(file, size, 0) if error.errno == errno.ENOSPC else str(error)) from error
 
 
 def _no_room(file: Path, size: int, free: int) -> str:

@@ -6,11 +6,12 @@ The hub may end, even by kill -9, while servers run: a new one finds each by its
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import pwd
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any
@@ -19,42 +20,29 @@ from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.traitlets import ByteSpecification
 from traitlets import Integer, List, Unicode, default
 
-from workshop import disks, limits, processes, users
-from workshop.folder import DEFAULT, VARIABLE, WORKBOOK, Folder, Settings
+from workshop import copies, processes
+from workshop.account import Account, environment
+from workshop.copies import CopyError
+from workshop.disks import DiskError
+from workshop.folder import DEFAULT, VARIABLE, Folder, Settings
 from workshop.limits import Limits
-from workshop.sandbox import Plan, barred
-from workshop.server import SOCKET
+from workshop.server import NEWS, SOCKET
+from workshop.users import UserError
 
-# Not --user: it is root who makes them, which needs no user namespaces, and these some machines forbid.
-NAMESPACES = (
-    "unshare",
-    "--mount",
-    "--propagation",
-    "private",
-    "--pid",
-    "--mount-proc",
-    "--ipc",
-    "--fork",
-    "--kill-child",
-)
-SANDBOX = Path(__file__).with_name("sandbox.py")
-# Every user may write there, so all learners would share it.
-SHARED = {
-    "/tmp": "mode=1777,size=1g,nr_inodes=100k",  # noqa: S108 - it is this folder that is meant
-    "/var/tmp": "mode=1777,size=1g,nr_inodes=100k",  # noqa: S108
-    "/dev/shm": "mode=1777,size=1g,nr_inodes=100k",  # noqa: S108
-    "/run/lock": "mode=1777,size=1m,nr_inodes=1k",
-}
-PASSED_THROUGH = "mode=0755,size=1m,nr_inodes=1k"
+RESET = "reset"  # the option of a start that asks for a reset first
 FIRST_PORT, LAST_PORT = 600, 1023  # only root may bind these
-LOG = ".jupyter-server.log"
 SECONDS_TO_END = 20.0  # for the server and, after it, the local service, which writes down what it holds
 SECONDS_TO_DIE = 10.0
 GIB = 1024**3
 
 
 class SpawnError(Exception):
-    """A server cannot be started; the message says why and what to do."""
+    """A server cannot be started; the message, which JupyterHub shows to the learner, says why and what to do."""
+
+    @property
+    def jupyterhub_message(self) -> str:
+        """What JupyterHub shows."""
+        return str(self)
 
 
 class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
@@ -66,6 +54,7 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
     env_keep = List(Unicode(), ["LANG", "LC_ALL", "PYTHONPATH"], help="The hub's variables that go on.", config=True)
 
     _born = 0  # when process ``pid`` was
+    _news: Sequence[str] = ()  # what the learner finds changed in their copy of the notebooks
 
     @default("folder")
     def _folder(self) -> str:
@@ -80,19 +69,18 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
         return [sys.executable, "-m", "workshop.server"]
 
     @property
-    def os_user(self) -> str:
-        """The name of the OS user."""
-        settings = Folder(Path(self.folder)).settings() or Settings(learners=0)
-        return settings.os_user_of(self.user.name)
+    def account(self) -> Account:
+        """The learner's account on this machine."""
+        return Account(
+            Folder(Path(self.folder)),
+            self._settings.os_user_of(self.user.name),
+            self.disk_size,
+            Limits(memory=self.mem_limit, pids=self.most_processes),
+        )
 
     @property
-    def home(self) -> Path:
-        """The home of the OS user."""
-        return Folder(Path(self.folder)).home(self.os_user)
-
-    @property
-    def _disk(self) -> Path:
-        return Folder(Path(self.folder)).disk(self.os_user)
+    def _settings(self) -> Settings:
+        return Folder(Path(self.folder)).settings() or Settings(learners=0)
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over a server that an earlier hub has started."""
@@ -106,22 +94,30 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         """Add what the learner's processes need."""
-        return env | environment(self.os_user, self.home)
+        return env | environment(self.account.name, self.account.home) | {NEWS: json.dumps(self._news)}
 
     def get_args(self) -> list[str]:
         """Return the server's arguments. Kernels use sockets in a private folder: anybody may read from a port."""
         return [*self.args, "--KernelManager.transport=ipc"]
 
     async def start(self) -> tuple[str, int]:
-        """Start the server, and return where it listens."""
-        user, groups = await asyncio.to_thread(self._prepare)
+        """Start the server, and return where it listens.
+
+        Raises:
+            SpawnError: it cannot be started.
+        """
+        try:
+            await asyncio.to_thread(self.account.open)
+            self._news = await asyncio.to_thread(self._bring_notebooks)
+        except (CopyError, DiskError, UserError) as error:
+            raise SpawnError(str(error)) from error
+        self.user_options.clear()  # done; JupyterHub would hand them on to the next start
+        self.orm_spawner.user_options = {}
         with listening() as listener:
             address, self.port = listener.getsockname()
-            environment = self.get_env() | {SOCKET: str(listener.fileno())}
-            command = [*NAMESPACES, sys.executable, "-I", "-S", str(SANDBOX), self._plan(user, groups).as_json()]
             self.proc = Popen(  # noqa: S603, ASYNC220 - the command is ours; a fork takes a millisecond
-                [*command, *self.cmd, *self.get_args()],
-                env=environment,
+                self.account.command(*self.cmd, *self.get_args()),
+                env=self.get_env() | {SOCKET: str(listener.fileno())},
                 cwd="/",
                 stdin=DEVNULL,
                 pass_fds=(listener.fileno(),),
@@ -138,7 +134,7 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
             self.clear_state()
         status: int | None = await super().poll()
         if status is not None:
-            await asyncio.to_thread(self._tidy)
+            await asyncio.to_thread(self.account.close)
         return status
 
     async def stop(self, now: bool = False) -> None:
@@ -152,60 +148,15 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
         if await self.poll() is None:
             self.log.warning("The server of %s does not end (process %s).", self.user.name, self.pid)
 
-    def _prepare(self) -> tuple[pwd.struct_passwd, list[Path]]:
-        """Make what is missing of the user, the home and its disk; return the user, and the control groups to join."""
-        user = users.ensure(self.os_user, self.home)
-        users.end_processes(user.pw_uid)  # of a server that was started when its hub was killed, and so is unknown
-        self._provide_home(user)
-        groups = limits.create(self.os_user, Limits(memory=self.mem_limit, pids=self.most_processes))
-        return user, groups
-
-    def _provide_home(self, user: pwd.struct_passwd) -> None:
-        self.home.mkdir(mode=0o700, exist_ok=True)
-        if self._disk.exists() or (disks.are_possible() and not any(self.home.iterdir())):
-            disks.mount(self._disk, self.home, self.disk_size, user.pw_uid, user.pw_gid)
-        os.chown(self.home, user.pw_uid, user.pw_gid)
-        self.home.chmod(0o700)
-
-    def _tidy(self) -> None:
-        """Give back what only a running server needs."""
-        limits.remove(self.os_user)
-        disks.unmount(self.home)
-
-    def _plan(self, user: pwd.struct_passwd, groups: list[Path]) -> Plan:
-        needed = needed_folders()
-        return Plan(
-            uid=user.pw_uid,
-            gid=user.pw_gid,
-            home=user.pw_dir,
-            log=str(Path(user.pw_dir, LOG)),
-            empty=SHARED | {str(folder): PASSED_THROUGH for folder in barred(needed) | {Path(self.folder)}},
-            kept={str(folder): False for folder in needed} | {user.pw_dir: True},
-            groups=[str(group) for group in groups],
-            limits={"NPROC": self.most_processes, "FSIZE": self.disk_size, "CORE": 0},
-        )
-
-
-def environment(name: str, home: Path) -> dict[str, str]:
-    """Return the variables of a learner's processes; none is the hub's."""
-    return {
-        "USER": name,
-        "LOGNAME": name,
-        "HOME": str(home),
-        "SHELL": users.SHELL,
-        "PATH": os.pathsep.join((str(Path(sys.prefix, "bin")), "/usr/local/bin", "/usr/bin", "/bin")),
-        # A socket's path has 107 bytes at most. This folder is private, too: see SHARED.
-        "JUPYTER_RUNTIME_DIR": "/tmp/jupyter",  # noqa: S108
-        "AZUREML_LOCAL_HOME": str(home / ".azureml-local"),
-        "AZUREML_LOCAL_CLOCK_FACTOR": "60",
-        "AZUREML_WORKBOOK_PROGRESS": str(home / ".azureml-workbook" / "progress.db"),
-    }
-
-
-def needed_folders() -> list[Path]:
-    """Return the trainer's folders that learners run code from: the environment, its Python, the workbook."""
-    folders = {Path(folder).resolve() for folder in (sys.prefix, sys.base_prefix, WORKBOOK)}
-    return sorted(folder for folder in folders if not any(folder.is_relative_to(other) for other in folders - {folder}))
+    def _bring_notebooks(self) -> list[str]:
+        source = Path(self._settings.workbook)
+        if what := self.user_options.get(RESET):
+            return copies.reset(source, self.account.home, str(what))
+        try:
+            return copies.bring(source, self.account.home)
+        except CopyError as error:  # a full disk, say: only in their lab can the learner make room
+            self.log.exception("The notebooks of %s were not brought.", self.user.name)
+            return [str(error)]
 
 
 def listening() -> socket.socket:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import pwd
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,20 +65,17 @@ def remove(name: str) -> None:
             _run("userdel", name)
 
 
-def end_processes(uid: int) -> None:
-    """End every process of a user's, at once, and wait until they have ended."""
-    running = [process for process in psutil.process_iter() if _runs_as(process, uid)]
+def end(running: Sequence[psutil.Process]) -> None:
+    """End processes at once, and wait until they have ended."""
     for process in running:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(running, timeout=SECONDS_TO_END)
 
 
-def _runs_as(process: psutil.Process, uid: int) -> bool:
-    try:
-        return uid in process.uids()
-    except psutil.NoSuchProcess:
-        return False
+def processes_of(uid: int) -> list[psutil.Process]:
+    """Return a user's processes."""
+    return [process for process in psutil.process_iter(["uids"]) if uid in (process.info["uids"] or ())]
 
 
 @contextmanager
