@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from workshop.account import environment
 from workshop.copies import CopyError, bring
 from workshop.folder import WORKBOOK
-from workshop.spawner import environment
 
 
 def main(command: Sequence[str]) -> int:
@@ -22,10 +22,13 @@ def main(command: Sequence[str]) -> int:
     try:
         for sentence in bring(WORKBOOK, home):
             print(sentence, flush=True)
+    except CopyError as error:  # a full disk, say: only in their lab can the learner make room
+        print(error, file=sys.stderr, flush=True)
+    try:
         os.chdir(home / "workbook" / "notebooks")
         os.execvpe(command[0], list(command), os.environ | environment(getpass.getuser(), home))  # noqa: S606
-    except (CopyError, OSError) as error:
-        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{command[0]} cannot be run: {error}", file=sys.stderr)
     return 1
 
 
