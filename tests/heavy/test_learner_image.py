@@ -18,7 +18,7 @@ import pytest
 import requests
 import wheelhouses
 import yaml
-from docker_engine import BASE, DEBIAN, VARIABLES, Engine, base_archive, network_as_before
+from docker_engine import BASE, DEBIAN, Engine, base_archive, network_as_before
 from machine import free_port, program, root
 
 import node_packages
