@@ -5,7 +5,6 @@ The proxy is not its child, and servers outlive it: learners work on while there
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -46,7 +45,6 @@ def main(_: Sequence[str]) -> int:
 def configuration(folder: Folder, settings: Settings) -> Config:
     """Return JupyterHub's settings."""
     config = Config()
-    served = {service["name"] for service in services(folder, settings)}
     config.RoomAuthenticator.folder = str(folder.root)
     config.Spawner.start_timeout = config.Spawner.http_timeout = PATIENCE
     config.Spawner.environment = learner.environment(f"http://{LOOPBACK}:{settings.board_port}/services/board/")
@@ -66,7 +64,7 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         cleanup_servers=False,
         cleanup_proxy=False,
         services=services(folder, settings),
-        load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY if name in served],
+        load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY],
         template_paths=[str(TEMPLATES)],
         template_vars={"name_of": name_of(folder)},
         tornado_settings={"headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}},
@@ -84,7 +82,7 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
         "environment": {VARIABLE: str(folder.root)},
         "oauth_no_confirm": True,
     }
-    return [command, board] if importlib.util.find_spec("workshop.board") else [command]
+    return [command, board]
 
 
 def public_url(settings: Settings) -> str:
