@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.app import JupyterHub
+from jupyterhub.user import User
 from traitlets.config import Config
 
 from workshop import learner
@@ -66,7 +67,7 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         services=services(folder, settings),
         load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY],
         template_paths=[str(TEMPLATES)],
-        template_vars={"name_of": name_of(folder)},
+        template_vars={"learners_name": name_of(folder)},
         tornado_settings={"headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}},
     )
     return config
@@ -96,11 +97,13 @@ def is_loopback(settings: Settings) -> bool:
     return settings.listen in (LOOPBACK, "::1")
 
 
-def name_of(folder: Folder) -> Callable[[str], str]:
-    """Return what tells the pages a user's own name."""
+def name_of(folder: Folder) -> Callable[[User | None], str]:
+    """Return what tells a page the own name of whoever looks at it; JupyterHub calls it for each page."""
     seats = Seats(folder.seats)
 
-    def name(user: str) -> str:
-        return {TRAINER: "Trainer"}.get(user) or next((seat.name for seat in seats.all() if seat.user == user), user)
+    def name(user: User | None) -> str:
+        if user is None or user.name == TRAINER:
+            return "Trainer" if user else ""
+        return next((seat.name for seat in seats.all() if seat.user == user.name), user.name)
 
     return name
