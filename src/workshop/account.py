@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from workshop import disks, limits, users
+from workshop import disks, limits, relay, users
 from workshop.folder import WORKBOOK, Folder
 from workshop.limits import Limits
 from workshop.sandbox import Plan, barred
@@ -89,7 +89,7 @@ class Account:
         return [*NAMESPACES, sys.executable, "-I", "-S", str(SANDBOX), plan.as_json(), *command]
 
     def _plan(self, user: pwd.struct_passwd) -> Plan:
-        needed = needed_folders()
+        needed, settings = needed_folders(), self.folder.settings()
         return Plan(
             uid=user.pw_uid,
             gid=user.pw_gid,
@@ -98,6 +98,7 @@ class Account:
             empty=SHARED | {str(folder): PASSED_THROUGH for folder in barred(needed) | {self.folder.root}},
             kept={str(folder): False for folder in needed} | {str(self.home): True},
             groups=[str(group) for group in limits.create(self.name, self.limits)],
+            ports=[port for port in (settings.hub_port, settings.board_port) if port] if settings else [],
             limits={"NPROC": self.limits.pids, "FSIZE": self.disk, "CORE": 0},
         )
 
@@ -112,6 +113,9 @@ def environment(name: str, home: Path) -> dict[str, str]:
         "PATH": os.pathsep.join((str(Path(sys.prefix, "bin")), "/usr/local/bin", "/usr/bin", "/bin")),
         # A socket's path has 107 bytes at most. This folder is the learner's own, too: see SHARED.
         "JUPYTER_RUNTIME_DIR": "/tmp/jupyter",  # noqa: S108
+        # The only way out of the learner's own network, but for the hub and the board.
+        "HTTPS_PROXY": (proxy := f"http://{relay.LOOPBACK}:{relay.PROXY_PORT}"),
+        "https_proxy": proxy,
         "AZUREML_LOCAL_HOME": str(home / ".azureml-local"),
         "AZUREML_LOCAL_CLOCK_FACTOR": str(CLOCK_FACTOR),
         "AZUREML_WORKBOOK_PROGRESS": str(home / ".azureml-workbook" / "progress.db"),

@@ -96,10 +96,6 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
         """Add what the learner's processes need."""
         return env | environment(self.account.name, self.account.home) | {NEWS: json.dumps(self._news)}
 
-    def get_args(self) -> list[str]:
-        """Return the server's arguments. Kernels use sockets in a private folder: anybody may read from a port."""
-        return [*self.args, "--KernelManager.transport=ipc"]
-
     async def start(self) -> tuple[str, int]:
         """Start the server, and return where it listens.
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from room_of_two import DISK, Room, needs_root, processes_of, room
+from room_of_two import DISK, PATIENCE, Room, needs_root, processes_of, room
 
-from workshop import disks, limits
+from workshop import disks, limits, relay
 from workshop.account import LOG, environment
 
 pytestmark = needs_root
@@ -138,7 +141,104 @@ def test_sees_and_signals_no_process_but_its_own(two: Room) -> None:
         str(os.getpid()),
     )
 
-    assert ran.said.splitlines() == ["[1, 2] 2", "ProcessLookupError"]
+    # Process 1 and its relay, which are root's and nobody's, and itself.
+    assert ran.said.splitlines() == ["[1, 2, 3] 3", "ProcessLookupError"]
+
+
+def test_signals_neither_the_first_process_nor_the_relay(two: Room) -> None:
+    ran = two.run(
+        two.one,
+        "import os\n"
+        "for process in (1, 2):\n"
+        "    for deed in (lambda: os.kill(process, 9), lambda: os.readlink(f'/proc/{process}/ns/net')):\n"
+        "        try: print(deed())\n"
+        "        except OSError as error: print(type(error).__name__)",
+    )
+
+    assert ran.said.split() == ["PermissionError"] * 4
+
+
+def test_anothers_ports_are_out_of_reach(two: Room) -> None:
+    knock = (
+        "import socket, sys\n"
+        "try: print(socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5).recv(9))\n"
+        "except OSError as error: print(type(error).__name__)"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as machines, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0{two.one}")
+        abstract.listen()
+        ran = two.run(two.one, knock, str(machines.getsockname()[1]))
+        unseen = two.run(two.one, "import socket, sys\n"
+                         "try: socket.socket(socket.AF_UNIX).connect('\\0' + sys.argv[1])\n"
+                         "except OSError as error: print(type(error).__name__)", two.one)  # fmt: skip
+
+    assert ran.said.split() == ["ConnectionRefusedError"]
+    assert unseen.said.split() == ["ConnectionRefusedError"]
+
+
+def test_the_hub_and_the_board_are_within_reach_at_their_own_ports(two: Room) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hub, socket.create_server(("127.0.0.1", 0)) as board:
+        settings = two.folder.settings()
+        assert settings is not None
+        two.folder.write(replace(settings, hub_port=hub.getsockname()[1], board_port=board.getsockname()[1]))
+        answering = [
+            threading.Thread(target=_answer, args=(one, name)) for one, name in ((hub, b"hub"), (board, b"board"))
+        ]
+        for thread in answering:
+            thread.start()
+        ran = two.run(
+            two.one,
+            "import socket, sys\n"
+            "for port in map(int, sys.argv[1:]):\n"
+            "    connection = socket.create_connection(('127.0.0.1', port), 5)\n"
+            "    connection.sendall(b'who is there?')\n"
+            "    connection.shutdown(socket.SHUT_WR)\n"
+            "    print(connection.makefile().read())",
+            str(hub.getsockname()[1]),
+            str(board.getsockname()[1]),
+        )
+        two.folder.write(settings)
+        for thread in answering:
+            thread.join(PATIENCE)
+
+    assert ran.said.split("\n")[:2] == ["hub: who is there?", "board: who is there?"]
+
+
+def _answer(listener: socket.socket, name: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(name + b": " + connection.makefile("rb").read())
+
+
+@pytest.mark.parametrize(
+    ("request_line", "answer"),
+    [
+        ("CONNECT 127.0.0.1:22 HTTP/1.1", "403 No Way To Private Addresses"),
+        ("CONNECT localhost:22 HTTP/1.1", "403 No Way To Private Addresses"),
+        ("CONNECT [::1]:22 HTTP/1.1", "403 No Way To Private Addresses"),
+        ("CONNECT [::ffff:127.0.0.1]:22 HTTP/1.1", "403 No Way To Private Addresses"),
+        ("CONNECT 10.0.0.1:22 HTTP/1.1", "403 No Way To Private Addresses"),
+        ("CONNECT 169.254.169.254:80 HTTP/1.1", "403 No Way To Private Addresses"),
+        ("CONNECT 0.0.0.0:22 HTTP/1.1", "403 No Way To Private Addresses"),
+        ("CONNECT 2130706433:22 HTTP/1.1", "403 No Way To Private Addresses"),
+        ("CONNECT nobody.invalid:443 HTTP/1.1", "502 Unknown Host"),
+        ("CONNECT pypi.org:99999 HTTP/1.1", "502 Unknown Host"),
+        ("GET http://127.0.0.1/ HTTP/1.1", "403 This Is A Proxy For HTTPS"),
+        ("CONNECT ../../etc:1 HTTP/1.1", "403 This Is A Proxy For HTTPS"),
+    ],
+)
+def test_the_proxy_leads_to_no_address_of_the_machine_or_its_network(two: Room, request_line: str, answer: str) -> None:
+    ran = two.run(
+        two.one,
+        "import socket, sys\n"
+        "connection = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)\n"
+        "connection.sendall(sys.argv[2].encode() + b'\\r\\nHost: any\\r\\n\\r\\n')\n"
+        "print(connection.makefile().readline())",
+        str(relay.PROXY_PORT),
+        request_line,
+    )
+
+    assert ran.said.strip() == f"HTTP/1.1 {answer}"
 
 
 def test_gets_none_of_the_hubs_variables_and_descriptors(two: Room, monkeypatch: pytest.MonkeyPatch) -> None:
