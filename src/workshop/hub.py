@@ -5,7 +5,6 @@ The proxy is not its child, and servers outlive it: learners work on while there
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 
+from workshop import learner
 from workshop.authenticator import RoomAuthenticator
 from workshop.folder import TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
 from workshop.seats import Seats
@@ -25,7 +25,8 @@ PATIENCE = 300  # seconds for a server's start: thirty may start at once, on few
 COMMAND, BOARD = "workshop-command", "board"  # services, as JupyterHub calls what uses its API
 MAY = {
     COMMAND: ["list:users", "read:users", "servers", "proxy", "shutdown"],
-    BOARD: ["list:users", "read:users", "servers", "access:services!service=board"],
+    # Shares: the trainer may open the server of a learner who asked for it.
+    BOARD: ["list:users", "read:users", "servers", "shares", "access:services!service=board"],
 }
 
 
@@ -44,9 +45,9 @@ def main(_: Sequence[str]) -> int:
 def configuration(folder: Folder, settings: Settings) -> Config:
     """Return JupyterHub's settings."""
     config = Config()
-    served = {service["name"] for service in services(folder, settings)}
     config.RoomAuthenticator.folder = str(folder.root)
     config.Spawner.start_timeout = config.Spawner.http_timeout = PATIENCE
+    config.Spawner.environment = learner.environment(f"http://{LOOPBACK}:{settings.board_port}/services/board/")
     config.ConfigurableHTTPProxy.update(
         should_start=False,
         api_url=f"http://{LOOPBACK}:{settings.proxy_api_port}",
@@ -63,7 +64,7 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         cleanup_servers=False,
         cleanup_proxy=False,
         services=services(folder, settings),
-        load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY if name in served],
+        load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY],
         template_paths=[str(TEMPLATES)],
         template_vars={"name_of": name_of(folder)},
         tornado_settings={"headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}},
@@ -81,7 +82,7 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
         "environment": {VARIABLE: str(folder.root)},
         "oauth_no_confirm": True,
     }
-    return [command, board] if importlib.util.find_spec("workshop.board") else [command]
+    return [command, board]
 
 
 def public_url(settings: Settings) -> str:

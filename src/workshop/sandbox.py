@@ -73,6 +73,7 @@ def main() -> int:
 
 def hide(plan: Plan) -> None:
     """Lay an empty folder over each of ``plan.empty``, then put back what is kept."""
+    os.umask(0o022)  # the hub's own would bar the learner from folders that are made to hold what is kept
     kept = [(path, writable, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path, writable in plan.kept.items()]
     let_go_of_disks(plan)
     for path, options in plan.empty.items():
