@@ -11,7 +11,6 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from workshop import certificates, links, proxy
 from workshop.folder import VARIABLE, WORKBOOK, Settings, given
