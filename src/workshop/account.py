@@ -119,6 +119,7 @@ def environment(name: str, home: Path) -> dict[str, str]:
         "AZUREML_LOCAL_HOME": str(home / ".azureml-local"),
         "AZUREML_LOCAL_CLOCK_FACTOR": str(CLOCK_FACTOR),
         "AZUREML_WORKBOOK_PROGRESS": str(home / ".azureml-workbook" / "progress.db"),
+        "AZUREML_WORKBOOK_NOTEBOOKS": str(home / "workbook" / "notebooks"),
     }
 
 
