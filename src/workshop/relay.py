@@ -70,6 +70,12 @@ class OwnNetwork:
             listener.close()
 
 
+def environment() -> dict[str, str]:
+    """Return the variables by which programs in such a network find the proxy."""
+    proxy, direct = f"http://{LOOPBACK}:{PROXY_PORT}", f"localhost,{LOOPBACK},::1"
+    return {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": direct, "no_proxy": direct}
+
+
 def _check(result: int) -> None:
     if result:
         number = ctypes.get_errno()

@@ -23,7 +23,7 @@ import pytest
 from room_of_two import DISK, PATIENCE, Room, needs_root, processes_of, room
 
 from workshop import disks, limits, relay
-from workshop.account import LOG, environment
+from workshop.account import LOG
 
 pytestmark = needs_root
 
@@ -326,7 +326,7 @@ def test_a_link_in_place_of_the_log_leads_root_nowhere(two: Room) -> None:
     account = two.account(two.one)
     account.open()
 
-    done = subprocess.run(account.command("echo", "said"), env=environment(account.name, account.home), check=False)
+    done = subprocess.run(account.command("echo", "said"), env=account.environment(), check=False)
 
     assert done.returncode == 0, "the learner gets in, and can mend it"
     assert target.read_text() == "root's"
