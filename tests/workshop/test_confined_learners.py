@@ -23,7 +23,7 @@ import pytest
 from room_of_two import DISK, PATIENCE, Room, needs_root, processes_of, room
 
 from workshop import disks, limits, relay
-from workshop.account import LOG
+from workshop.account import LOG, SHARED
 
 pytestmark = needs_root
 
@@ -97,19 +97,28 @@ def test_a_home_is_its_owners_alone_even_outside_the_namespaces(two: Room) -> No
     assert "Permission denied" in found.stderr
 
 
-@pytest.mark.parametrize("shared", ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"])
-def test_shares_no_folder_with_other_users(two: Room, shared: str) -> None:
-    mine = Path(shared, f"{two.one}-seen-by-all")
-    mine.write_text("of the machine")
+def test_shares_no_folder_with_other_users(two: Room) -> None:
+    shared = [Path(folder) for folder in SHARED if Path(folder).is_dir()]
+    mine = [folder / f"{two.one}-of-the-machine" for folder in shared]
+    for file in mine:
+        file.touch()
     try:
-        ran = two.run(two.one, "import os, sys; print(os.listdir(sys.argv[1])); open(sys.argv[2], 'w')", shared,
-                      f"{shared}/left-by-{two.one}")  # fmt: skip
+        ran = two.run(
+            two.one,
+            "import os, sys\n"
+            "for folder in sys.argv[1:]:\n"
+            "    print(os.listdir(folder))\n"
+            "    open(f'{folder}/left-by-a-learner', 'w').close()",
+            *map(str, shared),
+        )
     finally:
-        mine.unlink()
+        for file in mine:
+            file.unlink()
 
-    assert mine.name not in ran.said
-    assert ran.status == 0
-    assert not Path(shared, f"left-by-{two.one}").exists()
+    assert {"/tmp", "/var/tmp", "/dev/shm"} <= set(map(str, shared))
+    assert ran.status == 0, ran.said
+    assert two.one not in ran.said.replace(str(two.folder.root), "")
+    assert not [folder for folder in shared if (folder / "left-by-a-learner").exists()]
 
 
 def test_no_other_folder_can_be_written_to(two: Room) -> None:
@@ -217,35 +226,36 @@ def own_address() -> str:
     return next((address for address in found if not address.startswith("127.")), "127.0.0.2")
 
 
-@pytest.mark.parametrize(
-    ("request_line", "answer"),
-    [
-        ("CONNECT 127.0.0.1:22 HTTP/1.1", "403 No Way To This Machine"),
-        ("CONNECT localhost:22 HTTP/1.1", "403 No Way To This Machine"),
-        ("CONNECT [::1]:22 HTTP/1.1", "403 No Way To This Machine"),
-        ("CONNECT [::ffff:127.0.0.1]:22 HTTP/1.1", "403 No Way To This Machine"),
-        ("CONNECT {own}:22 HTTP/1.1", "403 No Way To This Machine"),
-        ("CONNECT 169.254.169.254:80 HTTP/1.1", "403 No Way To This Machine"),
-        ("CONNECT 0.0.0.0:22 HTTP/1.1", "403 No Way To This Machine"),
-        ("CONNECT 2130706433:22 HTTP/1.1", "403 No Way To This Machine"),
-        ("CONNECT nobody.invalid:443 HTTP/1.1", "502 Unknown Host"),
-        ("CONNECT 192.0.2.1:99999 HTTP/1.1", "403 This Is A Proxy For HTTPS"),
-        ("GET http://127.0.0.1/ HTTP/1.1", "403 This Is A Proxy For HTTPS"),
-        ("CONNECT ../../etc:1 HTTP/1.1", "403 This Is A Proxy For HTTPS"),
-    ],
-)
-def test_the_proxy_leads_to_no_address_of_the_machine(two: Room, request_line: str, answer: str) -> None:
+ANSWERS = {
+    "CONNECT 127.0.0.1:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT localhost:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT [::1]:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT [::ffff:127.0.0.1]:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT 0.0.0.0:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT 2130706433:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT 169.254.169.254:80 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT nobody.invalid:443 HTTP/1.1": "502 Unknown Host",
+    "CONNECT 192.0.2.1:99999 HTTP/1.1": "403 This Is A Proxy For HTTPS",
+    "GET http://127.0.0.1/ HTTP/1.1": "403 This Is A Proxy For HTTPS",
+    "CONNECT ../../etc:1 HTTP/1.1": "403 This Is A Proxy For HTTPS",
+}
+
+
+def test_the_proxy_leads_to_no_address_of_the_machine(two: Room) -> None:
+    answers = {**ANSWERS, f"CONNECT {own_address()}:22 HTTP/1.1": "403 No Way To This Machine"}
+
     ran = two.run(
         two.one,
         "import socket, sys\n"
-        "connection = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)\n"
-        "connection.sendall(sys.argv[2].encode() + b'\\r\\nHost: any\\r\\n\\r\\n')\n"
-        "print(connection.makefile().readline())",
+        "for line in sys.argv[2:]:\n"
+        "    connection = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 20)\n"
+        "    connection.sendall(line.encode() + b'\\r\\nHost: any\\r\\n\\r\\n')\n"
+        "    print(connection.makefile().readline().strip())",
         str(relay.PROXY_PORT),
-        request_line.format(own=own_address()),
+        *answers,
     )
 
-    assert ran.said.strip() == f"HTTP/1.1 {answer}"
+    assert ran.said.splitlines() == [f"HTTP/1.1 {answer}" for answer in answers.values()]
 
 
 def test_gets_none_of_the_hubs_variables_and_descriptors(two: Room, monkeypatch: pytest.MonkeyPatch) -> None:
