@@ -31,6 +31,7 @@ from usage import Learner, Watch
 
 from azureml_local import daemon
 from azureml_local.home import Home
+from course.processors import SIDE_BY_SIDE
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CALL_LOG = Path(__file__).with_name("call_log.py")
@@ -78,6 +79,7 @@ class Seat:
         startup.mkdir(parents=True)
         shutil.copy(CALL_LOG, startup / "00-call-log.py")
         return {
+            **SIDE_BY_SIDE,
             **os.environ,
             "AZUREML_LOCAL_HOME": str(self.home.root),
             "AZUREML_WORKBOOK_PROGRESS": str(self.folder / "progress.db"),
