@@ -1,8 +1,8 @@
 """A fork server, as multiprocessing has one: it forks guarded processes, which need not import what it has imported.
 
-Run as a script, on Linux: ``python fork_server.py CONNECTION MODULE...``. It imports the modules, then forks a process
-for each socket that comes over CONNECTION, a file descriptor, and ends with that. The fork reads from its socket what
-it is to run (:mod:`azureml_local.engines.forking` writes it), becomes a guard, and forks the command.
+Run as a script, on Linux: ``python fork_server.py CONNECTION``. It imports the modules that a variable names, then
+forks a process for each socket that comes over CONNECTION, a file descriptor, and ends with that. The fork reads from
+its socket what it is to run (:mod:`azureml_local.engines.forking` writes it), becomes a guard, and forks the command.
 
 What is forked is as a process that was started: in a session of its own, with the environment, folder and file
 descriptors that it is given and no other, and with the command line that it would have. Where it could tell, because
@@ -35,7 +35,7 @@ MOST_DESCRIPTORS = 16
 PIECE = 64 * 1024
 # Read before any code of ours runs: by the loader, the C library, OpenSSL and the interpreter.
 READ_AT_START = ("LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OPENSSL_", "PYTHON", "HOME")
-ROOM = "AZUREML_LOCAL_ROOM"  # a variable; its place in memory becomes that of longer command lines
+IMPORTS = "AZUREML_LOCAL_IMPORTS"  # the variable; where it lies in memory, there is room for longer command lines
 ARGUMENTS_BEGIN, ARGUMENTS_END, VARIABLES_END = 45, 46, 48  # of the fields in /proc/self/stat after the name
 PATH = "PYTHONPATH"
 
@@ -55,10 +55,10 @@ class NotedEnvironment(type(os.environ)):  # type: ignore[misc]
 class Imported:
     """What the modules were imported with."""
 
-    def __init__(self, modules: list[str]) -> None:
+    def __init__(self) -> None:
         added = [sys.path.pop(0), *_split(os.environ.get(PATH))]  # the first is this script's own folder
         del sys.modules[guard.__name__]
-        os.environ.pop(ROOM)
+        modules = os.environ.pop(IMPORTS).split()
         self.environment = dict(os.environ)
         self._path = [entry for entry in sys.path if entry not in added]
         self._import(modules)
@@ -152,7 +152,7 @@ class Program:
 def main() -> Program | None:
     """Serve the connection to its end. In a fork, return the program that it is to run."""
     connection = socket.socket(fileno=int(sys.argv[1]))
-    imported = Imported(sys.argv[2:])
+    imported = Imported()
     threads = len(os.listdir("/proc/self/task")) - 1  # noqa: PTH208 - only their number counts
     if threads:  # a lock that one of them holds would never be free in a fork
         print(f"The imports have started {threads} threads: nothing is forked.", file=sys.stderr)

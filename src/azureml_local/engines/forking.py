@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from azureml_local.engines.fork_server import ROOM
+from azureml_local.engines.fork_server import IMPORTS
 from azureml_local.engines.process import GuardedProcess, Order
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ PROGRAM = Path(__file__).with_name("fork_server.py")
 IS_POSSIBLE = sys.platform == "linux"
 ANSWERS_WITHIN = 60.0  # seconds; the first imports take some on a busy machine
 GRACE = 2.0  # seconds
-ROOM_FOR_COMMAND_LINES = {ROOM: " " * 1024}
+ROOM_FOR_COMMAND_LINES = 2048  # bytes
 
 
 class ForkServerError(Exception):
@@ -102,9 +102,9 @@ class _Running:
         ours, its = socket.socketpair()
         with its:
             process = await GuardedProcess.start(
-                [sys.executable, str(PROGRAM), str(its.fileno()), *modules],
+                [sys.executable, str(PROGRAM), str(its.fileno())],
                 log=log,
-                environment={**environment, **ROOM_FOR_COMMAND_LINES},
+                environment={**environment, IMPORTS: " ".join(modules).ljust(ROOM_FOR_COMMAND_LINES)},
                 grace=GRACE,
                 pass_fds=(its.fileno(),),
             )
