@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,8 @@ class Folder:
         """
         with contextlib.suppress(FileNotFoundError):
             try:
-                return Settings(**json.loads(self.settings_file.read_text(encoding="utf-8")))
+                kept = json.loads(self.settings_file.read_text(encoding="utf-8"))
+                return Settings(**{one.name: kept[one.name] for one in fields(Settings) if one.name in kept})
             except (ValueError, TypeError) as error:
                 raise FolderError(f"{self.settings_file} is damaged ({error}): delete it, and start again.") from error
         return None

@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import os
+import pwd
 import re
 import socket
 import ssl
@@ -62,9 +63,8 @@ class Room:
     def remove(self) -> None:
         """End it, and remove its users."""
         self.command("stop")
-        for number in range(1, self.status()["learners"] + 1):
-            users.remove(f"{self.prefix}{number:02}")
-        users.remove(f"{self.prefix}-trainer")
+        for name in [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(self.prefix)]:
+            users.remove(name)
 
 
 @contextlib.contextmanager
