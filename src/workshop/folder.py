@@ -38,6 +38,7 @@ class Settings:
         hub_port, proxy_api_port, board_port: ports on loopback. They stay for as long as the folder does: running
             servers know them.
         certificate, key: the trainer's own PEM files for HTTPS; empty where there are none.
+        host: what links call this machine; empty for ``listen``.
         workbook: the checkout whose lessons are taught.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     board_port: int = 0
     certificate: str = ""
     key: str = ""
+    host: str = ""
     workbook: str = str(WORKBOOK)
 
     def os_user(self, number: int) -> str:
