@@ -78,6 +78,10 @@ class Account:
         users.end([process for process in psutil.process_iter(["cmdline"]) if _confines(process, user.pw_uid)])
         users.end(users.processes_of(user.pw_uid))
 
+    def environment(self) -> dict[str, str]:
+        """Return the variables of the learner's processes, which reach the internet through the relay."""
+        return environment(self.name, self.home) | relay.environment()
+
     def close(self) -> None:
         """Give back what is of use only while something of the learner's runs."""
         limits.remove(self.name)
@@ -104,7 +108,7 @@ class Account:
 
 
 def environment(name: str, home: Path) -> dict[str, str]:
-    """Return the variables of a learner's processes."""
+    """Return the variables of a learner's processes, confined or not."""
     return {
         "USER": name,
         "LOGNAME": name,
@@ -113,9 +117,6 @@ def environment(name: str, home: Path) -> dict[str, str]:
         "PATH": os.pathsep.join((str(Path(sys.prefix, "bin")), "/usr/local/bin", "/usr/bin", "/bin")),
         # A socket's path has 107 bytes at most. This folder is the learner's own, too: see SHARED.
         "JUPYTER_RUNTIME_DIR": "/tmp/jupyter",  # noqa: S108
-        # The only way out of the learner's own network, but for the hub and the board.
-        "HTTPS_PROXY": (proxy := f"http://{relay.LOOPBACK}:{relay.PROXY_PORT}"),
-        "https_proxy": proxy,
         "AZUREML_LOCAL_HOME": str(home / ".azureml-local"),
         "AZUREML_LOCAL_CLOCK_FACTOR": str(CLOCK_FACTOR),
         "AZUREML_WORKBOOK_PROGRESS": str(home / ".azureml-workbook" / "progress.db"),

@@ -14,6 +14,7 @@ import fcntl
 import ipaddress
 import os
 import re
+import signal
 import socket
 import struct
 from asyncio import StreamReader, StreamWriter
@@ -27,6 +28,7 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 NOBODY = 65534
 MOST_CONNECTIONS = 128  # at a time: no learner is to keep the hub busy
 LONGEST_HEAD = 8192
+LAST_PORT = 65535
 SECONDS_TO_CONNECT = 30.0
 CONNECT = re.compile(rb"CONNECT (?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5}) HTTP/1\.[01]\r\n")
 
@@ -37,24 +39,41 @@ class RefusedError(Exception):
     """The proxy does not connect; the message is the rest of its status line."""
 
 
-def enter_own_network(ports: Iterable[int]) -> None:
-    """Move this process, root's, into a network of its own, and start a relay beside it.
+class OwnNetwork:
+    """A network of this process's own, which it enters for good; it is to be root's.
 
     Args:
         ports: of the machine's loopback, to be reached at the same ports of the new one.
     """
-    machine = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    _check(libc.unshare(CLONE_NEWNET))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
-    listeners = {port: socket.create_server((LOOPBACK, port)) for port in {*ports, PROXY_PORT}}
-    if os.fork() == 0:
-        _check(libc.setns(machine, CLONE_NEWNET))
-        _become_nobody()
-        asyncio.run(_serve(listeners))
-    os.close(machine)
-    for listener in listeners.values():
-        listener.close()
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        self._machines = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        _check(libc.unshare(CLONE_NEWNET))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+        self._listeners = {port: socket.create_server((LOOPBACK, port)) for port in {*ports, PROXY_PORT}}
+
+    def start_relay(self) -> int:
+        """Start a relay; return its process number. It ends by SIGTERM."""
+        process = os.fork()
+        if process == 0:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            _check(libc.setns(self._machines, CLONE_NEWNET))
+            _become_nobody()
+            asyncio.run(_serve(self._listeners))
+        return process
+
+    def leave_to_root(self) -> None:
+        """Close, in a process that is to be a learner's, what only root's may have."""
+        os.close(self._machines)
+        for listener in self._listeners.values():
+            listener.close()
+
+
+def environment() -> dict[str, str]:
+    """Return the variables by which programs in such a network find the proxy."""
+    proxy, direct = f"http://{LOOPBACK}:{PROXY_PORT}", f"localhost,{LOOPBACK},::1"
+    return {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": direct, "no_proxy": direct}
 
 
 def _check(result: int) -> None:
@@ -95,8 +114,8 @@ async def _until_broken(relay: Callable[..., Awaitable[None]], reader: StreamRea
 async def _proxy(reader: StreamReader, writer: StreamWriter) -> None:
     """Answer a CONNECT request."""
     try:
-        host, port = await _public(target(await reader.readuntil(b"\r\n\r\n")))
-        await _forward(host, port, reader, writer, greeting=b"HTTP/1.1 200 Connected\r\n\r\n")
+        host, port = target(await reader.readuntil(b"\r\n\r\n"))
+        await _forward(await _elsewhere(host, port), port, reader, writer, greeting=b"HTTP/1.1 200 Connected\r\n\r\n")
     except RefusedError as refused:
         writer.write(f"HTTP/1.1 {refused}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
         await writer.drain()
@@ -105,21 +124,37 @@ async def _proxy(reader: StreamReader, writer: StreamWriter) -> None:
 def target(head: bytes) -> tuple[str, int]:
     """Return the host and the port that a request's head asks for. Raises RefusedError for anything but CONNECT."""
     found = CONNECT.match(head)
-    if not found:
+    if not found or int(found[3]) > LAST_PORT:
         raise RefusedError("403 This Is A Proxy For HTTPS")
     return (found[1] or found[2]).decode(), int(found[3])
 
 
-async def _public(place: tuple[str, int]) -> tuple[str, int]:
-    """Return the address of a host on the internet: neither this machine's nor its network's. Raises RefusedError."""
+async def _elsewhere(host: str, port: int) -> str:
+    """Return the address of a host that is not this machine. Raises RefusedError.
+
+    A name is replaced by its address, so that it is not another one when it is connected to.
+    """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(*place, type=socket.SOCK_STREAM)
-    except (OSError, OverflowError, UnicodeError) as error:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
         raise RefusedError("502 Unknown Host") from error
-    address = str(found[0][4][0])
-    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
-        raise RefusedError("403 No Way To Private Addresses")
-    return address, place[1]
+    address = ipaddress.ip_address(str(found[0][4][0]).partition("%")[0])
+    address = getattr(address, "ipv4_mapped", None) or address
+    # Link-local addresses answer with credentials on clouds' machines.
+    if address.is_link_local or address.is_multicast or _is_ours(address):
+        raise RefusedError("403 No Way To This Machine")
+    return str(address)
+
+
+def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Say whether an address is this machine's: only such can be bound, and the unspecified one."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family) as trial:
+        try:
+            trial.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
 
 
 async def _forward(host: str, port: int, reader: StreamReader, writer: StreamWriter, greeting: bytes = b"") -> None:

@@ -69,14 +69,16 @@ def main() -> int:
     plan, command = Plan(**json.loads(sys.argv[1])), sys.argv[2:]
     for group in plan.groups:
         Path(group, "cgroup.procs").write_text("0")
-    relay.enter_own_network(plan.ports)
+    network = relay.OwnNetwork(plan.ports)
     hide(plan)
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    way_out = network.start_relay()
     server = os.fork()
     if server == 0:
+        network.leave_to_root()
         become(plan)
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
-    return reap(server)
+    return reap(server, way_out, network)
 
 
 def hide(plan: Plan) -> None:
@@ -163,13 +165,16 @@ def limit(number: int, value: int) -> None:
     resource.setrlimit(number, (lowest, lowest))
 
 
-def reap(server: int) -> int:
+def reap(server: int, way_out: int, network: relay.OwnNetwork) -> int:
     """Wait for the server, asking it to end when this process is asked; then end the daemons. Return its status."""
     status = None
     while status is None:
         if signal.sigwait(AWAITED) != signal.SIGCHLD:
             os.kill(server, signal.SIGTERM)
-        status = dict(ended()).get(server)
+        found = dict(ended())
+        status = found.get(server)
+        if way_out in found:  # out of memory, say; without it, nobody could log in
+            way_out = network.start_relay()
     end_daemons()
     return os.waitstatus_to_exitcode(status) % 256
 
