@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.app import JupyterHub
+from jupyterhub.user import User
 from traitlets.config import Config
 
 from workshop import learner
 from workshop.authenticator import RoomAuthenticator
 from workshop.folder import TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
+from workshop.links import LOOPBACK, public_url
 from workshop.seats import Seats
 
 TEMPLATES = Path(__file__).with_name("templates")
-LOOPBACK = "127.0.0.1"
 PATIENCE = 300  # seconds for a server's start: thirty may start at once, on few processors
 COMMAND, BOARD = "workshop-command", "board"  # services, as JupyterHub calls what uses its API
 MAY = {
@@ -66,7 +67,7 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         services=services(folder, settings),
         load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY],
         template_paths=[str(TEMPLATES)],
-        template_vars={"name_of": name_of(folder)},
+        template_vars={"learners_name": name_of(folder)},
         tornado_settings={"headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}},
     )
     return config
@@ -85,22 +86,13 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
     return [command, board]
 
 
-def public_url(settings: Settings) -> str:
-    """Return the address that browsers use, without a path."""
-    host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
-    return f"{'http' if is_loopback(settings) else 'https'}://{host}:{settings.port}"
-
-
-def is_loopback(settings: Settings) -> bool:
-    """Say whether only this machine can reach the workshop; only then it goes without TLS."""
-    return settings.listen in (LOOPBACK, "::1")
-
-
-def name_of(folder: Folder) -> Callable[[str], str]:
-    """Return what tells the pages a user's own name."""
+def name_of(folder: Folder) -> Callable[[User | None], str]:
+    """Return what tells a page the own name of whoever looks at it; JupyterHub calls it for each page."""
     seats = Seats(folder.seats)
 
-    def name(user: str) -> str:
-        return {TRAINER: "Trainer"}.get(user) or next((seat.name for seat in seats.all() if seat.user == user), user)
+    def name(user: User | None) -> str:
+        if user is None or user.name == TRAINER:
+            return "Trainer" if user else ""
+        return next((seat.name for seat in seats.all() if seat.user == user.name), user.name)
 
     return name

@@ -47,10 +47,10 @@ def tools(_: Room) -> Iterator[Finding]:
 
 
 def namespaces(_: Room) -> Iterator[Finding]:
-    """Each learner has processes, temporary files and a view of the disk of their own."""
-    tried = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    """Each learner has processes, a network, temporary files and a view of the disk of their own."""
+    tried = subprocess.run([*NAMESPACES, "unshare", "--net", "true"], capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if tried.returncode == 0:
-        yield good("namespaces", "processes, mounts and IPC of each learner are apart")
+        yield good("namespaces", "processes, networks, mounts and IPC of each learner are apart")
     else:
         yield bad(
             "namespaces", tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else "refused",
