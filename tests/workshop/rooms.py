@@ -122,10 +122,12 @@ class Browser:
             cookie.value or "" for cookie in self.session.cookies if (cookie.name, cookie.path) == ("_xsrf", path)
         )
 
-    def kernel(self, user: str) -> Kernel:
-        """Start a kernel in the learner's lab."""
+    def kernel(self, user: str, folder: str = "") -> Kernel:
+        """Start a kernel in the learner's lab, in a folder there."""
         headers = {"X-XSRFToken": self._xsrf(f"/user/{user}/")}
-        made = self.session.post(f"{self.base}/user/{user}/api/kernels", json={"name": "python3"}, headers=headers)
+        made = self.session.post(
+            f"{self.base}/user/{user}/api/kernels", json={"name": "python3", "path": folder}, headers=headers
+        )
         assert made.status_code == 201, made.text
         return Kernel(self, f"/user/{user}/api/kernels/{made.json()['id']}")
 
