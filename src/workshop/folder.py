@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+import stat
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,19 @@ class Folder:
         except OSError as error:
             raise FolderError(f"{self.root} cannot be used: {error.strerror}. Name another with --folder.") from error
 
+    def require_reachable(self) -> None:
+        """Check that learners get through to their homes.
+
+        Raises:
+            FolderError: a folder above it lets only its owner through.
+        """
+        barred = [folder for folder in reversed(self.root.parents) if not folder.stat().st_mode & stat.S_IXOTH]
+        if barred:
+            raise FolderError(
+                f"Learners could not reach their homes in {self.root}: only {barred[0].owner()} may pass through "
+                f"{barred[0]}. Name another folder with --folder; {DEFAULT} is right."
+            )
+
     def _create_secrets(self) -> None:
         made = {
             self.trainer_password: secrets.token_urlsafe(12),
@@ -133,7 +147,8 @@ class Folder:
         """
         with contextlib.suppress(FileNotFoundError):
             try:
-                return Settings(**json.loads(self.settings_file.read_text(encoding="utf-8")))
+                kept = json.loads(self.settings_file.read_text(encoding="utf-8"))
+                return Settings(**{one.name: kept[one.name] for one in fields(Settings) if one.name in kept})
             except (ValueError, TypeError) as error:
                 raise FolderError(f"{self.settings_file} is damaged ({error}): delete it, and start again.") from error
         return None

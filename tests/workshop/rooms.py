@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import os
+import pwd
 import re
 import socket
 import ssl
@@ -62,15 +63,15 @@ class Room:
     def remove(self) -> None:
         """End it, and remove its users."""
         self.command("stop")
-        for number in range(1, self.status()["learners"] + 1):
-            users.remove(f"{self.prefix}{number:02}")
-        users.remove(f"{self.prefix}-trainer")
+        for name in [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(self.prefix)]:
+            users.remove(name)
 
 
 @contextlib.contextmanager
 def room(learners: int, listen: str = "127.0.0.1") -> Iterator[Room]:
     """Start a room, and remove all of it afterwards."""
     with tempfile.TemporaryDirectory(prefix="azw-") as folder:  # short: sockets lie in it
+        Path(folder).chmod(0o711)  # learners have to come through
         made = Room(Path(folder, "w"), f"t{uuid.uuid4().hex[:6]}-")
         try:
             made.start("--learners", str(learners), "--listen", listen)
