@@ -41,7 +41,7 @@ def board(folder: Folder) -> Iterator[BoardRoom]:
 @pytest.fixture
 def trainer(board: BoardRoom) -> Iterator[httpx.Client]:
     """The trainer's browser, logged in through the hub as browsers are."""
-    with httpx.Client(base_url=board.address, follow_redirects=True) as client:
+    with httpx.Client(base_url=board.address, follow_redirects=True, timeout=60) as client:
         page = client.get("")
         assert page.status_code == 200, page.text
         found = re.search(r'data-xsrf="([^"]+)"', page.text)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ import nbformat
 import pytest
 from board_room import BoardRoom, running, workshop_folder
 from jupyter_client.blocking import BlockingKernelClient
+from jupyterhub.services.auth import HubOAuth
 
 from helpers import progress_file
 from running_service import wait_for
@@ -29,6 +31,7 @@ from workshop import learner
 from workshop.board.reports import Cell
 from workshop.learner import NEWS
 from workshop.learner.cells import after
+from workshop.learner.extension import forget_visitors
 from workshop.streams import Reader
 
 ADA = "learner01"
@@ -57,6 +60,17 @@ def test_what_messages_make_of_a_cell() -> None:
     assert after(None, message("status", execution_state="busy"), NOW) is None
     long = after(None, message("error", ename="E" * 1000), NOW)
     assert long is not None and len(long.error) <= 60
+
+
+def test_visitors_are_forgotten_and_the_learner_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache is JupyterHub's own: whoever is in it is let in without asking the hub."""
+    monkeypatch.setenv("JUPYTERHUB_USER", ADA)
+    auth = HubOAuth(api_token="x", oauth_client_id="y")
+    for token, name in (("a", ADA), ("b", "trainer"), ("c", None)):
+        auth.cache[token] = name and {"name": name}
+    forget_visitors(SimpleNamespace(identity_provider=SimpleNamespace(hub_auth=auth)))  # type: ignore[arg-type]
+    assert [token for token in "abc" if token in auth.cache] == ["a"]
+    forget_visitors(SimpleNamespace(identity_provider=object()))  # type: ignore[arg-type] - without a hub
 
 
 @dataclass
