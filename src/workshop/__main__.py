@@ -29,7 +29,7 @@ COMMANDS = {
     "hub": ("workshop.hub", "run the hub in this process (`start` does)"),
 }
 EXPECTED = (BackgroundError, CertificateError, FolderError, ListenError, NpmError, UserError, WorkshopError)
-USAGE = 2
+USAGE, INTERRUPTED = 2, 130
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,6 +45,9 @@ def main(argv: Sequence[str]) -> int:
     except requests.RequestException as error:
         print(f"The hub does not answer as it should: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted. What had started goes on: `status` says what does, `start` completes it.", file=sys.stderr)
+        return INTERRUPTED
     return status
 
 

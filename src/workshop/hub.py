@@ -62,6 +62,7 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         cookie_secret_file=str(folder.cookie_secret),
         authenticator_class=RoomAuthenticator,
         spawner_class="workshop.spawner.LearnerSpawner",
+        default_url=first_page,
         cleanup_servers=False,
         cleanup_proxy=False,
         services=services(folder, settings),
@@ -84,6 +85,11 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
         "oauth_no_confirm": True,
     }
     return [command, board]
+
+
+def first_page(handler: Any) -> str:
+    """Return where a login leads: the trainer's to the board; a learner's, for which this is empty, to the own lab."""
+    return f"/services/{BOARD}/" if handler.current_user and handler.current_user.admin else ""
 
 
 def name_of(folder: Folder) -> Callable[[User | None], str]:
