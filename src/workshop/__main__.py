@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import requests
 
+from azureml_local.edge.listening import ListenError
 from node_packages import NpmError
 from workshop.background import BackgroundError
 from workshop.certificates import CertificateError
@@ -27,8 +28,8 @@ COMMANDS = {
     "wheelhouse": ("workshop.wheelhouse.collect", "collect all that is installed, for a room without a network"),
     "hub": ("workshop.hub", "run the hub in this process (`start` does)"),
 }
-EXPECTED = (BackgroundError, CertificateError, FolderError, NpmError, UserError, WorkshopError)
-USAGE = 2
+EXPECTED = (BackgroundError, CertificateError, FolderError, ListenError, NpmError, UserError, WorkshopError)
+USAGE, INTERRUPTED = 2, 130
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,6 +45,9 @@ def main(argv: Sequence[str]) -> int:
     except requests.RequestException as error:
         print(f"The hub does not answer as it should: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted. What had started goes on: `status` says what does, `start` completes it.", file=sys.stderr)
+        return INTERRUPTED
     return status
 
 

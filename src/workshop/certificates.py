@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from azureml_local.edge import tls
 from azureml_local.home import write_private
 from workshop.folder import Folder, Settings
-from workshop.hub import is_loopback
+from workshop.links import is_loopback
 
 
 class CertificateError(Exception):
@@ -45,6 +45,18 @@ def pair(folder: Folder, settings: Settings) -> Pair | None:
     if not is_good(own.certificate, settings.listen):
         make(own, folder.tls / "authority.pem", settings.listen)
     return own
+
+
+def host(settings: Settings) -> str:
+    """Return the first name that the trainer's own certificate is for; empty where there is none, or none but *."""
+    if not settings.certificate:
+        return ""
+    certificate = x509.load_pem_x509_certificate(Path(settings.certificate).read_bytes())
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ""
+    return next((name for name in names.get_values_for_type(x509.DNSName) if "*" not in name), "")
 
 
 def fingerprint(folder: Folder, settings: Settings) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Settings:
         hub_port, proxy_api_port, board_port: ports on loopback. They stay for as long as the folder does: running
             servers know them.
         certificate, key: the trainer's own PEM files for HTTPS; empty where there are none.
+        host: what links call this machine; empty for ``listen``.
         workbook: the checkout whose lessons are taught.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     board_port: int = 0
     certificate: str = ""
     key: str = ""
+    host: str = ""
     workbook: str = str(WORKBOOK)
 
     def os_user(self, number: int) -> str:
@@ -131,7 +133,8 @@ class Folder:
         """
         with contextlib.suppress(FileNotFoundError):
             try:
-                return Settings(**json.loads(self.settings_file.read_text(encoding="utf-8")))
+                kept = json.loads(self.settings_file.read_text(encoding="utf-8"))
+                return Settings(**{one.name: kept[one.name] for one in fields(Settings) if one.name in kept})
             except (ValueError, TypeError) as error:
                 raise FolderError(f"{self.settings_file} is damaged ({error}): delete it, and start again.") from error
         return None

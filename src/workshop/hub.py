@@ -18,10 +18,10 @@ from traitlets.config import Config
 from workshop import learner
 from workshop.authenticator import RoomAuthenticator
 from workshop.folder import TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
+from workshop.links import LOOPBACK, public_url
 from workshop.seats import Seats
 
 TEMPLATES = Path(__file__).with_name("templates")
-LOOPBACK = "127.0.0.1"
 PATIENCE = 300  # seconds for a server's start: thirty may start at once, on few processors
 COMMAND, BOARD = "workshop-command", "board"  # services, as JupyterHub calls what uses its API
 MAY = {
@@ -62,6 +62,7 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         cookie_secret_file=str(folder.cookie_secret),
         authenticator_class=RoomAuthenticator,
         spawner_class="workshop.spawner.LearnerSpawner",
+        default_url=first_page,
         cleanup_servers=False,
         cleanup_proxy=False,
         services=services(folder, settings),
@@ -86,15 +87,9 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
     return [command, board]
 
 
-def public_url(settings: Settings) -> str:
-    """Return the address that browsers use, without a path."""
-    host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
-    return f"{'http' if is_loopback(settings) else 'https'}://{host}:{settings.port}"
-
-
-def is_loopback(settings: Settings) -> bool:
-    """Say whether only this machine can reach the workshop; only then it goes without TLS."""
-    return settings.listen in (LOOPBACK, "::1")
+def first_page(handler: Any) -> str:
+    """Return where a login leads: the trainer's to the board; a learner's, for which this is empty, to the own lab."""
+    return f"/services/{BOARD}/" if handler.current_user and handler.current_user.admin else ""
 
 
 def name_of(folder: Folder) -> Callable[[User | None], str]:

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from azureml_local.edge.listening import parse as parse_place
 from workshop import certificates, links, proxy
 from workshop.folder import VARIABLE, WORKBOOK, Settings, given
-from workshop.hub import LOOPBACK
+from workshop.links import LOOPBACK
 from workshop.stop import learners_processes
 from workshop.workshop import Workshop, WorkshopError, add_folder, require_root
 
@@ -84,10 +85,11 @@ def start(workshop: Workshop, arguments: argparse.Namespace) -> Settings:
         require_same_place(former, settings)
     else:
         settings = replace(settings, port=free_port(settings.listen, settings.port))
-    settings = with_inner_ports(workshop, settings)
+    pair = certificates.pair(workshop.folder, settings)
+    settings = replace(with_inner_ports(workshop, settings), host=certificates.host(settings))
     workshop.folder.write(settings)
     if not workshop.proxy.pid():
-        start_proxy(workshop, settings)
+        start_proxy(workshop, settings, pair)
     if not workshop.hub.pid():
         start_hub(workshop, settings)
     workshop.ask_hub("POST", "/proxy")  # a proxy that is new has no routes yet
@@ -108,9 +110,19 @@ def chosen(former: Settings | None, arguments: argparse.Namespace) -> Settings:
     settings = given(former or Settings(arguments.learners), **options, workbook=str(WORKBOOK))
     if bool(settings.certificate) != bool(settings.key):
         raise WorkshopError("A certificate needs its key, and a key its certificate: give both.")
+    settings = replace(settings, listen=address(settings.listen))
     if not PREFIX.fullmatch(settings.prefix):
         raise WorkshopError(f"--prefix {settings.prefix!r} begins no OS user's name: a to z, digits and -, 20 at most.")
     return settings
+
+
+def address(text: str) -> str:
+    """Return an IP address in its usual form.
+
+    Raises:
+        ListenError: it is none, or one that stands for all.
+    """
+    return parse_place(f"[{text}]" if ":" in text else text).address
 
 
 def require_same_place(former: Settings, wanted: Settings) -> None:
@@ -172,10 +184,9 @@ def bound(address: str, number: int) -> socket.socket:
     return listener
 
 
-def start_proxy(workshop: Workshop, settings: Settings) -> None:
+def start_proxy(workshop: Workshop, settings: Settings, pair: certificates.Pair | None) -> None:
     """Start what listens for browsers."""
     proxy.install()
-    pair = certificates.pair(workshop.folder, settings)
     print("Starting the proxy ...", flush=True)
     workshop.proxy.start(
         proxy.command(settings, pair),

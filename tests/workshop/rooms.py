@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import html
 import json
 import os
+import pwd
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,9 +21,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import pytest
 import requests
 import websocket
+
+from workshop import users
+from workshop.status import status
+from workshop.workshop import Workshop
 
 NEEDS_ROOT = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="a workshop makes OS users, which needs Linux and root"
@@ -48,27 +57,23 @@ class Room:
         self.command("start", "--no-qr", "--prefix", self.prefix, "--port", "0", *arguments)
 
     def status(self) -> dict[str, Any]:
-        """Return what ``status --json`` says."""
-        found: dict[str, Any] = json.loads(self.command("status", "--json", check=False).stdout)
-        return found
+        """Return what ``status --json`` prints."""
+        return status(Workshop(self.folder))
 
     def remove(self) -> None:
         """End it, and remove its users."""
         self.command("stop")
-        from workshop import users
-
-        for number in range(1, self.status()["learners"] + 1):
-            users.remove(f"{self.prefix}{number:02}")
-        users.remove(f"{self.prefix}-trainer")
+        for name in [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(self.prefix)]:
+            users.remove(name)
 
 
 @contextlib.contextmanager
-def room(learners: int) -> Iterator[Room]:
+def room(learners: int, listen: str = "127.0.0.1") -> Iterator[Room]:
     """Start a room, and remove all of it afterwards."""
     with tempfile.TemporaryDirectory(prefix="azw-") as folder:  # short: sockets lie in it
         made = Room(Path(folder, "w"), f"t{uuid.uuid4().hex[:6]}-")
         try:
-            made.start("--learners", str(learners))
+            made.start("--learners", str(learners), "--listen", listen)
             yield made
         finally:
             made.remove()
@@ -77,21 +82,35 @@ def room(learners: int) -> Iterator[Room]:
 class Browser:
     """What a learner's browser does, without one."""
 
-    def __init__(self, link: str) -> None:
+    def __init__(self, link: str, trusting: Path | None = None) -> None:
         self.session = requests.Session()
         self.session.trust_env = False
+        self.session.verify = str(trusting) if trusting else True
         self.base = f"{urlsplit(link).scheme}://{urlsplit(link).netloc}"
         self.page = self.session.get(link)
         self.code = parse_qs(urlsplit(link).query).get("code", [""])[0]
 
     def join(self, name: str, pin: str, code: str | None = None) -> requests.Response:
         """Send the form, and return where that leads, without following."""
-        xsrf = TOKEN.search(self.page.text)
-        assert xsrf, self.page.text
-        form = {"_xsrf": xsrf[1], "username": name, "pin": pin, "code": self.code if code is None else code}
+        form = {"_xsrf": self.form_token(), "username": name, "pin": pin, "code": self.code if code is None else code}
         answer = self.session.post(f"{self.base}/hub/login", data=form, allow_redirects=False)
+        answer.encoding = "utf-8"  # as the page itself says, which requests does not read
         self.page = answer if answer.status_code != 302 else self.page
         return answer
+
+    def form_token(self) -> str:
+        """Return the token that the join page's form sends."""
+        found = TOKEN.search(self.page.text)
+        assert found, self.page.text
+        return found[1]
+
+    def headers(self, path: str) -> dict[str, str]:
+        """Return what a page's script sends with a request to the hub, or to a lab."""
+        names = ((cookie.name, cookie.path) for cookie in self.session.cookies)
+        if ("_xsrf", path) not in names:
+            self.session.get(f"{self.base}{path}", headers={"Sec-Fetch-Mode": "navigate"})
+        tokens = (one.value or "" for one in self.session.cookies if (one.name, one.path) == ("_xsrf", path))
+        return {"X-XSRFToken": next(tokens)}
 
     def open_lab(self, user: str) -> str:
         """Have the lab started, wait for it by its progress' events, and return its address."""
@@ -103,10 +122,9 @@ class Browser:
         return page.url
 
     def _wait(self, user: str) -> None:
-        token = self._xsrf("/hub/")
         events = self.session.get(
             f"{self.base}/hub/api/users/{user}/server/progress",
-            headers={"Accept": "text/event-stream", "X-XSRFToken": token},
+            headers={"Accept": "text/event-stream", **self.headers("/hub/")},
             stream=True,
             timeout=LAB_WITHIN,
         )
@@ -117,16 +135,11 @@ class Browser:
                 return
         raise AssertionError(f"{user} got no lab: {said}")
 
-    def _xsrf(self, path: str) -> str:
-        return next(
-            cookie.value or "" for cookie in self.session.cookies if (cookie.name, cookie.path) == ("_xsrf", path)
-        )
-
     def kernel(self, user: str, folder: str = "") -> Kernel:
         """Start a kernel in the learner's lab, in a folder there."""
-        headers = {"X-XSRFToken": self._xsrf(f"/user/{user}/")}
+        path, body = f"/user/{user}/", {"name": "python3", "path": folder}
         made = self.session.post(
-            f"{self.base}/user/{user}/api/kernels", json={"name": "python3", "path": folder}, headers=headers
+            f"{self.base}{path}api/kernels", json=body, headers=self.headers(path), timeout=LAB_WITHIN
         )
         assert made.status_code == 201, made.text
         return Kernel(self, f"/user/{user}/api/kernels/{made.json()['id']}")
@@ -173,3 +186,14 @@ def refusal(answer: requests.Response) -> str:
     found = REFUSED.search(answer.text)
     assert found, answer.text
     return html.unescape(found[1])
+
+
+def own_address() -> str | None:
+    """Return an IPv4 address of this machine beyond loopback; None where there is none."""
+    found = (one for addresses in psutil.net_if_addrs().values() for one in addresses if one.family == socket.AF_INET)
+    return next((one.address for one in found if not one.address.startswith("127.")), None)
+
+
+def sha256(certificate: str) -> str:
+    """Return a certificate's fingerprint as browsers and ``start`` show it."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest().hex(":").upper()

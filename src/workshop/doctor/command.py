@@ -14,8 +14,8 @@ from workshop.doctor import machine, network, rights, software
 from workshop.doctor.findings import Finding, Level, as_json, as_lines, bad, summary
 from workshop.doctor.room import Room
 from workshop.folder import FolderError, Settings
-from workshop.start import OPTIONS, add_folder, port, seats
-from workshop.workshop import Workshop
+from workshop.start import OPTIONS, port, seats
+from workshop.workshop import Workshop, add_folder
 
 Check = Callable[[Room], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
