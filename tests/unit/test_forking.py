@@ -335,6 +335,20 @@ def test_killed_fork_server_is_started_again(installation: Installation) -> None
     asyncio.run(main())
 
 
+def test_idle_fork_server_ends_and_is_started_again(installation: Installation) -> None:
+    async def main() -> None:
+        forks = ForkServer([LIBRARY], installation.environment, installation.log, idle=0.2)
+        running = await installation.start(installation.command(WAITS), forks)
+        await running.read_line()
+        wait_for(lambda: not fork_servers(os.getpid()), "it ends", 30)
+        assert (await installation.tells(forks))["forked"]
+        assert not running.ended.done()
+        assert await asyncio.wait_for(running.stop(), WITHIN) == 128 + signal.SIGTERM
+        await forks.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("library", "why"),
     [("raise ImportError('no such thing')", "no such thing"),

@@ -137,9 +137,10 @@ class Browser:
 
     def kernel(self, user: str, folder: str = "") -> Kernel:
         """Start a kernel in the learner's lab, in a folder there."""
-        path, body = f"/user/{user}/", {"name": "python3", "path": folder}
+        path = f"/user/{user}/"
+        asked = {"name": "python3", "path": folder}
         made = self.session.post(
-            f"{self.base}{path}api/kernels", json=body, headers=self.headers(path), timeout=LAB_WITHIN
+            f"{self.base}{path}api/kernels", json=asked, headers=self.headers(path), timeout=LAB_WITHIN
         )
         assert made.status_code == 201, made.text
         return Kernel(self, f"/user/{user}/api/kernels/{made.json()['id']}")
