@@ -46,6 +46,8 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[$(EXTRAS)]'
+# Some wheels keep files from other users, and in a workshop each learner is one.
+	chmod -R go+rX $(VENV)
 	$(BIN)/python -m compileall -q src
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
@@ -103,6 +105,7 @@ demo: $(STAMP) ## load an endpoint for a minute, and kill what a batch job needs
 
 notebooks: $(STAMP) ## make the exercises, execute the lessons and store them with their outputs
 	$(BIN)/python -m course.store $(NOTEBOOK)
+	$(BIN)/python -m workshop agenda --write
 
 workshop: $(STAMP) ## start a room of learners, as root: LEARNERS=30, LISTEN=192.0.2.10, PORT=8000; docs/workshop.md
 	@$(BIN)/python -m workshop start $(if $(LEARNERS),--learners $(LEARNERS)) $(if $(LISTEN),--listen $(LISTEN)) $(if $(PORT),--port $(PORT))

@@ -136,11 +136,12 @@ class Browser:
                 return
         raise AssertionError(f"{user} got no lab: {said}")
 
-    def kernel(self, user: str) -> Kernel:
-        """Start a kernel in the learner's lab."""
+    def kernel(self, user: str, folder: str = "") -> Kernel:
+        """Start a kernel in the learner's lab, in a folder there."""
         path = f"/user/{user}/"
+        asked = {"name": "python3", "path": folder}
         made = self.session.post(
-            f"{self.base}{path}api/kernels", json={"name": "python3"}, headers=self.headers(path), timeout=LAB_WITHIN
+            f"{self.base}{path}api/kernels", json=asked, headers=self.headers(path), timeout=LAB_WITHIN
         )
         assert made.status_code == 201, made.text
         return Kernel(self, f"/user/{user}/api/kernels/{made.json()['id']}")
