@@ -1,4 +1,4 @@
-"""Where the helpers find the course: from the notebook's own folder, else where a workshop says the learner's copy is."""
+"""Where the helpers find the course: from the notebook's own folder, else where a workshop says the copy is."""
 
 from __future__ import annotations
 
