@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import stat
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,19 @@ class Folder:
             self._create_secrets()
         except OSError as error:
             raise FolderError(f"{self.root} cannot be used: {error.strerror}. Name another with --folder.") from error
+
+    def require_reachable(self) -> None:
+        """Check that learners get through to their homes.
+
+        Raises:
+            FolderError: a folder above it lets only its owner through.
+        """
+        barred = [folder for folder in reversed(self.root.parents) if not folder.stat().st_mode & stat.S_IXOTH]
+        if barred:
+            raise FolderError(
+                f"Learners could not reach their homes in {self.root}: only {barred[0].owner()} may pass through "
+                f"{barred[0]}. Name another folder with --folder; {DEFAULT} is right."
+            )
 
     def _create_secrets(self) -> None:
         made = {

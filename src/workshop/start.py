@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
     require_root("start")
     workshop = Workshop(arguments.folder)
     workshop.folder.create()
+    workshop.folder.require_reachable()
     with workshop.alone():
         settings = start(workshop, arguments)
     print_links(workshop, settings, qr=arguments.qr)
