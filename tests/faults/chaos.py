@@ -264,7 +264,9 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
         except (psutil.Error, AttributeError):
             continue
         storage = "without_unused.cjs" in line
-        if "guard.py" in line:
+        if "fork_server.py" in line:
+            kind = "fork server's guard" if "guard.py" in line else "fork server"
+        elif "guard.py" in line:
             kind = "storage's guard" if storage else "instance's guard"
         elif storage:
             kind = "storage"
