@@ -46,9 +46,9 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m compileall -q src
 # Some wheels keep files from other users, and in a workshop each learner is one.
 	chmod -R go+rX $(VENV)
-	$(BIN)/python -m compileall -q src
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
 	$(if $(WHEELHOUSE),$(BIN)/python -m workshop install)
