@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ def exercises_of(lesson: str) -> list[Exercise]:
 
 
 def check(exercise_id: str, value: Any) -> CheckResult:
-    """Judge the answer to an exercise, and note in your progress that it is right.
+    """Judge the answer to an exercise, and note in your progress whether it is right.
 
     Args:
         exercise_id: ``<lesson>/<exercise>``, as in the exercise's cell.
@@ -44,9 +44,14 @@ def check(exercise_id: str, value: Any) -> CheckResult:
     if exercise_id not in exercises:
         raise LookupError(f'There is no exercise "{exercise_id}". Lesson {lesson} has {", ".join(exercises)}.')
     result = replace(_judge(exercises[exercise_id], value), exercise=exercise_id)
-    if result.ok:
-        progress_file.note(lesson, [exercise_id.partition("/")[2]])
+    _note(lesson, {exercise_id.partition("/")[2]: result.ok})
     return result
+
+
+def _note(lesson: str, verdicts: Mapping[str, bool | None]) -> None:
+    """Keep what was right and what was refused; None, which is no answer yet, is neither."""
+    progress_file.note(lesson, [item for item, ok in verdicts.items() if ok])
+    progress_file.note_refused(lesson, [item for item, ok in verdicts.items() if ok is False])
 
 
 def _judge(exercise: Exercise, value: Any) -> CheckResult:
@@ -138,7 +143,7 @@ def _choices(answer: Answer) -> list[tuple[str, str]]:
 
 
 def quiz(lesson: str, answers: Sequence[str]) -> QuizResult:
-    """Show a lesson's quiz, judge the answers, and note in your progress which are right.
+    """Show a lesson's quiz, judge the answers, and note in your progress which are right and which are not.
 
     Args:
         lesson: the lesson's id in ``course.yml``.
@@ -156,5 +161,5 @@ def quiz(lesson: str, answers: Sequence[str]) -> QuizResult:
     if len(answers) != len(questions):
         raise ValueError(f"The quiz has {len(questions)} questions; {len(answers)} answers were given: {answers!r}.")
     given = [Answer(question, str(letter).strip().lower()) for question, letter in zip(questions, answers, strict=True)]
-    progress_file.note(lesson, [f"quiz {number}" for number, answer in enumerate(given, start=1) if answer.ok])
+    _note(lesson, {f"quiz {number}": answer.ok for number, answer in enumerate(given, start=1)})
     return QuizResult(given)

@@ -7,19 +7,22 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 VARIABLE = "AZUREML_WORKBOOK_PROGRESS"
-VERSION = 2  # 2 has the best results, too
+VERSION = 3  # 2 has the best results, too; 3 the tries that were refused
 BUSY_SECONDS = 15.0  # how long other notebooks' writes are waited for; 2 were too few on a machine with a slow disk
-NOW = "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"
+TIME = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
+NOW = f"at TEXT NOT NULL DEFAULT ({TIME})"
 # One transaction: a notebook that begins at the same time waits for one write, not for three.
 PREPARE = f"""BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS done (lesson TEXT NOT NULL, item TEXT NOT NULL, {NOW},
     PRIMARY KEY (lesson, item)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS best (lesson TEXT PRIMARY KEY, points INTEGER NOT NULL, most INTEGER NOT NULL, {NOW});
+CREATE TABLE IF NOT EXISTS refused (lesson TEXT NOT NULL, item TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 1,
+    since TEXT NOT NULL DEFAULT ({TIME}), {NOW}, PRIMARY KEY (lesson, item)) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 COMMIT"""
 # In one statement, so that of two notebooks that write at once the better result stays.
@@ -28,16 +31,35 @@ BETTER = (
     " points = excluded.points, most = excluded.most, at = excluded.at"
     " WHERE excluded.points * best.most > best.points * excluded.most"
 )
+# What is done once stays done: a later wrong answer is no try that somebody could be stuck in.
+REFUSE = (
+    "INSERT INTO refused (lesson, item) SELECT ?1, ?2"
+    " WHERE NOT EXISTS (SELECT * FROM done WHERE lesson = ?1 AND item = ?2)"
+    " ON CONFLICT (lesson, item) DO UPDATE SET tries = tries + 1, at = excluded.at"
+)
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Tries:
+    """How often an answer was refused; the first time and the last, in UTC, such as ``2026-03-02T10:12:00Z``."""
+
+    refused: int
+    since: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Kept:
-    """What is done, as pairs of a lesson's id and an item; and each lesson's best result, of how many points."""
+    """What is done, as pairs of a lesson's id and an item; each lesson's best result, of how many points; tries.
+
+    ``tries`` has the items of which an answer was refused before one was right.
+    """
 
     done: set[tuple[str, str]]
     best: dict[str, tuple[int, int]]
+    tries: dict[tuple[str, str], Tries] = field(default_factory=dict)
 
 
 def location() -> Path:
@@ -56,6 +78,13 @@ def note(lesson: str, items: Iterable[str]) -> None:
         _use(lambda file: file.executemany("INSERT OR IGNORE INTO done (lesson, item) VALUES (?, ?)", rows), None)
 
 
+def note_refused(lesson: str, items: Iterable[str]) -> None:
+    """Note that an answer to each of these items of a lesson was refused, unless the item is done already."""
+    rows = [(lesson, item) for item in items]
+    if rows:
+        _use(lambda file: file.executemany(REFUSE, rows), None)
+
+
 def note_best(lesson: str, points: int, most: int) -> None:
     """Note a result of so many points out of ``most``, if it is the best one of this lesson."""
     _use(lambda file: file.execute(BETTER, (lesson, points, most)), None)
@@ -69,7 +98,9 @@ def kept() -> Kept:
 def _read(file: sqlite3.Connection) -> Kept:
     results = file.execute("SELECT lesson, points, most FROM best")
     best = {lesson: (points, most) for lesson, points, most in results}
-    return Kept(set(file.execute("SELECT lesson, item FROM done")), best)
+    refused = file.execute("SELECT lesson, item, tries, since, at FROM refused")
+    tries = {(lesson, item): Tries(*row) for lesson, item, *row in refused}
+    return Kept(set(file.execute("SELECT lesson, item FROM done")), best, tries)
 
 
 def _use(action: Callable[[sqlite3.Connection], T], otherwise: T) -> T:

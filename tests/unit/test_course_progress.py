@@ -6,6 +6,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -77,9 +79,54 @@ def test_parallel_notebooks_lose_nothing() -> None:
     assert len(progress_file.kept().done) == 150
 
 
+def _tries(lesson: str = "first_model") -> dict[str, int]:
+    kept = progress_file.kept().tries
+    return {item: tries.refused for (of, item), tries in kept.items() if of == lesson}
+
+
+def test_refused_answers_are_counted_and_no_answer_is_none() -> None:
+    for answer in (..., "something else", None, "something else"):
+        helpers.check("first_model/read_the_log", answer)
+    helpers.quiz("first_model", ["b", "a", "?", "?", "?"])
+    helpers.quiz("first_model", ["b", "a", "a", "?", "?"])
+    assert _tries() == {"read_the_log": 3, "quiz 2": 2, "quiz 3": 1}
+    tries = progress_file.kept().tries["first_model", "read_the_log"]
+    assert datetime.fromisoformat(tries.since) <= datetime.fromisoformat(tries.at) <= datetime.now(UTC)
+
+
+def test_what_is_done_is_refused_no_more() -> None:
+    for answer in ("something else", "KeyError: 'images'", "something else"):
+        helpers.check("first_model/read_the_log", answer)
+    assert _tries() == {"read_the_log": 1}  # how many it took
+    assert ("first_model", "read_the_log") in progress_file.kept().done
+
+
+def test_a_file_of_version_2_goes_on_without_loss(file: Path) -> None:
+    """As the course wrote it before refused tries were kept."""
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as old, old:
+        old.execute(
+            "CREATE TABLE done (lesson TEXT NOT NULL, item TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (lesson, item))"
+            " WITHOUT ROWID"
+        )
+        old.execute("INSERT INTO done VALUES ('first_model', 'to_request', '2026-03-02T10:12:00Z')")
+        old.execute("CREATE TABLE best (lesson TEXT PRIMARY KEY, points INTEGER, most INTEGER, at TEXT)")
+        old.execute("INSERT INTO best VALUES ('mock_exam', 40, 50, '2026-03-02T10:12:00Z')")
+        old.execute("PRAGMA user_version = 2")
+    helpers.check("first_model/read_the_log", "something else")
+    kept = progress_file.kept()
+    assert kept.done == {("first_model", "to_request")}
+    assert kept.best == {"mock_exam": (40, 50)}
+    assert _tries() == {"read_the_log": 1}
+    with closing(sqlite3.connect(file)) as now:
+        assert now.execute("PRAGMA user_version").fetchone() == (3,)
+        assert now.execute("SELECT at FROM done").fetchone() == ("2026-03-02T10:12:00Z",)
+
+
 def _said(capsys: pytest.CaptureFixture[str]) -> str:
     """A lesson goes on: the check still judges, the progress is still shown, and it is said what is the matter."""
     assert helpers.check("first_model/read_the_log", "KeyError: 'images'").ok
+    assert helpers.check("first_model/read_the_log", "something else").ok is False
     assert "○ read_the_log" in str(helpers.progress("first_model"))
     output = capsys.readouterr()
     assert output.out == ""
@@ -106,8 +153,8 @@ def test_a_damaged_database(file: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_a_file_of_a_newer_version(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     progress_file.note("first_model", ["to_request"])
     with sqlite3.connect(file) as database:
-        database.execute("PRAGMA user_version = 3")
-    assert "written by a newer version of the course (format 3)" in _said(capsys)
+        database.execute("PRAGMA user_version = 4")
+    assert "written by a newer version of the course (format 4)" in _said(capsys)
 
 
 def test_a_place_that_cannot_be_written(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,14 +71,14 @@ class Authority:
             ],
         )
         certificate = (
-            _builder(name, name, key.public_key(), AUTHORITY_LIFETIME)
+            builder(name, name, key.public_key(), AUTHORITY_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(usage(signs_certificates=True), critical=True)
             .add_extension(constraints, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        write_private(self._key_file, _key_pem(key))
+        write_private(self._key_file, key_pem(key))
         write_private(self.certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
 
     def _context_for(self, name: str) -> ssl.SSLContext:
@@ -87,10 +87,10 @@ class Authority:
         issuer = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         certificate = (
             # The subject stays empty: a host name may be longer than the 64 characters of a common name.
-            _builder(x509.Name([]), self._certificate.subject, public_key, LEAF_LIFETIME)
+            builder(x509.Name([]), self._certificate.subject, public_key, LEAF_LIFETIME)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=True)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
@@ -99,7 +99,7 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        _load(context, certificate.public_bytes(serialization.Encoding.PEM) + _key_pem(self._leaf_key))
+        _load(context, certificate.public_bytes(serialization.Encoding.PEM) + key_pem(self._leaf_key))
         return context
 
 
@@ -107,8 +107,8 @@ def self_signed(certificate_file: Path, key_file: Path, name: str) -> None:
     """Write a certificate that only who has its key can present, for processes of one service among themselves."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    certificate = _builder(subject, subject, key.public_key(), LEAF_LIFETIME).sign(key, hashes.SHA256())
-    write_private(key_file, _key_pem(key))
+    certificate = builder(subject, subject, key.public_key(), LEAF_LIFETIME).sign(key, hashes.SHA256())
+    write_private(key_file, key_pem(key))
     write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
 
 
@@ -116,9 +116,10 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def _builder(
+def builder(
     subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, lifetime: datetime.timedelta
 ) -> x509.CertificateBuilder:
+    """Return what every certificate begins with: whose it is, who says so, its key, and from when to when it holds."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -130,7 +131,8 @@ def _builder(
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """Return what a key may be used for: an authority's or a server's."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
@@ -155,7 +157,8 @@ def _load(context: ssl.SSLContext, pem: bytes) -> None:
         context.load_cert_chain(f"/proc/self/fd/{file.fileno()}" if sys.platform == "linux" else file.name)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a key as a PEM file has it, unencrypted."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -1,0 +1,108 @@
+"""JupyterHub as a workshop runs it: ``python -m workshop hub``, in the background, as root, on loopback.
+
+The proxy is not its child, and servers outlive it: learners work on while there is no hub, and the next takes over.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.app import JupyterHub
+from traitlets.config import Config
+
+from workshop import learner
+from workshop.authenticator import RoomAuthenticator
+from workshop.folder import TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
+from workshop.seats import Seats
+
+TEMPLATES = Path(__file__).with_name("templates")
+LOOPBACK = "127.0.0.1"
+PATIENCE = 300  # seconds for a server's start: thirty may start at once, on few processors
+COMMAND, BOARD = "workshop-command", "board"  # services, as JupyterHub calls what uses its API
+MAY = {
+    COMMAND: ["list:users", "read:users", "servers", "proxy", "shutdown"],
+    # Shares: the trainer may open the server of a learner who asked for it.
+    BOARD: ["list:users", "read:users", "servers", "shares", "access:services!service=board"],
+}
+
+
+def main(_: Sequence[str]) -> int:
+    """Run the hub of the folder that the environment names, until it is told to end."""
+    os.umask(0o077)
+    folder = Folder(Path(os.environ[VARIABLE]))
+    settings = folder.settings()
+    if settings is None:
+        raise FolderError(f"No workshop was started in {folder.root}: python -m workshop start.")
+    JupyterHub.instance(config=configuration(folder, settings))
+    JupyterHub.launch_instance(argv=[])
+    return 0
+
+
+def configuration(folder: Folder, settings: Settings) -> Config:
+    """Return JupyterHub's settings."""
+    config = Config()
+    served = {service["name"] for service in services(folder, settings)}
+    config.RoomAuthenticator.folder = str(folder.root)
+    config.Spawner.start_timeout = config.Spawner.http_timeout = PATIENCE
+    config.Spawner.environment = learner.environment(f"http://{LOOPBACK}:{settings.board_port}/services/board/")
+    config.ConfigurableHTTPProxy.update(
+        should_start=False,
+        api_url=f"http://{LOOPBACK}:{settings.proxy_api_port}",
+        auth_token=read_secret(folder.proxy_token),
+    )
+    config.JupyterHub.update(
+        bind_url=public_url(settings),
+        hub_ip=LOOPBACK,
+        hub_port=settings.hub_port,
+        db_url=f"sqlite:///{folder.hub_database}",
+        cookie_secret_file=str(folder.cookie_secret),
+        authenticator_class=RoomAuthenticator,
+        spawner_class="workshop.spawner.LearnerSpawner",
+        cleanup_servers=False,
+        cleanup_proxy=False,
+        services=services(folder, settings),
+        load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY if name in served],
+        template_paths=[str(TEMPLATES)],
+        template_vars={"name_of": name_of(folder)},
+        tornado_settings={"headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}},
+    )
+    return config
+
+
+def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
+    """Return what uses the hub's API: this package's commands, and the trainer's board."""
+    command = {"name": COMMAND, "api_token": read_secret(folder.command_token)}
+    board = {
+        "name": BOARD,
+        "url": f"http://{LOOPBACK}:{settings.board_port}",
+        "command": [sys.executable, "-m", "workshop.board"],
+        "environment": {VARIABLE: str(folder.root)},
+        "oauth_no_confirm": True,
+    }
+    return [command, board] if importlib.util.find_spec("workshop.board") else [command]
+
+
+def public_url(settings: Settings) -> str:
+    """Return the address that browsers use, without a path."""
+    host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
+    return f"{'http' if is_loopback(settings) else 'https'}://{host}:{settings.port}"
+
+
+def is_loopback(settings: Settings) -> bool:
+    """Say whether only this machine can reach the workshop; only then it goes without TLS."""
+    return settings.listen in (LOOPBACK, "::1")
+
+
+def name_of(folder: Folder) -> Callable[[str], str]:
+    """Return what tells the pages a user's own name."""
+    seats = Seats(folder.seats)
+
+    def name(user: str) -> str:
+        return {TRAINER: "Trainer"}.get(user) or next((seat.name for seat in seats.all() if seat.user == user), user)
+
+    return name

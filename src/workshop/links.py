@@ -1,0 +1,48 @@
+"""What a trainer shows a room: the links, and the QR code of the first."""
+
+from __future__ import annotations
+
+import io
+
+import segno
+
+from workshop.folder import Folder, Settings, read_secret
+from workshop.hub import public_url
+
+
+def join_link(folder: Folder, settings: Settings) -> str:
+    """Return where learners join. Who has it may take a seat."""
+    return f"{public_url(settings)}/hub/login?code={read_secret(folder.join_code)}"
+
+
+def trainer_link(settings: Settings) -> str:
+    """Return where the trainer logs in."""
+    return f"{public_url(settings)}/hub/login?username=trainer&next=%2Fservices%2Fboard%2F"
+
+
+def board_link(settings: Settings) -> str:
+    """Return the trainer's board."""
+    return f"{public_url(settings)}/services/board/"
+
+
+def qr_for_terminal(link: str) -> str:
+    """Return a QR code as characters."""
+    out = io.StringIO()
+    segno.make(link, error="m").terminal(out, compact=True)
+    return out.getvalue()
+
+
+def qr_as_svg(link: str) -> str:
+    """Return a QR code as an SVG element to put into a page, dark on light whatever the page's colours."""
+    code = segno.make(link, error="m")
+    return code.svg_inline(scale=8, border=4, dark="#10243e", light="#ffffff", title="QR code of the link to join")
+
+
+def table(folder: Folder, settings: Settings) -> dict[str, str]:
+    """Return what ``start`` and ``status`` print: a name and a link, or a file, in each line."""
+    return {
+        "Learners join at": join_link(folder, settings),
+        "Trainer logs in at": trainer_link(settings),
+        "Trainer's password in": str(folder.trainer_password),
+        "Board": board_link(settings),
+    }

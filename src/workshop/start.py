@@ -1,0 +1,207 @@
+"""``python -m workshop start``: from nothing, or from what is left of a former start, to a room that can be joined."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import re
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from workshop import certificates, links, proxy
+from workshop.folder import DEFAULT, VARIABLE, WORKBOOK, Settings, given
+from workshop.workshop import Workshop, WorkshopError, require_root
+
+PROXY_WITHIN, HUB_WITHIN = 60.0, 180.0  # seconds; JupyterHub's start takes 5 on a machine that is idle
+# Only root may bind these: while the hub is away, no learner can listen in its place.
+FIRST_PORT, LAST_PORT = 600, 1023
+INNER_PORTS = ("hub_port", "proxy_api_port", "board_port")
+OPTIONS = ("learners", "listen", "port", "prefix", "certificate", "key")
+PREFIX = re.compile(r"[a-z][a-z0-9-]{0,19}")
+REFUSALS = {
+    errno.EADDRINUSE: "Port {port} of {address} is in use by another program: end that, or name another port, such as "
+    "`make workshop PORT=8010` or --port 8010.",
+    errno.EADDRNOTAVAIL: "{address} is not an address of this machine; `ip address` lists those that are.",
+}
+NOT_THE_HUBS = ("JUPYTERHUB_", "CONFIGPROXY_", "AZURE")  # variables of the trainer's shell
+
+
+def main(argv: Sequence[str]) -> int:
+    """Start what does not run, and say how to join."""
+    arguments = parse(argv)
+    require_root("start")
+    workshop = Workshop(arguments.folder)
+    workshop.folder.create()
+    with workshop.alone():
+        settings = start(workshop, arguments)
+    print_links(workshop, settings, qr=arguments.qr)
+    return 0
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the options; those that were not given are None, and stay as they were at the last start."""
+    parser = argparse.ArgumentParser(prog="python -m workshop start", description="Start a room of learners.")
+    add_folder(parser)
+    parser.add_argument("--learners", type=seats, help="seats in the room; more can be added later")
+    parser.add_argument("--listen", metavar="ADDRESS", help="this machine's address for the room (127.0.0.1)")
+    parser.add_argument("--port", type=port, help="the port there (8000); 0 takes one that is free")
+    parser.add_argument("--prefix", help="what the OS users' names begin with (learner)")
+    parser.add_argument("--certificate", metavar="FILE", help="your own certificate, with its chain (PEM)")
+    parser.add_argument("--key", metavar="FILE", help="its key (PEM)")
+    parser.add_argument("--no-qr", dest="qr", action="store_false", help="print no QR code")
+    return parser.parse_args(argv)
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the option that every command has."""
+    chosen = Path(os.environ.get(VARIABLE, DEFAULT))
+    parser.add_argument("--folder", type=Path, default=chosen, help=f"where all of it lies ({DEFAULT})")
+
+
+def seats(text: str) -> int:
+    """Return a number of learners; argparse words what goes wrong."""
+    if not (text.isdecimal() and 1 <= int(text) <= 500):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of learners: give 1 to 500")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Return a port; argparse words what goes wrong."""
+    if not (text.isdecimal() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give 1 to 65535, or 0 for one that is free")
+    return int(text)
+
+
+def start(workshop: Workshop, arguments: argparse.Namespace) -> Settings:
+    """Start what does not run, and return with what.
+
+    Raises:
+        WorkshopError, BackgroundError, NpmError: it cannot be; the message says why and what to do.
+    """
+    former = workshop.folder.settings()
+    settings = chosen(former, arguments)
+    if former and workshop.proxy.pid():
+        require_same_place(former, settings)
+    else:
+        settings = replace(settings, port=free_port(settings.listen, settings.port))
+    settings = with_inner_ports(settings)
+    workshop.folder.write(settings)
+    if not workshop.proxy.pid():
+        start_proxy(workshop, settings)
+    if not workshop.hub.pid():
+        start_hub(workshop, settings)
+    workshop.ask_hub("POST", "/proxy")  # a proxy that is new has no routes yet
+    return settings
+
+
+def chosen(former: Settings | None, arguments: argparse.Namespace) -> Settings:
+    """Return the settings: what was given, else what was at the last start, else the defaults.
+
+    Raises:
+        WorkshopError: something is missing.
+    """
+    if former is None and arguments.learners is None:
+        raise WorkshopError("For how many learners? Say `make workshop LEARNERS=30`, or --learners 30.")
+    options = {name: getattr(arguments, name) for name in OPTIONS}
+    if former and arguments.port == 0:
+        options["port"] = None
+    settings = given(former or Settings(arguments.learners), **options, workbook=str(WORKBOOK))
+    if bool(settings.certificate) != bool(settings.key):
+        raise WorkshopError("A certificate needs its key, and a key its certificate: give both.")
+    if not PREFIX.fullmatch(settings.prefix):
+        raise WorkshopError(f"--prefix {settings.prefix!r} begins no OS user's name: a to z, digits and -, 20 at most.")
+    return settings
+
+
+def require_same_place(former: Settings, wanted: Settings) -> None:
+    """Check that nothing is asked for that a running workshop cannot change.
+
+    Raises:
+        WorkshopError: it is.
+    """
+    for name in OPTIONS:
+        had, asked = getattr(former, name), getattr(wanted, name)
+        if name != "learners" and had != asked:
+            raise WorkshopError(f"The workshop runs with --{name} {had}; stop it before you start it with {asked}.")
+
+
+def with_inner_ports(settings: Settings) -> Settings:
+    """Return the settings with ports on loopback, chosen once: servers that run know them."""
+    free = (number for number in range(LAST_PORT, FIRST_PORT, -1) if is_free("127.0.0.1", number))
+    return given(settings, **{name: next(free) for name in INNER_PORTS if not getattr(settings, name)})
+
+
+def free_port(address: str, number: int) -> int:
+    """Return a port that can be listened at, which is ``number`` unless that is 0.
+
+    Raises:
+        WorkshopError: it is in use, or the address is not this machine's.
+    """
+    try:
+        with bound(address, number) as listener:
+            return int(listener.getsockname()[1])
+    except OSError as error:
+        raise WorkshopError(REFUSALS.get(error.errno or 0, str(error)).format(address=address, port=number)) from error
+
+
+def is_free(address: str, number: int) -> bool:
+    """Say whether a port can be listened at."""
+    try:
+        bound(address, number).close()
+    except OSError:
+        return False
+    return True
+
+
+def bound(address: str, number: int) -> socket.socket:
+    """Return a socket at that place. Raises OSError where there can be none."""
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that end do not keep a port
+        listener.bind((address, number))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def start_proxy(workshop: Workshop, settings: Settings) -> None:
+    """Start what listens for browsers."""
+    proxy.install()
+    pair = certificates.pair(workshop.folder, settings)
+    print("Starting the proxy ...", flush=True)
+    workshop.proxy.start(
+        proxy.command(settings, pair),
+        proxy.environment(workshop.folder),
+        lambda: not is_free(settings.listen, settings.port) and not is_free("127.0.0.1", settings.proxy_api_port),
+        PROXY_WITHIN,
+    )
+
+
+def start_hub(workshop: Workshop, settings: Settings) -> None:
+    """Start the hub; servers that run are taken over."""
+    if not is_free("127.0.0.1", settings.hub_port):
+        raise WorkshopError(
+            f"Port {settings.hub_port} of 127.0.0.1, which is the hub's, is in use by another program: end that."
+        )
+    print("Starting the hub (some seconds) ...", flush=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_THE_HUBS)}
+    environment[VARIABLE] = str(workshop.folder.root)
+    workshop.hub.start([sys.executable, "-m", "workshop", "hub"], environment, workshop.answers, HUB_WITHIN)
+
+
+def print_links(workshop: Workshop, settings: Settings, *, qr: bool) -> None:
+    """Say how learners join, and where the trainer looks."""
+    link = links.join_link(workshop.folder, settings)
+    if qr:
+        print(links.qr_for_terminal(link))
+    for name, value in links.table(workshop.folder, settings).items():
+        print(f"{name + ':':22} {value}")
+    if fingerprint := certificates.fingerprint(workshop.folder, settings):
+        print(f"{'Certificate SHA-256:':22} {fingerprint}")
+        print("Browsers warn of a certificate that no public authority has signed: docs/workshop.md says what to do.")

@@ -1,0 +1,78 @@
+"""``python -m workshop stop``: the end of a workshop, or of its hub only. What learners have made stays."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Sequence
+
+import psutil
+import requests
+
+from workshop import users
+from workshop.folder import TRAINER, Settings
+from workshop.start import add_folder
+from workshop.workshop import Workshop, require_root
+
+HUB_WITHIN = 120.0  # seconds; it ends every learner's server first, each with all that runs there
+PROXY_WITHIN = LEARNERS_WITHIN = 20.0  # seconds
+
+
+def main(argv: Sequence[str]) -> int:
+    """End what runs, and say what did."""
+    parser = argparse.ArgumentParser(prog="python -m workshop stop", description="End the workshop.")
+    add_folder(parser)
+    parser.add_argument("--hub-only", action="store_true", help="end the hub only: learners work on in their labs")
+    arguments = parser.parse_args(argv)
+    require_root("stop")
+    workshop = Workshop(arguments.folder)
+    if workshop.folder.settings() is None:
+        print(f"No workshop was ever started in {workshop.folder.root}.")
+        return 0
+    with workshop.alone():
+        print(stop_hub(workshop) if arguments.hub_only else stop(workshop))
+    return 0
+
+
+def stop_hub(workshop: Workshop) -> str:
+    """End the hub, and return what to say."""
+    if not workshop.hub.stop(HUB_WITHIN):
+        return "The hub did not run."
+    return "The hub has ended. Learners work on; `python -m workshop start` starts it again, and takes them over."
+
+
+def stop(workshop: Workshop) -> str:
+    """End the learners' servers, the hub and the proxy, and return what to say."""
+    ran = workshop.hub.pid() is not None
+    if ran:
+        print("Ending the learners' servers ...", flush=True)
+        with contextlib.suppress(requests.RequestException):  # one that hangs is ended below, all the same
+            workshop.ask_hub("POST", "/shutdown", {"servers": True, "proxy": False})
+            workshop.hub.has_ended_within(HUB_WITHIN)
+    workshop.hub.stop(HUB_WITHIN)
+    proxy = workshop.proxy.stop(PROXY_WITHIN)
+    left = end_processes(workshop.settings())
+    return "The workshop has ended; what the learners have made is kept." if ran or proxy or left else "It did not run."
+
+
+def end_processes(settings: Settings) -> int:
+    """End all that still runs as the workshop's OS users; return how many processes did."""
+    seats = (settings.os_user(number) for number in range(1, settings.learners + 1))
+    found = (users.find(name) for name in (*seats, settings.os_user_of(TRAINER)))
+    numbers = {user.pw_uid for user in found if user}
+    running = [process for process in psutil.process_iter(["uids"]) if uid(process) in numbers]
+    for process in running:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(running, LEARNERS_WITHIN)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, LEARNERS_WITHIN)
+    return len(running)
+
+
+def uid(process: psutil.Process) -> int | None:
+    """Return whose a process is; None where it has ended."""
+    uids = process.info["uids"]
+    return uids.real if uids else None
