@@ -38,9 +38,18 @@ def main(_: Sequence[str]) -> int:
     settings = folder.settings()
     if settings is None:
         raise FolderError(f"No workshop was started in {folder.root}: python -m workshop start.")
-    JupyterHub.instance(config=configuration(folder, settings))
-    JupyterHub.launch_instance(argv=[])
+    PatientHub.instance(config=configuration(folder, settings))
+    PatientHub.launch_instance(argv=[])
     return 0
+
+
+class PatientHub(JupyterHub):
+    """JupyterHub, but for a board that is slow to start: JupyterHub gives a service ten seconds, and ends without it."""
+
+    async def start_service(self, service_name: str, service: Any, ssl_context: Any = None) -> bool:
+        """Say whether a service answers, or is still on its way."""
+        answers = await super().start_service(service_name, service, ssl_context)
+        return answers or (service.managed and await service.spawner.poll() is None)
 
 
 def configuration(folder: Folder, settings: Settings) -> Config:
