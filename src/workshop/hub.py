@@ -43,8 +43,8 @@ def main(_: Sequence[str]) -> int:
     return 0
 
 
-class PatientHub(JupyterHub):
-    """JupyterHub, but for a board that is slow to start: JupyterHub gives a service ten seconds, and ends without it."""
+class PatientHub(JupyterHub):  # type: ignore[misc]
+    """JupyterHub, but for a board that is slow to start: JupyterHub waits ten seconds for it, and ends."""
 
     async def start_service(self, service_name: str, service: Any, ssl_context: Any = None) -> bool:
         """Say whether a service answers, or is still on its way."""
