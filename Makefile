@@ -1,12 +1,14 @@
 # Two commands do everything on a fresh machine: `make run` and `make test`.
 # Options: PART=02 (only that part), SET=full (larger data), BACKEND=azure, NOTEBOOK=name, JOBS=1 (one at a time),
-# BUDGET=5 (US dollars on Azure). docs/unattended.md says more.
+# BUDGET=5 (US dollars on Azure). docs/unattended.md says more. WHEELHOUSE=folder: docs/instructor-guide.md.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 VIEW := src/designer/view/interactive
+# Of pyproject.toml: what is installed beside the service.
+EXTRAS ?= lessons,book,workshop,test
 SET ?= fast
 BACKEND ?= local
 # Of the tests: they wait as long as they compute.
@@ -14,6 +16,17 @@ WORKERS ?= 4
 # What the service is measured against; its needs conflict with the workbook's, so each of these lives apart.
 MOTO := 5.2.5
 BENTOML := 1.4.40
+
+# A folder that `python -m workshop wheelhouse` made: then nothing is asked of a network.
+ifdef WHEELHOUSE
+WHEELS := $(shell $(PYTHON) -c 'import pathlib, sys; print(pathlib.Path(sys.argv[1], "wheels").resolve().as_uri())' '$(WHEELHOUSE)')
+export PIP_NO_INDEX := 1
+export PIP_FIND_LINKS := $(WHEELS)
+export UV_OFFLINE := 1
+export UV_NO_INDEX := 1
+export UV_FIND_LINKS := $(WHEELS)
+export AZUREML_LOCAL_NPM_TARBALLS := $(WHEELHOUSE)/npm
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks clean
@@ -25,12 +38,14 @@ setup: $(STAMP) ## install everything into .venv (the other commands do it when 
 
 $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/package-lock.json $(wildcard $(VIEW)/*)
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
+	$(if $(WHEELHOUSE),PYTHONPATH=src $(PYTHON) -m workshop.wheelhouse.check '$(WHEELHOUSE)')
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
-	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[lessons,book,workshop,test]'
+	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
+	$(if $(WHEELHOUSE),$(BIN)/python -m workshop install)
 	touch $@
 
 run: $(STAMP) ## run every lesson and write runs/latest/report.html

@@ -22,6 +22,8 @@ COMMANDS = {
     "status": ("workshop.status", "say what runs, who has joined, and the links"),
     "pin": ("workshop.pin", "let a learner who has forgotten the PIN choose another"),
     "install": ("workshop.install", "install the proxy, which `start` would do, too"),
+    "agenda": ("workshop.agendas", "print an agenda for half a day, one day or two"),
+    "wheelhouse": ("workshop.wheelhouse.collect", "collect all that is installed, for a room without a network"),
     "hub": ("workshop.hub", "run the hub in this process (`start` does)"),
 }
 EXPECTED = (BackgroundError, CertificateError, FolderError, NpmError, UserError, WorkshopError)
@@ -31,7 +33,7 @@ USAGE = 2
 def main(argv: Sequence[str]) -> int:
     """Run a command, and return its exit status: 1 where it could not be done, 2 where it is no command."""
     if not argv or argv[0] not in COMMANDS:
-        print("\n".join(f"python -m workshop {name:8} {what}" for name, (_, what) in COMMANDS.items()))
+        print("\n".join(f"python -m workshop {name:10} {what}" for name, (_, what) in COMMANDS.items()))
         return 0 if argv[:1] in (["--help"], ["-h"]) else USAGE
     try:
         status: int = importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:])

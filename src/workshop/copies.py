@@ -44,6 +44,25 @@ def bring(source: Path, home: Path) -> list[str]:
     return _in_process("bring", source, home)
 
 
+def reset(source: Path, home: Path, what: str) -> list[str]:
+    """Let a learner, whose server does not run, start again. What they had is moved into ``~/set-aside``, not deleted.
+
+    Args:
+        source: the workbook's root.
+        home: the learner's home.
+        what: ``"lesson:02_realtime/01_deploy_with_keys.ipynb"``, with the files beside it that its code names;
+            ``"notebooks"``; ``"service"``, the state of the learner's Azure ML; or ``"everything"``, progress and
+            settings too.
+
+    Returns:
+        What was done, and where the old things are; then what :func:`bring` says, as it brings the newest.
+
+    Raises:
+        CopyError: the workbook or the home is not as it has to be, or there is no such lesson.
+    """
+    return _in_process("reset", source, home, what)
+
+
 def _in_process(action: str, source: Path, home: Path, *arguments: str) -> list[str]:
     """Do it in a process of its own: only a process can give up its rights for good."""
     try:

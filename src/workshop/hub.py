@@ -5,7 +5,6 @@ The proxy is not its child, and servers outlive it: learners work on while there
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.app import JupyterHub
+from jupyterhub.user import User
 from traitlets.config import Config
 
 from workshop import learner
@@ -55,7 +55,6 @@ class PatientHub(JupyterHub):  # type: ignore[misc]
 def configuration(folder: Folder, settings: Settings) -> Config:
     """Return JupyterHub's settings."""
     config = Config()
-    served = {service["name"] for service in services(folder, settings)}
     config.RoomAuthenticator.folder = str(folder.root)
     config.Spawner.start_timeout = config.Spawner.http_timeout = PATIENCE
     config.Spawner.environment = learner.environment(f"http://{LOOPBACK}:{settings.board_port}/services/board/")
@@ -75,9 +74,9 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         cleanup_servers=False,
         cleanup_proxy=False,
         services=services(folder, settings),
-        load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY if name in served],
+        load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY],
         template_paths=[str(TEMPLATES)],
-        template_vars={"name_of": name_of(folder)},
+        template_vars={"learners_name": name_of(folder)},
         tornado_settings={"headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}},
     )
     return config
@@ -93,7 +92,7 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
         "environment": {VARIABLE: str(folder.root)},
         "oauth_no_confirm": True,
     }
-    return [command, board] if importlib.util.find_spec("workshop.board") else [command]
+    return [command, board]
 
 
 def public_url(settings: Settings) -> str:
@@ -107,11 +106,13 @@ def is_loopback(settings: Settings) -> bool:
     return settings.listen in (LOOPBACK, "::1")
 
 
-def name_of(folder: Folder) -> Callable[[str], str]:
-    """Return what tells the pages a user's own name."""
+def name_of(folder: Folder) -> Callable[[User | None], str]:
+    """Return what tells a page the own name of whoever looks at it; JupyterHub calls it for each page."""
     seats = Seats(folder.seats)
 
-    def name(user: str) -> str:
-        return {TRAINER: "Trainer"}.get(user) or next((seat.name for seat in seats.all() if seat.user == user), user)
+    def name(user: User | None) -> str:
+        if user is None or user.name == TRAINER:
+            return "Trainer" if user else ""
+        return next((seat.name for seat in seats.all() if seat.user == user.name), user.name)
 
     return name

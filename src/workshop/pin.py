@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from workshop.seats import Seats
-from workshop.start import add_folder
-from workshop.workshop import Workshop, WorkshopError, require_root
+from workshop.workshop import Workshop, WorkshopError, add_folder, require_root
 
 
 def main(argv: Sequence[str]) -> int:

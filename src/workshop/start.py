@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import random
 import re
 import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from workshop import certificates, links, proxy
-from workshop.folder import DEFAULT, VARIABLE, WORKBOOK, Settings, given
-from workshop.workshop import Workshop, WorkshopError, require_root
+from workshop.folder import VARIABLE, WORKBOOK, Settings, given
+from workshop.hub import LOOPBACK
+from workshop.stop import learners_processes
+from workshop.workshop import Workshop, WorkshopError, add_folder, require_root
 
 PROXY_WITHIN, HUB_WITHIN = 60.0, 180.0  # seconds; JupyterHub's start takes 5 on a machine that is idle
 # Only root may bind these: while the hub is away, no learner can listen in its place.
-FIRST_PORT, LAST_PORT = 600, 1023
-INNER_PORTS = ("hub_port", "proxy_api_port", "board_port")
+INNER_PORTS = range(800, 1024)
+PORTS_OF = ("hub_port", "proxy_api_port", "board_port")
 OPTIONS = ("learners", "listen", "port", "prefix", "certificate", "key")
 PREFIX = re.compile(r"[a-z][a-z0-9-]{0,19}")
 REFUSALS = {
@@ -56,12 +58,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def add_folder(parser: argparse.ArgumentParser) -> None:
-    """Add the option that every command has."""
-    chosen = Path(os.environ.get(VARIABLE, DEFAULT))
-    parser.add_argument("--folder", type=Path, default=chosen, help=f"where all of it lies ({DEFAULT})")
-
-
 def seats(text: str) -> int:
     """Return a number of learners; argparse words what goes wrong."""
     if not (text.isdecimal() and 1 <= int(text) <= 500):
@@ -88,7 +84,7 @@ def start(workshop: Workshop, arguments: argparse.Namespace) -> Settings:
         require_same_place(former, settings)
     else:
         settings = replace(settings, port=free_port(settings.listen, settings.port))
-    settings = with_inner_ports(settings)
+    settings = with_inner_ports(workshop, settings)
     workshop.folder.write(settings)
     if not workshop.proxy.pid():
         start_proxy(workshop, settings)
@@ -129,10 +125,16 @@ def require_same_place(former: Settings, wanted: Settings) -> None:
             raise WorkshopError(f"The workshop runs with --{name} {had}; stop it before you start it with {asked}.")
 
 
-def with_inner_ports(settings: Settings) -> Settings:
-    """Return the settings with ports on loopback, chosen once: servers that run know them."""
-    free = (number for number in range(LAST_PORT, FIRST_PORT, -1) if is_free("127.0.0.1", number))
-    return given(settings, **{name: next(free) for name in INNER_PORTS if not getattr(settings, name)})
+def with_inner_ports(workshop: Workshop, settings: Settings) -> Settings:
+    """Return the settings with ports on loopback: the former ones while anything runs that knows them, else free ones.
+
+    They are drawn at random, so that two workshops that start at once on a machine hardly draw the same.
+    """
+    if settings.hub_port and (workshop.proxy.pid() or workshop.hub.pid() or learners_processes(settings)):
+        return settings
+    drawn = random.sample(INNER_PORTS, len(INNER_PORTS))
+    free = (number for number in drawn if is_free(LOOPBACK, number))
+    return given(settings, **{name: next(free) for name in PORTS_OF})
 
 
 def free_port(address: str, number: int) -> int:
@@ -178,14 +180,14 @@ def start_proxy(workshop: Workshop, settings: Settings) -> None:
     workshop.proxy.start(
         proxy.command(settings, pair),
         proxy.environment(workshop.folder),
-        lambda: not is_free(settings.listen, settings.port) and not is_free("127.0.0.1", settings.proxy_api_port),
+        lambda: not is_free(settings.listen, settings.port) and not is_free(LOOPBACK, settings.proxy_api_port),
         PROXY_WITHIN,
     )
 
 
 def start_hub(workshop: Workshop, settings: Settings) -> None:
     """Start the hub; servers that run are taken over."""
-    if not is_free("127.0.0.1", settings.hub_port):
+    if not is_free(LOOPBACK, settings.hub_port):
         raise WorkshopError(
             f"Port {settings.hub_port} of 127.0.0.1, which is the hub's, is in use by another program: end that."
         )

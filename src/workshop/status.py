@@ -10,8 +10,7 @@ from typing import Any
 
 from workshop import links
 from workshop.seats import Seats
-from workshop.start import add_folder
-from workshop.workshop import Workshop, require_root
+from workshop.workshop import Workshop, add_folder, require_root
 
 NOT_RUNNING = 3  # as systemctl has it
 

@@ -11,8 +11,7 @@ import requests
 
 from workshop import users
 from workshop.folder import TRAINER, Settings
-from workshop.start import add_folder
-from workshop.workshop import Workshop, require_root
+from workshop.workshop import Workshop, add_folder, require_root
 
 HUB_WITHIN = 120.0  # seconds; it ends every learner's server first, each with all that runs there
 PROXY_WITHIN = LEARNERS_WITHIN = 20.0  # seconds
@@ -57,10 +56,7 @@ def stop(workshop: Workshop) -> str:
 
 def end_processes(settings: Settings) -> int:
     """End all that still runs as the workshop's OS users; return how many processes did."""
-    seats = (settings.os_user(number) for number in range(1, settings.learners + 1))
-    found = (users.find(name) for name in (*seats, settings.os_user_of(TRAINER)))
-    numbers = {user.pw_uid for user in found if user}
-    running = [process for process in psutil.process_iter(["uids"]) if uid(process) in numbers]
+    running = learners_processes(settings)
     for process in running:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -70,6 +66,14 @@ def end_processes(settings: Settings) -> int:
             process.kill()
     psutil.wait_procs(alive, LEARNERS_WITHIN)
     return len(running)
+
+
+def learners_processes(settings: Settings) -> list[psutil.Process]:
+    """Return what runs as one of the workshop's OS users."""
+    seats = (settings.os_user(number) for number in range(1, settings.learners + 1))
+    found = (users.find(name) for name in (*seats, settings.os_user_of(TRAINER)))
+    numbers = {user.pw_uid for user in found if user}
+    return [process for process in psutil.process_iter(["uids"]) if uid(process) in numbers]
 
 
 def uid(process: psutil.Process) -> int | None:

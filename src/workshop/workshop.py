@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import sys
@@ -14,7 +15,7 @@ import requests
 
 from azureml_local.locks import lock_within
 from workshop.background import Background
-from workshop.folder import Folder, FolderError, Settings, read_secret
+from workshop.folder import DEFAULT, VARIABLE, Folder, FolderError, Settings, read_secret
 
 OTHERS_WITHIN = 300.0  # seconds for another start or stop of the same workshop
 ANSWER_WITHIN = 60.0  # seconds; the hub may be starting thirty servers
@@ -98,3 +99,9 @@ def require_root(command: str) -> None:
     """
     if sys.platform != "linux" or os.geteuid():
         raise WorkshopError(NEEDS_ROOT.format(python=sys.executable, command=command))
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the option that every command has."""
+    chosen = Path(os.environ.get(VARIABLE, DEFAULT))
+    parser.add_argument("--folder", type=Path, default=chosen, help=f"where all of it lies ({DEFAULT})")

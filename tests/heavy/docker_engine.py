@@ -128,8 +128,13 @@ def is_served(address: str) -> bool:
     return False
 
 
-def base_archive(folder: Path) -> Path:
-    """Return a small Debian with Python, which trusts whom this machine trusts. It is made once for a folder."""
+def base_archive(folder: Path, packages: Sequence[str] = BASE) -> Path:
+    """Return a small Debian with Python, which trusts whom this machine trusts. It is made once for a folder.
+
+    Args:
+        folder: where it is made.
+        packages: what Debian's it has; Python and ca-certificates among them.
+    """
     root, archive = folder / "base", folder / f"{DEBIAN}.tar"
     if archive.exists():
         return archive
@@ -137,7 +142,7 @@ def base_archive(folder: Path) -> Path:
     make = [
         program("debootstrap", "debootstrap"),
         "--variant=minbase",
-        f"--include={','.join(BASE)}",
+        f"--include={','.join(packages)}",
         DEBIAN,
         str(root),
     ]

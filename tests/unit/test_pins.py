@@ -76,7 +76,7 @@ LOCK_FILES = [path for path in (ROOT / "src").rglob("package-lock.json") if "nod
 
 
 def test_no_lock_file_names_a_registry() -> None:
-    assert len(LOCK_FILES) == 2
+    assert len(LOCK_FILES) == 3
     for path in LOCK_FILES:
         lock = json.loads(path.read_text())
         assert not [name for name, package in lock["packages"].items() if "resolved" in package]

@@ -26,6 +26,7 @@ from tornado.web import Application, RequestHandler
 from workshop.board import reports
 from workshop.board.__main__ import make
 from workshop.board.hub import Server
+from workshop.board.lessons import Course
 from workshop.board.room import Room, now
 from workshop.board.watch import Watch
 from workshop.folder import Folder, Settings
@@ -231,7 +232,10 @@ def running(folder: Folder, hub: StandInHub | None = None, port: int = 0) -> Ite
             access_scopes={"access:services!service=board"},
             cache_max_age=1,
         )
-        application, watch = make(folder, auth)
+        settings = folder.settings()
+        assert settings is not None
+        application, watch = make(folder, settings, auth)
+        watch.room.course = Course.read(ROOT / "notebooks")
         server = HTTPServer(application, max_body_size=reports.LARGEST)
         server.add_sockets(sockets)
         looking = asyncio.get_running_loop().create_task(watch.run())

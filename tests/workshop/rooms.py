@@ -118,7 +118,9 @@ class Browser:
         raise AssertionError(f"{user} got no lab: {said}")
 
     def _xsrf(self, path: str) -> str:
-        return next(cookie.value or "" for cookie in self.session.cookies if (cookie.name, cookie.path) == ("_xsrf", path))
+        return next(
+            cookie.value or "" for cookie in self.session.cookies if (cookie.name, cookie.path) == ("_xsrf", path)
+        )
 
     def kernel(self, user: str) -> Kernel:
         """Start a kernel in the learner's lab."""
@@ -141,7 +143,13 @@ class Kernel:
     def run(self, code: str) -> str:
         """Run a cell, and return what it printed. Fails where it raises."""
         message = uuid.uuid4().hex
-        header = {"msg_id": message, "msg_type": "execute_request", "session": message, "username": "", "version": "5.3"}
+        header = {
+            "msg_id": message,
+            "msg_type": "execute_request",
+            "session": message,
+            "username": "",
+            "version": "5.3",
+        }
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False, "stop_on_error": True}
         self._socket.send(
             json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"})

@@ -18,7 +18,6 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, StaticFileHandler
 
 from azureml_local.home import write_private
-from workshop import links
 from workshop.board import reports
 from workshop.board.actions import Actions
 from workshop.board.allowance import Allowance
@@ -37,7 +36,7 @@ from workshop.board.trainers import (
     TrainersApi,
 )
 from workshop.board.watch import Watch
-from workshop.folder import VARIABLE, Folder, FolderError, read_secret
+from workshop.folder import VARIABLE, Folder, FolderError, Settings, read_secret
 from workshop.seats import Seats
 
 DEFAULT_LISTEN = "http://127.0.0.1:0"
@@ -61,25 +60,28 @@ def end_with_parent() -> None:
 
 async def serve(folder: Folder, auth: HubOAuth) -> None:
     """Serve the board of the workshop in this folder."""
-    application, watch = make(folder, auth)
-    place = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", DEFAULT_LISTEN))
-    server = HTTPServer(application, max_body_size=reports.LARGEST, max_header_size=16 * 1024, xheaders=True)
-    server.listen(place.port or 0, place.hostname or "127.0.0.1")
-    await watch.run()
-
-
-def make(folder: Folder, auth: HubOAuth) -> tuple[Application, Watch]:
-    """Return the board's web application, and what looks at the hub and the machine, which has to be run."""
     settings = folder.settings()
     if settings is None:
         raise FolderError(f"No workshop was started in {folder.root}.")
-    course = Course.read(Path(settings.workbook) / "notebooks")
+    application, watch = make(folder, settings, auth)
+    place = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", DEFAULT_LISTEN))
+    server = HTTPServer(application, max_body_size=reports.LARGEST, max_header_size=16 * 1024, xheaders=True)
+    server.listen(place.port or 0, place.hostname or "127.0.0.1")
+    # Only now: the hub waits for an answer no longer than ten seconds, in which a busy machine does not get so far.
+    watch.room.course = await asyncio.to_thread(Course.read, Path(settings.workbook) / "notebooks")
+    await watch.run()
+
+
+def make(folder: Folder, settings: Settings, auth: HubOAuth) -> tuple[Application, Watch]:
+    """Return the board's web application, and what looks at the hub and the machine, which has to be run."""
     hub = Hub(auth.api_url, auth.api_token)
-    room = Room(course, Records(folder.hub / "board.db"), Seats(folder.seats).all, settings.learners)
+    room = Room(
+        Records(folder.hub / "board.db"), Seats(folder.seats).all, lambda: (folder.settings() or settings).learners
+    )
     watch = Watch(room, hub, folder.root, lambda user: folder.home(settings.os_user_of(user)))
     watch.closing.update(user for user in room.users() if user not in room.records.asked)
     actions = Actions(room, hub, watch)
-    trainers = TrainersApi(auth, room, watch, actions, auth.base_url, lambda: links.join_link(folder, settings))
+    trainers = TrainersApi(auth, room, watch, actions, auth.base_url, folder, settings)
     learners = LearnersApi(auth, room, watch, Allowance(time.monotonic))
     base = auth.base_url.rstrip("/")
     return (

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from course import catalogue, exercises
-from helpers import exam
-from helpers.standing import QUESTIONS
+if TYPE_CHECKING:
+    from course.catalogue import Lesson as CatalogueLesson
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,12 @@ class Course:
 
     @classmethod
     def read(cls, notebooks: Path) -> Course:
-        """Return the course whose ``course.yml`` lies in this folder; raises as ``catalogue.find`` does."""
+        """Return the course whose ``course.yml`` lies in this folder; raises as ``catalogue.find`` does.
+
+        Takes a second: helpers bring their libraries along.
+        """
+        from course import catalogue
+
         return cls(tuple(_lesson(notebooks, lesson) for lesson in catalogue.find(notebooks)))
 
     @cached_property
@@ -50,7 +55,11 @@ class Course:
         return sum(self.done_in(lesson, done) == len(lesson.items) for lesson in self.lessons)
 
 
-def _lesson(notebooks: Path, lesson: catalogue.Lesson) -> Lesson:
+def _lesson(notebooks: Path, lesson: CatalogueLesson) -> Lesson:
+    from course import exercises
+    from helpers import exam
+    from helpers.standing import QUESTIONS
+
     names = [name.partition("/")[2] for name in exercises.read(lesson.solutions)]
     names += [exam.ITEM] if lesson.id == exam.LESSON else []
     names += [f"quiz {number}" for number in range(1, QUESTIONS + 1)]

@@ -30,7 +30,8 @@ class Room:
 
     Attributes:
         seats: returns the taken seats.
-        learners: how many seats there are.
+        learners: returns how many seats there are: more can be added while the board runs.
+        course: its lessons; none until they are read.
         streams: how many connections each learner's server has to the board.
         servers: of each user, by the hub; None while the hub is away.
         memory, disks: bytes in memory, and per cent of an own disk, of each user, where they are known.
@@ -38,10 +39,10 @@ class Room:
         failed: what it could not do, in words.
     """
 
-    course: Course
     records: Records
     seats: Callable[[], list[Seat]]
-    learners: int
+    learners: Callable[[], int]
+    course: Course = field(default_factory=lambda: Course(()))
     changes: Changes = field(default_factory=Changes)
     streams: Counter[str] = field(default_factory=Counter)
     servers: dict[str, Server] | None = None
@@ -59,7 +60,7 @@ class Room:
         """Return all that the page shows, as JSON has it."""
         return {
             "at": written(at),
-            "learners": self.learners,
+            "learners": self.learners(),
             "lessons": [{"path": lesson.path, "title": lesson.title} for lesson in self.course.lessons],
             "hub": self.servers is not None,
             "load": asdict(self.load) if self.load else None,

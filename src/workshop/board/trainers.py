@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,7 +16,7 @@ from workshop import streams
 from workshop.board.actions import ActionError, Actions
 from workshop.board.room import Room, now
 from workshop.board.watch import Watch
-from workshop.links import qr_as_svg
+from workshop.folder import Folder, Settings
 
 PAGES = Path(__file__).parent / "pages"
 # noopener-allow-popups: learners' servers are at the same origin, and a page of theirs must not get hold of this one.
@@ -37,14 +36,15 @@ POLICY = (
 
 @dataclass(frozen=True)
 class TrainersApi:
-    """What the handlers below work with; ``join_link`` returns where learners join."""
+    """What the handlers below work with; ``base`` is the board's path, and ends with a slash."""
 
     auth: HubOAuth
     room: Room
     watch: Watch
     actions: Actions
     base: str
-    join_link: Callable[[], str]
+    folder: Folder
+    settings: Settings
 
 
 class TrainerHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
@@ -95,8 +95,10 @@ class JoinHandler(TrainerHandler):
     @authenticated
     def get(self) -> None:
         """Show it."""
-        link = self.api.join_link()
-        self.show("join.html", link=link, code=qr_as_svg(link))
+        from workshop import links  # brings all of JupyterHub along, which takes a second
+
+        link = links.join_link(self.api.folder, self.api.settings)
+        self.show("join.html", link=link, code=links.qr_as_svg(link))
 
 
 class EventsHandler(TrainerHandler):

@@ -33,28 +33,29 @@ def bring(newest: Newest, home: Path) -> list[str]:
     """Bring the trainer's newest into ``home``; see :func:`workshop.copies.bring`."""
     news = News()
     try:
-        root = _copy_in(home, news)
-        with _staging(root) as staging:
-            _Bring(newest, root, staging, news).run()
+        root = copy_in(home, news)
+        with staging(root) as staged:
+            Bring(newest, root, staged, news).run()
     except OSError as error:
-        news.say(_told(error))
+        news.say(obstacle(error))
     return news.sentences()
 
 
-def _copy_in(home: Path, news: News) -> Path:
+def copy_in(home: Path, news: News) -> Path:
     """Return the copy's folder. What lies there and is none is moved aside, or JupyterLab could not start."""
     place = home
     for name in (WORKBOOK, NOTEBOOKS):
         place = place / name
         if os.path.lexists(place) and not stat.S_ISDIR(os.lstat(place).st_mode):
-            aside = next(free for free in _names(place, "yours") if not os.path.lexists(free))
+            aside = next(free for free in second_names(place, "yours") if not os.path.lexists(free))
             place.rename(aside)
             news.tell(Kind.MOVED, aside.relative_to(home).as_posix())
         place.mkdir(exist_ok=True)
     return place
 
 
-def _told(error: OSError) -> str:
+def obstacle(error: OSError) -> str:
+    """Return what to tell the learner where not everything could be brought."""
     if error.errno in FULL:
         return (
             "Your disk is full, so not all of the trainer's newest could be brought. Nothing of yours was touched. "
@@ -67,7 +68,7 @@ def _told(error: OSError) -> str:
 
 
 @contextmanager
-def _staging(root: Path) -> Iterator[Path]:
+def staging(root: Path) -> Iterator[Path]:
     """Yield a folder in the copy, on the same file system, for files that are not whole yet; those left over go."""
     for left in root.glob(f"{STAGING}*"):
         if stat.S_ISDIR(os.lstat(left).st_mode):
@@ -86,28 +87,45 @@ class _Step:
     origin: str = ""
 
 
-class _Bring:
-    def __init__(self, newest: Newest, root: Path, staging: Path, news: News) -> None:
+class Bring:
+    """Brings ``newest`` into a copy once; ``untold`` is what its learner expects to find there, so needs no word."""
+
+    def __init__(
+        self, newest: Newest, root: Path, staging: Path, news: News, untold: frozenset[str] = frozenset()
+    ) -> None:
         self._newest = newest
         self._root = root
         self._staging = staging
         self._news = news
         self._manifest = Manifest.read(root)
-        self._first = not self._manifest
+        self._untold = untold if self._manifest else frozenset(newest)
         self._steps: list[_Step] = []
 
     def run(self) -> None:
-        before = list(self._manifest)
+        """Bring it.
+
+        Raises:
+            OSError: the disk is full, or the copy's own folder cannot be written; what was done is noted nevertheless.
+        """
+        before = dict(self._manifest)
+        # First what makes room: a folder of the trainer's may have become a file.
+        for path, entry in before.items():
+            if (entry.beside or path) not in self._newest:
+                self._guarded(path, self._plan_farewell, entry)
+        self._perform_plan()
         for path, brought in self._newest.items():
             self._guarded(path, self._plan, brought.content)
-        for path in before:
-            if (self._manifest[path].beside or path) not in self._newest:
-                self._guarded(path, self._plan_farewell, self._manifest[path])
-            elif self._manifest[path].beside:
-                self._guarded(path, self._plan_beside, self._manifest[path])
+        for path, entry in before.items():
+            if entry.beside in self._newest:
+                self._guarded(path, self._plan_beside, entry)
+        self._perform_plan()
+
+    def _perform_plan(self) -> None:
+        """Note the plan, do it, and note what was done."""
+        steps, self._steps = self._steps, []
         self._manifest.write(self._root, self._staging)
         try:
-            for step in self._steps:
+            for step in steps:
                 self._guarded(step.path, self._perform, step)
         finally:
             self._manifest.write(self._root, self._staging)
@@ -157,7 +175,7 @@ class _Bring:
         """Yield names for a new version: of the file or, where it has no folder to lie in, of what is in its place."""
         above = blocked_at(self._root, path)
         renamed = above or path
-        for name in _names(Path(renamed), "new version"):
+        for name in second_names(Path(renamed), "new version"):
             if (beside := name.as_posix() + path[len(renamed) :]) not in self._newest:
                 yield beside
 
@@ -189,7 +207,7 @@ class _Bring:
         done = self._put(step) if step.origin else self._delete(step)
         if not done:
             self._news.tell(Kind.LATER, step.origin or path)
-        elif not (self._first and step.kind is Kind.NEW):
+        elif not (step.kind is Kind.NEW and path in self._untold):
             self._news.tell(step.kind, step.origin if step.kind is Kind.BESIDE else path)
 
     def _delete(self, step: _Step) -> bool:
@@ -242,7 +260,7 @@ def _mode(found: Found, brought: Brought) -> int:
     return 0o755 if brought.executable else 0o644
 
 
-def _names(place: Path, what: str) -> Iterator[Path]:
+def second_names(place: Path, what: str) -> Iterator[Path]:
     """Yield names for a second file beside one: ``score (new version).py``, ``score (new version 2).py``, ..."""
     for number in itertools.count(1):
         yield place.with_name(f"{place.stem} ({what}{f' {number}' if number > 1 else ''}){place.suffix}")

@@ -66,7 +66,7 @@ class News:
             for reason, files in self._obstacles.items()
         ]
         told = [kind.value[len(files) > 1].format(_names(files)) for kind in Kind if (files := self._files.get(kind))]
-        return [*told, *obstacles, *self._others]
+        return [*self._others, *told, *obstacles]
 
 
 def _names(files: list[str]) -> str:
