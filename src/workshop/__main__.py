@@ -17,6 +17,7 @@ from workshop.workshop import WorkshopError
 
 # A module with main(arguments) -> exit status, and what it does.
 COMMANDS = {
+    "doctor": ("workshop.doctor.command", "say, before the day, whether this machine carries the room"),
     "start": ("workshop.start", "start a room of learners, or what of it does not run"),
     "stop": ("workshop.stop", "end it; --hub-only leaves the learners at work"),
     "status": ("workshop.status", "say what runs, who has joined, and the links"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from workshop import disks, limits, users
+from workshop import disks, limits, relay, users
 from workshop.folder import WORKBOOK, Folder
 from workshop.limits import Limits
 from workshop.sandbox import Plan, barred
@@ -78,6 +78,10 @@ class Account:
         users.end([process for process in psutil.process_iter(["cmdline"]) if _confines(process, user.pw_uid)])
         users.end(users.processes_of(user.pw_uid))
 
+    def environment(self) -> dict[str, str]:
+        """Return the variables of the learner's processes, which reach the internet through the relay."""
+        return environment(self.name, self.home) | relay.environment()
+
     def close(self) -> None:
         """Give back what is of use only while something of the learner's runs."""
         limits.remove(self.name)
@@ -89,7 +93,7 @@ class Account:
         return [*NAMESPACES, sys.executable, "-I", "-S", str(SANDBOX), plan.as_json(), *command]
 
     def _plan(self, user: pwd.struct_passwd) -> Plan:
-        needed = needed_folders()
+        needed, settings = needed_folders(), self.folder.settings()
         return Plan(
             uid=user.pw_uid,
             gid=user.pw_gid,
@@ -98,12 +102,13 @@ class Account:
             empty=SHARED | {str(folder): PASSED_THROUGH for folder in barred(needed) | {self.folder.root}},
             kept={str(folder): False for folder in needed} | {str(self.home): True},
             groups=[str(group) for group in limits.create(self.name, self.limits)],
+            ports=[port for port in (settings.hub_port, settings.board_port) if port] if settings else [],
             limits={"NPROC": self.limits.pids, "FSIZE": self.disk, "CORE": 0},
         )
 
 
 def environment(name: str, home: Path) -> dict[str, str]:
-    """Return the variables of a learner's processes."""
+    """Return the variables of a learner's processes, confined or not."""
     return {
         "USER": name,
         "LOGNAME": name,
@@ -115,6 +120,7 @@ def environment(name: str, home: Path) -> dict[str, str]:
         "AZUREML_LOCAL_HOME": str(home / ".azureml-local"),
         "AZUREML_LOCAL_CLOCK_FACTOR": str(CLOCK_FACTOR),
         "AZUREML_WORKBOOK_PROGRESS": str(home / ".azureml-workbook" / "progress.db"),
+        "AZUREML_WORKBOOK_NOTEBOOKS": str(home / "workbook" / "notebooks"),
     }
 
 

@@ -52,8 +52,8 @@ class Hierarchy:
         return group
 
     def remove(self, learner: str) -> None:
-        """Remove a learner's group, in which nothing runs any more."""
-        with contextlib.suppress(FileNotFoundError):
+        """Remove a learner's group, unless it is missing, or something in it has not quite ended: it is used again."""
+        with contextlib.suppress(OSError):
             (self.root / ROOM / learner).rmdir()
 
     def _hand_down(self, group: Path) -> None:
@@ -82,7 +82,7 @@ def create(learner: str, limits: Limits) -> list[Path]:
 
 
 def remove(learner: str) -> None:
-    """Remove a learner's groups, in which nothing runs any more."""
+    """Remove a learner's groups, where nothing runs in them any more."""
     for hierarchy in hierarchies():
         hierarchy.remove(learner)
 

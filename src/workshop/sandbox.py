@@ -19,6 +19,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # which -I keeps Python from doing
+
+from workshop import relay
+
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 1, 2, 4, 32, 4096
 MNT_DETACH = 2
 PR_SET_NO_NEW_PRIVS = 38
@@ -40,6 +45,7 @@ class Plan:
         empty: folders, and the options of the empty tmpfs that the learner sees in their place.
         kept: folders inside those that stay, and whether the learner may write there.
         groups: the folders of the control groups to join.
+        ports: of the machine's loopback, which the learner's own one is to have, too.
         limits: the names of ``resource``'s limits without RLIMIT, and their values.
     """
 
@@ -50,6 +56,7 @@ class Plan:
     empty: dict[str, str] = field(default_factory=dict)
     kept: dict[str, bool] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> str:
@@ -62,13 +69,16 @@ def main() -> int:
     plan, command = Plan(**json.loads(sys.argv[1])), sys.argv[2:]
     for group in plan.groups:
         Path(group, "cgroup.procs").write_text("0")
+    network = relay.OwnNetwork(plan.ports)
     hide(plan)
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    way_out = network.start_relay()
     server = os.fork()
     if server == 0:
+        network.leave_to_root()
         become(plan)
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
-    return reap(server)
+    return reap(server, way_out, network)
 
 
 def hide(plan: Plan) -> None:
@@ -155,13 +165,16 @@ def limit(number: int, value: int) -> None:
     resource.setrlimit(number, (lowest, lowest))
 
 
-def reap(server: int) -> int:
+def reap(server: int, way_out: int, network: relay.OwnNetwork) -> int:
     """Wait for the server, asking it to end when this process is asked; then end the daemons. Return its status."""
     status = None
     while status is None:
         if signal.sigwait(AWAITED) != signal.SIGCHLD:
             os.kill(server, signal.SIGTERM)
-        status = dict(ended()).get(server)
+        found = dict(ended())
+        status = found.get(server)
+        if way_out in found:  # out of memory, say; without it, nobody could log in
+            way_out = network.start_relay()
     end_daemons()
     return os.waitstatus_to_exitcode(status) % 256
 

@@ -21,7 +21,7 @@ from jupyterhub.traitlets import ByteSpecification
 from traitlets import Integer, List, Unicode, default
 
 from workshop import copies, processes
-from workshop.account import Account, environment
+from workshop.account import Account
 from workshop.copies import CopyError
 from workshop.disks import DiskError
 from workshop.folder import DEFAULT, VARIABLE, Folder, Settings
@@ -94,11 +94,7 @@ class LearnerSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         """Add what the learner's processes need."""
-        return env | environment(self.account.name, self.account.home) | {NEWS: json.dumps(self._news)}
-
-    def get_args(self) -> list[str]:
-        """Return the server's arguments. Kernels use sockets in a private folder: anybody may read from a port."""
-        return [*self.args, "--KernelManager.transport=ipc"]
+        return env | self.account.environment() | {NEWS: json.dumps(self._news)}
 
     async def start(self) -> tuple[str, int]:
         """Start the server, and return where it listens.

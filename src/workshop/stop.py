@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import psutil
 import requests
 
-from workshop import users
+from workshop import disks, limits, users
 from workshop.folder import TRAINER, Settings
 from workshop.workshop import Workshop, add_folder, require_root
 
@@ -51,6 +51,7 @@ def stop(workshop: Workshop) -> str:
     workshop.hub.stop(HUB_WITHIN)
     proxy = workshop.proxy.stop(PROXY_WITHIN)
     left = end_processes(workshop.settings())
+    give_back(workshop)
     return "The workshop has ended; what the learners have made is kept." if ran or proxy or left else "It did not run."
 
 
@@ -68,10 +69,22 @@ def end_processes(settings: Settings) -> int:
     return len(running)
 
 
+def give_back(workshop: Workshop) -> None:
+    """Unmount the homes, and remove the control groups, of users of whom nothing runs; a hub that ended has done so."""
+    for name in os_users(workshop.settings()):
+        limits.remove(name)
+        disks.unmount(workshop.folder.home(name))
+
+
+def os_users(settings: Settings) -> list[str]:
+    """Return the names of the workshop's OS users."""
+    seats = (settings.os_user(number) for number in range(1, settings.learners + 1))
+    return [*seats, settings.os_user_of(TRAINER)]
+
+
 def learners_processes(settings: Settings) -> list[psutil.Process]:
     """Return what runs as one of the workshop's OS users."""
-    seats = (settings.os_user(number) for number in range(1, settings.learners + 1))
-    found = (users.find(name) for name in (*seats, settings.os_user_of(TRAINER)))
+    found = map(users.find, os_users(settings))
     numbers = {user.pw_uid for user in found if user}
     return [process for process in psutil.process_iter(["uids"]) if uid(process) in numbers]
 

@@ -33,7 +33,7 @@ AS_A_POD = (
     *("--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--user", f"{VALUES['uid']}:{VALUES['fsGid']}", "--volume", f"home:{VALUES['storage']['homeMountPath']}"),
 )
-LESSONS = ("00_start/01_score", "02_realtime/01_deploy")
+LESSONS = ("01_score_your_first_model", "01_deploy_with_keys")
 MINUTES = 30
 LEARNER, TOKEN = "ana", "a-token-of-the-test"
 

@@ -19,7 +19,7 @@ from running_service import clean_environment
 MINUTES = 30
 # Each is of an agenda, and together they do most of what could ask for a network: build an environment, install a
 # package in a step, start each engine.
-LESSONS = ("00_start/01_score", "02_realtime/01_deploy", "02_realtime/06_deployment", "03_batch/03_run_and")
+LESSONS = ("01_score_your_first_model", "01_deploy_with_keys", "06_deployment_clinic", "03_run_and_obtain_outputs")
 
 
 class Room:

@@ -71,6 +71,17 @@ def test_public_authorities_and_ours(home: Home) -> None:
     assert found == authorities(certifi.where()) | {OURS}
 
 
+def test_in_a_folder_the_same_are_trusted(home: Home, companys: Path) -> None:
+    """Also when variables are made anew of an environment that has a folder already, as by a second connect()."""
+    variables = client_environment.network(1, home, {"SSL_CERT_FILE": str(companys)})
+    with_folder = client_environment.with_folder(variables)
+    folder = Path(with_folder["REQUESTS_CA_BUNDLE"])
+    assert folder.is_dir()
+    assert authorities(str(folder / "bundle.pem")) == {"the company", OURS}
+    assert {**with_folder, "REQUESTS_CA_BUNDLE": ""} == {**variables, "REQUESTS_CA_BUNDLE": ""}
+    assert client_environment.with_folder(client_environment.network(1, home, with_folder)) == with_folder
+
+
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"])
 def test_users_bundle_stays_trusted(variable: str, home: Home, companys: Path) -> None:
     variables = client_environment.network(1, home, {variable: str(companys)})

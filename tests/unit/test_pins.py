@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = {
@@ -20,6 +23,7 @@ CONSTRAINTS = {
 
 # What Azure's runtime of parallel jobs is made of: ours stands in for it here, and nothing of it is trained with.
 OF_AZURE_ALONE = ("azureml-core", "azureml-dataset-runtime")
+FIRST_RELEASES = ("3.11.0", "3.12.0", "3.13.0")
 # Azure's plugin for MLflow, without which jobs do here, and the MLflow that it works with there.
 OF_AZURES_MLFLOW = ("azureml-mlflow", "mlflow-skinny")
 
@@ -37,6 +41,16 @@ def _pip_lines(conda_file: Path) -> list[str]:
 
 def test_every_constraint_is_an_exact_version() -> None:
     assert all(re.fullmatch(r"==[\w.]+", str(requirement.specifier)) for requirement in CONSTRAINTS.values())
+
+
+def test_every_pin_is_for_the_first_release_of_each_python() -> None:
+    """Debian 12 has Python 3.11.2: a package that asks for 3.11.5 cannot be installed there."""
+    pins = {canonicalize_name(name): str(requirement.specifier) for name, requirement in CONSTRAINTS.items()}
+    installed = [one for one in metadata.distributions() if pins.get(canonicalize_name(one.name)) == f"=={one.version}"]
+    assert len(installed) > 250
+    for one in installed:
+        python = SpecifierSet(one.metadata["Requires-Python"] or "")
+        assert [release for release in FIRST_RELEASES if release not in python] == [], one.name
 
 
 def test_every_direct_dependency_is_pinned() -> None:

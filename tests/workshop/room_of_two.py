@@ -21,7 +21,7 @@ from jupyterhub.objects import Hub
 from jupyterhub.user import User
 
 from workshop import users
-from workshop.account import Account, environment
+from workshop.account import Account
 from workshop.folder import Folder, Settings
 from workshop.limits import Limits
 from workshop.spawner import LearnerSpawner
@@ -69,7 +69,7 @@ class Room:
         account.log.unlink(missing_ok=True)
         done = subprocess.run(
             account.command(sys.executable, "-c", script, *arguments),
-            env=environment(account.name, account.home),
+            env=account.environment(),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

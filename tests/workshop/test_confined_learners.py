@@ -9,17 +9,21 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
-from room_of_two import DISK, Room, needs_root, processes_of, room
+from room_of_two import DISK, PATIENCE, Room, needs_root, processes_of, room
 
-from workshop import disks, limits
-from workshop.account import LOG, environment
+from workshop import disks, limits, relay
+from workshop.account import LOG, SHARED
 
 pytestmark = needs_root
 
@@ -93,19 +97,28 @@ def test_a_home_is_its_owners_alone_even_outside_the_namespaces(two: Room) -> No
     assert "Permission denied" in found.stderr
 
 
-@pytest.mark.parametrize("shared", ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"])
-def test_shares_no_folder_with_other_users(two: Room, shared: str) -> None:
-    mine = Path(shared, f"{two.one}-seen-by-all")
-    mine.write_text("of the machine")
+def test_shares_no_folder_with_other_users(two: Room) -> None:
+    shared = [Path(folder) for folder in SHARED if Path(folder).is_dir()]
+    mine = [folder / f"{two.one}-of-the-machine" for folder in shared]
+    for file in mine:
+        file.touch()
     try:
-        ran = two.run(two.one, "import os, sys; print(os.listdir(sys.argv[1])); open(sys.argv[2], 'w')", shared,
-                      f"{shared}/left-by-{two.one}")  # fmt: skip
+        ran = two.run(
+            two.one,
+            "import os, sys\n"
+            "for folder in sys.argv[1:]:\n"
+            "    print(os.listdir(folder))\n"
+            "    open(f'{folder}/left-by-a-learner', 'w').close()",
+            *map(str, shared),
+        )
     finally:
-        mine.unlink()
+        for file in mine:
+            file.unlink()
 
-    assert mine.name not in ran.said
-    assert ran.status == 0
-    assert not Path(shared, f"left-by-{two.one}").exists()
+    assert {"/tmp", "/var/tmp", "/dev/shm"} <= set(map(str, shared))
+    assert ran.status == 0, ran.said
+    assert two.one not in ran.said.replace(str(two.folder.root), "")
+    assert not [folder for folder in shared if (folder / "left-by-a-learner").exists()]
 
 
 def test_no_other_folder_can_be_written_to(two: Room) -> None:
@@ -138,7 +151,111 @@ def test_sees_and_signals_no_process_but_its_own(two: Room) -> None:
         str(os.getpid()),
     )
 
-    assert ran.said.splitlines() == ["[1, 2] 2", "ProcessLookupError"]
+    # Process 1, which is root's, the relay, which is nobody's, and itself.
+    assert ran.said.splitlines() == ["[1, 2, 3] 3", "ProcessLookupError"]
+
+
+def test_signals_neither_the_first_process_nor_the_relay(two: Room) -> None:
+    ran = two.run(
+        two.one,
+        "import os\n"
+        "for process in (1, 2):\n"
+        "    for deed in (lambda: os.kill(process, 9), lambda: os.readlink(f'/proc/{process}/ns/net')):\n"
+        "        try: print(deed())\n"
+        "        except OSError as error: print(type(error).__name__)",
+    )
+
+    assert ran.said.split() == ["PermissionError"] * 4
+
+
+def test_anothers_ports_are_out_of_reach(two: Room) -> None:
+    knock = (
+        "import socket, sys\n"
+        "try: print(socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5).recv(9))\n"
+        "except OSError as error: print(type(error).__name__)"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as machines, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0{two.one}")
+        abstract.listen()
+        ran = two.run(two.one, knock, str(machines.getsockname()[1]))
+        unseen = two.run(two.one, "import socket, sys\n"
+                         "try: socket.socket(socket.AF_UNIX).connect('\\0' + sys.argv[1])\n"
+                         "except OSError as error: print(type(error).__name__)", two.one)  # fmt: skip
+
+    assert ran.said.split() == ["ConnectionRefusedError"]
+    assert unseen.said.split() == ["ConnectionRefusedError"]
+
+
+def test_the_hub_and_the_board_are_within_reach_at_their_own_ports(two: Room) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hub, socket.create_server(("127.0.0.1", 0)) as board:
+        settings = two.folder.settings()
+        assert settings is not None
+        two.folder.write(replace(settings, hub_port=hub.getsockname()[1], board_port=board.getsockname()[1]))
+        answering = [
+            threading.Thread(target=_answer, args=(one, name)) for one, name in ((hub, b"hub"), (board, b"board"))
+        ]
+        for thread in answering:
+            thread.start()
+        ran = two.run(
+            two.one,
+            "import socket, sys\n"
+            "for port in map(int, sys.argv[1:]):\n"
+            "    connection = socket.create_connection(('127.0.0.1', port), 5)\n"
+            "    connection.sendall(b'who is there?')\n"
+            "    connection.shutdown(socket.SHUT_WR)\n"
+            "    print(connection.makefile().read())",
+            str(hub.getsockname()[1]),
+            str(board.getsockname()[1]),
+        )
+        two.folder.write(settings)
+        for thread in answering:
+            thread.join(PATIENCE)
+
+    assert ran.said.split("\n")[:2] == ["hub: who is there?", "board: who is there?"]
+
+
+def _answer(listener: socket.socket, name: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(name + b": " + connection.makefile("rb").read())
+
+
+def own_address() -> str:
+    """Return an address of this machine's that is not a loopback one, where it has any."""
+    found = [one.address for ones in psutil.net_if_addrs().values() for one in ones if one.family == socket.AF_INET]
+    return next((address for address in found if not address.startswith("127.")), "127.0.0.2")
+
+
+ANSWERS = {
+    "CONNECT 127.0.0.1:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT localhost:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT [::1]:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT [::ffff:127.0.0.1]:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT 0.0.0.0:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT 2130706433:22 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT 169.254.169.254:80 HTTP/1.1": "403 No Way To This Machine",
+    "CONNECT nobody.invalid:443 HTTP/1.1": "502 Unknown Host",
+    "CONNECT 192.0.2.1:99999 HTTP/1.1": "403 This Is A Proxy For HTTPS",
+    "GET http://127.0.0.1/ HTTP/1.1": "403 This Is A Proxy For HTTPS",
+    "CONNECT ../../etc:1 HTTP/1.1": "403 This Is A Proxy For HTTPS",
+}
+
+
+def test_the_proxy_leads_to_no_address_of_the_machine(two: Room) -> None:
+    answers = {**ANSWERS, f"CONNECT {own_address()}:22 HTTP/1.1": "403 No Way To This Machine"}
+
+    ran = two.run(
+        two.one,
+        "import socket, sys\n"
+        "for line in sys.argv[2:]:\n"
+        "    connection = socket.create_connection(('127.0.0.1', int(sys.argv[1])), 20)\n"
+        "    connection.sendall(line.encode() + b'\\r\\nHost: any\\r\\n\\r\\n')\n"
+        "    print(connection.makefile().readline().strip())",
+        str(relay.PROXY_PORT),
+        *answers,
+    )
+
+    assert ran.said.splitlines() == [f"HTTP/1.1 {answer}" for answer in answers.values()]
 
 
 def test_gets_none_of_the_hubs_variables_and_descriptors(two: Room, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +336,7 @@ def test_a_link_in_place_of_the_log_leads_root_nowhere(two: Room) -> None:
     account = two.account(two.one)
     account.open()
 
-    done = subprocess.run(account.command("echo", "said"), env=environment(account.name, account.home), check=False)
+    done = subprocess.run(account.command("echo", "said"), env=account.environment(), check=False)
 
     assert done.returncode == 0, "the learner gets in, and can mend it"
     assert target.read_text() == "root's"

@@ -45,8 +45,9 @@ class Workshop(RuleBasedStateMachine):
         self.taught: dict[str, bytes] = {COURSE: b"T course"}
         self.written = 0
         self.untouched: set[str] = set()  # brought, and as it was then
-        self.confirmed: set[str] = set()  # of those, what a whole bring has noted, and no broken one since taken back
+        self.arrived: set[str] = set()  # brought once, as the copy's own notes have it
         self.deleted: set[str] = set()  # by the learner, after that
+        self.unclear: set[str] = set()  # a broken bring may have forgotten that it was deleted, or not
 
     def teardown(self) -> None:
         shutil.rmtree(self.home)
@@ -70,7 +71,6 @@ class Workshop(RuleBasedStateMachine):
     @rule(path=st.sampled_from(TAUGHT))
     def trainer_deletes(self, path: str) -> None:
         self.taught.pop(path, None)
-        self.deleted.discard(path)  # if it is taught again, it is another one
 
     # The learner ----------------------------------------------------------------------------------------------------
 
@@ -111,15 +111,14 @@ class Workshop(RuleBasedStateMachine):
     def spoils_the_manifest(self, text: str) -> None:
         self._learner(lambda place: place.write_text(text), NAME)
         self.untouched.clear()  # nobody knows any more
-        self.confirmed.clear()
-        self.deleted.clear()
+        self._forget()
 
     @rule()
     def deletes_the_copy(self) -> None:
         self._learner(lambda place: shutil.rmtree(place, ignore_errors=True), ".")
         self.untouched &= set(self._files())
-        if not self.root.exists():
-            self.deleted.clear()
+        if not (self.root / NAME).exists():
+            self._forget()
 
     @rule()
     def puts_a_link_in_place_of_the_workbook(self) -> None:
@@ -130,7 +129,7 @@ class Workshop(RuleBasedStateMachine):
         self._bytes(b"L")
         self._learner(swap, ".")
         self.untouched.clear()
-        self.deleted.clear()
+        self._forget()
 
     # Bringing -------------------------------------------------------------------------------------------------------
 
@@ -193,11 +192,15 @@ class Workshop(RuleBasedStateMachine):
                 assert data == self.taught.get(path, b""), f"{path} was not touched, and is not the newest"
             elif path in self.deleted and path != COURSE:
                 assert kind == "missing", f"{path} was deleted by the learner, and is there again"
+            elif kind == "missing" and path in self.unclear:
+                self.deleted.add(path)
             elif kind == "missing":
                 raise AssertionError(f"{path} was not brought")
         assert not [path for path in found if STAGING in path], "nothing half-done is left"
         self.untouched = {path for path in self.taught if found.get(path, ("", 0, b""))[2] == self.taught[path]}
-        self.confirmed = set(self.untouched)
+        self.arrived = (self.arrived | self.untouched) & set(self.taught)
+        self.deleted &= set(self.taught)  # what is taught again is another one
+        self.unclear.clear()
 
     def _may_be_written(self, path: str) -> bool:
         """Whether all above is a folder that the learner may write to, and the file one that they may read."""
@@ -217,18 +220,25 @@ class Workshop(RuleBasedStateMachine):
             act(self.root / path)
         after = self._files()
         for changed in {name for name in {*before, *after} if before.get(name) != after.get(name)}:
-            if changed in self.confirmed and changed not in after:
+            if changed in self.arrived and changed not in after:
                 self.deleted.add(changed)
             if changed in after:
                 self.deleted.discard(changed)
             self.untouched.discard(changed)
-            self.confirmed.discard(changed)
 
     def _forget_what_is_gone(self) -> None:
         """An interrupted bring may have taken away what is no longer taught, or have been about to."""
         found = self._files()
-        self.confirmed &= set(self.taught)
+        self.unclear |= (self.arrived | self.deleted) - set(self.taught)
+        self.arrived &= set(self.taught)
+        self.deleted &= set(self.taught)
         self.untouched = {path for path in self.untouched if path in found}
+
+    def _forget(self) -> None:
+        """The copy's own notes are gone."""
+        self.arrived.clear()
+        self.deleted.clear()
+        self.unclear.clear()
 
     def _files(self) -> dict[str, tuple[str, bytes]]:
         return {path: (kind, data) for path, (kind, _, data) in snapshot(self.root).items() if kind != "folder"}

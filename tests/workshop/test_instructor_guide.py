@@ -10,14 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "instructor-guide.md"
 SECTION = "## What goes wrong in a room, and what to say"
+READ = re.compile(r"^\| (?:they|you) read \|", re.MULTILINE)
 ANYTHING = "\0"  # stands for what an f-string puts in
 PYTHONS_OWN = "NameError: name '…' is not defined"
 SPEAKS = ("helpers", "workshop", "azureml_local")  # what learners meet, of src/
 
 
 def _quoted() -> list[str]:
-    """The first column of each table with the words *they read*."""
-    tables = GUIDE.read_text(encoding="utf-8").partition(SECTION)[2].split("| they read |")[1:]
+    """The first column of each table of what *they read*, or *you read*."""
+    tables = READ.split(GUIDE.read_text(encoding="utf-8").partition(SECTION)[2])[1:]
     cells = [line.split("|")[1] for table in tables for line in table.split("\n\n")[0].splitlines()[2:]]
     return [quoted for cell in cells for quoted in re.findall(r"`([^`]+)`", cell)]
 
@@ -37,7 +38,9 @@ def _said() -> str:
     python = [path for folder in SPEAKS for path in (source / folder).rglob("*.py")]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in python]
     texts = [_text(node) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.expr)]
-    texts += [path.read_text(encoding="utf-8") for path in (source / "workshop").rglob("*.html")]
+    texts += [
+        path.read_text(encoding="utf-8") for kind in ("html", "js") for path in (source / "workshop").rglob(f"*.{kind}")
+    ]
     return "\n".join(" ".join(text.split()) for text in texts if text)
 
 

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from workshop.doctor import costs
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "src" / "workshop" / "kubernetes"
 VALUES = yaml.safe_load((FOLDER / "values.yaml").read_text(encoding="utf-8"))
@@ -86,7 +88,13 @@ def test_the_pod_is_that_of_the_image() -> None:
 
 
 def test_what_a_learner_takes_is_guaranteed() -> None:
+    measured = costs.read(ROOT / "notebooks")
     memory, cpu = VALUES["singleuser"]["memory"], VALUES["singleuser"]["cpu"]
-    gigabytes = {name: int(value.removesuffix("G")) for name, value in memory.items()}
-    assert 1 <= gigabytes["guarantee"] < gigabytes["limit"]
-    assert 0 < cpu["guarantee"] < cpu["limit"]
+    takes = max(measured.lab + lesson.memory for lesson in measured.lessons)
+    assert takes <= _bytes(memory["guarantee"]) < _bytes(memory["limit"])
+    assert max(lesson.busy(learners=1, processors=1) for lesson in measured.lessons) <= cpu["guarantee"] < cpu["limit"]
+
+
+def _bytes(value: str) -> int:
+    """As KubeSpawner reads it: 1G is 2**30 bytes."""
+    return int(value.removesuffix("G")) * 2**30

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from room_of_two import PATIENCE, Room, needs_root, processes_of, room
 
-from workshop import copies, processes
+from workshop import copies, processes, relay
 from workshop.copies import CopyError
 from workshop.spawner import FIRST_PORT, LAST_PORT, LearnerSpawner, SpawnError
 
@@ -44,6 +44,17 @@ while True:
     connection, _ = listener.accept()
     connection.sendall(b"here")
     connection.close()
+"""
+
+KNOCKS_WHEN_ASKED = f"""
+import os, socket, time
+open("ready", "w")
+while not os.path.exists("ask"): time.sleep(0.02)
+connection = socket.create_connection(("127.0.0.1", {relay.PROXY_PORT}))
+connection.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+with open("draft", "w") as file: file.write(connection.makefile().readline())
+os.rename("draft", "answer")
+time.sleep(600)
 """
 
 
@@ -113,7 +124,7 @@ def test_nothing_outlives_a_killed_process(two: Room, victim: str) -> None:
         assert await answer(port) == b"here"
         wait_for(two.folder.home(two.one) / "daemon")
         (inside,) = processes.children(spawner.pid)
-        target = {"outside": spawner.pid, "inside": inside, "server": processes.children(inside)[0]}[victim]
+        target = {"outside": spawner.pid, "inside": inside, "server": processes.children(inside)[1]}[victim]
         os.kill(target, signal.SIGKILL)
         assert await processes.has_ended(inside, PATIENCE)
         assert await processes.has_ended(spawner.pid or 0, PATIENCE)
@@ -125,6 +136,25 @@ def test_nothing_outlives_a_killed_process(two: Room, victim: str) -> None:
 
     assert processes_of(two.one) == []
     assert not two.folder.home(two.one).is_mount()
+
+
+@pytest.mark.usefixtures("brought")
+def test_a_relay_that_was_killed_is_started_again(two: Room) -> None:
+    async def scenario() -> None:
+        spawner = two.spawner(two.one, sys.executable, "-c", KNOCKS_WHEN_ASKED)
+        await spawner.start()
+        home = two.folder.home(two.one)
+        wait_for(home / "ready")
+        (inside,) = processes.children(spawner.pid)
+        killed = processes.children(inside)[0]
+        os.kill(killed, signal.SIGKILL)
+        assert await processes.has_ended(killed, PATIENCE)
+        (home / "ask").touch()
+        wait_for(home / "answer")
+        assert (home / "answer").read_text() == "HTTP/1.1 403 This Is A Proxy For HTTPS\n"
+        await spawner.stop(now=True)
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.usefixtures("brought")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import logging
 import os
@@ -49,7 +50,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("tornado.access").setLevel(logging.WARNING)
     end_with_parent()
-    asyncio.run(serve(Folder(Path(os.environ[VARIABLE])), HubOAuth.instance()))
+    with contextlib.suppress(KeyboardInterrupt):  # how the hub ends it
+        asyncio.run(serve(Folder(Path(os.environ[VARIABLE])), HubOAuth.instance()))
 
 
 def end_with_parent() -> None:

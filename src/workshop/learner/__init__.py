@@ -1,7 +1,8 @@
 """A learner's side of the board: what their Jupyter server tells it, and what it brings to their JupyterLab.
 
-``etc`` is a folder of Jupyter's settings, which enables the server's extension, and ``share`` one of its data, which
-holds JupyterLab's; ``environment`` says where they lie. Written by hand, JupyterLab's needs no Node to be built.
+``etc`` is a folder of Jupyter's settings, which enables the server's extension (and lets kernels use sockets in a
+private folder rather than ports), and ``share`` one of its data, which holds
+JupyterLab's; ``environment`` says where they lie. Written by hand, JupyterLab's needs no Node to be built.
 """
 
 from __future__ import annotations

@@ -45,10 +45,9 @@ class Cells:
     def _watch(self, kernel: str) -> None:
         manager = self._manager.get_kernel(kernel)
         session = Session(key=manager.session.key, signature_scheme=manager.session.signature_scheme)
-        stream = ZMQStream(manager.connect_iopub())
+        stream: ZMQStream = manager.connect_iopub()
         stream.socket.unsubscribe(b"")
         stream.socket.subscribe(TOPIC)
-        # `stream.on_recv` runs in the server's event loop.
         stream.on_recv(lambda parts: self._on_message(kernel, session, parts))
         self._streams[kernel] = stream
 
@@ -59,6 +58,7 @@ class Cells:
             return  # not a kernel's; a learner may run one of their own
         if cell := after(self.last if kernel == self.kernel else None, message, now()):
             self.last, self.kernel = cell, kernel
+        if cell or message["content"].get("execution_state") == "idle":  # when a notebook's session is there, too
             self._on_change()
 
 

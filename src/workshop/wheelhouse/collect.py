@@ -138,8 +138,9 @@ def _prove(wheels: Path, target: Target) -> None:
     project = tomllib.loads((WORKBOOK / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [option for name in project["optional-dependencies"] for option in ("--extra", name)]
     command = [uv.find_uv_bin(), "pip", "compile", "--quiet", "--no-index", "--find-links", str(wheels), *extras]
+    command += ["--python-version", f"{target.python}.0"]  # whichever release of it the other machine has
     if not target.is_this_machine:
-        command += ["--python-version", target.python, "--python-platform", SYSTEMS[target.system].for_uv]
+        command += ["--python-platform", SYSTEMS[target.system].for_uv]
     command += ["--constraint", str(CONSTRAINTS), "--output-file", "-", str(WORKBOOK / "pyproject.toml")]
     found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if found.returncode:

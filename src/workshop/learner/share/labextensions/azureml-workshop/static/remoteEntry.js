@@ -15,7 +15,7 @@
     .wk-ask button.waiting { background: #b34a00; border-color: #b34a00; color: #fff; font-weight: 600; }
     .wk-ask button:focus-visible, .wk-note button:focus-visible, .wk-dialog button:focus-visible {
       outline: 2px solid var(--jp-brand-color1); outline-offset: 1px; }
-    .wk-notes { position: fixed; right: 16px; bottom: 40px; z-index: 9000; display: flex; flex-direction: column; gap: 8px;
+    .wk-notes { position: fixed; right: 16px; top: 40px; z-index: 9000; display: flex; flex-direction: column; gap: 8px;
       width: min(26rem, calc(100vw - 32px)); max-height: 60vh; overflow-y: auto; }
     .wk-note { background: var(--jp-layout-color1); color: var(--jp-ui-font-color1); border: 1px solid var(--jp-border-color1);
       border-left: 6px solid #0072b2; border-radius: 6px; box-shadow: 0 2px 12px rgb(0 0 0 / 35%); padding: 10px 14px;
