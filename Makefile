@@ -27,6 +27,9 @@ export UV_NO_INDEX := 1
 export UV_FIND_LINKS := $(WHEELS)
 export AZUREML_LOCAL_NPM_TARBALLS := $(WHEELHOUSE)/npm
 endif
+# Images often set it. Each process that a service or a test starts would compile this project anew: a service's start
+# would take twice the processor's time, and so would finding the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks clean
@@ -43,6 +46,7 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m compileall -q src
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
 	$(if $(WHEELHOUSE),$(BIN)/python -m workshop install)

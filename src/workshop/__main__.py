@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import requests
 
+from azureml_local.edge.listening import ListenError
 from node_packages import NpmError
 from workshop.background import BackgroundError
 from workshop.certificates import CertificateError
@@ -27,7 +28,7 @@ COMMANDS = {
     "wheelhouse": ("workshop.wheelhouse.collect", "collect all that is installed, for a room without a network"),
     "hub": ("workshop.hub", "run the hub in this process (`start` does)"),
 }
-EXPECTED = (BackgroundError, CertificateError, FolderError, NpmError, UserError, WorkshopError)
+EXPECTED = (BackgroundError, CertificateError, FolderError, ListenError, NpmError, UserError, WorkshopError)
 USAGE = 2
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from course.processors import SIDE_BY_SIDE
 from workshop import disks, limits, relay, users
 from workshop.folder import WORKBOOK, Folder
 from workshop.limits import Limits
@@ -110,6 +111,7 @@ class Account:
 def environment(name: str, home: Path) -> dict[str, str]:
     """Return the variables of a learner's processes, confined or not."""
     return {
+        **SIDE_BY_SIDE,
         "USER": name,
         "LOGNAME": name,
         "HOME": str(home),

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from azureml_local.edge import tls
 from azureml_local.home import write_private
 from workshop.folder import Folder, Settings
-from workshop.hub import is_loopback
+from workshop.links import is_loopback
 
 
 class CertificateError(Exception):

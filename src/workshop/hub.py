@@ -18,10 +18,10 @@ from traitlets.config import Config
 from workshop import learner
 from workshop.authenticator import RoomAuthenticator
 from workshop.folder import TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
+from workshop.links import LOOPBACK, public_url
 from workshop.seats import Seats
 
 TEMPLATES = Path(__file__).with_name("templates")
-LOOPBACK = "127.0.0.1"
 PATIENCE = 300  # seconds for a server's start: thirty may start at once, on few processors
 COMMAND, BOARD = "workshop-command", "board"  # services, as JupyterHub calls what uses its API
 MAY = {
@@ -93,17 +93,6 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
         "oauth_no_confirm": True,
     }
     return [command, board]
-
-
-def public_url(settings: Settings) -> str:
-    """Return the address that browsers use, without a path."""
-    host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
-    return f"{'http' if is_loopback(settings) else 'https'}://{host}:{settings.port}"
-
-
-def is_loopback(settings: Settings) -> bool:
-    """Say whether only this machine can reach the workshop; only then it goes without TLS."""
-    return settings.listen in (LOOPBACK, "::1")
 
 
 def name_of(folder: Folder) -> Callable[[User | None], str]:

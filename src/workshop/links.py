@@ -7,7 +7,19 @@ import io
 import segno
 
 from workshop.folder import Folder, Settings, read_secret
-from workshop.hub import public_url
+
+LOOPBACK = "127.0.0.1"
+
+
+def public_url(settings: Settings) -> str:
+    """Return the address that browsers use, without a path."""
+    host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
+    return f"{'http' if is_loopback(settings) else 'https'}://{host}:{settings.port}"
+
+
+def is_loopback(settings: Settings) -> bool:
+    """Say whether only this machine can reach the workshop; only then it goes without TLS."""
+    return settings.listen in (LOOPBACK, "::1")
 
 
 def join_link(folder: Folder, settings: Settings) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import node_packages
 from workshop.certificates import Pair
 from workshop.folder import Folder, Settings, read_secret
-from workshop.hub import LOOPBACK
+from workshop.links import LOOPBACK
 
 SOURCE = Path(__file__).with_name("proxy")
 INSTALLED = node_packages.SHARE / "azureml-workbook" / "workshop-proxy"

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from azureml_local.edge.listening import parse as parse_place
 from workshop import certificates, links, proxy
 from workshop.folder import VARIABLE, WORKBOOK, Settings, given
-from workshop.hub import LOOPBACK
+from workshop.links import LOOPBACK
 from workshop.stop import learners_processes
 from workshop.workshop import Workshop, WorkshopError, add_folder, require_root
 
@@ -108,9 +109,19 @@ def chosen(former: Settings | None, arguments: argparse.Namespace) -> Settings:
     settings = given(former or Settings(arguments.learners), **options, workbook=str(WORKBOOK))
     if bool(settings.certificate) != bool(settings.key):
         raise WorkshopError("A certificate needs its key, and a key its certificate: give both.")
+    settings = replace(settings, listen=address(settings.listen))
     if not PREFIX.fullmatch(settings.prefix):
         raise WorkshopError(f"--prefix {settings.prefix!r} begins no OS user's name: a to z, digits and -, 20 at most.")
     return settings
+
+
+def address(text: str) -> str:
+    """Return an IP address in its usual form.
+
+    Raises:
+        ListenError: it is none, or one that stands for all.
+    """
+    return parse_place(f"[{text}]" if ":" in text else text).address
 
 
 def require_same_place(former: Settings, wanted: Settings) -> None:

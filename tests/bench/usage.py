@@ -21,6 +21,7 @@ import psutil
 # A process is of the first kind whose word is in its command line. A guard's command line ends with what it guards.
 KINDS = {
     "engines/guard.py": "guards",
+    "fork_server": "fork servers",
     "ipykernel": "kernel",
     "jupyterhub": "notebook server",
     "azureml_local.engines.compute.node": "nodes",

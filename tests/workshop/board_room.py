@@ -186,6 +186,10 @@ class BoardRoom:
         headers = {"Authorization": f"token {user}-token"} if user else {}
         return httpx.Client(base_url=self.address, headers=headers)
 
+    def calls_about_servers(self) -> list[tuple[str, str, Any]]:
+        """Return what the hub was asked to do with servers; ends of shares that an earlier board left come apart."""
+        return [call for call in self.hub.calls if call[1].startswith("/users/")]
+
     def call(self, function: Callable[[], Any]) -> Any:
         """Call a function in the board's thread, and return what it returns."""
 

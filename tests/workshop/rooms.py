@@ -21,6 +21,10 @@ import pytest
 import requests
 import websocket
 
+from workshop import users
+from workshop.status import status
+from workshop.workshop import Workshop
+
 NEEDS_ROOT = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="a workshop makes OS users, which needs Linux and root"
 )
@@ -48,15 +52,12 @@ class Room:
         self.command("start", "--no-qr", "--prefix", self.prefix, "--port", "0", *arguments)
 
     def status(self) -> dict[str, Any]:
-        """Return what ``status --json`` says."""
-        found: dict[str, Any] = json.loads(self.command("status", "--json", check=False).stdout)
-        return found
+        """Return what ``status --json`` prints."""
+        return status(Workshop(self.folder))
 
     def remove(self) -> None:
         """End it, and remove its users."""
         self.command("stop")
-        from workshop import users
-
         for number in range(1, self.status()["learners"] + 1):
             users.remove(f"{self.prefix}{number:02}")
         users.remove(f"{self.prefix}-trainer")
@@ -86,12 +87,25 @@ class Browser:
 
     def join(self, name: str, pin: str, code: str | None = None) -> requests.Response:
         """Send the form, and return where that leads, without following."""
-        xsrf = TOKEN.search(self.page.text)
-        assert xsrf, self.page.text
-        form = {"_xsrf": xsrf[1], "username": name, "pin": pin, "code": self.code if code is None else code}
+        form = {"_xsrf": self.form_token(), "username": name, "pin": pin, "code": self.code if code is None else code}
         answer = self.session.post(f"{self.base}/hub/login", data=form, allow_redirects=False)
+        answer.encoding = "utf-8"  # as the page itself says, which requests does not read
         self.page = answer if answer.status_code != 302 else self.page
         return answer
+
+    def form_token(self) -> str:
+        """Return the token that the join page's form sends."""
+        found = TOKEN.search(self.page.text)
+        assert found, self.page.text
+        return found[1]
+
+    def headers(self, path: str) -> dict[str, str]:
+        """Return what a page's script sends with a request to the hub, or to a lab."""
+        names = ((cookie.name, cookie.path) for cookie in self.session.cookies)
+        if ("_xsrf", path) not in names:
+            self.session.get(f"{self.base}{path}", headers={"Sec-Fetch-Mode": "navigate"})
+        tokens = (one.value or "" for one in self.session.cookies if (one.name, one.path) == ("_xsrf", path))
+        return {"X-XSRFToken": next(tokens)}
 
     def open_lab(self, user: str) -> str:
         """Have the lab started, wait for it by its progress' events, and return its address."""
@@ -103,10 +117,9 @@ class Browser:
         return page.url
 
     def _wait(self, user: str) -> None:
-        token = self._xsrf("/hub/")
         events = self.session.get(
             f"{self.base}/hub/api/users/{user}/server/progress",
-            headers={"Accept": "text/event-stream", "X-XSRFToken": token},
+            headers={"Accept": "text/event-stream", **self.headers("/hub/")},
             stream=True,
             timeout=LAB_WITHIN,
         )
@@ -117,15 +130,12 @@ class Browser:
                 return
         raise AssertionError(f"{user} got no lab: {said}")
 
-    def _xsrf(self, path: str) -> str:
-        return next(
-            cookie.value or "" for cookie in self.session.cookies if (cookie.name, cookie.path) == ("_xsrf", path)
-        )
-
     def kernel(self, user: str) -> Kernel:
         """Start a kernel in the learner's lab."""
-        headers = {"X-XSRFToken": self._xsrf(f"/user/{user}/")}
-        made = self.session.post(f"{self.base}/user/{user}/api/kernels", json={"name": "python3"}, headers=headers)
+        path = f"/user/{user}/"
+        made = self.session.post(
+            f"{self.base}{path}api/kernels", json={"name": "python3"}, headers=self.headers(path), timeout=LAB_WITHIN
+        )
         assert made.status_code == 201, made.text
         return Kernel(self, f"/user/{user}/api/kernels/{made.json()['id']}")
 

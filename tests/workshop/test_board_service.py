@@ -6,7 +6,7 @@ https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html
 
 from __future__ import annotations
 
-import json
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +18,7 @@ from board_room import BoardRoom, StandInHub, furnish, running, workshop_folder
 
 from running_service import wait_for
 from workshop.board import reports
+from workshop.board.room import now
 from workshop.folder import Folder
 from workshop.streams import Event, Reader
 
@@ -51,8 +52,6 @@ def trainer(board: BoardRoom) -> Iterator[httpx.Client]:
 
 
 def seat_of(board: BoardRoom, user: str) -> dict[str, Any]:
-    from workshop.board.room import now
-
     snapshot = board.call(lambda: board.room.snapshot(now()))
     return next(seat for seat in snapshot["seats"] if seat["user"] == user)
 
@@ -72,11 +71,9 @@ def first_events(client: httpx.Client, path: str, count: int, **options: Any) ->
 @pytest.mark.parametrize("user", ["", ADA, "board", "nobody's"])
 def test_only_the_trainer_sees_and_does(board: BoardRoom, method: str, path: str, user: str) -> None:
     with board.client(user) as client:
-        assert (
-            client.request(method, path, json={"do": "stop", "to": "all"} if method == "POST" else None).status_code
-            == 403
-        )
-    assert board.hub.calls == []
+        answer = client.request(method, path, json={"do": "stop", "to": "all"} if method == "POST" else None)
+    assert answer.status_code == 403
+    assert board.calls_about_servers() == []
 
 
 @pytest.mark.parametrize("path", ["", "join"])
@@ -118,7 +115,7 @@ def test_another_page_of_the_same_origin_can_do_nothing_without_the_token(traine
     del trainer.headers["X-XSRFToken"]
     assert trainer.post("actions", json={"do": "stop", "to": "all"}).status_code == 403
     assert trainer.get("events").status_code == 403
-    assert trainer.get("").status_code != 200 or "data-xsrf" not in trainer.get("").text  # fetched, not navigated to
+    assert trainer.get("", follow_redirects=False).status_code == 302  # fetched, not navigated to
 
 
 def test_a_learner_reports_about_themselves_only(board: BoardRoom) -> None:
@@ -127,11 +124,7 @@ def test_a_learner_reports_about_themselves_only(board: BoardRoom) -> None:
         assert client.post("api/report", json=report).status_code == 204
     assert set(board.room.records.heard) == {ADA}
     seat = seat_of(board, ADA)
-    assert (seat["name"], seat["refused"], seat["state"]) == (
-        "Ada Lovelace",
-        0,
-        "stopped",
-    )  # not connected, and no hub seen
+    assert (seat["name"], seat["refused"], seat["state"]) == ("Ada Lovelace", 0, "silent")
 
 
 @pytest.mark.parametrize(("user", "status"), [("", 401), ("nobody's", 401), ("board", 403)])
@@ -154,7 +147,9 @@ def test_what_is_not_right_is_refused_in_words(board: BoardRoom) -> None:
         assert answer.json()["error"]["message"] == "cell.state is 'asleep': one of running, done, failed is right."
         for wrong in ({"text": 7}, {"text": "x" * 301}, {"may_open": 1}, []):
             assert client.post("api/asked", json=wrong).status_code == 400
-        assert client.post("api/report", content=b"x" * (reports.LARGEST + 1)).status_code in (400, 413)
+        with contextlib.suppress(httpx.NetworkError):  # the board hangs up as soon as it sees how much is coming
+            assert client.post("api/report", content=b"x" * (reports.LARGEST + 1)).status_code in (400, 413)
+    assert board.room.records.heard == {}
     assert board.room.records.asked == {}
 
 
@@ -183,9 +178,9 @@ def test_what_a_learner_asks_reaches_the_trainer_and_the_answer_the_learner(
 ) -> None:
     with board.client(ADA) as client:
         assert client.post("api/asked", json={"text": "What is\na <i>key?", "may_open": True}).status_code == 204
-        assert board.hub.calls == [
-            ("POST", f"/shares/{ADA}/", {"user": "trainer", "scopes": [f"access:servers!server={ADA}/"]})
-        ]
+        share = ("POST", f"/shares/{ADA}/", {"user": "trainer", "scopes": [f"access:servers!server={ADA}/"]})
+        assert share in board.hub.calls
+        board.hub.calls.clear()
         seat = seat_of(board, ADA)
         assert (seat["state"], seat["may_open"]) == ("asked", True)
         assert seat["reasons"][0]["text"] == "asked for you: What is a <i>key?"
@@ -204,7 +199,7 @@ def test_who_needs_nobody_any_more_says_so(board: BoardRoom) -> None:
         assert seat_of(board, ADA)["asked"]
         assert client.delete("api/asked").status_code == 204
     assert not seat_of(board, ADA)["asked"]
-    assert not any(path.startswith("/shares") for _, path, _ in board.hub.calls[:1])  # it was never shared
+    assert all(method != "POST" for method, path, _ in board.hub.calls if path.startswith("/shares"))
 
 
 def test_notes_reach_whom_they_are_for_also_those_who_come_late(board: BoardRoom, trainer: httpx.Client) -> None:
@@ -229,13 +224,12 @@ def test_servers_are_started_stopped_and_reset_through_the_hub(board: BoardRoom,
         assert trainer.post("actions", json={"to": [ADA], **action}).status_code == 204
         wait_for(lambda: ADA not in board.room.doing or None, "it is done")
         assert ADA not in board.room.failed
-        return board.hub.calls
+        return board.calls_about_servers()
 
     assert done({"do": "stop"}) == [("DELETE", path, None)]
     assert done({"do": "start"}) == [("POST", path, {})]
     for what in ("notebooks", "service", "everything", "lesson:02_realtime/01_deploy_with_keys.ipynb"):
-        calls = done({"do": "reset", "what": what})
-        assert [call for call in calls if call[1] == path] == [("DELETE", path, None), ("POST", path, {"reset": what})]
+        assert done({"do": "reset", "what": what}) == [("DELETE", path, None), ("POST", path, {"reset": what})]
 
 
 def test_all_at_once(board: BoardRoom, trainer: httpx.Client) -> None:
@@ -250,10 +244,10 @@ def test_what_the_hub_refuses_is_said_at_the_seat(board: BoardRoom, trainer: htt
     board.hub.refuse_stop = True
     trainer.post("actions", json={"do": "reset", "to": [ADA], "what": "service"})
     wait_for(lambda: board.room.failed.get(ADA), "it fails")
-    assert seat_of(board, ADA)["failed"] == f"The hub refused DELETE /users/{ADA}/server: it hangs"
-    assert all(
-        method != "POST" for method, path, _ in board.hub.calls if path.startswith("/users")
-    )  # nothing half done
+    assert seat_of(board, ADA)["reasons"] == [
+        {"rule": "failed", "text": f"The hub refused DELETE /users/{ADA}/server: it hangs", "since": None}
+    ]
+    assert [method for method, _, _ in board.calls_about_servers()] == ["DELETE"]  # and no start after it
 
 
 @pytest.mark.parametrize(
@@ -317,6 +311,3 @@ def test_the_whole_room_is_told_to_the_page(board: BoardRoom, trainer: httpx.Cli
 def test_the_database_is_the_boards_alone(board: BoardRoom, folder: Folder) -> None:
     for name in ("board.db", "board-cookie-secret"):
         assert Path(folder.hub, name).stat().st_mode & 0o077 == 0
-    assert json.loads(
-        json.dumps(board.call(lambda: board.room.snapshot(__import__("workshop.board.room").board.room.now())))
-    )

@@ -19,9 +19,11 @@ CODE = Path(__file__).parents[2]  # what this process runs, and so shall its chi
 # Nodes and instances share one machine. Threads of OpenMP that wait for each other by computing nothing, which is their
 # default, take the processors from those that they wait for: a training of 2 s took 100 s on two busy processors.
 SHARING = {"OMP_WAIT_POLICY": "passive"}
-# How many threads a library takes is the operator's to say, for all that runs here.
+# How many threads a library takes, and how much memory it keeps that nothing needs, is the operator's to say, for all
+# that runs here.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LD_LIBRARY_PATH", *SHARING, *THREADS)
+MEMORY = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "ARROW_DEFAULT_MEMORY_POOL")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LD_LIBRARY_PATH", *SHARING, *THREADS, *MEMORY)
 
 
 def base_environment() -> dict[str, str]:

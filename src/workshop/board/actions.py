@@ -92,6 +92,7 @@ class Actions:
 
     def _answered(self, users: list[str], document: dict[str, Any]) -> None:
         for user in users:
+            self.room.failed.pop(user, None)
             answer(self.room, self.watch, user)
 
     def _note(self, users: list[str], document: dict[str, Any]) -> None:

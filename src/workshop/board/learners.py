@@ -43,6 +43,7 @@ class LearnerHandler(RequestHandler):
         """Take what the handler works with."""
         self.api = api
         self.user = ""
+        self.wait = 0.0  # seconds before the next call
 
     def check_xsrf_cookie(self) -> None:
         """Pass: what counts here is a token that no browser sends by itself, and no cookie."""
@@ -64,12 +65,14 @@ class LearnerHandler(RequestHandler):
         if model.get("kind") != "user":
             raise HTTPError(HTTPStatus.FORBIDDEN, "no user's token", reason="Only learners report")
         self.user = model["name"]
-        if wait := self.api.allowance.take(self.user):
-            self.set_header("Retry-After", str(ceil(wait)))
+        if (wait := self.api.allowance.take(self.user)) > 0:
+            self.wait = wait
             raise HTTPError(HTTPStatus.TOO_MANY_REQUESTS, f"{self.user} calls too often")
 
     def write_error(self, status_code: int, **details: Any) -> None:
         """Answer an error as JSON."""
+        if self.wait:
+            self.set_header("Retry-After", str(ceil(self.wait)))
         self.finish({"error": {"code": status_code, "message": self._reason}})
 
     def refuse(self, error: Exception) -> None:

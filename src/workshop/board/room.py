@@ -76,6 +76,8 @@ class Room:
         lesson = self.course.of(report.notebook)
         asked = self.records.asked.get(seat.user)
         reasons = stuck.reasons(self._situation(seat.user, report, lesson, heard), at)
+        if failure := self.failed.get(seat.user):
+            reasons = [*reasons, Reason("failed", failure, None)]
         return {
             "user": seat.user,
             "number": seat.number,
@@ -92,7 +94,6 @@ class Room:
             "coming": asked is not None and asked.coming,
             "may_open": asked is not None and asked.may_open,
             "doing": self.doing.get(seat.user, ""),
-            "failed": self.failed.get(seat.user, ""),
         }
 
     def _situation(self, user: str, report: Report, lesson: Lesson | None, heard: Heard | None) -> Situation:

@@ -66,7 +66,8 @@ def was_refused(situation: Situation, now: datetime) -> Iterator[Reason]:
     for each in situation.report.refused:
         given_up = situation.advanced is not None and situation.advanced > each.at
         elsewhere = situation.lesson_id not in ("", each.lesson)
-        if each.tries >= TRIES and (each.lesson, each.item) not in done and not given_up and not elsewhere:
+        moved_on = (each.lesson, each.item) in done or given_up or elsewhere
+        if situation.running and each.tries >= TRIES and not moved_on:
             yield Reason("refused", f"{each.tries} refused tries of {each.item}", each.since)
 
 

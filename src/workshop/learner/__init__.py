@@ -3,6 +3,9 @@
 ``etc`` is a folder of Jupyter's settings, which enables the server's extension (and lets kernels use sockets in a
 private folder rather than ports), and ``share`` one of its data, which holds
 JupyterLab's; ``environment`` says where they lie. Written by hand, JupyterLab's needs no Node to be built.
+
+The settings let a server remember for half a day who has logged in, rather than for five minutes: while the hub is
+away, it cannot be asked. See ``extension.forget_visitors``.
 """
 
 from __future__ import annotations

@@ -33,16 +33,20 @@ class Board:
     Attributes:
         address: ends with a slash.
         token: the server's own at the hub.
+        news: sentences on what has changed in the learner's notebooks.
         notes: the last notes from the trainer, the oldest first.
         asked: what has become of asking: see ``workshop.board.learners``.
         changes: of the two.
+        on_share_ended: called when the trainer may open this server no longer.
     """
 
     address: str
     token: str = field(repr=False)
+    news: list[str] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     asked: dict[str, Any] = field(default_factory=lambda: {"asked": False})
     changes: Changes = field(default_factory=Changes)
+    on_share_ended: Callable[[], None] = lambda: None
 
     async def ask(self, text: str, may_open: bool) -> None:
         """Ask for the trainer; raises BoardError."""
@@ -83,7 +87,10 @@ class Board:
         if name == "note":
             self.notes = [*self.notes, data][-LAST_NOTES:]
         if name == "asked":
+            ended = self.asked.get("may_open") and not data.get("may_open")
             self.asked = data
+            if ended:
+                self.on_share_ended()
         self.changes.notify()
 
     async def _until_it_works(self, call: Callable[[], Awaitable[None]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from jupyter_client.session import Session
 from jupyter_server.serverapp import ServerApp
@@ -45,7 +45,7 @@ class Cells:
     def _watch(self, kernel: str) -> None:
         manager = self._manager.get_kernel(kernel)
         session = Session(key=manager.session.key, signature_scheme=manager.session.signature_scheme)
-        stream: ZMQStream = manager.connect_iopub()
+        stream = cast(ZMQStream, manager.connect_iopub())  # Jupyter Server's kernel managers wrap the socket
         stream.socket.unsubscribe(b"")
         stream.socket.subscribe(TOPIC)
         stream.on_recv(lambda parts: self._on_message(kernel, session, parts))

@@ -10,6 +10,7 @@ from typing import Any
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
+from jupyterhub.singleuser.extension import JupyterHubIdentityProvider
 from tornado.web import authenticated
 
 from helpers import progress_file
@@ -18,8 +19,9 @@ from workshop.board import reports
 from workshop.learner import BOARD
 from workshop.learner.board import Board, BoardError
 from workshop.learner.cells import Cells
+from workshop.server import NEWS
 
-TOKEN = "JUPYTERHUB_API_TOKEN"  # noqa: S105 - the variable's name
+TOKEN, USER = "JUPYTERHUB_API_TOKEN", "JUPYTERHUB_USER"  # variables' names
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -31,7 +33,8 @@ def _load_jupyter_server_extension(app: ServerApp) -> None:
     if not (address := os.environ.get(BOARD)) or not (token := os.environ.get(TOKEN)):
         app.log.info("No board: %s names none.", BOARD)
         return
-    board = Board(address, token)
+    news = json.loads(os.environ.get(NEWS, "[]"))
+    board = Board(address, token, news, on_share_ended=lambda: forget_visitors(app))
     base = app.web_app.settings["base_url"]
     app.web_app.add_handlers(  # type: ignore[no-untyped-call]
         ".*$",
@@ -69,6 +72,15 @@ def _notebook(sessions: list[dict[str, Any]], kernel: str) -> str:
     return next(iter(of_kernel or [session["path"] for session in notebooks[-1:]]), "")
 
 
+def forget_visitors(app: ServerApp) -> None:
+    """Ask the hub anew about everybody but the learner: who could open this server may no longer."""
+    if isinstance(app.identity_provider, JupyterHubIdentityProvider):
+        cache = app.identity_provider.hub_auth.cache
+        known = cache.values  # JupyterHub's, which has no method for it
+        for key in [key for key, model in known.items() if (model or {}).get("name") != os.environ.get(USER)]:
+            del known[key], cache.timestamps[key]
+
+
 class LearnerHandler(APIHandler):
     """A request of the learner's own JupyterLab."""
 
@@ -78,13 +90,17 @@ class LearnerHandler(APIHandler):
 
 
 class EventsHandler(LearnerHandler):
-    """``GET workshop/events``: the trainer's notes, and what has become of asking."""
+    """``GET workshop/events``: the trainer's notes, what has become of asking, and news of the notebooks."""
 
     @authenticated
     async def get(self) -> None:
-        """Send both at each change."""
+        """Send all of it at each change."""
         board = self.board
-        await streams.send(self, board.changes, lambda: [("", "trainer", {"notes": board.notes, "asked": board.asked})])
+
+        def events() -> list[streams.Event]:
+            return [("", "trainer", {"notes": board.notes, "asked": board.asked, "news": board.news})]
+
+        await streams.send(self, board.changes, events)
 
 
 class AskedHandler(LearnerHandler):

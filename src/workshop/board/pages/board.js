@@ -76,6 +76,7 @@ function stateOf(seat) {
 function briefly(reason) {
   if (reason.rule === "refused") return reason.text.replace(/ of .*/, "");
   if (reason.rule === "quiet") return `Failed ${minutesSince(reason.since)} min ago`;
+  if (reason.rule === "failed") return "Not done";
   return reason.rule === "long" ? `Cell runs ${minutesSince(reason.since)} min` : reason.text;
 }
 
@@ -284,8 +285,6 @@ function showSeat() {
   ];
   byId("seat-facts").replaceChildren(...facts.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
   byId("seat-reasons").replaceChildren(...seat.reasons.map((reason) => make("li", { class: reason.rule }, why(reason))));
-  byId("seat-failed").hidden = !seat.failed;
-  setText(byId("seat-failed"), seat.failed);
   byId("seat-help").hidden = !seat.asked;
   byId("seat-open").hidden = !seat.may_open;
   byId("seat-open").href = labOf(seat);

@@ -5,6 +5,7 @@
 "use strict";
 (() => {
   const READ = "azureml-workshop:read"; // in the browser's storage: the id of the last note that was read
+  const NEWS = "azureml-workshop:news"; // what was read of the notebooks' news
   const SHOW_FOR_MINUTES = 30; // who comes later finds a note under the button
   const RETRY_MS = 5000;
   const STYLE = `
@@ -73,11 +74,25 @@
 
     add(note) {
       this.shown.add(note.id);
-      const button = make("button", { type: "button" }, "Got it");
-      const card = make("div", { class: "wk-note" },
-        make("strong", {}, `Trainer, ${clock(note.at)}${note.to_all ? "" : ", to you"}`), make("p", {}, note.text), button);
-      button.addEventListener("click", () => {
+      const title = `Trainer, ${clock(note.at)}${note.to_all ? "" : ", to you"}`;
+      this.card(title, note.text, () => {
         localStorage.setItem(READ, String(Math.max(note.id, Number(localStorage.getItem(READ) ?? 0))));
+      });
+    }
+
+    // What has changed in the notebooks since the server was started; until it is read in this window.
+    showNews(news) {
+      const text = news.join("\n");
+      if (!text || this.shown.has(text) || sessionStorage.getItem(NEWS) === text) return;
+      this.shown.add(text);
+      this.card("Your notebooks", text, () => sessionStorage.setItem(NEWS, text));
+    }
+
+    card(title, text, onRead, action = "Got it") {
+      const button = make("button", { type: "button" }, action);
+      const card = make("div", { class: "wk-note" }, make("strong", {}, title), make("p", {}, text), button);
+      button.addEventListener("click", () => {
+        onRead();
         card.remove();
       });
       this.place.append(card);
@@ -157,17 +172,30 @@
 
     function show(news) {
       notes.show(news.notes);
+      notes.showNews(news.news);
       dialog.show(news);
       const text = news.asked.coming ? "The trainer is coming" : "Waiting for the trainer";
       button.textContent = news.asked.asked ? text : "Ask the trainer";
       button.classList.toggle("waiting", news.asked.asked);
     }
 
+    // A server that was started again, after a reset say, no longer knows this page: it has to be loaded anew.
+    async function isForgotten(address) {
+      const answer = await fetch(address, { redirect: "manual", headers: { Accept: "text/event-stream" } }).catch(() => null);
+      answer?.body?.cancel();
+      return answer?.type === "opaqueredirect" || answer?.status === 403;
+    }
+
     function listen() {
-      const events = new EventSource(`${baseUrl}workshop/events?_xsrf=${encodeURIComponent(xsrf())}`);
+      const address = `${baseUrl}workshop/events?_xsrf=${encodeURIComponent(xsrf())}`;
+      const events = new EventSource(address);
       events.addEventListener("trainer", (event) => show(JSON.parse(event.data)));
-      events.onerror = () => {
-        if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+      events.onerror = async () => {
+        if (events.readyState !== EventSource.CLOSED) return;
+        if (await isForgotten(address)) {
+          const text = "Your JupyterLab was started again. Load this page anew to go on.";
+          notes.card("Workshop", text, () => location.reload(), "Load anew");
+        } else setTimeout(listen, RETRY_MS);
       };
     }
 
