@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import stat
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,15 +102,24 @@ class Folder:
         """Make the folder with its secrets, unless they are there.
 
         Raises:
-            FolderError: it cannot be written to.
+            FolderError: it cannot be written to, or learners cannot get into it.
         """
         try:
             for path, mode in ((self.root, 0o711), (self.hub, 0o700), (self.homes, 0o711), (self.tls, 0o700)):
                 path.mkdir(parents=True, exist_ok=True)
                 path.chmod(mode)
+            self._require_passage()
             self._create_secrets()
         except OSError as error:
             raise FolderError(f"{self.root} cannot be used: {error.strerror}. Name another with --folder.") from error
+
+    def _require_passage(self) -> None:
+        for parent in self.root.parents:
+            if not parent.stat().st_mode & stat.S_IXOTH:
+                raise FolderError(
+                    f"Learners cannot get to their homes in {self.root}: {parent} lets nobody else pass. "
+                    f"Say `chmod o+x {parent}`, or name another folder with --folder."
+                )
 
     def _create_secrets(self) -> None:
         made = {

@@ -67,6 +67,7 @@ class Room:
 def room(learners: int) -> Iterator[Room]:
     """Start a room, and remove all of it afterwards."""
     with tempfile.TemporaryDirectory(prefix="azw-") as folder:  # short: sockets lie in it
+        Path(folder).chmod(0o711)  # learners pass through it to their homes
         made = Room(Path(folder, "w"), f"t{uuid.uuid4().hex[:6]}-")
         try:
             made.start("--learners", str(learners))
