@@ -32,10 +32,10 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks clean
+.PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks workshop workshop-stop clean
 
 help: ## say what each command does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## install everything into .venv (the other commands do it when needed)
 
@@ -47,6 +47,8 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	$(BIN)/python -m compileall -q src
+# Some wheels keep files from other users, and in a workshop each learner is one.
+	chmod -R go+rX $(VENV)
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
 	$(if $(WHEELHOUSE),$(BIN)/python -m workshop install)
@@ -103,6 +105,13 @@ demo: $(STAMP) ## load an endpoint for a minute, and kill what a batch job needs
 
 notebooks: $(STAMP) ## make the exercises, execute the lessons and store them with their outputs
 	$(BIN)/python -m course.store $(NOTEBOOK)
+	$(BIN)/python -m workshop agenda --write
+
+workshop: $(STAMP) ## start a room of learners, as root: LEARNERS=30, LISTEN=192.0.2.10, PORT=8000; docs/workshop.md
+	@$(BIN)/python -m workshop start $(if $(LEARNERS),--learners $(LEARNERS)) $(if $(LISTEN),--listen $(LISTEN)) $(if $(PORT),--port $(PORT))
+
+workshop-stop: ## end it; what the learners have made is kept
+	@$(BIN)/python -m workshop stop
 
 clean: stop ## remove what the commands made, but not the service's state
 	rm -rf $(VENV) build runs .pytest_cache .ruff_cache .mypy_cache

@@ -29,14 +29,17 @@ COMMANDS = {
     "hub": ("workshop.hub", "run the hub in this process (`start` does)"),
 }
 EXPECTED = (BackgroundError, CertificateError, FolderError, ListenError, NpmError, UserError, WorkshopError)
-USAGE = 2
+USAGE, INTERRUPTED = 2, 130
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a command, and return its exit status: 1 where it could not be done, 2 where it is no command."""
     if not argv or argv[0] not in COMMANDS:
         print("\n".join(f"python -m workshop {name:10} {what}" for name, (_, what) in COMMANDS.items()))
-        return 0 if argv[:1] in (["--help"], ["-h"]) else USAGE
+        if argv[:1] in (["--help"], ["-h"]):
+            return 0
+        print(f'There is no command "{argv[0]}".' if argv else "Name a command.", file=sys.stderr)
+        return USAGE
     try:
         status: int = importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:])
     except EXPECTED as error:
@@ -45,6 +48,9 @@ def main(argv: Sequence[str]) -> int:
     except requests.RequestException as error:
         print(f"The hub does not answer as it should: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted. What had started goes on: `status` says what does, `start` completes it.", file=sys.stderr)
+        return INTERRUPTED
     return status
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,9 +77,8 @@ class Account:
 
     def end_processes(self) -> None:
         """End all that runs for the learner, at once."""
-        user = pwd.getpwnam(self.name)
-        users.end([process for process in psutil.process_iter(["cmdline"]) if _confines(process, user.pw_uid)])
-        users.end(users.processes_of(user.pw_uid))
+        uid = pwd.getpwnam(self.name).pw_uid
+        users.end([*sandboxes({uid}), *users.processes_of(uid)])
 
     def environment(self) -> dict[str, str]:
         """Return the variables of the learner's processes, which reach the internet through the relay."""
@@ -126,10 +127,18 @@ def environment(name: str, home: Path) -> dict[str, str]:
     }
 
 
-def _confines(process: psutil.Process, uid: int) -> bool:
-    """Say whether this process of root's is there for the processes of that user."""
+def sandboxes(uids: Collection[int]) -> list[psutil.Process]:
+    """Return the processes of root's, outside of the namespaces, with which all ends that runs for these OS users."""
+    return [process for process in psutil.process_iter(["cmdline"]) if _confined_by(process) in uids]
+
+
+def _confined_by(process: psutil.Process) -> int | None:
+    """Return whose processes this one is there for, if that is what it is there for."""
     arguments = process.info["cmdline"] or ()
-    return str(SANDBOX) in arguments and any(argument.startswith(f'{{"uid": {uid},') for argument in arguments)
+    if arguments[:1] != [NAMESPACES[0]] or str(SANDBOX) not in arguments:
+        return None
+    uid: int = json.loads(arguments[arguments.index(str(SANDBOX)) + 1])["uid"]
+    return uid
 
 
 def needed_folders() -> list[Path]:

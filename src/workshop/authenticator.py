@@ -40,7 +40,7 @@ class JoinHandler(LoginHandler):  # type: ignore[misc]
 
 
 class RoomAuthenticator(Authenticator):  # type: ignore[misc]
-    """Gives each learner who knows the workshop's code a seat, and the trainer the administrator's rights."""
+    """Lets learners who know the workshop's code take a seat, and the trainer in. What each may do, ``hub`` says."""
 
     folder = Unicode(help="The workshop's folder.", config=True)
 
@@ -68,7 +68,7 @@ class RoomAuthenticator(Authenticator):  # type: ignore[misc]
         name, pin, code = (data.get(field, "") for field in ("username", "pin", "code"))
         if key_of(name) == TRAINER:
             require_same(pin, read_secret(self._folder.trainer_password), WRONG_PASSWORD)
-            return {"name": TRAINER, "admin": True}
+            return {"name": TRAINER, "admin": False}
         require_same(typed(code), read_secret(self._folder.join_code), WRONG_CODE)
         seat = await self._join(name, pin)
         return {"name": seat.user, "admin": False}

@@ -47,6 +47,18 @@ def pair(folder: Folder, settings: Settings) -> Pair | None:
     return own
 
 
+def host(settings: Settings) -> str:
+    """Return the first name that the trainer's own certificate is for; empty where there is none, or none but *."""
+    if not settings.certificate:
+        return ""
+    certificate = x509.load_pem_x509_certificate(Path(settings.certificate).read_bytes())
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ""
+    return next((name for name in names.get_values_for_type(x509.DNSName) if "*" not in name), "")
+
+
 def fingerprint(folder: Folder, settings: Settings) -> str:
     """Return the SHA-256 of the certificate as browsers show it; empty where there is none of ours."""
     if settings.certificate or is_loopback(settings):

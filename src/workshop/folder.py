@@ -9,7 +9,7 @@ import contextlib
 import json
 import secrets
 import stat
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Settings:
         hub_port, proxy_api_port, board_port: ports on loopback. They stay for as long as the folder does: running
             servers know them.
         certificate, key: the trainer's own PEM files for HTTPS; empty where there are none.
+        host: what links call this machine; empty for ``listen``.
         workbook: the checkout whose lessons are taught.
     """
 
@@ -51,6 +52,7 @@ class Settings:
     board_port: int = 0
     certificate: str = ""
     key: str = ""
+    host: str = ""
     workbook: str = str(WORKBOOK)
 
     def os_user(self, number: int) -> str:
@@ -102,24 +104,28 @@ class Folder:
         """Make the folder with its secrets, unless they are there.
 
         Raises:
-            FolderError: it cannot be written to, or learners cannot get into it.
+            FolderError: it cannot be written to.
         """
         try:
             for path, mode in ((self.root, 0o711), (self.hub, 0o700), (self.homes, 0o711), (self.tls, 0o700)):
                 path.mkdir(parents=True, exist_ok=True)
                 path.chmod(mode)
-            self._require_passage()
             self._create_secrets()
         except OSError as error:
             raise FolderError(f"{self.root} cannot be used: {error.strerror}. Name another with --folder.") from error
 
-    def _require_passage(self) -> None:
-        for parent in self.root.parents:
-            if not parent.stat().st_mode & stat.S_IXOTH:
-                raise FolderError(
-                    f"Learners cannot get to their homes in {self.root}: {parent} lets nobody else pass. "
-                    f"Say `chmod o+x {parent}`, or name another folder with --folder."
-                )
+    def require_reachable(self) -> None:
+        """Check that learners get through to their homes.
+
+        Raises:
+            FolderError: a folder above it lets only its owner through.
+        """
+        barred = [folder for folder in reversed(self.root.parents) if not folder.stat().st_mode & stat.S_IXOTH]
+        if barred:
+            raise FolderError(
+                f"Learners could not reach their homes in {self.root}: only {barred[0].owner()} may pass through "
+                f"{barred[0]}. Name another folder with --folder; {DEFAULT} is right."
+            )
 
     def _create_secrets(self) -> None:
         made = {
@@ -141,7 +147,8 @@ class Folder:
         """
         with contextlib.suppress(FileNotFoundError):
             try:
-                return Settings(**json.loads(self.settings_file.read_text(encoding="utf-8")))
+                kept = json.loads(self.settings_file.read_text(encoding="utf-8"))
+                return Settings(**{one.name: kept[one.name] for one in fields(Settings) if one.name in kept})
             except (ValueError, TypeError) as error:
                 raise FolderError(f"{self.settings_file} is damaged ({error}): delete it, and start again.") from error
         return None

@@ -29,6 +29,7 @@ MAY = {
     # Shares: the trainer may open the server of a learner who asked for it.
     BOARD: ["list:users", "read:users", "servers", "shares", "access:services!service=board"],
 }
+TRAINER_MAY = ["self", "admin-ui", "list:users", "read:users", "servers", "access:services!service=board"]
 
 
 def main(_: Sequence[str]) -> int:
@@ -71,15 +72,22 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         cookie_secret_file=str(folder.cookie_secret),
         authenticator_class=RoomAuthenticator,
         spawner_class="workshop.spawner.LearnerSpawner",
+        default_url=first_page,
         cleanup_servers=False,
         cleanup_proxy=False,
         services=services(folder, settings),
-        load_roles=[{"name": name, "services": [name], "scopes": MAY[name]} for name in MAY],
+        load_roles=roles(),
         template_paths=[str(TEMPLATES)],
         template_vars={"learners_name": name_of(folder)},
         tornado_settings={"headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}},
     )
     return config
+
+
+def roles() -> list[dict[str, Any]]:
+    """Return who may do what. The trainer is no administrator: that could open every learner's server, asked or not."""
+    trainer = {"name": TRAINER, "users": [TRAINER], "scopes": TRAINER_MAY}
+    return [trainer, *({"name": name, "services": [name], "scopes": MAY[name]} for name in MAY)]
 
 
 def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
@@ -93,6 +101,11 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
         "oauth_no_confirm": True,
     }
     return [command, board]
+
+
+def first_page(handler: Any) -> str:
+    """Return where a login leads: the trainer's to the board; a learner's, for which this is empty, to the own lab."""
+    return f"/services/{BOARD}/" if handler.current_user and handler.current_user.name == TRAINER else ""
 
 
 def name_of(folder: Folder) -> Callable[[User | None], str]:

@@ -13,7 +13,7 @@ LOOPBACK = "127.0.0.1"
 
 def public_url(settings: Settings) -> str:
     """Return the address that browsers use, without a path."""
-    host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
+    host = settings.host or (f"[{settings.listen}]" if ":" in settings.listen else settings.listen)
     return f"{'http' if is_loopback(settings) else 'https'}://{host}:{settings.port}"
 
 

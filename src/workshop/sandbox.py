@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -105,7 +106,8 @@ def let_go_of_disks(plan: Plan) -> None:
     """Unmount what is mounted in the folders to be hidden, above all other learners' disks: else they stay in use."""
     for path in mounted_below(plan.empty):
         if not any(Path(folder).is_relative_to(path) or path.is_relative_to(folder) for folder in plan.kept):
-            unmount(path)
+            with suppress(OSError):  # one that another hides already, or that has just gone
+                unmount(path)
 
 
 def mounted_below(folders: Iterable[str]) -> list[Path]:

@@ -18,7 +18,6 @@ from traitlets import default
 from workshop.copying.bringing import WORKBOOK
 
 SOCKET = "AZUREML_WORKSHOP_SOCKET"  # the descriptor's number
-NEWS = "AZUREML_WORKSHOP_NEWS"  # sentences on what has changed in the learner's copy of the notebooks, as JSON
 
 
 class LearnerServer(SingleUserLabApp):  # type: ignore[misc]

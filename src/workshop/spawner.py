@@ -25,8 +25,9 @@ from workshop.account import Account
 from workshop.copies import CopyError
 from workshop.disks import DiskError
 from workshop.folder import DEFAULT, VARIABLE, Folder, Settings
+from workshop.learner import NEWS
 from workshop.limits import Limits
-from workshop.server import NEWS, SOCKET
+from workshop.server import SOCKET
 from workshop.users import UserError
 
 RESET = "reset"  # the option of a start that asks for a reset first

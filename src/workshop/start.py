@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
     require_root("start")
     workshop = Workshop(arguments.folder)
     workshop.folder.create()
+    workshop.folder.require_reachable()
     with workshop.alone():
         settings = start(workshop, arguments)
     print_links(workshop, settings, qr=arguments.qr)
@@ -85,10 +86,11 @@ def start(workshop: Workshop, arguments: argparse.Namespace) -> Settings:
         require_same_place(former, settings)
     else:
         settings = replace(settings, port=free_port(settings.listen, settings.port))
-    settings = with_inner_ports(workshop, settings)
+    pair = certificates.pair(workshop.folder, settings)
+    settings = replace(with_inner_ports(workshop, settings), host=certificates.host(settings))
     workshop.folder.write(settings)
     if not workshop.proxy.pid():
-        start_proxy(workshop, settings)
+        start_proxy(workshop, settings, pair)
     if not workshop.hub.pid():
         start_hub(workshop, settings)
     workshop.ask_hub("POST", "/proxy")  # a proxy that is new has no routes yet
@@ -183,10 +185,9 @@ def bound(address: str, number: int) -> socket.socket:
     return listener
 
 
-def start_proxy(workshop: Workshop, settings: Settings) -> None:
+def start_proxy(workshop: Workshop, settings: Settings, pair: certificates.Pair | None) -> None:
     """Start what listens for browsers."""
     proxy.install()
-    pair = certificates.pair(workshop.folder, settings)
     print("Starting the proxy ...", flush=True)
     workshop.proxy.start(
         proxy.command(settings, pair),

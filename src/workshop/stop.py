@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import signal
 from collections.abc import Sequence
 
 import psutil
 import requests
 
-from workshop import disks, limits, users
+from workshop import disks, limits, processes, users
+from workshop.account import sandboxes
 from workshop.folder import TRAINER, Settings
 from workshop.workshop import Workshop, add_folder, require_root
 
 HUB_WITHIN = 120.0  # seconds; it ends every learner's server first, each with all that runs there
-PROXY_WITHIN = LEARNERS_WITHIN = 20.0  # seconds
+PROXY_WITHIN, LEARNERS_WITHIN = 20.0, 30.0  # seconds; of the second, the sandbox leaves daemons ten
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,16 +59,13 @@ def stop(workshop: Workshop) -> str:
 
 
 def end_processes(settings: Settings) -> int:
-    """End all that still runs as the workshop's OS users; return how many processes did."""
-    running = learners_processes(settings)
-    for process in running:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, alive = psutil.wait_procs(running, LEARNERS_WITHIN)
-    for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, LEARNERS_WITHIN)
+    """End all that still runs as the workshop's OS users, gently first; return how many processes did."""
+    running, confining = learners_processes(settings), sandboxes(uids(settings))
+    for outside in confining:
+        for first in processes.children(outside.pid):
+            os.kill(first, signal.SIGTERM)
+    _, left = psutil.wait_procs(confining, LEARNERS_WITHIN)
+    users.end([*left, *learners_processes(settings)])
     return len(running)
 
 
@@ -84,12 +84,9 @@ def os_users(settings: Settings) -> list[str]:
 
 def learners_processes(settings: Settings) -> list[psutil.Process]:
     """Return what runs as one of the workshop's OS users."""
-    found = map(users.find, os_users(settings))
-    numbers = {user.pw_uid for user in found if user}
-    return [process for process in psutil.process_iter(["uids"]) if uid(process) in numbers]
+    return [process for uid in uids(settings) for process in users.processes_of(uid)]
 
 
-def uid(process: psutil.Process) -> int | None:
-    """Return whose a process is; None where it has ended."""
-    uids = process.info["uids"]
-    return uids.real if uids else None
+def uids(settings: Settings) -> set[int]:
+    """Return the workshop's OS users, of those that there are."""
+    return {user.pw_uid for user in map(users.find, os_users(settings)) if user}

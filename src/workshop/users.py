@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 MARK = "Azure ML workshop"
-LOCK = Path("/run/lock/azureml-workshop-users")  # useradd does not wait for another useradd: it fails
+LOCK = Path("/run/azureml-workshop-users.lock")  # useradd does not wait for another useradd: it fails
 SHELL = "/bin/bash"
 SECONDS_TO_END = 10.0
 

@@ -1,23 +1,26 @@
 """A room of learners on this machine: all run the same lesson at once, each with a kernel and a service of their own.
 
-``python tests/bench/room.py --learners 20`` says whether all succeeded, how long calls of the control plane took, and
-what a learner's processes used, by kind. Linux only: memory is read from /proc. Every learner's folder is new, as on
-the morning of a workshop.
+``PYTHONPATH=src:tests/workshop python tests/bench/room.py --learners 20 --workshop`` says whether all succeeded, how
+long calls of the control plane took, and what a learner's processes used, by kind. Linux only: memory is read from
+/proc. Every learner's folder is new, as on the morning of a workshop.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
+import pwd
 import re
 import shutil
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, quantiles
@@ -59,14 +62,31 @@ class Call:
 
 @dataclass
 class Seat:
-    """One learner: a folder for all of theirs, a kernel, a service."""
+    """One learner, and what became of them."""
 
     name: str
-    folder: Path
     seconds: float = 0.0
     error: str | None = None
-    kernel: AsyncKernelManager | None = None
     calls: list[Call] = field(default_factory=list)
+
+    def roots(self) -> Iterable[int]:
+        """Return the processes from which all of this learner's descend."""
+        raise NotImplementedError
+
+    async def work_through(self, lesson: Path, watch: Watch) -> None:
+        """Run every cell of a lesson; what failed is noted."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """End what still runs."""
+
+
+@dataclass
+class PlainSeat(Seat):
+    """A learner without a workshop's hub: a kernel and a service of this process's user."""
+
+    folder: Path = Path()
+    kernel: AsyncKernelManager | None = None
 
     @property
     def home(self) -> Home:
@@ -88,14 +108,12 @@ class Seat:
             "CALL_LOG": str(self.folder / "calls"),
         }
 
-    def roots(self) -> list[int]:
-        """Return the processes from which all of this learner's descend."""
+    def roots(self) -> Iterable[int]:
         kernel = getattr(self.kernel and self.kernel.provisioner, "pid", None)
         service = daemon.find(self.home)
         return [pid for pid in (kernel, service and service.pid) if pid]
 
     async def work_through(self, lesson: Path, watch: Watch) -> None:
-        """Run every cell of a lesson; what failed is noted."""
         notebook = nbformat.read(lesson, as_version=4)
         self.kernel = AsyncKernelManager(kernel_name="python3")
         client = NotebookClient(notebook, km=self.kernel, timeout=CELL_WITHIN, startup_timeout=CELL_WITHIN)
@@ -109,21 +127,79 @@ class Seat:
                 self.error = str(error)[-2000:]
             self.seconds = time.perf_counter() - began
             await asyncio.to_thread(watch.look)
-        self.calls = read_calls(self.folder / "calls")
+        file = self.folder / "calls"
+        self.calls = read_calls(file.read_text() if file.exists() else "")
+
+    def leave(self) -> None:
+        daemon.stop(self.home)
 
 
-def read_calls(file: Path) -> list[Call]:
+def read_calls(noted: str) -> list[Call]:
     """Return the calls that a kernel has noted."""
-    return [Call(*json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
+    return [Call(*json.loads(line)) for line in noted.splitlines()]
 
 
-async def fill(learners: int, lesson: Path, folder: Path, within: float, every: float) -> tuple[list[Seat], Watch]:
-    """Let ``learners`` begin the lesson within so many seconds, and return once all have ended, their services, too."""
-    seats = [Seat(f"{number:02}", folder / f"{number:02}") for number in range(1, learners + 1)]
+@contextmanager
+def plain_seats(learners: int) -> Iterator[list[Seat]]:
+    """Make seats without a hub."""
+    # Not the system's temporary folder: its path may be too long for the sockets below it.
+    with tempfile.TemporaryDirectory(prefix="room-", dir="/tmp") as folder:
+        names = [f"{number:02}" for number in range(1, learners + 1)]
+        yield [PlainSeat(name, folder=Path(folder, name)) for name in names]
+
+
+@dataclass
+class WorkshopSeat(Seat):
+    """A learner of a workshop: an OS user with a lab of the hub, who sends the cells as JupyterLab does."""
+
+    browser: Any = None
+
+    def roots(self) -> Iterable[int]:
+        uid = pwd.getpwnam(self.name).pw_uid
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if process.stat().st_uid == uid:
+                    yield int(process.name)
+
+    async def work_through(self, lesson: Path, watch: Watch) -> None:
+        await asyncio.to_thread(self._work_through, lesson, watch)
+
+    def _work_through(self, lesson: Path, watch: Watch) -> None:
+        cells = [cell.source for cell in nbformat.read(lesson, as_version=4).cells if cell.cell_type == "code"]
+        self.browser.open_lab(self.name)
+        kernel = self.browser.kernel(self.name, f"workbook/notebooks/{lesson.relative_to(NOTEBOOKS).parent}")
+        kernel.run(f"import os\nos.environ['CALL_LOG'] = '/tmp/calls'\n{CALL_LOG.read_text()}")
+        began = time.perf_counter()
+        try:
+            for cell in cells:
+                kernel.run(cell)
+        except (AssertionError, TimeoutError) as error:
+            self.error = str(error)[-2000:]
+        self.seconds = time.perf_counter() - began
+        watch.look()
+        self.calls = read_calls(kernel.run("print(open('/tmp/calls').read())").strip())
+
+
+@contextmanager
+def workshop_seats(learners: int) -> Iterator[list[Seat]]:
+    """Start a workshop in which all seats are taken, as root; remove it with its OS users."""
+    from rooms import Browser, room  # of tests/workshop
+
+    with room(learners) as made:
+        seats: list[Seat] = []
+        for number in range(1, learners + 1):
+            browser = Browser(made.status()["join_link"])
+            browser.join(f"Learner {number}", "1234")
+            seats.append(WorkshopSeat(f"{made.prefix}{number:02}", browser=browser))
+        yield seats
+
+
+async def fill(seats: Sequence[Seat], lesson: Path, within: float, every: float) -> Watch:
+    """Let learners begin a lesson within so many seconds, and return once all have ended."""
     watch = Watch(lambda: {seat.name: seat.roots() for seat in seats}, every)
 
     async def take(number: int, seat: Seat) -> None:
-        await asyncio.sleep(within * number / learners)
+        await asyncio.sleep(within * number / len(seats))
         await seat.work_through(lesson, watch)
         print(f"{seat.name}: {seat.error or 'succeeded'} after {seat.seconds:.0f} s", file=sys.stderr, flush=True)
 
@@ -132,8 +208,8 @@ async def fill(learners: int, lesson: Path, folder: Path, within: float, every: 
             await asyncio.gather(*(take(*one) for one in enumerate(seats)))
     finally:
         for seat in seats:
-            await asyncio.to_thread(daemon.stop, seat.home)
-    return seats, watch
+            await asyncio.to_thread(seat.leave)
+    return watch
 
 
 def percentiles(milliseconds: Sequence[float]) -> dict[str, float]:
@@ -235,14 +311,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learners", type=int, default=20)
     parser.add_argument("--lesson", default="02_realtime/01_deploy_with_keys")
+    parser.add_argument("--workshop", action="store_true", help="as OS users of a workshop, in labs of its hub")
     parser.add_argument("--within", type=float, default=0.0, help="seconds within which they begin (0: all at once)")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two looks at the processes")
     parser.add_argument("--output", type=Path, help="a file for all that was measured, as JSON")
     given = parser.parse_args()
-    # Not the system's temporary folder: its path may be too long for the sockets below it.
-    with tempfile.TemporaryDirectory(prefix="room-", dir="/tmp") as folder:
-        lesson = NOTEBOOKS / f"{given.lesson}.ipynb"
-        seats, watch = asyncio.run(fill(given.learners, lesson, Path(folder), given.within, given.every))
+    seats_of = workshop_seats if given.workshop else plain_seats
+    with seats_of(given.learners) as seats:
+        watch = asyncio.run(fill(seats, NOTEBOOKS / f"{given.lesson}.ipynb", given.within, given.every))
     found = report(seats, watch, given.lesson)
     if given.output:
         given.output.write_text(json.dumps(found | {"calls": [[asdict(c) for c in s.calls] for s in seats]}, indent=2))

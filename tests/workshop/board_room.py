@@ -184,7 +184,7 @@ class BoardRoom:
     def client(self, user: str = "") -> httpx.Client:
         """Return a client with a user's token, or without one."""
         headers = {"Authorization": f"token {user}-token"} if user else {}
-        return httpx.Client(base_url=self.address, headers=headers)
+        return httpx.Client(base_url=self.address, headers=headers, timeout=60)
 
     def calls_about_servers(self) -> list[tuple[str, str, Any]]:
         """Return what the hub was asked to do with servers; ends of shares that an earlier board left come apart."""

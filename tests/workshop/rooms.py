@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import html
 import json
 import os
+import pwd
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import pytest
 import requests
 import websocket
@@ -58,19 +63,18 @@ class Room:
     def remove(self) -> None:
         """End it, and remove its users."""
         self.command("stop")
-        for number in range(1, self.status()["learners"] + 1):
-            users.remove(f"{self.prefix}{number:02}")
-        users.remove(f"{self.prefix}-trainer")
+        for name in [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(self.prefix)]:
+            users.remove(name)
 
 
 @contextlib.contextmanager
-def room(learners: int) -> Iterator[Room]:
+def room(learners: int, listen: str = "127.0.0.1") -> Iterator[Room]:
     """Start a room, and remove all of it afterwards."""
     with tempfile.TemporaryDirectory(prefix="azw-") as folder:  # short: sockets lie in it
-        Path(folder).chmod(0o711)  # learners pass through it to their homes
+        Path(folder).chmod(0o711)  # learners have to come through
         made = Room(Path(folder, "w"), f"t{uuid.uuid4().hex[:6]}-")
         try:
-            made.start("--learners", str(learners))
+            made.start("--learners", str(learners), "--listen", listen)
             yield made
         finally:
             made.remove()
@@ -79,9 +83,10 @@ def room(learners: int) -> Iterator[Room]:
 class Browser:
     """What a learner's browser does, without one."""
 
-    def __init__(self, link: str) -> None:
+    def __init__(self, link: str, trusting: Path | None = None) -> None:
         self.session = requests.Session()
         self.session.trust_env = False
+        self.session.verify = str(trusting) if trusting else True
         self.base = f"{urlsplit(link).scheme}://{urlsplit(link).netloc}"
         self.page = self.session.get(link)
         self.code = parse_qs(urlsplit(link).query).get("code", [""])[0]
@@ -131,11 +136,12 @@ class Browser:
                 return
         raise AssertionError(f"{user} got no lab: {said}")
 
-    def kernel(self, user: str) -> Kernel:
-        """Start a kernel in the learner's lab."""
+    def kernel(self, user: str, folder: str = "") -> Kernel:
+        """Start a kernel in the learner's lab, in a folder there."""
         path = f"/user/{user}/"
+        asked = {"name": "python3", "path": folder}
         made = self.session.post(
-            f"{self.base}{path}api/kernels", json={"name": "python3"}, headers=self.headers(path), timeout=LAB_WITHIN
+            f"{self.base}{path}api/kernels", json=asked, headers=self.headers(path), timeout=LAB_WITHIN
         )
         assert made.status_code == 201, made.text
         return Kernel(self, f"/user/{user}/api/kernels/{made.json()['id']}")
@@ -182,3 +188,14 @@ def refusal(answer: requests.Response) -> str:
     found = REFUSED.search(answer.text)
     assert found, answer.text
     return html.unescape(found[1])
+
+
+def own_address() -> str | None:
+    """Return an IPv4 address of this machine beyond loopback; None where there is none."""
+    found = (one for addresses in psutil.net_if_addrs().values() for one in addresses if one.family == socket.AF_INET)
+    return next((one.address for one in found if not one.address.startswith("127.")), None)
+
+
+def sha256(certificate: str) -> str:
+    """Return a certificate's fingerprint as browsers and ``start`` show it."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).digest().hex(":").upper()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from workshop import certificates
+from azureml_local.edge import tls
+from workshop import certificates, links
 from workshop.certificates import CertificateError, Pair
 from workshop.folder import Folder, Settings
 
@@ -64,6 +68,20 @@ def test_the_trainers_own_are_tried_before_anything_starts(folder: Folder, tmp_p
         wrong = Settings(2, listen=HERE, certificate=str(tmp_path / "one.pem"), key=str(tmp_path / key))
         with pytest.raises(CertificateError, match=key):
             certificates.pair(folder, wrong)
+
+
+def test_links_have_the_name_that_the_trainers_certificate_is_for(tmp_path: Path) -> None:
+    tls.self_signed(tmp_path / "none.pem", tmp_path / "key.pem", "none")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([])
+    names = x509.SubjectAlternativeName([x509.DNSName("*.example.org"), x509.DNSName("room.example.org")])
+    made = tls.builder(name, name, key.public_key(), tls.LEAF_LIFETIME).add_extension(names, critical=True)
+    (tmp_path / "c.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    settings = Settings(2, listen=HERE, certificate=str(tmp_path / "c.pem"))
+    assert certificates.host(settings) == "room.example.org"
+    assert links.public_url(replace(settings, host="room.example.org")) == "https://room.example.org:8000"
+    assert certificates.host(replace(settings, certificate=str(tmp_path / "none.pem"))) == ""
+    assert certificates.host(Settings(2)) == ""
 
 
 def handshake(pair: Pair, authority: Path, address: str) -> ssl.SSLError | None:

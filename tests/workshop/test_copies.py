@@ -101,6 +101,37 @@ def test_the_learner_reads_what_became_of_their_files(workbook: Path, home: Path
     assert copies.bring(workbook, home) == []
 
 
+def test_what_is_no_longer_taught_goes_unless_the_learner_has_changed_it(workbook: Path, home: Path) -> None:
+    copies.bring(workbook, home)
+    mine = write(home, "02_realtime/other/score.py", "mine")
+    shutil.rmtree(workbook / "notebooks" / "02_realtime" / "other")
+    shutil.rmtree(workbook / "notebooks" / "02_realtime" / "scoring")
+    assert copies.bring(workbook, home) == [
+        "02_realtime/scoring/score.py is no longer part of the workbook and was taken away; you had not changed it.",
+        "02_realtime/other/score.py is no longer part of the workbook; you have changed it, so it stays.",
+    ]
+    assert not (home / "workbook/notebooks/02_realtime/scoring").exists()
+    assert mine.read_text() == "mine"
+
+
+def test_a_new_version_that_was_laid_beside_is_brought_up_to_date_until_it_is_changed(
+    workbook: Path, home: Path
+) -> None:
+    copies.bring(workbook, home)
+    write(home, "02_realtime/other/score.py", "mine")
+    for version in ("second", "third", "fourth"):
+        teach(workbook, "02_realtime/other/score.py", version)
+        copies.bring(workbook, home)
+        if version == "third":
+            write(home, "02_realtime/other/score (new version).py", "mine as well")
+    folder = home / "workbook/notebooks/02_realtime/other"
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+        "score.py": "mine",
+        "score (new version).py": "mine as well",
+        "score (new version 2).py": "fourth",
+    }
+
+
 def test_many_files_are_one_sentence(workbook: Path, home: Path) -> None:
     copies.bring(workbook, home)
     for number in range(7):

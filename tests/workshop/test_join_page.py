@@ -102,9 +102,11 @@ def test_the_trainer_comes_in_by_the_password_alone(room: Room) -> None:
     wrong = trainer.join("trainer", "1234", "")
     assert wrong.status_code == 403 and "not the trainer's password" in refusal(wrong)
     password = Path(found["trainer_password_file"]).read_text().strip()
-    assert trainer.join("Trainer", password, "").status_code == 302
+    answer = trainer.join("Trainer", password, "")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/services/board/")
     me = trainer.session.get(f"{trainer.base}/hub/api/user", headers=trainer.headers("/hub/")).json()
-    assert me["name"] == "trainer" and me["admin"]
+    assert me["name"] == "trainer" and not me["admin"]
+    assert [scope for scope in me["scopes"] if scope.startswith("access:servers")] == ["access:servers!user=trainer"]
 
 
 def test_a_learner_may_neither_see_nor_touch_another(browser: Browser, room: Room) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ from workshop.folder import CODE_LETTERS, Folder, Settings, read_secret
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Path:
-    return tmp_path / "w"
+def room() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="azw-") as folder:
+        Path(folder).chmod(0o711)  # pytest's own are its user's alone
+        yield Path(folder, "w")
 
 
 @pytest.fixture
@@ -96,6 +99,13 @@ def test_commands_that_there_are_not(capsys: pytest.CaptureFixture[str]) -> None
     assert __main__.main(["begin"]) == 2
     assert "python -m workshop start" in capsys.readouterr().out
     assert __main__.main(["--help"]) == 0
+
+
+@NEEDS_ROOT
+def test_a_folder_that_learners_could_not_reach_is_refused(room: Path, refused: Callable[..., str]) -> None:
+    room.parent.chmod(0o700)
+    said = refused("start", "--learners", "2", "--port", "0")
+    assert "Learners could not reach their homes" in said and f"pass through {room.parent}" in said
 
 
 @NEEDS_ROOT

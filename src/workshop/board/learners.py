@@ -153,21 +153,22 @@ class LearnerEventsHandler(LearnerHandler):
             for note in self.api.room.records.notes(self.user, after=told[0]):
                 told[0] = note.id
                 yield str(note.id), "note", _note(note)
-            if (asked := _standing(self.api.room.records.asked.get(self.user))) != told[1]:
+            if (asked := self._standing()) != told[1]:
                 told[1] = asked
                 yield str(told[0]), "asked", asked
 
         return events
 
+    def _standing(self) -> dict[str, Any]:
+        """What has become of asking. The trainer may open the server until the hub has taken that back."""
+        asked = self.api.room.records.asked.get(self.user)
+        if asked is None:
+            return {"asked": False, "may_open": self.user in self.api.watch.closing}
+        return {"asked": True, "since": written(asked.since), "coming": asked.coming, "may_open": asked.may_open}
+
 
 def _note(note: Note) -> dict[str, Any]:
     return {"id": note.id, "text": note.text, "at": written(note.at), "to_all": note.user is None}
-
-
-def _standing(asked: Asked | None) -> dict[str, Any]:
-    if asked is None:
-        return {"asked": False}
-    return {"asked": True, "since": written(asked.since), "coming": asked.coming, "may_open": asked.may_open}
 
 
 def _asked(body: bytes) -> Asked:

@@ -6,6 +6,7 @@ import argparse
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -14,8 +15,8 @@ from workshop.doctor import machine, network, rights, software
 from workshop.doctor.findings import Finding, Level, as_json, as_lines, bad, summary
 from workshop.doctor.room import Room
 from workshop.folder import FolderError, Settings
-from workshop.start import OPTIONS, add_folder, port, seats
-from workshop.workshop import Workshop
+from workshop.start import OPTIONS, port, seats
+from workshop.workshop import Workshop, add_folder
 
 Check = Callable[[Room], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
@@ -86,8 +87,8 @@ def _tell(room: Room, findings: Sequence[Finding]) -> None:
     for line in as_lines(findings, columns, plain=plain):
         print(line.translate({ord("“"): '"', ord("”"): '"'}) if plain else line)
     costs = room.costs
-    print(f"\nReckoned by what a learner was measured to need: {costs.measured}, {costs.machine}.")
-    print(summary(findings, room.learners))
+    reckoned = f"Reckoned by what a learner was measured to need: {costs.measured}, {costs.machine}."
+    print("", *textwrap.wrap(reckoned, columns), summary(findings, room.learners), sep="\n")
 
 
 def _can_print(text: str) -> bool:

@@ -25,7 +25,7 @@ TOOLS = {  # and the Debian package that has them
     "mkfs.ext4": "e2fsprogs",
 }
 TRIAL_DISK = 16 * 2**20  # bytes
-NOT_RUN = (azurite.COMPILED,)  # Node has a folder there for each user, and does without where it cannot write
+NOT_RUN = (azurite.COMPILED.resolve(),)  # Node has a folder there for each user, and does without where it cannot write
 
 
 def root(_: Room) -> Iterator[Finding]:
@@ -48,9 +48,10 @@ def tools(_: Room) -> Iterator[Finding]:
 
 def namespaces(_: Room) -> Iterator[Finding]:
     """Each learner has processes, a network, temporary files and a view of the disk of their own."""
-    tried = subprocess.run([*NAMESPACES, "unshare", "--net", "true"], capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    command = [*NAMESPACES, "unshare", "--net", "true"]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if tried.returncode == 0:
-        yield good("namespaces", "processes, networks, mounts and IPC of each learner are apart")
+        yield good("namespaces", "processes, network and files of each learner are apart")
     else:
         yield bad(
             "namespaces", tried.stderr.strip().splitlines()[-1] if tried.stderr.strip() else "refused",

@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 HERE = Path(__file__).parent
+NEWS = "AZUREML_WORKSHOP_NEWS"  # sentences on what has changed in the learner's copy of the notebooks, as JSON
 BOARD = "AZUREML_WORKSHOP_BOARD"  # the variable that names the board's address, as the server reaches it
 
 

@@ -10,16 +10,14 @@ from typing import Any
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
-from jupyterhub.singleuser.extension import JupyterHubIdentityProvider
 from tornado.web import authenticated
 
 from helpers import progress_file
 from workshop import streams
 from workshop.board import reports
-from workshop.learner import BOARD
+from workshop.learner import BOARD, NEWS
 from workshop.learner.board import Board, BoardError
 from workshop.learner.cells import Cells
-from workshop.server import NEWS
 
 TOKEN, USER = "JUPYTERHUB_API_TOKEN", "JUPYTERHUB_USER"  # variables' names
 
@@ -74,9 +72,9 @@ def _notebook(sessions: list[dict[str, Any]], kernel: str) -> str:
 
 def forget_visitors(app: ServerApp) -> None:
     """Ask the hub anew about everybody but the learner: who could open this server may no longer."""
-    if isinstance(app.identity_provider, JupyterHubIdentityProvider):
-        cache = app.identity_provider.hub_auth.cache
-        known = cache.values  # JupyterHub's, which has no method for it
+    if auth := getattr(app.identity_provider, "hub_auth", None):  # JupyterHub's, which has no method for it
+        cache = auth.cache
+        known = cache.values
         for key in [key for key, model in known.items() if (model or {}).get("name") != os.environ.get(USER)]:
             del known[key], cache.timestamps[key]
 
