@@ -15,6 +15,9 @@ WORKERS ?= 4
 MOTO := 5.2.5
 BENTOML := 1.4.40
 
+# The processes of the tests import the same modules hundreds of times: what is compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks clean
 
