@@ -35,8 +35,8 @@ WEATHER = ["origin", "time_hour", "temp", "humid", "wind_speed", "wind_gust", "p
 PLANES = {"tailnum": "tailnum", "year": "built", "engines": "engines", "seats": "seats"}
 ROWS = {True: 12_000, False: 60_000}
 # The columns that are read of the flights: the others would cost a kernel a third of the time and memory.
-READ = ["year", "month", "day", "sched_dep_time", "dep_delay", "sched_arr_time", OUTCOME, "carrier", "flight", "tailnum"]
-READ += ["origin", "dest", "distance", "hour", "time_hour"]
+READ = ["year", "month", "day", "sched_dep_time", "dep_delay", "sched_arr_time", OUTCOME, "carrier", "flight"]
+READ += ["tailnum", "origin", "dest", "distance", "hour", "time_hour"]
 
 
 def flights(first: str, last: str) -> pd.DataFrame:
