@@ -45,6 +45,10 @@ LONGEST_FIRST = (
     ("tests", "faults"),
     ("tests", "service"),
     ("tests", "fuzz"),
+    ("tests", "unit", "test_course_checks.py"),
+    ("tests", "unit", "test_parallel_jobs.py"),
+    ("tests", "unit", "test_kusto.py"),
+    ("tests", "unit", "test_course_run.py"),
 )
 UNCOMPARED = defaultdict(bool)  # nbval's options for a cell that has no stored outputs
 
