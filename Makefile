@@ -15,7 +15,8 @@ WORKERS ?= 4
 MOTO := 5.2.5
 BENTOML := 1.4.40
 
-# The processes of the tests import the same modules hundreds of times: what is compiled once is kept.
+# Images often set it. Each process that a service or a test starts would compile this project anew: a service's start
+# would take twice the processor's time, and so would finding the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -32,6 +33,7 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[lessons,book,workshop,test]'
+	$(BIN)/python -m compileall -q src
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
 	touch $@

@@ -26,6 +26,21 @@ OUT_OF_MEMORY = 247  # exit status; 137, which a container has then, is that of 
 SECONDS_BETWEEN_LOOKS = 0.25  # at the memory: a process fills about a gigabyte meanwhile
 GIB = 1024**3
 
+TYPE_CHECKING = False  # typing is not imported: a guard's start costs as much as what it imports
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Child(Protocol):
+        """A command that runs: ``subprocess.Popen`` is one."""
+
+        pid: int
+
+        def poll(self) -> int | None:
+            """Return its exit status, less than zero where a signal ended it; None where it runs still."""
+
+        def wait(self) -> int:
+            """Return its exit status once it has ended."""
+
 
 def main() -> int:
     """Run the command that the arguments name."""
@@ -34,47 +49,59 @@ def main() -> int:
 
 def run(command: list[str], grace: float, memory: int) -> int:
     """Run a command, and return its exit status (128 + the signal's number where one ended it)."""
-    wakeup_read, wakeup_write = os.pipe()
-    os.set_blocking(wakeup_write, False)
-    signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    # A Ctrl-C in the terminal that started the service reaches this process; the service decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def prepare() -> None:
-        os.setpgid(0, 0)  # in this process's session, by which the service finds what outlives a killed guard
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if sys.platform == "linux":
-            last_word = signal.SIGTERM if grace < 0 else signal.SIGKILL
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, last_word)
-
+    wakeup = wake_at_its_end()
     try:
         child = subprocess.Popen(  # noqa: S603 - running the given command is this script's purpose
             command,
             stdin=subprocess.DEVNULL,
             close_fds=False,  # hands on a listening socket; everything else here is not inheritable
-            preexec_fn=prepare,
+            preexec_fn=lambda: begin(grace),
         )
     except OSError as error:
         print(f"{command[0]} cannot be started: {error.strerror}", file=sys.stderr)
         return 127
+    return watch(child, wakeup, grace, memory)
+
+
+def wake_at_its_end() -> int:
+    """Return what can be read from once a child of this process has ended."""
+    wakeup, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    # A Ctrl-C in the terminal that started the service reaches this process; the service decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return wakeup
+
+
+def begin(grace: float) -> None:
+    """Make this process, which is to become the command, one that its guard can end."""
+    os.setpgid(0, 0)  # in the guard's session, by which the service finds what outlives a killed guard
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        last_word = signal.SIGTERM if grace < 0 else signal.SIGKILL
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, last_word)
+
+
+def watch(child: Child, wakeup: int, grace: float, memory: int) -> int:
+    """Return a running command's exit status once it has ended; end it where it is to be ended."""
     look = SECONDS_BETWEEN_LOOKS if memory and sys.platform == "linux" else None
-    while child.poll() is None:
-        ready, _, _ = select.select([0, wakeup_read], [], [], look)
-        if wakeup_read in ready:
-            os.read(wakeup_read, 512)
+    while (status := child.poll()) is None:
+        ready, _, _ = select.select([0, wakeup], [], [], look)
+        if wakeup in ready:
+            os.read(wakeup, 512)
         if 0 in ready and not os.read(0, 512):
-            _end(child, grace, wakeup_read)
+            _end(child, grace, wakeup)
         if look and _used(child.pid) > memory:
             _signal_group(child.pid, signal.SIGKILL)
             child.wait()
             print(f"OOMKilled: more than {memory / GIB:.3g} GiB of memory were used", file=sys.stderr)
             return OUT_OF_MEMORY
     _signal_group(child.pid, signal.SIGKILL)  # what the command left behind
-    return child.returncode if child.returncode >= 0 else 128 - child.returncode
+    return status if status >= 0 else 128 - status
 
 
-def _end(child: subprocess.Popen[bytes], grace: float, wakeup: int) -> None:
+def _end(child: Child, grace: float, wakeup: int) -> None:
     _signal_group(child.pid, signal.SIGTERM)
     deadline = time.monotonic() + grace
     while child.poll() is None:

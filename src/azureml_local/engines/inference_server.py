@@ -22,13 +22,27 @@ from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.kubernetes.resources import MILLI
 from azureml_local.engines.kubernetes.scheduling import Pod
 from azureml_local.engines.probes import TIMED_OUT, UNREACHABLE, Probe, Tally, status_failure
-from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.process import Forks, GuardedProcess, base_environment
 from azureml_local.engines.secret_references import ReadSecret, SecretReferenceError, resolved
 from azureml_local.engines.target_utilization import TargetUtilization
 from azureml_local.home import write_private
 from azureml_local.http.upstream import Address, Upstream, UpstreamError
 
 GUNICORN_CONFIG = Path(__file__).with_name("gunicorn_settings.py")
+# What the server imports of others. Not what computes: a script's own settings of threads must still count. Nor what
+# reads its environment or its folder: the server's own modules, and gunicorn's settings.
+IMPORTED = (
+    "gunicorn.util",
+    "gunicorn.http.wsgi",
+    "flask",
+    "pydantic_settings",
+    "opentelemetry.sdk._logs.export",
+    "opentelemetry.sdk.resources",
+    "opentelemetry.sdk.trace.export",
+    "opentelemetry.sdk.trace.sampling",
+    "inference_schema.schema_util",
+)
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 PROBE = [(b"host", b"localhost")]
 # Seconds that the server has to end by itself: it is idle, or is at what was given up.
 GRACE = 3.0
@@ -108,6 +122,7 @@ class Instance:
         environment: lets its code reach the service as a client.
         tell: is told what happens to it.
         read_secret: reads the secrets that the plan's variables name; None where none may.
+        forks: forks the process, where that is possible.
     """
 
     def __init__(
@@ -117,6 +132,7 @@ class Instance:
         environment: Mapping[str, str],
         tell: Tell = lambda *_: None,
         read_secret: ReadSecret | None = None,
+        forks: Forks | None = None,
     ) -> None:
         self.plan = plan
         self.name = socket_path.stem
@@ -127,6 +143,7 @@ class Instance:
         self._socket = socket_path
         self._tell = tell
         self._read_secret = read_secret
+        self._forks = forks
 
     async def start(self) -> None:
         """Start the process and return once it serves.
@@ -201,7 +218,7 @@ class Instance:
         self._tell("Created", None)
         try:
             with listen(self._socket) as listener:
-                self.process = await serve(self.plan, listener, environment)
+                self.process = await serve(self.plan, listener, environment, self._forks)
         except OSError as error:
             self._socket.unlink(missing_ok=True)
             raise InstanceError(f"it cannot be started: {error}") from error
@@ -276,7 +293,14 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-async def serve(plan: LaunchPlan, listener: socket.socket, environment: Mapping[str, str]) -> GuardedProcess:
+def import_environment() -> Mapping[str, str]:
+    """Return the environment in which :data:`IMPORTED` is imported for processes of :func:`serve`."""
+    return base_environment() | UNBUFFERED
+
+
+async def serve(
+    plan: LaunchPlan, listener: socket.socket, environment: Mapping[str, str], forks: Forks | None = None
+) -> GuardedProcess:
     """Start the server of ``plan`` behind a socket that listens, in an environment of :func:`whole_environment`."""
     return await GuardedProcess.start(
         _command(plan, listener.fileno()),
@@ -286,6 +310,7 @@ async def serve(plan: LaunchPlan, listener: socket.socket, environment: Mapping[
         grace=GRACE,
         pass_fds=(listener.fileno(),),
         memory=int((plan.memory or 0) * GIB),
+        forks=forks,
     )
 
 
@@ -317,7 +342,7 @@ def whole_environment(plan: LaunchPlan, environment: Mapping[str, str]) -> Mappi
         "AZUREML_ENTRY_SCRIPT": plan.entry_script,
         "AML_APP_INSIGHTS_ENABLED": "false",
         "PYTHONPATH": os.pathsep.join((plan.app_root, script_folder)),
-        "PYTHONUNBUFFERED": "1",
+        **UNBUFFERED,
         "MLFLOW_DISABLE_TELEMETRY": "true",  # what runs on a learner's machine reports to nobody
     }
     if plan.pod:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import psutil
 
@@ -34,11 +34,59 @@ def own_environment() -> dict[str, str]:
     return {**base_environment(), "PYTHONPATH": str(CODE)}
 
 
+class Guard(Protocol):
+    """A process of :mod:`azureml_local.engines.guard`, however it came to be."""
+
+    pid: int
+
+    async def wait(self) -> int:
+        """Wait for its end, and return its exit status; less than zero where a signal ended it."""
+
+    def let_go(self) -> None:
+        """Have it end its command."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a guard is to run, and where. ``descriptors`` maps the numbers of its file descriptors to ours."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    cwd: Path
+    grace: float
+    memory: int
+    descriptors: Mapping[int, int]
+
+
+class Forks(Protocol):
+    """What forks guards: see :class:`azureml_local.engines.forking.ForkServer`."""
+
+    async def fork(self, order: Order) -> Guard | None:
+        """Return a guard that has started its command; None where it cannot be forked. Raises OSError."""
+
+
+class StartedGuard:
+    """A guard that was started by ``exec``."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.pid = process.pid
+        self._process = process
+
+    async def wait(self) -> int:
+        """See :meth:`Guard.wait`."""
+        return await self._process.wait()
+
+    def let_go(self) -> None:
+        """See :meth:`Guard.let_go`."""
+        assert self._process.stdin is not None  # noqa: S101 - always a pipe
+        self._process.stdin.close()
+
+
 class GuardedProcess:
     """A running program. It ends at the latest when the service does."""
 
-    def __init__(self, process: asyncio.subprocess.Process, grace: float, output: asyncio.StreamReader | None) -> None:
-        self._process = process
+    def __init__(self, guard: Guard, grace: float, output: asyncio.StreamReader | None) -> None:
+        self._guard = guard
         self._output = output
         self._last_word = signal.SIGTERM if grace < 0 else signal.SIGKILL
         self.ended = asyncio.get_running_loop().create_task(self._end())
@@ -56,6 +104,7 @@ class GuardedProcess:
         merge: bool = False,
         pass_fds: Sequence[int] = (),
         memory: int = 0,
+        forks: Forks | None = None,
     ) -> GuardedProcess:
         """Start ``command``.
 
@@ -70,34 +119,26 @@ class GuardedProcess:
             pass_fds: file descriptors that the program inherits under the same numbers.
             memory: how many bytes it may use, with all that it starts; 0 for no limit. Over it, its status is
                 :data:`~azureml_local.engines.guard.OUT_OF_MEMORY`.
+            forks: forks it, where that is possible, which takes less time than to start it.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
             said = opened.enter_context(log.open("ab"))
             captured = await open_pipe(opened) if capture else None
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-I",
-                "-S",
-                str(GUARD),
-                str(grace),
-                str(memory),
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=captured.write_end if captured else said,
-                stderr=asyncio.subprocess.STDOUT if merge else said,
-                env=dict(environment),
-                cwd=cwd,
-                start_new_session=True,
-                pass_fds=pass_fds,
-            )
-        return cls(process, grace, captured.reader if captured else None)
+            output = captured.write_end if captured else said
+            errors = output if merge else said
+            descriptors = {1: output.fileno(), 2: errors.fileno(), **{one: one for one in pass_fds}}
+            order = Order(command, environment, cwd or Path.cwd(), grace, memory, descriptors)
+            guard = await forks.fork(order) if forks else None
+            if guard is None:
+                guard = await _started(order)
+        return cls(guard, grace, captured.reader if captured else None)
 
     async def _end(self) -> int:
         """Wait for the guard's end; where it was killed, end what it can no longer end."""
-        status = await self._process.wait()
+        status = await self._guard.wait()
         if status < 0:
-            for left_behind in _of_session(self._process.pid):
+            for left_behind in _of_session(self._guard.pid):
                 with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
                     os.kill(left_behind, self._last_word)
         return status
@@ -105,7 +146,7 @@ class GuardedProcess:
     @property
     def session(self) -> int:
         """The session that the program and all that it starts are in."""
-        return self._process.pid
+        return self._guard.pid
 
     async def read_line(self) -> str:
         """Return the next line of captured output; empty at its end."""
@@ -124,9 +165,28 @@ class GuardedProcess:
 
     async def stop(self) -> int:
         """End the program and all that it started, and return its exit status."""
-        assert self._process.stdin is not None  # noqa: S101 - always a pipe
-        self._process.stdin.close()
+        self._guard.let_go()
         return await asyncio.shield(self.ended)
+
+
+async def _started(order: Order) -> Guard:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-S",
+        str(GUARD),
+        str(order.grace),
+        str(order.memory),
+        *order.command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=order.descriptors[1],
+        stderr=order.descriptors[2],
+        env=dict(order.environment),
+        cwd=order.cwd,
+        start_new_session=True,
+        pass_fds=[number for number in order.descriptors if number > 2],
+    )
+    return StartedGuard(process)
 
 
 @dataclass(frozen=True)

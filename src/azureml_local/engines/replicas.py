@@ -30,6 +30,7 @@ from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.inference_server import Instance, InstanceError, LaunchPlan, Tell, out_of_memory
 from azureml_local.engines.instance_log import bound
 from azureml_local.engines.probes import UNREACHABLE
+from azureml_local.engines.process import Forks
 from azureml_local.engines.secret_references import ReadSecret
 from azureml_local.http.upstream import BodyTooLargeError, Headers, UnreachableError, UpstreamError
 
@@ -71,6 +72,7 @@ class ReplicaSet:
         tell: is told what happens to them.
         collector: takes what they collect; closed when they have ended.
         read_secret: reads the secrets that the plan's variables name.
+        forks: forks their processes, where that is possible.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class ReplicaSet:
         tell: Tell = lambda *_: None,
         collector: DataCollector | None = None,
         read_secret: ReadSecret | None = None,
+        forks: Forks | None = None,
     ) -> None:
         self.plan = plan
         self.collector = collector
@@ -88,6 +91,7 @@ class ReplicaSet:
         self._sockets = sockets
         self._tell = tell
         self._read_secret = read_secret
+        self._forks = forks
         self._replicas: list[Replica] = []
         self._rotation: list[Instance] = []  # those that get requests; whose turn is next comes first
         self._waiting: deque[asyncio.Future[Instance]] = deque()
@@ -332,7 +336,7 @@ class ReplicaSet:
 
     def _new_instance(self) -> Instance:
         path = self._sockets / f"{secrets.token_hex(4)}.sock"
-        return Instance(self.plan, path, self._environment, self._tell, self._read_secret)
+        return Instance(self.plan, path, self._environment, self._tell, self._read_secret, self._forks)
 
     async def _supervise(self, replica: Replica) -> None:
         """Keep an instance running in a place until cancelled, or until it ends while it leaves."""

@@ -25,12 +25,15 @@ from azureml_local.engines.data_collection.collector import DataCollectors
 from azureml_local.engines.data_collection.settings import CollectionSettings
 from azureml_local.engines.deployment_record import DeploymentRecord
 from azureml_local.engines.environments import Environments
+from azureml_local.engines.forking import ForkServer
 from azureml_local.engines.inference_server import (
+    IMPORTED,
     InstanceError,
     InstanceMemoryError,
     InstanceSecretError,
     LaunchPlan,
     cores_of,
+    import_environment,
 )
 from azureml_local.engines.kubernetes.resources import MILLI
 from azureml_local.engines.kubernetes.scheduling import Pod, Scheduler, UnschedulableError
@@ -153,6 +156,7 @@ class Serving:
         self._client_environment = client_environment
         self._collectors = collectors
         self._read_secret = read_secret
+        self._forks = ForkServer(IMPORTED, import_environment(), home.logs / "fork_servers.log")
         self.scheduler = scheduler
         self._environments = environments
         self._replicas: dict[str, ReplicaSet] = {}
@@ -338,6 +342,7 @@ class Serving:
             scaler.cancel()
         await asyncio.gather(*scalers, return_exceptions=True)
         await asyncio.gather(*(replicas.stop() for replicas in self._replicas.values()))
+        await self._forks.close()
 
     async def _prepare(self, spec: ServingSpec, record: DeploymentRecord) -> LaunchPlan:
         """Get everything that the instances need onto the disk, and write down how they are started."""
@@ -425,7 +430,7 @@ class Serving:
             collector = self._collectors.open(plan.data_collection)
             environment = {**environment, **self._collectors.variables(collector, Path(plan.log).parent)}
         read_secret = partial(self._read_secret, deployment_id)
-        return ReplicaSet(plan, self._home.sockets, environment, tell, collector, read_secret)
+        return ReplicaSet(plan, self._home.sockets, environment, tell, collector, read_secret, self._forks)
 
     def _folder(self, deployment_id: str) -> Path:
         digest = hashlib.sha256(deployment_id.lower().encode()).hexdigest()

@@ -75,13 +75,12 @@ def security(folder: Path, *, create: bool = False) -> Security:
 
 async def serve(settings: NodeSettings) -> None:
     """Work until the service ends this process, or the scheduler is gone."""
-    from distributed import Worker
-
+    from azureml_local.engines.compute import lean_dask
     from azureml_local.engines.jobs import execution
 
     configure_dask()
     folder = Path(settings.folder)
-    worker = await Worker(
+    worker = await lean_dask.distributed.Worker(
         settings.scheduler,
         name=settings.name,
         nthreads=1,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from azureml_local.engines.compute import REPORTS
 from azureml_local.engines.compute.node import NodeSettings, configure_dask, security
+from azureml_local.engines.forking import ForkServer
 from azureml_local.engines.process import GuardedProcess, own_environment
 from azureml_local.home import write_private
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 READY_WITHIN = 120.0  # seconds for a node to register; a machine that is busy with other nodes needs some
+# What a node imports, but for its own program.
+IMPORTED = ("azureml_local.engines.compute.lean_dask", "azureml_local.engines.jobs.execution")
 GRACE = 10.0  # seconds that a node has to end the processes of its job
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -166,6 +169,7 @@ class Nodes:
         self._folder = folder
         self._log = log
         self._on_report = on_report
+        self._forks = ForkServer(IMPORTED, own_environment(), log)
         self._starting = asyncio.Lock()
         self._scheduler: Scheduler | None = None
         self._client: Client | None = None
@@ -214,6 +218,7 @@ class Nodes:
             environment=own_environment(),
             grace=GRACE,
             capture=True,
+            forks=self._forks,
         )
         try:
             async with asyncio.timeout(READY_WITHIN):
@@ -236,8 +241,9 @@ class Nodes:
         if self._client is not None and self._scheduler is not None:
             await self._client.close()
             await self._scheduler.close()
+        await self._forks.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _load_dask() -> None:
-    import distributed  # noqa: F401 - so that the import on the event loop finds it loaded
+    from azureml_local.engines.compute import lean_dask  # noqa: F401 - imports on the event loop find it loaded
