@@ -22,7 +22,7 @@ def passed(real: float) -> float:
 
 
 def _factor() -> float:
-    text = os.environ.get(VARIABLE, "1")
+    text = os.environ.get(VARIABLE) or "1"
     try:
         factor = float(text)
     except ValueError:

@@ -144,9 +144,7 @@ def _stored(cell: nbformat.NotebookNode) -> set[str]:
 
 
 def test_cells_are_short(notebook: nbformat.NotebookNode) -> None:
-    """Of the cells that do something: that of the parameters has a line for each, and does nothing."""
-    cells = [cell for cell in code_cells(notebook) if "parameters" not in tags(cell)]
-    lengths = {cell.id: sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in cells}
+    lengths = {cell.id: sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in code_cells(notebook)}
     assert max(lengths.values()) <= LONGEST_CELL, lengths
     assert statistics.median(lengths.values()) <= MEDIAN_CELL, lengths
 

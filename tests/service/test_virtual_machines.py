@@ -348,8 +348,8 @@ def test_exit_code_and_time_limit(jobs: Jobs, attached: str) -> None:
 def test_jobs_run_one_after_the_other(jobs: Jobs, attached: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     first = jobs.submit(f"while [ ! -e {gate} ]; do sleep 0.05; done", compute=attached)
+    jobs.reaches(first, "Running")  # or the second one may be prepared sooner, and go first
     second = jobs.submit("true", compute=attached)
-    jobs.reaches(first, "Running")
     jobs.reaches(second, "Queued")
     gate.touch()
     assert (jobs.ended(first).status, jobs.ended(second).status) == ("Completed", "Completed")
