@@ -105,6 +105,7 @@ demo: $(STAMP) ## load an endpoint for a minute, and kill what a batch job needs
 
 notebooks: $(STAMP) ## make the exercises, execute the lessons and store them with their outputs
 	$(BIN)/python -m course.store $(NOTEBOOK)
+	$(BIN)/python -m workshop agenda --write
 
 workshop: $(STAMP) ## start a room of learners, as root: LEARNERS=30, LISTEN=192.0.2.10, PORT=8000; docs/workshop.md
 	@$(BIN)/python -m workshop start $(if $(LEARNERS),--learners $(LEARNERS)) $(if $(LISTEN),--listen $(LISTEN)) $(if $(PORT),--port $(PORT))

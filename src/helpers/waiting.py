@@ -17,7 +17,7 @@ Returned = TypeVar("Returned")
 TICK = 0.5  # seconds between two updates of the line; the end of the operation is noticed at once
 SHORTEST_PAUSE = 0.2  # seconds between two questions, where there is nothing that would say when it is time to ask
 SHARE_OF_WAIT = 0.02  # of the time waited so far: five minutes' waiting on Azure asks every six seconds
-ASKING_TIMES = 2  # as long as a question took, at least: what is waited for needs the processor as well
+ASKING_TIMES = 4  # as long as a question took, at least: what is waited for needs the processor as well
 LONGEST_WAIT = 3600.0  # seconds
 # How long Azure takes at most until a role that was given holds everywhere:
 # https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected

@@ -263,8 +263,10 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
             line, parent = " ".join(process.cmdline()), " ".join(process.parent().cmdline())  # type: ignore[union-attr]
         except (psutil.Error, AttributeError):
             continue
-        storage = "without_telemetry.cjs" in line
-        if "guard.py" in line:
+        storage = "without_unused.cjs" in line
+        if "fork_server.py" in line:
+            kind = "fork server's guard" if "guard.py" in line else "fork server"
+        elif "guard.py" in line:
             kind = "storage's guard" if storage else "instance's guard"
         elif storage:
             kind = "storage"

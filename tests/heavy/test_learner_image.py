@@ -27,7 +27,7 @@ from workshop import proxy
 
 ROOT = Path(__file__).parents[2]
 VALUES = yaml.safe_load((ROOT / "src/workshop/kubernetes/values.yaml").read_text(encoding="utf-8"))["singleuser"]
-NEEDS = (*BASE, "python3-venv", "make", "tini")
+NEEDS = (*BASE, "python3-venv", "make", "curl", "tini")
 TAG, BASE_TAG = "azureml-workbook:test", "python:debian"
 AS_A_POD = (
     *("--rm", "--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
@@ -123,6 +123,8 @@ def hub(docker: Docker, tmp_path: Path) -> Iterator[str]:
         f"c.JupyterHub.hub_port = {free_port()}\n"
         f"c.ConfigurableHTTPProxy.api_url = 'http://127.0.0.1:{free_port()}'\n"
         f"c.ConfigurableHTTPProxy.command = [{str(node_packages.node())!r}, {str(proxy.MAIN)!r}]\n"
+        "c.JupyterHub.authenticator_class = 'dummy'\n"
+        "c.Authenticator.allow_all = True\n"
         "c.JupyterHub.spawner_class = 'simple'\n"
         f"c.Spawner.cmd = [{str(start)!r}]\n"
         f"c.Spawner.environment = {{'DOCKER_HOST': {docker.environment['DOCKER_HOST']!r}}}\n"

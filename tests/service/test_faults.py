@@ -27,7 +27,7 @@ def storage_processes(service: RunningService) -> list[psutil.Process]:
     found = [
         process
         for process in psutil.Process(service.pid).children(recursive=True)
-        if lives(process) and any("without_telemetry.cjs" in word for word in process.cmdline())
+        if lives(process) and any("without_unused.cjs" in word for word in process.cmdline())
     ]
     return sorted(found, key=lambda process: process.pid)
 

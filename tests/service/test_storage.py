@@ -24,6 +24,7 @@ from azure.core.exceptions import (
 )
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import (
+    BlobBlock,
     BlobServiceClient,
     ContainerClient,
     ContainerSasPermissions,
@@ -210,6 +211,22 @@ def test_a_copy_under_a_signature_needs_one_for_its_source(
     target.start_copy_from_url(f"{source}?{others}", requires_sync=at_once)
     assert target.download_blob().readall() == b"secret"
     blobs.get_blob_client(container.container_name, "by key").start_copy_from_url(source, requires_sync=at_once)
+
+
+def test_blocks_are_read_from_another_blob(service: RunningService, address: str, container: ContainerClient) -> None:
+    """https://learn.microsoft.com/rest/api/storageservices/put-block-from-url; by Azurite's own HTTP client."""
+    container.upload_blob("source", b"0123456789")
+    signature = generate_container_sas(
+        service.settings.storage_account,
+        container.container_name,
+        service.settings.storage_key,
+        permission=ContainerSasPermissions(read=True),
+        expiry=datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1),
+    )
+    target, source = container.get_blob_client("target"), f"{address}/{container.container_name}/source?{signature}"
+    target.stage_block_from_url("a", source, source_offset=2, source_length=3)
+    target.commit_block_list([BlobBlock("a")])
+    assert target.download_blob().readall() == b"234"
 
 
 def test_without_authorization_nothing_is_told(address: str, container: ContainerClient) -> None:

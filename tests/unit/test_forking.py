@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from azureml_local.engines.forking import IS_POSSIBLE, ForkServer
+from azureml_local.engines.forking import IS_POSSIBLE, PROGRAM, ForkServer
 from azureml_local.engines.guard import OUT_OF_MEMORY
 from azureml_local.engines.process import GuardedProcess
 from running_service import wait_for
@@ -118,8 +118,12 @@ def ends(pid: int) -> None:
 
 def fork_servers(parent: int) -> list[psutil.Process]:
     """Return the fork servers below a process, without their guards."""
-    below = psutil.Process(parent).children(recursive=True)
-    return [one for one in below if len(one.cmdline()) > 1 and one.cmdline()[1].endswith("fork_server.py")]
+    found = []
+    for process in psutil.Process(parent).children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            if process.cmdline()[1:2] == [str(PROGRAM)]:
+                found.append(process)
+    return found
 
 
 def test_forked_program_is_as_a_started_one(installation: Installation) -> None:
@@ -331,6 +335,20 @@ def test_killed_fork_server_is_started_again(installation: Installation) -> None
             assert not running.ended.done()
             assert await asyncio.wait_for(running.stop(), WITHIN) == 128 + signal.SIGTERM
         ends(another.pid)
+
+    asyncio.run(main())
+
+
+def test_idle_fork_server_ends_and_is_started_again(installation: Installation) -> None:
+    async def main() -> None:
+        forks = ForkServer([LIBRARY], installation.environment, installation.log, idle=0.2)
+        running = await installation.start(installation.command(WAITS), forks)
+        await running.read_line()
+        wait_for(lambda: not fork_servers(os.getpid()), "it ends", 30)
+        assert (await installation.tells(forks))["forked"]
+        assert not running.ended.done()
+        assert await asyncio.wait_for(running.stop(), WITHIN) == 128 + signal.SIGTERM
+        await forks.close()
 
     asyncio.run(main())
 

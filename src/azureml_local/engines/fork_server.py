@@ -1,8 +1,9 @@
 """A fork server, as multiprocessing has one: it forks guarded processes, which need not import what it has imported.
 
 Run as a script, on Linux: ``python fork_server.py CONNECTION``. It imports the modules that a variable names, then
-forks a process for each socket that comes over CONNECTION, a file descriptor, and ends with that. The fork reads from
-its socket what it is to run (:mod:`azureml_local.engines.forking` writes it), becomes a guard, and forks the command.
+forks a process for each socket that comes over CONNECTION, a file descriptor. The fork reads from its socket what it is
+to run (:mod:`azureml_local.engines.forking` writes it), becomes a guard, and forks the command. The fork server ends
+with its connection, and where nothing has come for a while: it has memory that nobody uses then.
 
 What is forked is as a process that was started: in a session of its own, with the environment, folder and file
 descriptors that it is given and no other, and with the command line that it would have. Where it could tell, because
@@ -60,6 +61,7 @@ class Imported:
         del sys.modules[guard.__name__]
         asked = json.loads(os.environ.pop(IMPORTS))
         given = set(asked["variables"])
+        self.idle: float = asked["idle"]
         self.environment = {name: value for name, value in os.environ.items() if name in given}
         # LC_CTYPE, where no locale is asked for: https://peps.python.org/pep-0538/
         self._set_by_interpreters = {name: value for name, value in os.environ.items() if name not in given}
@@ -168,11 +170,13 @@ def main() -> Program | None:
     signal.signal(signal.SIGCHLD, lambda *_: _reap())
     gc.collect()
     gc.freeze()  # the collector would write to memory that forks share
-    while received := socket.recv_fds(connection, 1, 1)[1]:
-        if os.fork() == 0:
-            connection.close()
-            return _forked(received[0], imported)
-        os.close(received[0])
+    connection.settimeout(imported.idle)
+    with contextlib.suppress(TimeoutError):
+        while received := socket.recv_fds(connection, 1, 1)[1]:
+            if os.fork() == 0:
+                connection.close()
+                return _forked(received[0], imported)
+            os.close(received[0])
     return None
 
 

@@ -28,6 +28,7 @@ PROGRAM = Path(__file__).with_name("fork_server.py")
 IS_POSSIBLE = sys.platform == "linux"
 ANSWERS_WITHIN = 60.0  # seconds; the first imports take some on a busy machine
 GRACE = 2.0  # seconds
+IDLE = 120.0  # seconds after which a fork server gives its memory back; imports take one
 ROOM_FOR_COMMAND_LINES = 2048  # bytes
 
 
@@ -43,12 +44,14 @@ class ForkServer:
         environment: that of the imports. Where a process's own would have made a difference to them, it is started by
             ``exec``; so is what runs anything but a module of this interpreter.
         log: receives what the fork server says.
+        idle: seconds without a fork after which the fork server ends; it is started again when it is needed.
     """
 
-    def __init__(self, modules: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, modules: Sequence[str], environment: Mapping[str, str], log: Path, idle: float = IDLE) -> None:
         self._modules = modules
         self._environment = environment
         self._log = log
+        self._idle = idle
         self._starting = asyncio.Lock()
         self._running: _Running | None = None
         self._is_usable = IS_POSSIBLE
@@ -81,7 +84,7 @@ class ForkServer:
         async with self._starting:
             is_new = self._running is None
             if self._running is None:
-                self._running = await _Running.start(self._modules, self._environment, self._log)
+                self._running = await _Running.start(self._modules, self._environment, self._log, self._idle)
             return self._running, is_new
 
     async def _discard(self, running: _Running) -> None:
@@ -98,8 +101,8 @@ class _Running:
         self._connection = connection
 
     @classmethod
-    async def start(cls, modules: Sequence[str], environment: Mapping[str, str], log: Path) -> _Running:
-        imports = json.dumps({"modules": list(modules), "variables": list(environment)})
+    async def start(cls, modules: Sequence[str], environment: Mapping[str, str], log: Path, idle: float) -> _Running:
+        imports = json.dumps({"modules": list(modules), "variables": list(environment), "idle": idle})
         ours, its = socket.socketpair()
         ours.setblocking(False)
         with its:

@@ -14,7 +14,8 @@ network. It is for **Python {python}** on **{system}**, and for no other.
 | `workbook.tar.gz` | {workbook} |
 | `SHA256SUMS` | a checksum of each file |
 
-The machine has to have Python {python} with `venv` (Debian and Ubuntu: `python3-venv`), `make`, and 4 GB of disk. Then:
+The machine has to have Python {python} with `venv` (Debian and Ubuntu: `python3-venv`), `make` and
+`curl`, and 4 GB of disk. Then:
 
     tar -xzf workbook.tar.gz -C ~
     cd ~/workbook

@@ -30,7 +30,7 @@ NODE_OPTIONS = ("--optimize-for-size",)
 LAUNCH_WITHIN = 60.0  # seconds
 NEEDED_DISK = 2**20  # bytes, to start
 RELAUNCH_AFTER = 1.0  # seconds between two attempts to start it again
-PRELOADED = ("without_telemetry.cjs", "durable_metadata.cjs", "accounts_in_file.cjs")
+PRELOADED = ("without_unused.cjs", "durable_metadata.cjs", "accounts_in_file.cjs")
 LISTENING = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
 
 
