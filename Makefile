@@ -32,7 +32,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks workshop workshop-stop clean
+.PHONY: help setup run sweep preflight test tests test-all lint style types lab progress book start stop bench demo notebooks workshop workshop-stop clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,9 +46,9 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 # torch by pip, which looks where the machine's own settings tell it to; the rest by uv, in a fifth of the time.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
 	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m compileall -q src
 # Some wheels keep files from other users, and in a workshop each learner is one.
 	chmod -R go+rX $(VENV)
-	$(BIN)/python -m compileall -q src
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
 	$(if $(WHEELHOUSE),$(BIN)/python -m workshop install)
@@ -64,15 +64,23 @@ preflight: BACKEND = azure
 preflight: $(STAMP) ## check, before anything is made, whether your workspace on Azure has what the lessons need
 	@$(BIN)/python -m course.preflight --backend $(BACKEND) $(if $(PART),--part $(PART)) $(NOTEBOOK)
 
-test: $(STAMP) lint ## run every test but the heavy ones
+test: $(STAMP) style ## run every test but the heavy ones
+# Beside each other: types alone leave a processor idle for a minute.
+	@$(MAKE) --no-print-directory --jobs 2 types tests
+
+tests: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg --ignore tests/heavy tests notebooks
 
 test-all: test ## run every test, those too that need Docker, Spark or network namespaces (as root they install it)
 	$(BIN)/python -m pytest tests/heavy
 
-lint: $(STAMP) ## check style and types
+lint: style types ## check style and types
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
 
 # As the lessons start it: durations, such as how long a node idles, pass sixty times as fast.
@@ -105,6 +113,7 @@ demo: $(STAMP) ## load an endpoint for a minute, and kill what a batch job needs
 
 notebooks: $(STAMP) ## make the exercises, execute the lessons and store them with their outputs
 	$(BIN)/python -m course.store $(NOTEBOOK)
+	$(BIN)/python -m workshop agenda --write
 
 workshop: $(STAMP) ## start a room of learners, as root: LEARNERS=30, LISTEN=192.0.2.10, PORT=8000; docs/workshop.md
 	@$(BIN)/python -m workshop start $(if $(LEARNERS),--learners $(LEARNERS)) $(if $(LISTEN),--listen $(LISTEN)) $(if $(PORT),--port $(PORT))

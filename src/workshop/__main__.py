@@ -36,7 +36,10 @@ def main(argv: Sequence[str]) -> int:
     """Run a command, and return its exit status: 1 where it could not be done, 2 where it is no command."""
     if not argv or argv[0] not in COMMANDS:
         print("\n".join(f"python -m workshop {name:10} {what}" for name, (_, what) in COMMANDS.items()))
-        return 0 if argv[:1] in (["--help"], ["-h"]) else USAGE
+        if argv[:1] in (["--help"], ["-h"]):
+            return 0
+        print(f'There is no command "{argv[0]}".' if argv else "Name a command.", file=sys.stderr)
+        return USAGE
     try:
         status: int = importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:])
     except EXPECTED as error:

@@ -170,7 +170,7 @@ def main(arguments: Sequence[str]) -> int:
     """Make a wheelhouse; returns 0 when it is whole."""
     python, system = this_machine()
     parser = argparse.ArgumentParser(prog="python -m workshop wheelhouse", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where it is made, such as a folder on a stick: about 1 GB")
+    parser.add_argument("folder", type=Path, help="where it is made: 1 GB, or 4 where pip brings CUDA")
     parser.add_argument("--python", choices=PYTHONS, default=python, help=f"whose it is; default: this one, {python}")
     parser.add_argument("--system", choices=list(SYSTEMS), default=system, help=f"default: this one, {system}")
     options = parser.parse_args(arguments)
