@@ -17,6 +17,7 @@ from azureml_local.home import write_private
 
 DEFAULT = Path("/var/lib/azureml-workshop")
 VARIABLE = "AZUREML_WORKSHOP_FOLDER"  # tells the hub, and what it starts, which folder is meant
+HUB_PROCESS = "AZUREML_WORKSHOP_HUB"  # tells the board its hub's process number
 WORKBOOK = Path(__file__).resolve().parents[2]  # the checkout that holds this package
 # Without what one takes for another: 0 and o, 1 and i and l, u and v.
 CODE_LETTERS, CODE_LENGTH = "23456789abcdefghjkmnpqrstwxyz", 8

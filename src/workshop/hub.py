@@ -17,7 +17,7 @@ from traitlets.config import Config
 
 from workshop import learner
 from workshop.authenticator import RoomAuthenticator
-from workshop.folder import TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
+from workshop.folder import HUB_PROCESS, TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
 from workshop.links import LOOPBACK, is_loopback, public_url
 from workshop.seats import Seats
 
@@ -100,7 +100,7 @@ def services(folder: Folder, settings: Settings) -> list[dict[str, Any]]:
         "name": BOARD,
         "url": f"http://{LOOPBACK}:{settings.board_port}",
         "command": [sys.executable, "-m", "workshop.board"],
-        "environment": {VARIABLE: str(folder.root)},
+        "environment": {VARIABLE: str(folder.root), HUB_PROCESS: str(os.getpid())},
         "oauth_no_confirm": True,
     }
     return [command, board]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from workshop.background import Background, BackgroundError
+from workshop.folder import HUB_PROCESS
 
 WAITS = "import signal, sys; print('here', flush=True); signal.pause()"
 IGNORES = """import signal
@@ -77,3 +79,10 @@ def test_one_that_is_never_ready_is_ended(program: Background) -> None:
 def test_one_that_does_not_listen_is_killed(program: Background) -> None:
     start(program, IGNORES)
     assert program.stop(1) is True
+
+
+def test_a_board_whose_hub_was_killed_before_it_began_ends_at_once() -> None:
+    environment = {**os.environ, HUB_PROCESS: "1"}
+    line = [sys.executable, "-m", "workshop.board"]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1 and "The hub has ended" in done.stderr

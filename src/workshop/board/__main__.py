@@ -37,7 +37,7 @@ from workshop.board.trainers import (
     TrainersApi,
 )
 from workshop.board.watch import Watch
-from workshop.folder import VARIABLE, Folder, FolderError, Settings, read_secret
+from workshop.folder import HUB_PROCESS, VARIABLE, Folder, FolderError, Settings, read_secret
 from workshop.seats import Seats
 
 DEFAULT_LISTEN = "http://127.0.0.1:0"
@@ -58,6 +58,8 @@ def end_with_parent() -> None:
     """Let the kernel end this process with the hub, however that ends: the next hub starts a board at the same port."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.environ.get(HUB_PROCESS, str(os.getppid())) != str(os.getppid()):
+        sys.exit("The hub has ended while the board began.")  # before the kernel was asked
 
 
 async def serve(folder: Folder, auth: HubOAuth) -> None:
