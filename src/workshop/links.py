@@ -47,7 +47,9 @@ def qr_for_terminal(link: str) -> str:
 def qr_as_svg(link: str) -> str:
     """Return a QR code as an SVG element to put into a page, dark on light whatever the page's colours."""
     code = segno.make(link, error="m")
-    return code.svg_inline(scale=8, border=4, dark="#10243e", light="#ffffff", title="QR code of the link to join")
+    return code.svg_inline(
+        border=4, omitsize=True, dark="#10243e", light="#ffffff", title="QR code of the link to join"
+    )
 
 
 def table(folder: Folder, settings: Settings) -> dict[str, str]:

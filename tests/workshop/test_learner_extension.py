@@ -68,9 +68,9 @@ def test_visitors_are_forgotten_and_the_learner_is_not(monkeypatch: pytest.Monke
     auth = HubOAuth(api_token="x", oauth_client_id="y")
     for token, name in (("a", ADA), ("b", "trainer"), ("c", None)):
         auth.cache[token] = name and {"name": name}
-    forget_visitors(SimpleNamespace(identity_provider=SimpleNamespace(hub_auth=auth)))  # type: ignore[arg-type]
+    forget_visitors(SimpleNamespace(web_app=SimpleNamespace(settings={"hub_auth": auth})))  # type: ignore[arg-type]
     assert [token for token in "abc" if token in auth.cache] == ["a"]
-    forget_visitors(SimpleNamespace(identity_provider=object()))  # type: ignore[arg-type] - without a hub
+    forget_visitors(SimpleNamespace(web_app=SimpleNamespace(settings={})))  # type: ignore[arg-type] - without a hub
 
 
 @dataclass
@@ -140,8 +140,7 @@ def kernel(server: Server) -> Iterator[BlockingKernelClient]:
     connection = server.runtime / f"kernel-{answer.json()['kernel']['id']}.json"
     client = BlockingKernelClient(connection_file=str(connection))
     client.load_connection_file()
-    client.start_channels()
-    client.wait_for_ready(timeout=120)
+    client.start_channels(hb=False)  # on a busy machine, a kernel's heart beats late; what it is sent waits for it
     yield client
     client.stop_channels()
 

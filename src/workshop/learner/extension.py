@@ -72,9 +72,9 @@ def _notebook(sessions: list[dict[str, Any]], kernel: str) -> str:
 
 def forget_visitors(app: ServerApp) -> None:
     """Ask the hub anew about everybody but the learner: who could open this server may no longer."""
-    if auth := getattr(app.identity_provider, "hub_auth", None):  # JupyterHub's, which has no method for it
+    if auth := app.web_app.settings.get("hub_auth"):
         cache = auth.cache
-        known = cache.values
+        known = cache.values  # JupyterHub has no method for it
         for key in [key for key, model in known.items() if (model or {}).get("name") != os.environ.get(USER)]:
             del known[key], cache.timestamps[key]
 
