@@ -32,7 +32,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run sweep preflight test test-all lint lab progress book start stop bench demo notebooks workshop workshop-stop clean
+.PHONY: help setup run sweep preflight test tests test-all lint style types lab progress book start stop bench demo notebooks workshop workshop-stop clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,15 +64,23 @@ preflight: BACKEND = azure
 preflight: $(STAMP) ## check, before anything is made, whether your workspace on Azure has what the lessons need
 	@$(BIN)/python -m course.preflight --backend $(BACKEND) $(if $(PART),--part $(PART)) $(NOTEBOOK)
 
-test: $(STAMP) lint ## run every test but the heavy ones
+test: $(STAMP) style ## run every test but the heavy ones
+# Beside each other: types alone leave a processor idle for a minute.
+	@$(MAKE) --no-print-directory --jobs 2 types tests
+
+tests: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg --ignore tests/heavy tests notebooks
 
 test-all: test ## run every test, those too that need Docker, Spark or network namespaces (as root they install it)
 	$(BIN)/python -m pytest tests/heavy
 
-lint: $(STAMP) ## check style and types
+lint: style types ## check style and types
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
 
 # As the lessons start it: durations, such as how long a node idles, pass sixty times as fast.

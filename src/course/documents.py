@@ -26,10 +26,10 @@ def read(path: Path, schema: str) -> Any:
         DocumentError: it cannot be read, is no YAML, or does not follow the schema.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except (OSError, yaml.YAMLError) as error:
         raise DocumentError(f"{path.as_posix()}: {error}") from None
-    rules = yaml.safe_load(resources.files("course").joinpath(f"schemas/{schema}.yml").read_text(encoding="utf-8"))
+    rules = yaml.load(resources.files("course").joinpath(f"schemas/{schema}.yml").read_text("utf-8"), yaml.CSafeLoader)
     errors = sorted(Draft202012Validator(rules).iter_errors(document), key=lambda error: error.json_path)
     faults = [fault for error in errors for fault in _faults(error)]
     if faults:

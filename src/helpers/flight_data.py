@@ -11,6 +11,7 @@ import importlib.util
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,12 @@ def flights(first: str, last: str) -> pd.DataFrame:
     return _departures(first, last)[[*PLAN, *DELAYS]]
 
 
+@cache
+def count_flights(first: str, last: str) -> int:
+    """Return how many rows :func:`flights` has for some days; asked again, without reading them again."""
+    return len(_departures(first, last))
+
+
 def _departures(first: str, last: str) -> pd.DataFrame:
     import pandas as pd
 
@@ -68,10 +75,9 @@ def _of_days(table: pd.DataFrame, first: str, last: str) -> pd.DataFrame:
     """Return a table's rows of some days, with ``date`` and ``weekday``."""
     import pandas as pd
 
-    begin, end = (pd.Timestamp(day) for day in (first, last))
+    digits = table["year"] * 10_000 + table["month"] * 100 + table["day"]  # quicker than dates for all rows
+    table = table[digits.between(*(int(day.replace("-", "")) for day in (first, last)))]
     days = pd.to_datetime(table[["year", "month", "day"]])
-    is_wanted = days.between(begin, end)
-    table, days = table[is_wanted], days[is_wanted]
     return table.assign(date=days.dt.strftime("%Y-%m-%d"), weekday=days.dt.day_of_week)
 
 

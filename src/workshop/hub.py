@@ -39,9 +39,18 @@ def main(_: Sequence[str]) -> int:
     settings = folder.settings()
     if settings is None:
         raise FolderError(f"No workshop was started in {folder.root}: python -m workshop start.")
-    JupyterHub.instance(config=configuration(folder, settings))
-    JupyterHub.launch_instance(argv=[])
+    PatientHub.instance(config=configuration(folder, settings))
+    PatientHub.launch_instance(argv=[])
     return 0
+
+
+class PatientHub(JupyterHub):  # type: ignore[misc]
+    """JupyterHub, but for a board that is slow to start: JupyterHub waits ten seconds for it, and ends."""
+
+    async def start_service(self, service_name: str, service: Any, ssl_context: Any = None) -> bool:
+        """Say whether a service answers, or is still on its way."""
+        answers = await super().start_service(service_name, service, ssl_context)
+        return answers or (service.managed and await service.spawner.poll() is None)
 
 
 def configuration(folder: Folder, settings: Settings) -> Config:

@@ -46,6 +46,7 @@ CELL_WITHIN = 900  # seconds
 SLOWEST_P95 = 250  # milliseconds of a call of the control plane
 MOST_MEMORY = 700  # MB of a learner
 MB_A_MIB = 2**20 / 1e6
+BLOCK = 512  # bytes, of stat's st_blocks
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Seat:
     name: str
     seconds: float = 0.0
     error: str | None = None
+    disk: float = 0.0  # MB that are left of the lesson
     calls: list[Call] = field(default_factory=list)
 
     def roots(self) -> Iterable[int]:
@@ -127,6 +129,7 @@ class PlainSeat(Seat):
                 self.error = str(error)[-2000:]
             self.seconds = time.perf_counter() - began
             await asyncio.to_thread(watch.look)
+        self.disk = sum(file.lstat().st_blocks for file in self.folder.rglob("*")) * BLOCK / 1e6
         file = self.folder / "calls"
         self.calls = read_calls(file.read_text() if file.exists() else "")
 
@@ -155,7 +158,10 @@ class WorkshopSeat(Seat):
     browser: Any = None
 
     def roots(self) -> Iterable[int]:
-        uid = pwd.getpwnam(self.name).pw_uid
+        try:
+            uid = pwd.getpwnam(self.name).pw_uid
+        except KeyError:  # the hub makes the user with the first lab
+            return
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 if process.stat().st_uid == uid:
@@ -262,6 +268,7 @@ def report(seats: Sequence[Seat], watch: Watch, lesson: str) -> dict[str, Any]:
             "max": max(learner.peak for learner in learners) * MB_A_MIB,
             "machine_had_left": watch.lowest_free * MB_A_MIB,
         },
+        "disk_mb": max(seat.disk for seat in seats),
         "cpu_s": mean(learner.cpu for learner in learners),
         "cpu_s_ended_unseen": (sum(learner.cpu for learner in learners) - seen) / len(learners),
         "kinds": by_kind(learners),
@@ -289,7 +296,8 @@ def table(found: Mapping[str, Any]) -> str:
         ),
         f"{'ended unseen':18}{'':35}{found['cpu_s_ended_unseen']:8.1f}",
         f"{'all':18}{'':17}{memory['max']:9.0f}{memory['mean']:9.0f}{found['cpu_s']:8.1f}",
-        f"The machine had {memory['machine_had_left']:.0f} MB left at least.",
+        f"The machine had {memory['machine_had_left']:.0f} MB left at least; a learner's files take "
+        f"{found['disk_mb']:.0f} MB.",
     ]
     return "\n".join(lines)
 

@@ -23,7 +23,7 @@ KINDS = {
     "engines/guard.py": "guards",
     "fork_server": "fork servers",
     "ipykernel": "kernel",
-    "jupyterhub": "notebook server",
+    "workshop.server": "notebook server",
     "azureml_local.engines.compute.node": "nodes",
     "parallel": "parallel workers",
     "azurite": "storage",

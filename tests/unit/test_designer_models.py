@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 from designer_modules import Dataset, ModuleError, learners
 from designer_modules.features import MOST_CATEGORIES, Features
 from designer_modules.models import TrainedModel, UntrainedModel
@@ -43,6 +43,14 @@ ROW = TRAINING[FEATURES].iloc[[40]]
 @pytest.fixture(scope="module")
 def model() -> TrainedModel:
     return train_model(learners.two_class_logistic_regression(), Dataset(TRAINING), "late")
+
+
+@pytest.fixture
+def dump() -> Callable[[Any, Path], None]:
+    """skops' own; not imported by each worker that collects tests: it looks through all that is imported, for 3 s."""
+    from skops.io import dump
+
+    return dump
 
 
 def test_features_become_the_matrix_that_one_would_write_by_hand() -> None:
@@ -234,18 +242,18 @@ class Stranger(LogisticRegression):
     """An estimator that is none of ours."""
 
 
-def test_a_model_file_with_another_type_is_not_read(tmp_path: Path, model: TrainedModel) -> None:
+def test_a_model_file_with_another_type_is_not_read(tmp_path: Path, model: TrainedModel, dump: Any) -> None:
     model.save(tmp_path)
-    skops.io.dump(Stranger().fit([[0], [1]], [0, 1]), tmp_path / "model.skops")
+    dump(Stranger().fit([[0], [1]], [0, 1]), tmp_path / "model.skops")
     with pytest.raises(ModuleError, match=r"test_designer_models\.Stranger") as refused:
         TrainedModel.load(tmp_path)
     assert refused.value.code == 82
 
 
-def test_a_model_file_with_a_function_of_the_system_is_not_read(tmp_path: Path, model: TrainedModel) -> None:
+def test_a_model_file_with_a_function_of_the_system_is_not_read(tmp_path: Path, model: TrainedModel, dump: Any) -> None:
     model.save(tmp_path)
     clusters = KMeans(2, init=_dangerous)
-    skops.io.dump(clusters, tmp_path / "model.skops")
+    dump(clusters, tmp_path / "model.skops")
     with pytest.raises(ModuleError, match="_dangerous"):
         TrainedModel.load(tmp_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from helpers.flight_data import flights
+from helpers.flight_data import count_flights
 from helpers.verdicts import CheckResult, exercise, right, wrong
 
 KINDS = ("pipeline", "model", "online")
@@ -45,7 +45,7 @@ def worst(answer: Any) -> CheckResult:
     """Accept the summary of four days with a threshold of 0.5."""
     if not isinstance(answer, Mapping) or not {"flights", "scored", "late"} <= set(answer):
         return wrong("the contents of `summary.json` are wanted, as a dictionary: `json.loads` reads them.")
-    planned = len(flights(*WEEKEND))
+    planned = count_flights(*WEEKEND)
     if answer["flights"] != planned:
         return wrong(f"it is about {answer['flights']} flights; on the long weekend there are {planned}.")
     share = answer["late"] / planned
