@@ -18,7 +18,7 @@ from traitlets.config import Config
 from workshop import learner
 from workshop.authenticator import RoomAuthenticator
 from workshop.folder import TRAINER, VARIABLE, Folder, FolderError, Settings, read_secret
-from workshop.links import LOOPBACK, public_url
+from workshop.links import LOOPBACK, is_loopback, public_url
 from workshop.seats import Seats
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -79,7 +79,10 @@ def configuration(folder: Folder, settings: Settings) -> Config:
         load_roles=roles(),
         template_paths=[str(TEMPLATES)],
         template_vars={"learners_name": name_of(folder)},
-        tornado_settings={"headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}},
+        tornado_settings={
+            "headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"},
+            "cookie_options": {} if is_loopback(settings) else {"secure": True},  # the forms' token has none else
+        },
     )
     return config
 
