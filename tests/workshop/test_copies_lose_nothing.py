@@ -48,7 +48,7 @@ class Workshop(RuleBasedStateMachine):
         self.untouched: set[str] = set()  # brought, and as it was then
         self.arrived: set[str] = set()  # brought once, as the copy's own notes have it
         self.deleted: set[str] = set()  # by the learner, after that
-        self.unclear: set[str] = set()  # a broken bring may have forgotten that it was deleted, or not
+        self.unclear: set[str] = set()  # a broken bring may have noted that it had come, or not
 
     def teardown(self) -> None:
         shutil.rmtree(self.home)
@@ -231,6 +231,7 @@ class Workshop(RuleBasedStateMachine):
         """An interrupted bring may have taken away what is no longer taught, or have been about to."""
         found = self._files()
         self.unclear |= (self.arrived | self.deleted) - set(self.taught)
+        self.unclear |= found.keys() & self.taught.keys()  # it may have noted that these have come
         self.arrived &= set(self.taught)
         self.deleted &= set(self.taught)
         self.untouched = {path for path in self.untouched if path in found}
