@@ -56,7 +56,7 @@ def leftovers(
 
     left = listed()
     if METER.is_running:
-        with tqdm(desc="… wait until all is deleted", bar_format="{desc}: {postfix}", leave=False) as line:
+        with tqdm(desc="… wait until all is deleted", bar_format="{desc}{postfix}", leave=False) as line:
             for seconds in pauses():
                 if not left or seconds > LONGEST_DELETION:
                     break

@@ -43,7 +43,7 @@ def wait_for_job(ml_client: MLClient, job: Job, what: str, on_azure: str = "") -
     """
     hint = meter.hint(on_azure)
     meter.METER.announce(what, on_azure)
-    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}{postfix}", leave=False) as line:
         for seconds in pauses():
             status = status_of(ml_client, job)
             line.set_postfix_str(f"{status}, {seconds:.0f} s")

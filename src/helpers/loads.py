@@ -129,7 +129,7 @@ class Load:
     def go_on(self, seconds: float) -> None:
         """Let the load go on for so many seconds, or until its end; a line shows how it stands meanwhile."""
         until = time.monotonic() + seconds
-        with tqdm(desc="… load", bar_format="{desc}: {postfix}", leave=False) as line:
+        with tqdm(desc="… load", bar_format="{desc}{postfix}", leave=False) as line:
             while (left := until - time.monotonic()) > 0 and any(thread.is_alive() for thread in self._threads):
                 line.set_postfix_str(f"{left:.0f} s left, {self.describe()}")
                 time.sleep(min(TICK, left))

@@ -119,7 +119,7 @@ def watch_pipeline(ml_client: MLClient, job: Job, what: str, on_azure: str = "")
 def watch_in_a_line(standings: Iterable[Standing], what: str, on_azure: str = "") -> Standing:
     """Show how a pipeline and its steps stand in a line, until it has ended, and return how it stood last."""
     METER.announce(what, on_azure)
-    with tqdm(desc=f"… {what}{hint(on_azure)}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with tqdm(desc=f"… {what}{hint(on_azure)}", bar_format="{desc}{postfix}", leave=False) as line:
         for standing in standings:
             marks = "  ".join(f"{_mark(status)}{step}" for step, status in standing.steps.items())
             line.set_postfix_str(f"{standing.status}, {standing.seconds:.0f} s  {marks}")

@@ -55,7 +55,7 @@ def wait(poller: Poller[Result], what: str, on_azure: str = "") -> Result:
     began = time.monotonic()
     # To standard error, and gone at the end: how long it took this time is no result of the lesson.
     try:
-        with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+        with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}{postfix}", leave=False) as line:
             while not poller.done():
                 line.set_postfix_str(f"{time.monotonic() - began:.0f} s{loads.standing()}")
                 poller.wait(TICK)  # raises, too, where the operation fails meanwhile
@@ -97,7 +97,7 @@ def wait_until(condition: Callable[[], bool], what: str, on_azure: str = "") -> 
     """
     hint = meter.hint(on_azure)
     meter.METER.announce(what, on_azure)
-    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with tqdm(desc=f"… {what}{hint}", bar_format="{desc}{postfix}", leave=False) as line:
         for seconds in pauses(asking_times=0):  # what comes next may have to come in time
             if condition():
                 break
@@ -118,7 +118,7 @@ def until_permitted(call: Callable[[], Returned], what: str) -> Returned:
     from azure.core.exceptions import HttpResponseError
 
     began = time.monotonic()
-    with waits.noted(), tqdm(desc=f"… {what}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with waits.noted(), tqdm(desc=f"… {what}", bar_format="{desc}{postfix}", leave=False) as line:
         while True:
             is_last = time.monotonic() - began > SPREAD_SECONDS
             try:
@@ -146,7 +146,7 @@ def busy(what: str, on_azure: str = "") -> Iterator[None]:
     hint = meter.hint(on_azure)
     meter.METER.announce(what, on_azure)
     began, ended = time.monotonic(), threading.Event()
-    with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}: {postfix}", leave=False) as line:
+    with waits.noted(), tqdm(desc=f"… {what}{hint}", bar_format="{desc}{postfix}", leave=False) as line:
 
         def tick() -> None:
             while not ended.wait(TICK):

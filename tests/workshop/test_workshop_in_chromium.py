@@ -220,6 +220,8 @@ def test_a_workshop(browser: Browser, workshop: Room) -> None:
         expect(cell.locator(".jp-InputArea-prompt")).to_have_text(re.compile(r"\[\d+\]"))
         expect(cell.locator(".jp-OutputArea")).to_contain_text("✗")
     expect(trainer.card("Ben")).to_contain_text(f"3 refused tries of {EXERCISE}")
+    cell.locator(".jp-OutputArea").scroll_into_view_if_needed()
+    expect(ben.page.get_by_text("official Jupyter news")).to_have_count(0)
     ben.picture("refused")
     ben.page.get_by_role("button", name="Ask the trainer").click()
     dialog = ben.page.get_by_role("dialog")
