@@ -73,7 +73,7 @@ class Reader:
         from azure.core.exceptions import HttpResponseError
 
         rows: list[dict[str, Any]] = []
-        with tqdm(desc=f"… {what} (on Azure: 5 to 15 minutes)", bar_format="{desc}: {postfix}", leave=False) as line:
+        with tqdm(desc=f"… {what} (on Azure: 5 to 15 minutes)", bar_format="{desc}{postfix}", leave=False) as line:
             for seconds in pauses():
                 try:
                     rows = self.rows(query)
