@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": ("workshop.doctor.command", "say, before the day, whether this machine carries the room"),
     "start": ("workshop.start", "start a room of learners, or what of it does not run"),
     "stop": ("workshop.stop", "end it; --hub-only leaves the learners at work"),
+    "remove": ("workshop.remove", "delete one that has ended, with its OS users and what learners have made"),
     "status": ("workshop.status", "say what runs, who has joined, and the links"),
     "pin": ("workshop.pin", "let a learner who has forgotten the PIN choose another"),
     "install": ("workshop.install", "install the proxy, which `start` would do, too"),

@@ -58,6 +58,11 @@ def find(name: str) -> pwd.struct_passwd | None:
     return user
 
 
+def living_below(homes: Path) -> list[str]:
+    """Return the names of our users whose homes lie in this folder."""
+    return [user.pw_name for user in pwd.getpwall() if user.pw_gecos == MARK and Path(user.pw_dir).parent == homes]
+
+
 def remove(name: str) -> None:
     """Remove a user of ours; the home stays."""
     with _one_at_a_time():

@@ -26,7 +26,6 @@ import pytest
 import requests
 import websocket
 
-from workshop import users
 from workshop.status import status
 from workshop.workshop import Workshop
 
@@ -61,10 +60,10 @@ class Room:
         return status(Workshop(self.folder))
 
     def remove(self) -> None:
-        """End it, and remove its users."""
+        """End it, and delete it, its users included."""
         self.command("stop")
-        for name in [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(self.prefix)]:
-            users.remove(name)
+        self.command("remove", "--yes")
+        assert not [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(self.prefix)]
 
 
 @contextlib.contextmanager

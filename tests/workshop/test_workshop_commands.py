@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import stat
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from rooms import NEEDS_ROOT
 
-from workshop import __main__, links, start, workshop
+from workshop import __main__, links, start, users, workshop
 from workshop.folder import CODE_LETTERS, Folder, Settings, read_secret
 
 
@@ -144,3 +145,29 @@ def test_the_join_link_and_its_qr_code(tmp_path: Path) -> None:
     assert link == f"https://192.0.2.1:8443/hub/login?code={code}"
     assert "[2001:db8::1]:8000" in links.join_link(folder, Settings(2, listen="2001:db8::1"))
     assert links.qr_as_svg(link).startswith("<svg") and "█" in links.qr_for_terminal(link)
+
+
+@NEEDS_ROOT
+def test_a_workshop_is_removed_with_its_users_when_that_is_meant(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, name = Folder(room), f"t{secrets.token_hex(3)}-01"
+    folder.create()
+    folder.write(Settings(1, prefix=name.removesuffix("01")))
+    user = users.ensure(name, folder.home(name))
+    folder.home(name).mkdir()
+    (folder.home(name) / "notes.txt").write_text("of the learner")
+
+    assert __main__.main(["remove", "--folder", str(room)]) == 0
+    assert name in capsys.readouterr().out and users.find(name) == user and folder.home(name).exists()
+
+    assert __main__.main(["remove", "--folder", str(room), "--yes"]) == 0
+    assert users.find(name) is None and not room.exists()
+
+
+@NEEDS_ROOT
+def test_nothing_is_removed_where_there_never_was_a_workshop(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    room.mkdir()
+    (room / "mine.txt").touch()
+    assert __main__.main(["remove", "--folder", str(room), "--yes"]) == 0
+    assert "No workshop was ever started" in capsys.readouterr().out and (room / "mine.txt").exists()
