@@ -196,7 +196,7 @@ def test_state_is_its_users_alone(service: RunningService, deployed) -> None:  #
     secret += home.sockets.iterdir()
     assert len(secret) >= 8
     for path in secret:
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_socket() else 0o600), path
 
 
 def test_secrets_are_in_no_log_and_on_no_command_line(service: RunningService, deployed) -> None:  # type: ignore[no-untyped-def]
@@ -389,13 +389,16 @@ def test_after_kill_9_nothing_runs_on_nothing_is_lost_and_what_was_begun_ends(
     endpoint = finish(ml.online_endpoints.begin_create_or_update(endpoint))
     keys = ml.online_endpoints.get_keys("kept")
     model = ml.models.create_or_update(Model(name="weights", path=str(file)))
-    deploy(ml, "kept", "green", environment=environment)
+    gate = tmp_path / "gate"
+    begun = {"DEPLOYMENT": "green", "INIT_WAITS_FOR": str(gate)}
+    deploy(ml, "kept", "green", environment=environment, environment_variables=begun)
     assert ml.online_deployments.get("green", "kept").provisioning_state == "Updating"
     processes = family(first.pid)
     assert len(processes) >= 5
     psutil.Process(first.pid).kill()
 
     second = start_service(root)
+    gate.touch()
     assert second.port == first.port
     seen: set[int] = set()
 

@@ -174,13 +174,15 @@ def job_requests(name: str, deployed: Deployed) -> Iterator[tuple[str, str, obje
         f"/computes/{name}",
         {"location": "eastus", "properties": {"computeType": "AmlCompute", "properties": cluster}},
     )
+    # Direct: there is nothing to bring, and the job would fail before it can be cancelled.
+    input_of_nothing = {"jobInputType": "uri_folder", "uri": URI, "mode": "Direct"}
     job = {
         "jobType": "Command",
         "command": "sleep 600",
         "computeId": name,
         "environmentId": deployed.environment.id,
         "limits": {"jobLimitsType": "Command", "timeout": "PT5M"},
-        "inputs": {"x": {"jobInputType": "literal", "value": "1"}, "y": {"jobInputType": "uri_folder", "uri": URI}},
+        "inputs": {"x": {"jobInputType": "literal", "value": "1"}, "y": input_of_nothing},
         "outputs": {"z": {"jobOutputType": "uri_folder"}},
         "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1},
         "identity": {"identityType": "AMLToken"},

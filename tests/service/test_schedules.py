@@ -195,7 +195,7 @@ def test_like_a_job_that_there_is(ml: MLClient, arm: Arm, hello: Any, cluster: s
     changed = {"greeting": {"jobInputType": "literal", "value": "good morning"}}
     definition = {"jobType": "Pipeline", "sourceJobId": source.id, "inputs": changed}
     assert arm.ended(arm.put(f"/schedules/{name}2", schedule(definition)))["status"] == "Succeeded"
-    ml.jobs.begin_cancel(source.name).wait(60)
+    wait_for(lambda: ml.jobs.get(source.name).status == "Completed", "the job is over")
     assert arm.request("DELETE", f"/jobs/{source.name}").status_code == 202
     wait_for(lambda: arm.get(f"/jobs/{source.name}").status_code == 404, "the job is deleted")
     for one, greeting in ((name, "good night"), (name + "2", "good morning")):

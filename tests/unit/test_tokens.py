@@ -144,7 +144,7 @@ def test_lifetime_passes_as_fast_as_the_clock_factor_says(
     token, expires = service.issue(SOMEBODY, "https://ml.azure.com")
     assert expires == pytest.approx(time.time() + 60, abs=5)
     assert jwt.decode(token, options={"verify_signature": False})["iat"] == pytest.approx(time.time(), abs=5)
-    for wrong in ("0", "-1", "fast", "nan", "inf", ""):
+    for wrong in ("0", "-1", "fast", "nan", "inf"):
         monkeypatch.setenv(clock.VARIABLE, wrong)
         with pytest.raises(ValueError, match=f"{clock.VARIABLE} is '{wrong}'"):
             clock.real_seconds(1)

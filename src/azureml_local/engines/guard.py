@@ -24,6 +24,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 OUT_OF_MEMORY = 247  # exit status; 137, which a container has then, is that of any SIGKILL
 SECONDS_BETWEEN_LOOKS = 0.25  # at the memory: a process fills about a gigabyte meanwhile
+FIRST_LOOK = 0.01  # seconds; what is forked may be ready a tenth of a second later
 GIB = 1024**3
 
 TYPE_CHECKING = False  # typing is not imported: a guard's start costs as much as what it imports
@@ -85,7 +86,7 @@ def begin(grace: float) -> None:
 
 def watch(child: Child, wakeup: int, grace: float, memory: int) -> int:
     """Return a running command's exit status once it has ended; end it where it is to be ended."""
-    look = SECONDS_BETWEEN_LOOKS if memory and sys.platform == "linux" else None
+    look = FIRST_LOOK if memory and sys.platform == "linux" else None
     while (status := child.poll()) is None:
         ready, _, _ = select.select([0, wakeup], [], [], look)
         if wakeup in ready:
@@ -97,6 +98,7 @@ def watch(child: Child, wakeup: int, grace: float, memory: int) -> int:
             child.wait()
             print(f"OOMKilled: more than {memory / GIB:.3g} GiB of memory were used", file=sys.stderr)
             return OUT_OF_MEMORY
+        look = look and min(2 * look, SECONDS_BETWEEN_LOOKS)
     _signal_group(child.pid, signal.SIGKILL)  # what the command left behind
     return status if status >= 0 else 128 - status
 

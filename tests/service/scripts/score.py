@@ -9,6 +9,8 @@ from azureml_inference_server_http.api.aml_response import AMLResponse
 
 
 def init():
+    while (gate := os.environ.get("INIT_WAITS_FOR")) and not Path(gate).exists():
+        time.sleep(0.01)
     print(f"init of {os.environ['DEPLOYMENT']}, models in {os.environ.get('AZUREML_MODEL_DIR')}", flush=True)
 
 
