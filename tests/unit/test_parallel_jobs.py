@@ -466,7 +466,7 @@ def test_killed_workers_of_a_large_job(tmp_path: Path) -> None:
             while not run.is_planned or run.tally.finished < done:  # noqa: ASYNC110 - processes do
                 await asyncio.sleep(0.005)
             for worker in [worker for one in supervisors for worker in one._workers][:2]:
-                for child in psutil.Process(worker._process.pid).children():
+                for child in psutil.Process(worker._process.session).children():
                     os.kill(child.pid, signal.SIGKILL)
         assert await attempt == [None, None]
         for rank, one in enumerate(supervisors):
