@@ -42,6 +42,7 @@ LONGEST_FIRST = (
     ("notebooks",),
     ("tests", "notebooks"),
     ("tests", "browser"),
+    ("tests", "workshop", "test_workshop_in_chromium.py"),
     ("tests", "faults"),
     ("tests", "service"),
     ("tests", "fuzz"),

@@ -3,7 +3,7 @@
 Ada finishes a lesson. Ben gives a wrong answer three times, and asks the trainer. Cleo tries what is Ada's: the key of
 an endpoint, the service, the files. The trainer looks at the board, sends a note, and restarts the hub meanwhile.
 
-With ``SCREENSHOTS=docs/images`` it makes the pictures that docs/workshop.md shows.
+With ``SCREENSHOTS=docs/images`` it makes the pictures of learners that docs/workshop.md shows.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Learner(Person):
         self.page.goto(link)
         self.page.get_by_label("Your name").fill(self.name)
         self.page.get_by_label("A PIN of your choice").fill(f"{self.name}-1234")
-        self.picture("join")
+        self.picture("joining")
         self.page.get_by_role("button", name="Open my lab").click()
         self.page.locator(".jp-Notebook").first.wait_for()
 
