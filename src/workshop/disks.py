@@ -101,7 +101,7 @@ def _no_room(file: Path, size: int, free: int) -> str:
     return (
         f"There is no room for a learner's disk of {size / 2**30:.1f} GiB: {max(free, 0) / 2**30:.1f} GiB are left "
         f"where {file.parent} lies, besides the {LEFT_FREE // 2**30} GiB that stay free. Make room there, put --folder "
-        "on a larger disk, or give learners less."
+        "on a larger disk, or give each learner less with --disk."
     )
 
 

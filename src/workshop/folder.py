@@ -41,6 +41,7 @@ class Settings:
             servers know them.
         certificate, key: the trainer's own PEM files for HTTPS; empty where there are none.
         host: what links call this machine; empty for ``listen``.
+        disk: how large a learner's disk is when it is made, in GiB.
         workbook: the checkout whose lessons are taught.
     """
 
@@ -54,6 +55,7 @@ class Settings:
     certificate: str = ""
     key: str = ""
     host: str = ""
+    disk: int = 2
     workbook: str = str(WORKBOOK)
 
     def os_user(self, number: int) -> str:

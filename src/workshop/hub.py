@@ -57,6 +57,7 @@ def configuration(folder: Folder, settings: Settings) -> Config:
     """Return JupyterHub's settings."""
     config = Config()
     config.RoomAuthenticator.folder = str(folder.root)
+    config.LearnerSpawner.disk_size = f"{settings.disk}G"
     config.Spawner.start_timeout = config.Spawner.http_timeout = PATIENCE
     config.Spawner.environment = learner.environment(f"http://{LOOPBACK}:{settings.board_port}/services/board/")
     config.ConfigurableHTTPProxy.update(

@@ -23,7 +23,7 @@ PROXY_WITHIN, HUB_WITHIN = 60.0, 180.0  # seconds; JupyterHub's start takes 5 on
 # Only root may bind these: while the hub is away, no learner can listen in its place.
 INNER_PORTS = range(800, 1024)
 PORTS_OF = ("hub_port", "proxy_api_port", "board_port")
-OPTIONS = ("learners", "listen", "port", "prefix", "certificate", "key")
+OPTIONS = ("learners", "listen", "port", "prefix", "certificate", "key", "disk")
 PREFIX = re.compile(r"[a-z][a-z0-9-]{0,19}")
 REFUSALS = {
     errno.EADDRINUSE: "Port {port} of {address} is in use by another program: end that, or name another port, such as "
@@ -56,6 +56,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--prefix", help="what the OS users' names begin with (learner)")
     parser.add_argument("--certificate", metavar="FILE", help="your own certificate, with its chain (PEM)")
     parser.add_argument("--key", metavar="FILE", help="its key (PEM)")
+    parser.add_argument("--disk", metavar="GIB", type=gibibytes, help="the size of each new disk of a learner (2)")
     parser.add_argument("--no-qr", dest="qr", action="store_false", help="print no QR code")
     return parser.parse_args(argv)
 
@@ -64,6 +65,13 @@ def seats(text: str) -> int:
     """Return a number of learners; argparse words what goes wrong."""
     if not (text.isdecimal() and 1 <= int(text) <= 500):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of learners: give 1 to 500")
+    return int(text)
+
+
+def gibibytes(text: str) -> int:
+    """Return the size of a disk; argparse words what goes wrong."""
+    if not (text.isdecimal() and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size of a disk: give 1 to 1000, in GiB")
     return int(text)
 
 

@@ -15,7 +15,7 @@ from workshop.doctor import machine, network, rights, software
 from workshop.doctor.findings import Finding, Level, as_json, as_lines, bad, summary
 from workshop.doctor.room import Room
 from workshop.folder import FolderError, Settings
-from workshop.start import OPTIONS, port, seats
+from workshop.start import OPTIONS, gibibytes, port, seats
 from workshop.workshop import Workshop, add_folder
 
 Check = Callable[[Room], Iterable[Finding]]
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", metavar="ADDRESS", help="this machine's address for the room (127.0.0.1)")
     parser.add_argument("--port", type=port, help="the port there (8000)")
     parser.add_argument("--prefix", help="what the OS users' names begin with (learner)")
+    parser.add_argument("--disk", metavar="GIB", type=gibibytes, help="the size of each new disk of a learner (2)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

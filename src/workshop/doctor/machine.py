@@ -136,17 +136,13 @@ def _processors() -> float:
 
 def disk(room: Room) -> Iterator[Finding]:
     """Each learner's disk takes its room when it is made, so all of them have to fit."""
-    from jupyterhub.traitlets import ByteSpecification  # pip install brings it; `software` says where not
-
-    from workshop.spawner import LearnerSpawner
-
-    each = ByteSpecification().validate(None, LearnerSpawner.disk_size.default_value)
+    each = room.settings.disk * 2**30
     usage = psutil.disk_usage(str(room.place))
     there = len(list(room.folder.disks.glob("*")))
     needed = max(room.learners + TRAINER - there, 0) * each + disks.LEFT_FREE
     found = f"{gigabytes(usage.free)} are free in {room.place}; {room.learners} learners need {gigabytes(needed)}"
     if usage.free < needed:
-        yield bad("disk", found, "Make room, or name a folder on a larger disk with --folder.")
+        yield bad("disk", found, "Make room, name a folder on a larger disk (--folder), or give each less (--disk).")
     else:
         yield good("disk", f"{found} ({gigabytes(each)} each)")
     yield from _file_system(room)
