@@ -117,7 +117,7 @@ class PlainSeat(Seat):
 
     async def work_through(self, lesson: Path, watch: Watch) -> None:
         notebook = nbformat.read(lesson, as_version=4)
-        self.kernel = AsyncKernelManager(transport="ipc", kernel_name="python3")
+        self.kernel = AsyncKernelManager(transport="ipc", ip=str(self.folder / "kernel"), kernel_name="python3")
         client = NotebookClient(notebook, km=self.kernel, timeout=CELL_WITHIN, startup_timeout=CELL_WITHIN)
         client.resources = {"metadata": {"path": str(lesson.parent)}}
         began = time.perf_counter()
