@@ -61,6 +61,7 @@ class ForeignAzure:
     def of(cls, service: RunningService, folder: Path) -> ForeignAzure:
         """Prepare a new ``folder`` for a workspace that a service has."""
         shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "src").symlink_to(ROOT / "src")  # a component of part 4 names files of the checkout
         settings = service.settings
         names = {
             "subscription_id": settings.subscription_id,

@@ -82,6 +82,16 @@ def test_a_copy_is_the_learners_and_has_neither_hidden_files_nor_the_trainers_wo
     assert {place.lstat().st_uid for place in home.rglob("*")} == {home.stat().st_uid}
 
 
+def test_the_copy_leads_to_the_code_that_components_name(workbook: Path, home: Path) -> None:
+    """notebooks/04_designer/flight_components/time_of_day.yml includes a folder of src."""
+    copies.bring(workbook, home)
+    assert (home / "workbook" / "src").readlink() == workbook / "src"
+    (home / "workbook" / "src").unlink()
+    write(home, "../src", "my own")
+    copies.bring(workbook, home)
+    assert (home / "workbook" / "src").read_text() == "my own"
+
+
 def test_the_learner_reads_what_became_of_their_files(workbook: Path, home: Path) -> None:
     copies.bring(workbook, home)
     write(home, LESSON, "mine")

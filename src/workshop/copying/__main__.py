@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from workshop.copying.bringing import bring
+from workshop.copying.bringing import bring, lead_to_code
 from workshop.copying.resetting import reset
 from workshop.copying.rights import become_owner
 from workshop.copying.trees import TreeError, trainers
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             answer["sentences"] = bring(newest, given.home)
         else:
             answer["sentences"] = reset(newest, given.home, given.what)
+        lead_to_code(given.workbook, given.home)
     except TreeError as error:
         answer["error"] = str(error)
     print(json.dumps(answer))

@@ -13,7 +13,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from workshop.copying.news import Kind, News
 from workshop.copying.trees import COURSE, NOTEBOOKS, Brought, Content, Found, Newest, blocked_at, look, signature
 
 WORKBOOK = "workbook"
+CODE = "src"
 STAGING = ".bringing-"  # and what makes it unique
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -39,6 +40,15 @@ def bring(newest: Newest, home: Path) -> list[str]:
     except OSError as error:
         news.say(obstacle(error))
     return news.sentences()
+
+
+def lead_to_code(workbook: Path, home: Path) -> None:
+    """Let the copy find the workbook's code where the checkout has it: a component of part 4 names files of it.
+
+    What the learner has there stays.
+    """
+    with suppress(OSError):  # something is there; or the disk is full, and the next start does it
+        (home / WORKBOOK / CODE).symlink_to(workbook.resolve() / CODE)
 
 
 def copy_in(home: Path, news: News) -> Path:
