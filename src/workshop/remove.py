@@ -12,16 +12,18 @@ from workshop.workshop import Workshop, WorkshopError, add_folder, require_root
 
 
 def main(argv: Sequence[str]) -> int:
-    """Delete it with ``--yes``; else say what that would delete."""
+    """Delete it with ``--yes``; else say what that would delete.
+
+    Raises:
+        FolderError: there is none.
+    """
     parser = argparse.ArgumentParser(prog="python -m workshop remove", description="Delete a workshop that has ended.")
     add_folder(parser)
     parser.add_argument("--yes", action="store_true", help="delete it; else it is only said what that would be")
     arguments = parser.parse_args(argv)
     require_root("remove")
     workshop = Workshop(arguments.folder)
-    if workshop.folder.settings() is None:
-        print(f"No workshop was ever started in {workshop.folder.root}.")
-        return 0
+    workshop.settings()  # nothing is deleted that is no workshop
     with workshop.alone():
         print(remove(workshop) if arguments.yes else listed(workshop))
     return 0

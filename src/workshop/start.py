@@ -151,7 +151,7 @@ def with_inner_ports(workshop: Workshop, settings: Settings) -> Settings:
 
     They are drawn at random, so that two workshops that start at once on a machine hardly draw the same.
     """
-    if settings.hub_port and (workshop.proxy.pid() or workshop.hub.pid() or learners_processes(settings)):
+    if settings.hub_port and (workshop.proxy.pid() or workshop.hub.pid() or learners_processes(workshop.folder.homes)):
         return settings
     drawn = random.sample(INNER_PORTS, len(INNER_PORTS))
     free = (number for number in drawn if is_free(LOOPBACK, number))

@@ -7,13 +7,13 @@ import contextlib
 import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 import requests
 
 from workshop import disks, limits, processes, users
 from workshop.account import sandboxes
-from workshop.folder import TRAINER, Settings
 from workshop.workshop import Workshop, add_folder, require_root
 
 HUB_WITHIN = 120.0  # seconds; it ends every learner's server first, each with all that runs there
@@ -53,40 +53,34 @@ def stop(workshop: Workshop) -> str:
             workshop.hub.has_ended_within(HUB_WITHIN)
     workshop.hub.stop(HUB_WITHIN)
     proxy = workshop.proxy.stop(PROXY_WITHIN)
-    left = end_processes(workshop.settings())
+    left = end_processes(workshop.folder.homes)
     give_back(workshop)
     return "The workshop has ended; what the learners have made is kept." if ran or proxy or left else "It did not run."
 
 
-def end_processes(settings: Settings) -> int:
+def end_processes(homes: Path) -> int:
     """End all that still runs as the workshop's OS users, gently first; return how many processes did."""
-    running, confining = learners_processes(settings), sandboxes(uids(settings))
+    running, confining = learners_processes(homes), sandboxes(uids(homes))
     for outside in confining:
         for first in processes.children(outside.pid):
             os.kill(first, signal.SIGTERM)
     _, left = psutil.wait_procs(confining, LEARNERS_WITHIN)
-    users.end([*left, *learners_processes(settings)])
+    users.end([*left, *learners_processes(homes)])
     return len(running)
 
 
 def give_back(workshop: Workshop) -> None:
     """Unmount the homes, and remove the control groups, of users of whom nothing runs; a hub that ended has done so."""
-    for name in os_users(workshop.settings()):
+    for name in users.living_below(workshop.folder.homes):
         limits.remove(name)
         disks.unmount(workshop.folder.home(name))
 
 
-def os_users(settings: Settings) -> list[str]:
-    """Return the names of the workshop's OS users."""
-    seats = (settings.os_user(number) for number in range(1, settings.learners + 1))
-    return [*seats, settings.os_user_of(TRAINER)]
+def learners_processes(homes: Path) -> list[psutil.Process]:
+    """Return what runs as one of the workshop's OS users, of those too whose seats there are no more."""
+    return [process for uid in uids(homes) for process in users.processes_of(uid)]
 
 
-def learners_processes(settings: Settings) -> list[psutil.Process]:
-    """Return what runs as one of the workshop's OS users."""
-    return [process for uid in uids(settings) for process in users.processes_of(uid)]
-
-
-def uids(settings: Settings) -> set[int]:
-    """Return the workshop's OS users, of those that there are."""
-    return {user.pw_uid for user in map(users.find, os_users(settings)) if user}
+def uids(homes: Path) -> set[int]:
+    """Return the workshop's OS users."""
+    return {user.pw_uid for user in map(users.find, users.living_below(homes)) if user}

@@ -6,14 +6,16 @@ import os
 import secrets
 import socket
 import stat
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from rooms import NEEDS_ROOT
 
-from workshop import __main__, links, start, users, workshop
+from workshop import __main__, hub, links, start, users, workshop
 from workshop.folder import CODE_LETTERS, Folder, Settings, read_secret
 
 
@@ -166,8 +168,37 @@ def test_a_workshop_is_removed_with_its_users_when_that_is_meant(
 
 
 @NEEDS_ROOT
-def test_nothing_is_removed_where_there_never_was_a_workshop(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_removed_where_there_never_was_a_workshop(room: Path, refused: Callable[..., str]) -> None:
     room.mkdir()
     (room / "mine.txt").touch()
-    assert __main__.main(["remove", "--folder", str(room), "--yes"]) == 0
-    assert "No workshop was ever started" in capsys.readouterr().out and (room / "mine.txt").exists()
+    assert "No workshop was ever started" in refused("remove", "--yes") and (room / "mine.txt").exists()
+
+
+@NEEDS_ROOT
+def test_what_runs_for_a_seat_that_is_no_more_is_ended_with_the_rest(room: Path) -> None:
+    folder, prefix = Folder(room), f"t{secrets.token_hex(3)}-"
+    folder.create()
+    folder.write(Settings(1, prefix=prefix))  # there were seven once
+    user = users.ensure(f"{prefix}07", folder.home(f"{prefix}07"))
+    running = subprocess.Popen(["sleep", "600"], user=user.pw_uid, group=user.pw_gid)
+    try:
+        assert __main__.main(["stop", "--folder", str(room)]) == 0
+        assert not psutil.pid_exists(running.pid)
+    finally:
+        running.kill()
+        assert __main__.main(["remove", "--folder", str(room), "--yes"]) == 0
+
+
+def test_a_learners_disk_is_as_large_as_was_asked_for(room: Path) -> None:
+    folder = Folder(room)
+    folder.create()
+    settings = start.chosen(None, start.parse(["--learners", "2", "--disk", "5"]))
+    assert hub.configuration(folder, settings).LearnerSpawner.disk_size == "5G"
+    assert start.chosen(settings, start.parse([])).disk == 5, "what was given once stays"
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "1.5", "2G", "1001", ""])
+def test_no_size_of_a_disk(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        start.parse(["--learners", "2", "--disk", size])
+    assert f"{size!r} is no size of a disk: give 1 to 1000, in GiB" in capsys.readouterr().err
