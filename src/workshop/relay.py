@@ -9,6 +9,7 @@ as nobody, whom a learner can neither signal nor trace. Nothing but the standard
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import ipaddress
@@ -104,9 +105,8 @@ async def _serve(listeners: Mapping[int, socket.socket]) -> None:
 async def _until_broken(relay: Callable[..., Awaitable[None]], reader: StreamReader, writer: StreamWriter) -> None:
     """Relay a connection; that one end breaks it off is no failure."""
     try:
-        await relay(reader, writer)
-    except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        pass
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            await relay(reader, writer)
     finally:
         writer.close()
 
