@@ -118,6 +118,8 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+        # Tests import what lies in folders that others upload meanwhile: with bytecode in it, a folder is another code.
+        sys.dont_write_bytecode = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -35,7 +35,8 @@ def scheduler(
     service: RunningService, session: requests.Session, token_for: Callable[[str], str], workspace: str
 ) -> Iterator[str]:
     """The scheduler's address, while a cluster has a node."""
-    url = f"{ARM}{workspace}/computes/n{uuid.uuid4().hex[:8]}"
+    name = f"n{uuid.uuid4().hex[:8]}"
+    url = f"{ARM}{workspace}/computes/{name}"
     scale = {"minNodeCount": 1, "maxNodeCount": 1}
     cluster = {"computeType": "AmlCompute", "properties": {"vmSize": "Standard_DS1_v2", "scaleSettings": scale}}
     headers = {"Authorization": f"Bearer {token_for(ARM)}"}
@@ -45,7 +46,8 @@ def scheduler(
     assert made.status_code == 201, made.text
 
     def has_node() -> bool:
-        return "idle" in {node["state"] for node in admin.call(service.home, "GET", "/nodes")}
+        nodes = admin.call(service.home, "GET", "/nodes")  # of clusters that are being deleted, too
+        return "idle" in {node["state"] for node in nodes if node["compute"].endswith(f"/{name}")}
 
     wait_for(has_node, "an idle node")
     connections = psutil.Process(service.pid).net_connections("inet")

@@ -72,8 +72,10 @@ def test_signal_that_interrupts(
         raise AssertionError("it was not interrupted")
 
     monkeypatch.setattr("course.run.execute", hangs)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what was started in the background ignores Ctrl-C
     assert main([]) == code
-    signal.signal(signal.SIGTERM, before)
+    for one, handler in before.items():
+        signal.signal(one, handler)
     (entry,) = json.loads((one_lesson / "runs/latest/summary.json").read_text(encoding="utf-8"))["notebooks"]
     assert (entry["status"], entry["reason"]) == ("skipped", "interrupted before its end")

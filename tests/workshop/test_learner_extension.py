@@ -151,7 +151,13 @@ def test_jupyterlab_is_offered_the_button(server: Server) -> None:
     script = server.get("lab/extensions/azureml-workshop/static/remoteEntry.js")
     assert script.status_code == 200
     assert 'window._JUPYTERLAB["azureml-workshop"]' in script.text
-    assert '"news": {"disabled": true}' in page.replace("&#34;", '"')  # nothing is fetched from elsewhere
+
+
+def test_jupyterlab_fetches_nothing_from_elsewhere(server: Server) -> None:
+    """As a learner has it who has set nothing: the values that their JupyterLab takes for the defaults."""
+    answer = server.get("lab/api/settings/@jupyterlab/apputils-extension:notification").json()
+    defaults = {name: setting["default"] for name, setting in answer["schema"]["properties"].items()}
+    assert (defaults["checkForUpdates"], defaults["fetchNews"]) == (False, "false")
 
 
 def test_what_a_learner_does_reaches_the_board(board: BoardRoom, server: Server, kernel: BlockingKernelClient) -> None:
