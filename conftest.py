@@ -11,6 +11,7 @@ import gc
 import inspect
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,7 +69,11 @@ inspect.stack = stack
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Keep the lessons away from the user's own service and progress; what is named is used only if a lesson runs."""
+    """Keep the lessons away from the user's own service and progress; what is named is used only if a lesson runs.
+
+    A shell makes what it starts in the background deaf to Ctrl-C, which some tests send.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ[HOME] = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")
     os.environ[PROGRESS] = f"{os.environ[HOME]}.progress.db"
 

@@ -19,6 +19,7 @@ from azureml_local.arm.monitor.resource_logs import ResourceLogs
 from azureml_local.engines.log_store.client import LogStore
 from azureml_local.home import Home
 from azureml_local.store import Resource, Store
+from running_service import command_of
 
 SECONDS = 120
 NAMES = {"subscription": "0b1f6471-1bf0-4dda-aec3-111122223333", "resource_group": "Group"}
@@ -98,8 +99,8 @@ class Logs:
     def process(self) -> psutil.Process | None:
         """Return the process that has the file, or None where none runs."""
         for process in psutil.Process().children(recursive=True):
-            words = process.cmdline()
-            if "azureml_local.engines.log_store.server" in words and "guard.py" not in " ".join(words):
+            line = command_of(process)
+            if "azureml_local.engines.log_store.server" in line and "guard.py" not in line:
                 return process
         return None
 

@@ -63,6 +63,14 @@ def family(pid: int) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
+def command_of(process: psutil.Process) -> str:
+    """Return a process's command line; nothing where it has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def survivors(processes: list[psutil.Process], timeout: float = 20) -> list[str]:
     """Wait for the processes' end, and describe those that live on."""
     _, alive = psutil.wait_procs(processes, timeout=timeout)

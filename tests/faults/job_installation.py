@@ -13,7 +13,16 @@ from typing import Any
 import psutil
 from clients import Clients
 
-from running_service import RunningService, command_line, family, start_service, survivors, users_of, wait_for
+from running_service import (
+    RunningService,
+    command_line,
+    command_of,
+    family,
+    start_service,
+    survivors,
+    users_of,
+    wait_for,
+)
 
 API = {"api-version": "2024-10-01"}
 ENDED = ("Completed", "Failed", "Canceled")
@@ -128,14 +137,12 @@ def of(installation: Installation, *words: str, without: str = "") -> psutil.Pro
     """Return the one process of the service whose command line has all these words."""
 
     def found() -> list[psutil.Process]:
-        matching = []
-        for process in psutil.Process(installation.service.pid).children(recursive=True):
-            try:
-                line = " ".join(process.cmdline())
-            except psutil.Error:
-                continue
-            if all(word in line for word in words) and not (without and without in line):
-                matching.append(process)
-        return matching
+        members = psutil.Process(installation.service.pid).children(recursive=True)
+        lines = [(process, command_of(process)) for process in members]
+        return [
+            process
+            for process, line in lines
+            if all(word in line for word in words) and not (without and without in line)
+        ]
 
     return wait_for(found, f"there is {words}")[0]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from job_installation import ENDED, Installation, installed, of
 
-from running_service import command_line, family, survivors, users_of, wait_for
+from running_service import command_line, command_of, family, survivors, users_of, wait_for
 
 # Counts its attempts in a mount, waits for the test, and writes what only one attempt may have written.
 SCRIPT = """
@@ -73,7 +73,9 @@ def test_killed_under_a_job(victim: str, installation: Installation, tmp_path: P
     gate = tmp_path / "gate"
     name = submit(installation, gate)
     begun(installation, name, 1)
-    members = [process for process in family(installation.service.pid) if "azurite" not in " ".join(process.cmdline())]
+    # What a process has said a moment ago dies with its node.
+    wait_for(lambda: installation.blobs(name).get("user_logs/std_log.txt"), "its log has begun")
+    members = [process for process in family(installation.service.pid) if "azurite" not in command_of(process)]
     of_job = of(installation, "/bin/bash", without="guard.py").children(recursive=True)
     find(installation).kill()
     if victim == "service":

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from job_installation import ENDED, Installation, installed
 
-from running_service import command_line, family, survivors, users_of, wait_for
+from running_service import command_line, command_of, family, survivors, users_of, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def children(installation: Installation, job: str) -> dict[str, tuple[str, str]]
 def test_a_killed_service_goes_on_with_its_pipelines(installation: Installation, tmp_path: Path) -> None:
     job = submit(installation, tmp_path)
     wait_for(lambda: begun(tmp_path) == ["first", "second"], "the second step runs")
-    members = [process for process in family(installation.service.pid) if "azurite" not in " ".join(process.cmdline())]
+    members = [process for process in family(installation.service.pid) if "azurite" not in command_of(process)]
     before = children(installation, job)
     psutil.Process(installation.service.pid).kill()
     assert survivors(members, timeout=60) == []

@@ -24,7 +24,7 @@ from azureml_local.engines.log_store.client import LogStoreError
 from azureml_local.home import Home
 from azureml_local.store import Store
 from log_store import JOB, SECONDS, Logs, running, state_folder, until
-from running_service import command_line, family, start_service, survivors, users_of, wait_for
+from running_service import command_line, command_of, family, start_service, survivors, users_of, wait_for
 
 WRITER = Path(__file__).with_name("log_writer.py")
 
@@ -244,7 +244,7 @@ def test_service_ships_what_an_earlier_one_left(home: Home) -> None:
     again = start_service(root)
     wait_for(lambda: waiting(home) == 0)
     processes = family(again.pid)
-    assert any("azureml_local.engines.log_store.server" in process.cmdline() for process in processes)
+    assert any("azureml_local.engines.log_store.server" in command_of(process) for process in processes)
     assert command_line(root, "stop").returncode == 0
     assert survivors(processes) + users_of(root) == []
     with duckdb.connect(str(home.log_store / "logs.duckdb"), read_only=True) as db:

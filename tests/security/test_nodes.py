@@ -23,7 +23,7 @@ from distributed.security import Security
 from azureml_local import admin
 from azureml_local.edge.tls import self_signed
 from azureml_local.engines.compute import node
-from running_service import RunningService, family, wait_for
+from running_service import RunningService, command_of, family, wait_for
 
 ARM = "https://management.azure.com"
 API_VERSION = "2024-10-01"
@@ -60,7 +60,7 @@ def scheduler(
 
 def nodes_of(service: RunningService) -> list[psutil.Process]:
     """Return the processes that are nodes."""
-    return [process for process in family(service.pid) if "azureml_local.engines.compute.node" in process.cmdline()]
+    return [process for process in family(service.pid) if "azureml_local.engines.compute.node" in command_of(process)]
 
 
 def listening(service: RunningService) -> set[tuple[str, int]]:
@@ -86,7 +86,7 @@ def test_scheduler_and_nodes_serve_no_pages(service: RunningService, scheduler: 
         with contextlib.suppress(psutil.NoSuchProcess):  # it leaves meanwhile
             ports = [one.laddr.port for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
             counts.append(len(ports))
-            assert len(ports) <= (0 if "guard.py" in " ".join(process.cmdline()) else 1)
+            assert len(ports) <= (0 if "guard.py" in command_of(process) else 1)
     assert 1 in counts
     for port in {port for _, port in listening(service)} - {service.port}:
         for path in ("/status", "/info/main/workers.html", "/json/counts.json"):

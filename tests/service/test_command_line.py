@@ -28,6 +28,7 @@ from running_service import (
     RunningService,
     clean_environment,
     command_line,
+    command_of,
     family,
     start_service,
     survivors,
@@ -218,7 +219,7 @@ def test_secrets_are_in_no_log_and_on_no_command_line(service: RunningService, d
         assert not [secret for secret in secrets if secret in text], path
         assert not re.search(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.", text), f"a token in {path}"
     for process in family(service.pid):
-        line = " ".join(process.cmdline())
+        line = command_of(process)
         assert not [secret for secret in secrets if secret in line], line
 
 

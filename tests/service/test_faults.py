@@ -11,7 +11,7 @@ import requests
 from azure.identity import ClientSecretCredential
 from azure.storage.blob import BlobBlock, BlobServiceClient
 
-from running_service import RunningService, wait_for
+from running_service import RunningService, command_of, wait_for
 
 
 def lives(process: psutil.Process) -> bool:
@@ -27,7 +27,7 @@ def storage_processes(service: RunningService) -> list[psutil.Process]:
     found = [
         process
         for process in psutil.Process(service.pid).children(recursive=True)
-        if lives(process) and any("without_unused.cjs" in word for word in process.cmdline())
+        if lives(process) and "without_unused.cjs" in command_of(process)
     ]
     return sorted(found, key=lambda process: process.pid)
 

@@ -34,7 +34,7 @@ from azureml_local.engines.blobs import BLOCK
 from azureml_local.identity import audiences
 from azureml_local.identity.tokens import Principal, TokenService
 from azureml_local.store import Store
-from running_service import RunningService, command_line, family, wait_for
+from running_service import RunningService, command_line, command_of, family, wait_for
 
 ARM_SCOPE = "https://management.azure.com/.default"
 UPLOAD = "api/2.0/mlflow-artifacts/artifacts"
@@ -585,7 +585,7 @@ def test_server_that_was_killed_is_started_again(tracker: Tracker, service: Runn
     experiment = tracker.client.create_experiment(name)
 
     def servers() -> list[psutil.Process]:
-        return [one for one in family(service.pid) if "azureml_local.engines.mlflow_server.app:app" in one.cmdline()]
+        return [one for one in family(service.pid) if "azureml_local.engines.mlflow_server.app:app" in command_of(one)]
 
     before = servers()
     assert before
