@@ -13,6 +13,7 @@ SET ?= fast
 BACKEND ?= local
 # Of the tests: they wait as long as they compute.
 WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --ignore tests/heavy
 # What the service is measured against; its needs conflict with the workbook's, so each of these lives apart.
 MOTO := 5.2.5
 BENTOML := 1.4.40
@@ -32,7 +33,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run sweep preflight test tests test-all lint style types lab progress book start stop bench demo notebooks workshop workshop-stop clean
+.PHONY: help setup run sweep preflight test tests test-slow test-all lint style types lab progress book start stop bench demo notebooks workshop workshop-stop clean
 
 help: ## say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,14 +65,17 @@ preflight: BACKEND = azure
 preflight: $(STAMP) ## check, before anything is made, whether your workspace on Azure has what the lessons need
 	@$(BIN)/python -m course.preflight --backend $(BACKEND) $(if $(PART),--part $(PART)) $(NOTEBOOK)
 
-test: $(STAMP) style ## run every test but the heavy ones
+test: $(STAMP) style ## run every lesson, and every test but the slow and the heavy ones
 # Beside each other: types alone leave a processor idle for a minute.
 	@$(MAKE) --no-print-directory --jobs 2 types tests
 
 tests: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg --ignore tests/heavy tests notebooks
+	$(PYTEST) -m 'not slow' --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg tests notebooks
 
-test-all: test ## run every test, those too that need Docker, Spark or network namespaces (as root they install it)
+test-slow: $(STAMP) ## run the slow ones: what is killed, browsers, whole trainings, rooms
+	$(PYTEST) -m slow tests
+
+test-all: test test-slow ## run every test, those too that need Docker, Spark or network namespaces (as root they install it)
 	$(BIN)/python -m pytest tests/heavy
 
 lint: style types ## check style and types

@@ -52,6 +52,7 @@ LONGEST_FIRST = (
     ("tests", "unit", "test_kusto.py"),
     ("tests", "unit", "test_course_run.py"),
 )
+SLOW_FOLDERS = {("tests", "faults"), ("tests", "browser"), ("tests", "fuzz")}  # every test: see pyproject.toml
 UNCOMPARED = defaultdict(bool)  # nbval's options for a cell that has no stored outputs
 
 
@@ -127,11 +128,16 @@ def pytest_collection() -> Generator[None, object, object]:
         sys.dont_write_bytecode = True
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the cells that no notebook holds beside those that it does, and begin with what takes longest.
 
     pytest-xdist hands out files in this order (--no-loadscope-reorder): a long one that came last would run alone.
+    Before pytest looks at marks, as those of the slow folders are set here.
     """
+    for item in items:
+        if _file(item)[:2] in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
     placed: list[pytest.Item] = []
     for item in sorted(items, key=_place):
         if isinstance(item, IPyNbCell) and item.cell_num == 0:
@@ -142,9 +148,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = placed
 
 
+def _file(item: pytest.Item) -> tuple[str, ...]:
+    """Return the parts of the path of a test's file, as the project has it."""
+    return item.path.relative_to(item.config.rootpath).parts
+
+
 def _place(item: pytest.Item) -> int:
     """Return the place of a test's file among ``LONGEST_FIRST``."""
-    file = item.path.relative_to(item.config.rootpath).parts
+    file = _file(item)
     return next((n for n, path in enumerate(LONGEST_FIRST) if file[: len(path)] == path), len(LONGEST_FIRST))
 
 

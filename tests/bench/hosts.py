@@ -27,7 +27,7 @@ from running_service import wait_for
 
 HOSTS = 2
 ROUNDS = 3
-ROWS, ROWS_A_FILE = 20_000, 100
+ROWS, ROWS_A_FILE = 1_000_000, 5_000
 NAME = f"batch scoring, {ROWS:,} rows, a core a host"
 ONE = "one host"
 

@@ -16,6 +16,8 @@ from lessons import IDS, LESSONS, ROOT, code_cells, read
 from course.catalogue import Lesson
 from foreign_azure import ForeignAzure, foreign_azure
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = "azureml_local"
 # Where there is no service to speak to: on Azure each of these does something else, before it comes to the import.
 MAY_IMPORT = {

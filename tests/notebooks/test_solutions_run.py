@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pytest
 from lessons import ROOT
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -40,6 +41,7 @@ SOLUTIONS = {
 }
 
 
+@pytest.mark.slow
 def test_nbval_runs_the_solution_after_the_exercise(tmp_path: Path) -> None:
     shutil.copy(ROOT / "conftest.py", tmp_path)
     (tmp_path / "solutions").mkdir()

@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 from lessons import LESSONS
 from papermill_runs import SECONDS, PapermillRun
+
+pytestmark = pytest.mark.slow
 
 WAIT = """
 import pathlib, time

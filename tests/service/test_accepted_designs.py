@@ -125,6 +125,7 @@ def test_the_auditor_finds_who_has_called_once_she_may_read(
     assert [grant.role for grant in found.grants if grant.is_within(logs.sink)] == ["Log Analytics Reader"]
 
 
+@pytest.mark.slow
 def test_a_model_deployment_and_a_recurrence_do_as_well(
     acceptance: Acceptance, ml: MLClient, cluster: str, name: str, tmp_path: Path
 ) -> None:

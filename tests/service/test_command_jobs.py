@@ -370,6 +370,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_pytorch_on_two_nodes(jobs: Jobs, tmp_path: Path, folder: Data) -> None:
     (tmp_path / "meet.py").write_text(MEET)
     ended = jobs.run(

@@ -285,6 +285,7 @@ def test_help_lists_every_command() -> None:
     assert not Path("/tmp/azl-none").exists()
 
 
+@pytest.mark.slow
 def test_stopped_twice_started_elsewhere_and_reset(root: Path) -> None:
     first = start_service(root)
     processes = family(first.pid)
@@ -376,6 +377,7 @@ def test_bad_input_does_not_keep_the_service_from_starting_again(second: Running
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
 def test_after_kill_9_nothing_runs_on_nothing_is_lost_and_what_was_begun_ends(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -510,6 +510,7 @@ def test_a_preempted_job_runs_again_on_another_node(
     assert job.ended() == "Completed"
 
 
+@pytest.mark.slow
 def test_nodes_are_preempted_by_a_rate(
     service: RunningService, arm: Arm, new_cluster: NewCluster, submit: Callable[..., Gated]
 ) -> None:
@@ -564,6 +565,7 @@ def test_a_job_without_a_compute_runs_on_nodes_of_its_own(
 # --- a service that is started again ---
 
 
+@pytest.mark.slow
 def test_nodes_come_back_after_the_service_was_killed() -> None:
     """Nothing of the former service lives on, and its clusters have their least, and their rate, again."""
     root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()

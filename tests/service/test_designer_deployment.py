@@ -254,6 +254,7 @@ def trained(ml: MLClient, cluster: str, graph: Graph) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_a_training_run_becomes_a_package(ml: MLClient, trained: str, tmp_path: Path) -> None:
     """The model is what the job has made, the sample what it was given; its code is the learner's own folder."""
     inference = designer.create_realtime_inference_pipeline(ml, trained)

@@ -25,6 +25,8 @@ import helpers
 from designer.rewriting import with_paths
 from running_service import wait_for
 
+pytestmark = pytest.mark.slow
+
 ENDED = ("Completed", "Failed", "Canceled")
 FOLDER = Input(type="uri_folder")
 SCORES = ["Scored Labels", "Scored Probabilities_bright", "Scored Probabilities_dark"]

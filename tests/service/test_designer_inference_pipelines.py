@@ -19,6 +19,8 @@ from support import finish
 import designer
 from running_service import wait_for
 
+pytestmark = pytest.mark.slow
+
 ENDED = ("Completed", "Failed", "Canceled")
 FOLDER = Input(type="uri_folder")
 LABEL, SCORES = "late", ["Scored Labels", "Scored Probabilities"]

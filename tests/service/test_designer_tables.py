@@ -24,6 +24,8 @@ from support import Arm, finish
 from designer.declarations import OUR_COMPONENTS
 from running_service import RunningService
 
+pytestmark = pytest.mark.slow
+
 CLUSTER = "designer-cluster"
 
 # What shells and templates take for something else: quotes, variables, commands, comments, escapes, lines, markers.

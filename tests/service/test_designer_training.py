@@ -29,6 +29,8 @@ import designer
 import helpers
 from running_service import RunningService
 
+pytestmark = pytest.mark.slow
+
 components = designer.load_components()
 CANCER = load_breast_cancer(as_frame=True).frame.iloc[::3]
 ROWS = pd.DataFrame(

@@ -377,6 +377,7 @@ def fast() -> Iterator[Fast]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_tokens_expire_and_the_clients_get_new_ones(fast: Fast) -> None:
     """A token is good until it expires and never after; azure-identity and azure-ai-ml renew theirs unasked."""
     endpoints = [

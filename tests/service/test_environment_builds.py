@@ -30,6 +30,7 @@ def built(service: RunningService) -> set[Path]:
     return {path.parent for path in service.home.environments.glob("*/complete.json")}
 
 
+@pytest.mark.slow
 def test_old_pins_are_served_and_built_once(
     ml: MLClient, deployed: Deployed, scorer: Scorer, service: RunningService, tmp_path: Path, name: str
 ) -> None:

@@ -195,6 +195,7 @@ def test_tokens_are_had_through_a_busy_identity_platform(service: RunningService
     assert injected(service) == [1]
 
 
+@pytest.mark.slow
 def test_command_line(service: RunningService, scorer: Scorer) -> None:
     root = service.home.root
     options = "--host *.inference.ml.azure.com --method POST --path /score --status 429 --rate 0.5 --seed 7 --count 3"

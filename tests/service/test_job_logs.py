@@ -69,6 +69,7 @@ def ran(pipelines: Pipelines) -> Ran:
     return pipelines.run(logged(), continue_on_step_failure=True)
 
 
+@pytest.mark.slow
 def test_runs_say_of_which_pipeline_they_are(ran: Ran, logs: Logs) -> None:
     last = f"{RUN} | where RootRunId == '{ran.name}' | summarize arg_max(TimeGenerated, *) by RunId"
     rows = logs.wait(f"{last} | where Status in ('Completed', 'Failed') | project RunId, ParentRunId, Status", 5)
@@ -131,6 +132,7 @@ def test_wrong_queries_are_refused_as_the_client_expects_it(logs: Logs) -> None:
         assert word in caught.value.error.innererror["innererror"]["message"]
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_not_whole_is_partial(logs: Logs) -> None:
     answer = logs.client.query_workspace(logs.guid, "range n from 1 to 500001 step 1", timespan=DAY)
     assert isinstance(answer, LogsQueryPartialResult)

@@ -179,6 +179,7 @@ def test_what_azure_does_not_do_with_runs_is_refused(tracker: Tracker, name: str
     assert refused.value.error_code == "NOT_IMPLEMENTED"
 
 
+@pytest.mark.slow
 def test_job_is_a_run_that_its_process_resumes(
     tracker: Tracker, service: RunningService, ml: MLClient, arm: Arm, name: str
 ) -> None:
@@ -310,6 +311,7 @@ def test_places_that_are_none_of_the_workspace_are_refused(tracker: Tracker) -> 
 # --- models ---
 
 
+@pytest.mark.slow
 def test_logged_model_is_registered_loaded_and_seen_by_the_sdk(
     run: mlflow.ActiveRun, tracker: Tracker, ml: MLClient, name: str, tmp_path: Path
 ) -> None:
@@ -492,6 +494,7 @@ def test_data_scientist_writes(tracker: Tracker, as_identity: Callable[[str], Tr
     assert scientist.request("POST", "api/2.0/mlflow/experiments/delete", json=asked).status_code == 200
 
 
+@pytest.mark.slow
 def test_token_of_a_job_is_good_for_its_workspaces_mlflow_only(
     tracker: Tracker, service: RunningService, ml: MLClient, arm: Arm, name: str
 ) -> None:
@@ -534,6 +537,7 @@ def test_path_names_a_workspace_of_the_subscription(tracker: Tracker, service: R
     assert Tracker(stranger, tracker.token, tracker.client).request("GET", asked).status_code == 403
 
 
+@pytest.mark.slow
 def test_workspaces_see_nothing_of_each_other(
     run: mlflow.ActiveRun, tracker: Tracker, ml: MLClient, service: RunningService, name: str
 ) -> None:
@@ -581,6 +585,7 @@ def test_what_has_not_the_right_form_is_refused(body: bytes, tracker: Tracker) -
         assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
+@pytest.mark.slow
 def test_server_that_was_killed_is_started_again(tracker: Tracker, service: RunningService, name: str) -> None:
     experiment = tracker.client.create_experiment(name)
 

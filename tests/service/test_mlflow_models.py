@@ -41,6 +41,8 @@ from support import SCRIPTS, SECONDS, Collected, Deployed, Scorer, finish, quick
 
 from running_service import RunningService
 
+pytestmark = pytest.mark.slow
+
 # y = 2a + 3b + 1, so that every prediction can be said beforehand.
 FEATURES = pd.DataFrame({"a": [0.0, 1.0, 0.0, 2.0], "b": [0.0, 0.0, 1.0, 5.0]})
 TARGET = 2 * FEATURES["a"] + 3 * FEATURES["b"] + 1

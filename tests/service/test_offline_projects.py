@@ -21,6 +21,8 @@ from azureml_local.daemon import DaemonError
 from azureml_local.temporary_service import read_config
 from running_service import clean_environment, wait_for
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "offline_tests"
 SHOW = "import os, json; print(json.dumps(dict(os.environ)))"

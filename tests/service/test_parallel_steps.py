@@ -23,6 +23,8 @@ from support import Arm, finish
 import helpers
 from running_service import RunningService
 
+pytestmark = pytest.mark.slow
+
 CLUSTER = "parallel-cluster"
 
 SCRIPT = """

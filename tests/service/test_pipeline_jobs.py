@@ -465,6 +465,7 @@ def reused(ran: Ran) -> dict[str, str | None]:
     return {step: run["properties"].get("azureml.reusedrunid") for step, run in ran.children.items()}
 
 
+@pytest.mark.slow
 def test_reuse(pipelines: Pipelines, ml: MLClient, data: Input, tmp_path: Path) -> None:
     """What has not changed, as far as what comes before it has not; not what a forced run has left, nor for one."""
 

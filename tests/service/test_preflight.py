@@ -26,6 +26,8 @@ from course.preflight.__main__ import main
 from helpers.connection import LOCAL_MARK
 from running_service import RunningService, clean_environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FAMILY = "Standard_DSv2_Family_Cluster_Dedicated_vCPUs"
 Run = subprocess.CompletedProcess[str]

@@ -554,6 +554,7 @@ def test_secret_is_nowhere_and_only_it_is_taken(nobody: Identity, service: Runni
     assert holders == []
 
 
+@pytest.mark.slow
 def test_folder_of_a_version_without_roles_works_on(arm: Arm) -> None:
     """Identities outlive a restart. Without assignments, as such a version left it, the own identity has its roles."""
     root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import (
     CodeConfiguration,
@@ -19,6 +20,8 @@ from azure.ai.ml.entities import (
     Model,
 )
 from support import finish
+
+pytestmark = pytest.mark.slow
 
 SCRIPTS = Path(__file__).parent / "scripts"
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04:latest"

@@ -39,6 +39,7 @@ def functions(monkeypatch: pytest.MonkeyPatch) -> Any:
     sys.modules.pop("functions")
 
 
+@pytest.mark.slow
 def test_functions_hand_over_values(
     functions: Any, ml: MLClient, cluster: str, blobstore: ContainerClient, name: str
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_value_of_the_wrong_type_is_refused(functions: Any, ml: MLClient, clus
         ml.jobs.create_or_update(of_functions())
 
 
+@pytest.mark.slow
 def test_steps_are_found_by_their_components(functions: Any, ml: MLClient, cluster: str) -> None:
     """As the notebooks of batch endpoints find them; azure-ai-ml stores a component that is not registered nameless."""
     registered = ml.components.create_or_update(functions.count)

@@ -390,6 +390,7 @@ def minutes_apart(times: list[datetime.datetime]) -> set[float]:
     return {(later - earlier) / datetime.timedelta(minutes=1) for earlier, later in itertools.pairwise(times)}
 
 
+@pytest.mark.slow
 def test_each_due_time_makes_one_job(fast: Fast, name: str) -> None:
     fast.schedule(name)
     wait_for(lambda: len(fast.jobs(name)) >= 4, "four jobs")
@@ -406,6 +407,7 @@ def test_each_due_time_makes_one_job(fast: Fast, name: str) -> None:
     assert times[made] - times[made - 1] > datetime.timedelta(minutes=1)  # what was due meanwhile is not made up
 
 
+@pytest.mark.slow
 def test_start_and_end(fast: Fast, name: str) -> None:
     start = datetime.datetime.now(datetime.UTC).replace(tzinfo=None, microsecond=0) + datetime.timedelta(minutes=3)
     end = start + datetime.timedelta(minutes=4)
@@ -418,6 +420,7 @@ def test_start_and_end(fast: Fast, name: str) -> None:
     assert fast.times(name) == [start, start + datetime.timedelta(minutes=2), end]
 
 
+@pytest.mark.slow
 def test_due_times_over_restarts(fast: Fast, name: str) -> None:
     fast.schedule(name)
     wait_for(lambda: len(fast.jobs(name)) >= 2, "two jobs")

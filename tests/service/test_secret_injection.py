@@ -118,6 +118,7 @@ def content(path: Path) -> bytes:
     return b""
 
 
+@pytest.mark.slow
 def test_secrets_are_there_when_the_script_starts_and_nowhere_else(
     ml: MLClient,
     reads: None,

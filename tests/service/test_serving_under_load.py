@@ -56,6 +56,7 @@ def events(ml: MLClient, deployed: Deployed, name: str) -> str:
     return str(ml.online_deployments.get_logs(name, deployed.endpoint, lines=200)).partition("Container logs:")[0]
 
 
+@pytest.mark.slow
 def test_scaled_out_and_in_without_a_failed_request(
     change: Callable[..., Any], ask: Callable[..., requests.Response], ml: MLClient, deployed: Deployed, name: str
 ) -> None:
@@ -101,6 +102,7 @@ def change_first(change: Callable[..., Any]) -> Callable[..., Any]:
     return change
 
 
+@pytest.mark.slow
 def test_new_version_replaces_the_old_one_without_a_failed_request(
     change_first: Callable[..., Any], ask: Callable[..., requests.Response]
 ) -> None:
@@ -173,6 +175,7 @@ def test_switch_of_traffic_and_deletion_of_the_old_one_without_a_failed_request(
         finish(ml.online_endpoints.begin_create_or_update(endpoint))
 
 
+@pytest.mark.slow
 def test_64_clients_at_concurrency_1(
     change: Callable[..., Any], ask: Callable[..., requests.Response], name: str
 ) -> None:
@@ -223,6 +226,7 @@ def test_request_whose_time_runs_out_while_it_waits_never_reaches_the_model(
     assert "never seen" not in ml.online_deployments.get_logs(name, deployed.endpoint, lines=500)
 
 
+@pytest.mark.slow
 def test_hung_worker_is_found_by_the_liveness_probe_and_replaced(
     change: Callable[..., Any],
     ask: Callable[..., requests.Response],

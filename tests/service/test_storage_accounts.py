@@ -207,6 +207,7 @@ def test_container_that_cannot_be_made(
         storage.blob_containers.create(group, account, "open", {"properties": {"publicAccess": "Blob"}})
 
 
+@pytest.mark.slow
 def test_accounts_survive_a_killed_service() -> None:
     root = Path(tempfile.mkdtemp(prefix="azl-", dir="/tmp")).resolve()
     try:

@@ -23,6 +23,8 @@ from support import Arm, finish
 from running_service import RunningService, clean_environment
 from written_course import list_lessons, write_lesson
 
+pytestmark = pytest.mark.slow
+
 SOURCES = Path(__file__).parents[2] / "src"
 MAKE = """
 import helpers

@@ -260,6 +260,7 @@ mlflow.log_metric("accuracy", 0.5)
 """
 
 
+@pytest.mark.slow
 def test_job_with_code_inputs_outputs_and_metrics(
     ml: MLClient, jobs: Jobs, host: SshHost, attached: str, tmp_path: Path
 ) -> None:
@@ -332,6 +333,7 @@ def _marked(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_exit_code_and_time_limit(jobs: Jobs, attached: str) -> None:
     failed = jobs.run("echo so; exit 3", compute=attached)
     assert failed.status == "Failed"
@@ -467,6 +469,7 @@ for headers in ({}, {"Proxy-Authorization": "Basic am9iOm5v"}):
     assert jobs.run(f"python -c '{script}'", compute=attached).log == "407\n407\n"
 
 
+@pytest.mark.slow
 def test_environment_that_is_lacking_is_made_there(ml: MLClient, jobs: Jobs, attached: str, host: SshHost) -> None:
     """With the machine's own Python; what its pip says is the build's log, also where it fails."""
     conda = {"dependencies": ["python=3.11", {"pip": ["no-such-package-of-azureml-local==1.0"]}]}

@@ -857,6 +857,7 @@ def test_right_answers_are_accepted_in_any_form(exercise: str, subtests: pytest.
             assert result.why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exercise", ALL)
 def test_wrong_answers_are_refused_with_a_reason(exercise: str, subtests: pytest.Subtests) -> None:
     for number, (answer, why) in enumerate(_wrong()[exercise]):

@@ -158,6 +158,7 @@ def mixed(runs: dict[str, Run]) -> tuple[Run, str]:
     return runs["mixed"], runs["mixed"].finish()
 
 
+@pytest.mark.slow
 def test_runner_that_is_killed_leaves_no_process(runs: dict[str, Run]) -> None:
     run = runs["orphaned"]
     run.wait_for("cell 3 of 4")
@@ -168,6 +169,7 @@ def test_runner_that_is_killed_leaves_no_process(runs: dict[str, Run]) -> None:
     assert still_running(processes) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_notebooks(runs: dict[str, Run]) -> None:
     run = runs["interrupted"]
     run.wait_for("cell 3 of 4")

@@ -303,6 +303,7 @@ def test_memory_and_time_are_limited(home: Home, monkeypatch: pytest.MonkeyPatch
     scenario(home, act)
 
 
+@pytest.mark.slow
 def test_more_than_azure_returns_is_cut_off_with_its_partial_error(home: Home) -> None:
     async def act(queries: Queries) -> None:
         status, body = await queries.ask("range a from 1 to 500001 step 1")

@@ -239,6 +239,7 @@ def test_rows_that_differ_and_samples(ask: Ask) -> None:
 # --- search ---
 
 
+@pytest.mark.slow
 def test_search_finds_words_in_any_column(ask: Ask) -> None:
     assert ask('AmlComputeJobEvent | search "exit code" | project $table, JobId') == [["AmlComputeJobEvent", "b"]]
     assert ask('AmlComputeJobEvent | search "exi" | count') == [[0]]

@@ -678,6 +678,7 @@ def test_output_that_is_a_file(tmp_path: Path) -> None:
 # --- models without a script ---
 
 
+@pytest.mark.slow
 def test_mlflow_model_without_a_script(tmp_path: Path) -> None:
     """Columns and files: how-to-mlflow-batch#analyze-outputs and #review-support-for-file-types."""
     mlflow = pytest.importorskip("mlflow")
@@ -700,6 +701,7 @@ def test_mlflow_model_without_a_script(tmp_path: Path) -> None:
     assert "d.csv" in said
 
 
+@pytest.mark.slow
 def test_mlflow_model_of_images(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     numpy = pytest.importorskip("numpy")

@@ -120,6 +120,7 @@ def test_command_has_its_environment_and_says_how_it_ended(host: SshHost) -> Non
     on(host, work)
 
 
+@pytest.mark.slow
 def test_nothing_of_it_outlives_the_session(host: SshHost) -> None:
     """Also what has left the command's process group, and what ignores SIGTERM."""
 

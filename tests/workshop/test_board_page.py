@@ -197,6 +197,7 @@ def test_a_note_to_all(page: Page, board: BoardRoom) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_the_hub_goes_and_comes_back(page: Page, board: BoardRoom) -> None:
     board.hub.away = True
     expect(page.get_by_role("alert")).to_contain_text("The hub is away. Learners work on")

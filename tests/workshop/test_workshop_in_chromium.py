@@ -25,7 +25,7 @@ from rooms import NEEDS_ROOT, Room, room
 from browsers import launched
 from course import exercises
 
-pytestmark = NEEDS_ROOT
+pytestmark = [NEEDS_ROOT, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 START = ROOT / "notebooks" / "00_start"
 LESSON = "workbook/notebooks/00_start/01_score_your_first_model.ipynb"
