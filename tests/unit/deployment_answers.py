@@ -100,7 +100,11 @@ RIGHT: dict[str, list[object]] = {
         _heavy(instance_type="standard_f4s_v2", instance_count=2, environment_variables={"WORKER_COUNT": 4}),
         _heavy(request_settings=_settings(180_000), liveness_probe=ProbeSettings(initial_delay=480)),
     ],
-    "configure_a_deployment/calm": [_load(*_workers(1, 3)), _load(*_workers(2, 6))],
+    "configure_a_deployment/calm": [
+        _load(*_workers(1, 3)),
+        _load(*_workers(2, 6)),
+        _load(*_workers(1, 3)[-23:]),  # the instances were there in no time
+    ],
     **{
         f"deployment_clinic/{patient}": [
             (cause, _cured(patient)),

@@ -105,6 +105,9 @@ def _probes(deployment: Any) -> str | None:
     return None
 
 
+CLIENTS = 3  # of the load
+
+
 @exercise("configure_a_deployment/calm", "Begin with the load of the section *How many instances*, with three clients.")
 def calm(answer: Any) -> CheckResult:
     """Accept a load without a failure that few workers answered at first and at least three in the end."""
@@ -119,6 +122,6 @@ def calm(answer: Any) -> CheckResult:
     late = workers[answers.seconds > answers.seconds.max() - 1].nunique()
     if late < 3:
         return wrong(f"in the last second {late} workers answered. Did the load go on after the update had ended?")
-    if workers.head(6).nunique() >= 3:
+    if workers.head(CLIENTS).nunique() >= CLIENTS:  # their first requests were sent before an instance could start
         return wrong("there were three instances from the beginning: scale to one first, without a load.")
     return right(f"{len(answers)} requests, and none of them has noticed that the service grew.")
