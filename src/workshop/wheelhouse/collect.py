@@ -141,7 +141,7 @@ def _prove(wheels: Path, target: Target) -> None:
     command += ["--python-version", f"{target.python}.0"]  # whichever release of it the other machine has
     if not target.is_this_machine:
         command += ["--python-platform", SYSTEMS[target.system].for_uv]
-    command += ["--constraint", str(CONSTRAINTS), "--output-file", "-", str(WORKBOOK / "pyproject.toml")]
+    command += ["--constraint", str(CONSTRAINTS), str(WORKBOOK / "pyproject.toml")]
     found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if found.returncode:
         raise WheelhouseError(f"The wheels do not suffice:\n{found.stderr.strip()}")
