@@ -72,7 +72,7 @@ test: $(STAMP) style ## run every lesson, and every test but the slow and the he
 tests: $(STAMP)
 	$(PYTEST) -m 'not slow' --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg tests notebooks
 
-test-slow: $(STAMP) ## run the slow ones: what is killed, browsers, whole trainings, rooms
+test-slow: $(STAMP) ## run the slow ones: what is killed, browsers, whole training runs, rooms
 	$(PYTEST) -m slow tests
 
 test-all: test test-slow ## run every test, those too that need Docker, Spark or network namespaces (as root they install it)

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import nbformat
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
@@ -29,6 +30,10 @@ from course.processors import SIDE_BY_SIDE
 # For the workers of the tests, and what they start.
 for _variable, _value in SIDE_BY_SIDE.items():
     os.environ.setdefault(_variable, _value)
+
+# How long an example takes is a matter of what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 HOME = "AZUREML_LOCAL_HOME"
 PROGRESS = "AZUREML_WORKBOOK_PROGRESS"
