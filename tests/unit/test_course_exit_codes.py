@@ -73,7 +73,7 @@ def test_signal_that_interrupts(
 
     monkeypatch.setattr("course.run.execute", hangs)
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what was started in the background ignores Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # another test's event loop may have left its own
     assert main([]) == code
     for one, handler in before.items():
         signal.signal(one, handler)
