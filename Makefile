@@ -40,7 +40,8 @@ help: ## say what each command does
 
 setup: $(STAMP) ## install everything into .venv (the other commands do it when needed)
 
-$(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/package-lock.json $(wildcard $(VIEW)/*)
+$(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/package-lock.json \
+          src/workshop/proxy/package-lock.json $(wildcard $(VIEW)/*)
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
 	$(if $(WHEELHOUSE),PYTHONPATH=src $(PYTHON) -m workshop.wheelhouse.check '$(WHEELHOUSE)')
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -52,7 +53,7 @@ $(STAMP): pyproject.toml constraints.txt src/azureml_local/engines/azurite/packa
 	chmod -R go+rX $(VENV)
 	$(BIN)/azureml-local doctor --install
 	$(BIN)/python -m designer.view.bundle
-	$(if $(WHEELHOUSE),$(BIN)/python -m workshop install)
+	$(if $(findstring workshop,$(EXTRAS)),$(BIN)/python -m workshop install)
 	touch $@
 
 run: $(STAMP) ## run every lesson and write runs/latest/report.html

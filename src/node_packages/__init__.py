@@ -88,13 +88,13 @@ def _take_from(tarballs: Path, lock_file: Path) -> None:
 
 
 def npm(folder: Path, *arguments: str) -> None:
-    """Run npm in a folder.
+    """Run npm in a folder. It trusts the authorities that the machine trusts, as uv is told to when it installs.
 
     Raises:
         NpmError: it failed.
     """
     main = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [str(node()), str(main), *arguments]
+    command = [str(node()), "--use-system-ca", str(main), *arguments]
     environment = {**os.environ, "PATH": f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if finished.returncode:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
+import http.server
 import io
 import json
+import ssl
 import subprocess
 import tarfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import node_packages
+from azureml_local.edge import tls
 
 
 @pytest.fixture
@@ -116,3 +122,35 @@ def test_a_tarball_that_is_missing_is_named(source: Path, tarballs: Path, tmp_pa
     (tarballs / TARBALL).unlink()
     with pytest.raises(node_packages.NpmError, match=r"lacks @course/greeting-1\.2\.3\.tgz: it was made for another"):
         node_packages.install(source, tmp_path / "into")
+
+
+@pytest.fixture
+def company(source: Path, tarballs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package lies on a server whose certificate only this machine's own store of authorities knows."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    tls.self_signed(certificate, key, "localhost")
+    files = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tarballs))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), files) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        lock = json.loads((source / "package-lock.json").read_text())
+        resolved = f"https://localhost:{server.server_port}/{TARBALL.as_posix()}"
+        lock["packages"]["node_modules/@course/greeting"]["resolved"] = resolved
+        (source / "package-lock.json").write_text(json.dumps(lock))
+        for name in (node_packages.TARBALLS, "NODE_EXTRA_CA_CERTS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {"SSL_CERT_FILE": str(certificate), "npm_config_fetch_retries": "0"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        yield
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("company")
+def test_authorities_of_the_machine_are_trusted(source: Path, tmp_path: Path) -> None:
+    """Companies look into TLS with an authority of their own. pip, uv and Python take it from the machine's store."""
+    into = tmp_path / "into"
+    node_packages.install(source, into)
+    assert (into / "node_modules" / "@course" / "greeting" / "index.js").read_text() == "hello"
