@@ -155,7 +155,7 @@ def watch_cluster(ml_client: MLClient, cluster: str, jobs: Sequence[Job], alt: s
     least = ml_client.compute.get(cluster).min_instances
     watched = Watched(jobs, [])
     picture = LivePicture(alt, rows=2)
-    for _ in pauses():
+    for _ in pauses(asking_times=1):  # a job that runs for some seconds is to be seen on a busy machine, too
         # The last first: a job that begins where another has ended must not be asked after that one was.
         statuses = {str(job.name): status_of(ml_client, job) for job in reversed(jobs)}
         sample = Sample(time.time(), node_states(ml_client, cluster), statuses)
