@@ -55,6 +55,7 @@ def test_functions_hand_over_values(
     assert blobstore.download_blob(f"{name}/said").readall() == b"words and one: 4"
 
 
+@pytest.mark.slow
 def test_a_function_that_returns_nothing_it_promised(functions: Any, ml: MLClient, cluster: str) -> None:
     """Its step fails, and what waits for its value never begins."""
 

@@ -79,6 +79,7 @@ def test_scaled_out_and_in_without_a_failed_request(
     assert set(load.statuses) == {200}
 
 
+@pytest.mark.slow
 def test_patch_scales_and_changed_settings_leave_instances_running(
     change: Callable[..., Any], ask: Callable[..., requests.Response], arm: Arm, deployed: Deployed, name: str
 ) -> None:

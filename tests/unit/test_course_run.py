@@ -185,6 +185,7 @@ def test_ctrl_c_ends_all_notebooks(runs: dict[str, Run]) -> None:
     assert still_running(processes) == []
 
 
+@pytest.mark.slow
 def test_run_goes_on_after_each_kind_of_failure(mixed: tuple[Run, str]) -> None:
     run, _ = mixed
     assert run.process.returncode == 1
@@ -197,6 +198,7 @@ def test_run_goes_on_after_each_kind_of_failure(mixed: tuple[Run, str]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_notebooks_that_may_run_side_by_side_and_one_fails_alone(runs: dict[str, Run]) -> None:
     """Two of them end only when both run at once; the failure of the third disturbs neither."""
     run = runs["beside"]
@@ -209,6 +211,7 @@ def test_notebooks_that_may_run_side_by_side_and_one_fails_alone(runs: dict[str,
     assert "2 of 3 notebooks passed" in said
 
 
+@pytest.mark.slow
 def test_solutions_are_put_in_place_and_must_be_right(runs: dict[str, Run]) -> None:
     run = runs["solved"]
     run.finish()
@@ -231,10 +234,12 @@ def test_file_that_is_no_notebook_fails(tmp_path: Path) -> None:
     assert not (tmp_path / "executed.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_notebook_runs_in_its_folder_with_the_parameters(mixed: tuple[Run, str]) -> None:
     assert (mixed[0].folder / "notebooks/00_start/beside.txt").read_text() == "local False"
 
 
+@pytest.mark.slow
 def test_plain_output_is_lines_without_control_characters(mixed: tuple[Run, str]) -> None:
     lines = mixed[1].splitlines()
     assert [line.split(":")[0] for line in lines[:3]] == [
@@ -249,6 +254,7 @@ def test_plain_output_is_lines_without_control_characters(mixed: tuple[Run, str]
     assert all(line.isprintable() for line in lines)
 
 
+@pytest.mark.slow
 def test_report_of_a_run_shows_source_and_traceback(mixed: tuple[Run, str]) -> None:
     page = (mixed[0].folder / "runs/latest/report.html").read_text(encoding="utf-8")
     assert "raise ValueError(&#39;&lt;script&gt;" in page
@@ -259,6 +265,7 @@ def test_report_of_a_run_shows_source_and_traceback(mixed: tuple[Run, str]) -> N
         assert (mixed[0].folder / f"runs/latest/{name}.html").is_file()
 
 
+@pytest.mark.slow
 def test_time_out_names_the_cell_and_ends_its_processes(runs: dict[str, Run]) -> None:
     run = runs["hung"]
     run.finish()

@@ -457,6 +457,7 @@ def test_finds_the_modules_of_the_package() -> None:
 # --- many rows ---
 
 
+@pytest.mark.slow
 def test_100_000_rows_at_once(service: WebService) -> None:
     rows = [{**ROW, "weight": float(number)} for number in range(100_000)]
     answered = results(ask(service, *rows))

@@ -211,6 +211,7 @@ def test_no_learner_can_listen_in_anothers_place(two: Room) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_reset_is_done_once_and_not_again_at_the_next_start(two: Room, brought: list[tuple[str, ...]]) -> None:
     async def scenario() -> None:
         spawner = server(two, two.one)
