@@ -14,9 +14,13 @@ from course.preflight import needs
 
 @dataclass
 class Readiness:
-    """What has to be mended before a lesson can run, a sentence each; and parameters that lessons take there, by id."""
+    """What has to be mended, a sentence each; and parameters that lessons take there, by id.
+
+    ``shortcomings`` is what keeps every lesson from running; ``of_lessons`` what keeps some, by their ids.
+    """
 
     shortcomings: list[str] = field(default_factory=list)
+    of_lessons: dict[str, list[str]] = field(default_factory=dict)
     parameters: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -33,7 +37,9 @@ def _of_workspace(lessons: Sequence[Lesson]) -> Readiness:
     found = Readiness()
     for row in examine("azure", lessons, needs.find(Path("notebooks"), lessons)):
         if row.verdict == "lacking":
-            found.shortcomings.append(f"{row.check}: {row.found}. {row.next}.")
+            sentence = f"{row.check}: {row.found}. {row.next}."
+            for sentences in [found.of_lessons.setdefault(one, []) for one in row.lessons] or [found.shortcomings]:
+                sentences.append(sentence)
         if row.sets:
             lesson, parameter, size = row.sets
             found.parameters.setdefault(lesson, {})[parameter] = size

@@ -129,6 +129,7 @@ class Run:
         self._began = time.time()
         self._signal: int | None = None  # that interrupted it
         self._over_budget = False
+        self._is_lacking = False
         self.seconds = 0.0
 
     @property
@@ -148,6 +149,8 @@ class Run:
             return exit_codes.SIGNALLED + self._signal
         if any(result.status in ("failed", "timeout") for result in self.results):
             return exit_codes.FAILED
+        if self._is_lacking:
+            return exit_codes.NOT_READY
         return exit_codes.OVER_BUDGET if self._over_budget else exit_codes.PASSED
 
     def execute(self, lessons: Sequence[Lesson]) -> None:
@@ -184,11 +187,12 @@ class Run:
 
     async def _execute_one(self, position: str, lesson: Lesson) -> None:
         async with self._free:
+            if lacking := self._ready.of_lessons.get(lesson.id):
+                self._is_lacking = True
+                return self._skip(position, lesson, " ".join(["not started:", *lacking]))
             if refusal := self._budget.refusal(lesson):
                 self._over_budget = True
-                self._results[lesson.path] = _skipped(lesson, refusal)
-                print(f"{position} {outcome(self._results[lesson.path])}", flush=True)
-                return
+                return self._skip(position, lesson, refusal)
             progress: Progress = (Bar if sys.stdout.isatty() else Lines)(position, lesson)
             try:
                 self._results[lesson.path] = await execute(
@@ -207,6 +211,10 @@ class Run:
             finally:
                 progress.end(self._results[lesson.path])
             self._budget.settle(lesson, self._results[lesson.path].seconds)
+
+    def _skip(self, position: str, lesson: Lesson, why: str) -> None:
+        self._results[lesson.path] = _skipped(lesson, why)
+        print(f"{position} {outcome(self._results[lesson.path])}", flush=True)
 
     def write(self) -> None:
         """Writes the report, for people and for programs, and points the link ``latest`` at it."""

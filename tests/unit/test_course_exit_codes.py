@@ -62,6 +62,29 @@ def test_machine_that_is_not_ready(
     assert suite.findtext("testcase/error") == "free disk of local: none. Make room."
 
 
+def test_lesson_whose_own_needs_are_not_met(
+    one_lesson: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It alone is left out, and says why: a secret of its own is no reason for the others not to run."""
+    write_lesson(one_lesson, "00_start/02_two")
+    list_lessons(one_lesson)
+    lacking = {"lesson_00_start_02_two": ["A_SECRET: not set. Set it."]}
+    monkeypatch.setattr("course.run.readiness", lambda backend, lessons: Readiness(of_lessons=lacking))
+
+    async def passes(lesson: Notebook, *_: object) -> Result:
+        return Result(lesson, "passed", "A lesson")
+
+    monkeypatch.setattr("course.run.execute", passes)
+    assert main([]) == 3
+    assert "not started: A_SECRET: not set. Set it." in capsys.readouterr().out
+    entries = json.loads((one_lesson / "runs/latest/summary.json").read_text(encoding="utf-8"))["notebooks"]
+    assert [(entry["status"], entry["reason"]) for entry in entries] == [
+        ("passed", None),
+        ("skipped", "not started: A_SECRET: not set. Set it."),
+    ]
+    assert main(["01_one"]) == 0
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_that_interrupts(
     one_lesson: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int

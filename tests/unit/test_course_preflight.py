@@ -16,9 +16,11 @@ from azureml_local.arm.compute import vm_sizes
 from course.catalogue import Lesson, find
 from course.documents import DocumentError
 from course.preflight import needs
+from course.preflight.checks import Row
 from course.preflight.needs import Machines, Needs
 from course.preflight.permissions import permits
 from course.preflight.sizes import Region, choose
+from course.readiness import readiness
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LESSONS = find(NOTEBOOKS)
@@ -223,3 +225,21 @@ def test_a_file_that_is_not_right_is_refused(tmp_path: Path, text: str, said: st
     (tmp_path / "azure.yml").write_text(text)
     with pytest.raises(DocumentError, match=said):
         needs.find(tmp_path, [])
+
+
+def test_what_some_lessons_lack_keeps_only_these_from_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        Row("config.json", "ok", "demo_workspace1"),
+        Row("SECRET", "lacking", "not set", next="set it", lessons=["one", "two"]),
+        Row("kubectl", "lacking", "not here", next="install it", lessons=["two"]),
+        Row("kubectl", "ok", "here", lessons=["three"]),
+    ]
+    monkeypatch.setattr("course.preflight.examination.examine", lambda *_: iter(rows))
+    found = readiness("azure", LESSONS)
+    assert found.shortcomings == []
+    assert found.of_lessons == {
+        "one": ["SECRET: not set. set it."],
+        "two": ["SECRET: not set. set it.", "kubectl: not here. install it."],
+    }
+    rows.append(Row("workspace", "lacking", "404", next="look at the names"))
+    assert readiness("azure", LESSONS).shortcomings == ["workspace: 404. look at the names."]

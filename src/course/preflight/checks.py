@@ -26,7 +26,8 @@ ROLES = "microsoft.authorization/"
 class Row:
     """A line of the table: what was checked, found and wanted, and what to do next where something is to be done.
 
-    ``sets``: a lesson's id, its parameter, and the value that helps.
+    ``sets``: a lesson's id, its parameter, and the value that helps. ``lessons``: the ids of those that it concerns;
+    none of them where it concerns all.
     """
 
     check: str
@@ -35,6 +36,7 @@ class Row:
     wanted: str = ""
     next: str = ""
     sets: tuple[str, str, str] | None = None
+    lessons: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def check_providers(course: Course) -> Iterator[Row]:
         if name not in good:
             found = states.get(name.lower(), "not known to Azure")
             advice = f"az provider register --namespace {name}   (for: {_some(needed[name])})"
-            yield Row(_short(name), "lacking", found, REGISTERED, advice)
+            yield Row(_short(name), "lacking", found, REGISTERED, advice, lessons=needed[name])
 
 
 def check_permissions(course: Course) -> Iterator[Row]:
@@ -118,7 +120,8 @@ def check_permissions(course: Course) -> Iterator[Row]:
             if action not in good:
                 role = "User Access Administrator" if action.lower().startswith(ROLES) else "Contributor"
                 advice = f"ask for a role with it, such as {role}   (for: {_some(needed[action])})"
-                yield Row(_short(action), "lacking", "not permitted", "permitted", advice)
+                lessons = needed[action]
+                yield Row(_short(action), "lacking", "not permitted", "permitted", advice, lessons=lessons)
 
 
 def check_sizes(course: Course, region: Region) -> Iterator[Row]:
@@ -130,7 +133,7 @@ def check_sizes(course: Course, region: Region) -> Iterator[Row]:
         why = "; ".join(f"{one.size} {one.reason}" for one in tried)
         if fit is None:
             advice = "ask for more quota (portal: Quotas), or set another size in its parameters cell"
-            yield Row(title, "lacking", why, f"{wanted.size}, {count}", advice)
+            yield Row(title, "lacking", why, f"{wanted.size}, {count}", advice, lessons=[wanted.lesson.id])
             continue
         price = region.price(fit.size)
         found = fit.size + (f", {price:.2f} USD an hour" if price is not None else "")
@@ -147,11 +150,12 @@ def check_this_machine(course: Course) -> Iterator[Row]:
     for name, lessons in course.having(lambda need: course.on_this_backend(need, need.tools)).items():
         where = shutil.which(name)
         advice = "" if where else f"install {name}   (for: {_some(lessons)})"
-        yield Row(f"program {name}", "ok" if where else "lacking", where or "not here", "on PATH", advice)
+        verdict: Verdict = "ok" if where else "lacking"
+        yield Row(f"program {name}", verdict, where or "not here", "on PATH", advice, lessons=lessons)
     for name, lessons in course.having(lambda need: course.on_this_backend(need, need.variables)).items():
-        is_set = bool(os.environ.get(name))
-        advice = "" if is_set else f"set it in the shell that starts Jupyter   (for: {_some(lessons)})"
-        yield Row(name, "ok" if is_set else "lacking", "set" if is_set else "not set", "set", advice)
+        verdict, found = ("ok", "set") if os.environ.get(name) else ("lacking", "not set")
+        advice = "" if verdict == "ok" else f"set it in the shell that starts Jupyter   (for: {_some(lessons)})"
+        yield Row(name, verdict, found, "set", advice, lessons=lessons)
     for name, lessons in course.having(lambda need: course.on_this_backend(need, need.parameters)).items():
         yield Row(name, "note", "cannot be known here", "filled in", f"in the parameters cell of {_some(lessons)}")
 
