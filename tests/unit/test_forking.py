@@ -140,11 +140,25 @@ def test_forked_program_is_as_a_started_one(installation: Installation) -> None:
     started, first, second = asyncio.run(main())
     assert [one.pop("forked") for one in (started, first, second)] == [False, True, True]
     assert first["environment"]["MINE"] == "0"
-    pipes = [[name for name in one.pop("files") if not name.startswith("pipe:")] for one in (started, first, second)]
-    assert pipes[1] == pipes[0] == pipes[2]
+    files = [[name.partition(":[")[0] for name in one.pop("files")] for one in (started, first, second)]
+    assert files[1] == files[0] == files[2]
     assert second == started
     assert started["leads its group"]
     assert started["session of its guard"]
+
+
+def test_library_that_resets_signals_in_forks(installation: Installation) -> None:
+    """asyncio does so since Python 3.12: https://github.com/python/cpython/pull/99539."""
+    resets = "import os, signal\nos.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))\n"
+    installation.write_library(resets)
+
+    async def main() -> list[dict[str, Any]]:
+        async with installation.forks() as forks:
+            return [await installation.tells(one) for one in (None, forks)]
+
+    started, forked = asyncio.run(main())
+    assert forked["forked"]
+    assert len(forked["files"]) == len(started["files"])
 
 
 def test_unbuffered_programs_are_forked_where_the_fork_server_is_unbuffered(installation: Installation) -> None:

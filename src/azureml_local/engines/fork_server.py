@@ -198,13 +198,14 @@ def _forked(lifeline: int, imported: Imported) -> Program:
         _answer({"error": [getattr(error, "errno", errno.EINVAL), str(error)]})
         os._exit(1)
     grace, memory = asked["grace"], asked["memory"]
-    wakeup = guard.wake_at_its_end()
+    wakeup, writing = guard.wake_at_its_end()
     _take_command_line([sys.executable, "-I", "-S", guard.__file__, str(grace), str(memory), *asked["command"]])
     pid = os.fork()
     if pid:
         _watch(Child(pid), wakeup, grace, memory)
+    signal.set_wakeup_fd(-1)  # asyncio has done so where it was imported, since Python 3.12
     os.close(wakeup)
-    os.close(signal.set_wakeup_fd(-1))
+    os.close(writing)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _place([os.open(os.devnull, os.O_RDONLY)], [0])
     guard.begin(grace)

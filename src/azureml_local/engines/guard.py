@@ -50,7 +50,7 @@ def main() -> int:
 
 def run(command: list[str], grace: float, memory: int) -> int:
     """Run a command, and return its exit status (128 + the signal's number where one ended it)."""
-    wakeup = wake_at_its_end()
+    wakeup, _ = wake_at_its_end()
     try:
         child = subprocess.Popen(  # noqa: S603 - running the given command is this script's purpose
             command,
@@ -64,15 +64,15 @@ def run(command: list[str], grace: float, memory: int) -> int:
     return watch(child, wakeup, grace, memory)
 
 
-def wake_at_its_end() -> int:
-    """Return what can be read from once a child of this process has ended."""
+def wake_at_its_end() -> tuple[int, int]:
+    """Return the ends of a pipe: what can be read from once a child of this process has ended, and what writes then."""
     wakeup, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     # A Ctrl-C in the terminal that started the service reaches this process; the service decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return wakeup
+    return wakeup, writing
 
 
 def begin(grace: float) -> None:
