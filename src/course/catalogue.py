@@ -19,7 +19,7 @@ class NotFoundError(LookupError):
 
 @dataclass(frozen=True)
 class Notebook:
-    """A notebook. ``path`` is relative to the working directory, such as ``notebooks/02_realtime/01_deploy.ipynb``."""
+    """A notebook. ``path`` is relative to the working directory: ``notebooks/01_part/01_lesson.ipynb``."""
 
     path: Path
 
@@ -137,7 +137,8 @@ def _differences(folder: Path, lessons: Sequence[Lesson]) -> Iterator[str]:
 def select(lessons: Sequence[Lesson], part: str | None, names: Sequence[str]) -> list[Lesson]:
     """Those of ``part`` (all where it is None) that ``names`` mean (all where it is empty), in the order given.
 
-    A name is the end of a notebook's path, with or without ``.ipynb``: ``01_deploy``, ``02_realtime/01_deploy``.
+    A name is the end of a notebook's path, with or without ``.ipynb``: ``01_deploy_with_keys``,
+    ``02_realtime/01_deploy_with_keys``.
     Raises NotFoundError for a part or a name that no notebook has.
     """
     in_part = [lesson for lesson in lessons if part in (None, lesson.part)]

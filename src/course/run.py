@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m course.run", description="Run the workbook's notebooks.")
-    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="such as 01_deploy; default: all")
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="such as 01_deploy_with_keys; default: all")
     parser.add_argument("--part", help="only the notebooks of this part: two digits, such as 02")
     parser.add_argument("--set", choices=["fast", "full"], default="fast", help="parameter set (default: fast)")
     parser.add_argument("--backend", choices=["local", "azure"], default="local", help="default: local")

@@ -104,7 +104,7 @@ HELLO = FILES[0]
         (_part(fields(HELLO, sets={"fast": {}})), ["lessons[0].sets lacks full"]),
         (_part(fields(HELLO, sets={"fast": {"n": [1]}, "full": {}})), ["sets.fast.n is [1]", "a text, a number"]),
         (_part(fields(HELLO, mintues=10)), ["lessons[0] has mintues, which is not known", "minutes, azure"]),
-        (_part(fields("01_hello.ipynb")), ["path is '01_hello.ipynb'", "02_realtime/01_deploy.ipynb"]),
+        (_part(fields("01_hello.ipynb")), ["path is '01_hello.ipynb'", "02_realtime/01_deploy_with_keys.ipynb"]),
         (_part(fields(HELLO), part=0), ["parts[0].part is 0", "in quotes"]),
         (_part(), ["parts[0].lessons is []", "at least one lesson"]),
         (_part(fields(HELLO), fields(HELLO)), [f"{HELLO} is there twice"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ FOLDER = Path("build/book")
 
 def main(arguments: list[str]) -> int:
     """Build it; returns the exit status: 0 when it was built."""
-    folder = Path(arguments[0]) if arguments else FOLDER
+    parser = argparse.ArgumentParser(prog="python -m course.book", description="Make a book of the stored lessons.")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where (default: %(default)s)")
+    folder = parser.parse_args(arguments).folder
     try:
         changed = pages.write(pages.make(Path("notebooks")), folder / "source")
         if any(pages.concerns_all(place) for place in changed):

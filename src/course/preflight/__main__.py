@@ -44,7 +44,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m course.preflight", description="Check whether a workspace has what the lessons need."
     )
-    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="such as 01_deploy; default: all")
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="such as 01_deploy_with_keys; default: all")
     parser.add_argument("--part", help="only the notebooks of this part: two digits, such as 02")
     parser.add_argument("--backend", choices=["local", "azure"], default="azure", help="default: azure")
     return parser.parse_args(argv)
