@@ -93,16 +93,17 @@ def make(own: Pair, authority_file: Path, address: str) -> None:
     """
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Azure ML workshop at {address}")])
+    issuer = name, authority_key.public_key()
     only = x509.NameConstraints([x509.IPAddress(ipaddress.ip_network(address))], None)
     authority = (
-        tls.builder(name, name, authority_key.public_key(), tls.LEAF_LIFETIME)
+        tls.builder(name, authority_key.public_key(), issuer, tls.LEAF_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(tls.usage(signs_certificates=True), critical=True)
         .add_extension(only, critical=True)
         .sign(authority_key, hashes.SHA256())
     )
     certificate = (
-        tls.builder(x509.Name([]), name, key.public_key(), tls.LEAF_LIFETIME)
+        tls.builder(x509.Name([]), key.public_key(), issuer, tls.LEAF_LIFETIME)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=True)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(tls.usage(signs_certificates=False), critical=True)

@@ -19,6 +19,7 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 from azureml_local.certificate_folder import BUNDLE, folder_of, subject_hash
+from azureml_local.edge import tls
 
 ODD_NAMES = [
     x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "  Two   Spaces and CAPITALS ")]),
@@ -58,6 +59,7 @@ def certificate(
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(tls.usage(signs_certificates=issuer is None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("a.example")]), critical=False)

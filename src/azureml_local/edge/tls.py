@@ -71,11 +71,10 @@ class Authority:
             ],
         )
         certificate = (
-            builder(name, name, key.public_key(), AUTHORITY_LIFETIME)
+            builder(name, key.public_key(), (name, key.public_key()), AUTHORITY_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage(signs_certificates=True), critical=True)
             .add_extension(constraints, critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
         write_private(self._key_file, key_pem(key))
@@ -83,17 +82,14 @@ class Authority:
 
     def _context_for(self, name: str) -> ssl.SSLContext:
         """Return a server's TLS context for ``name``, a host or a wildcard such as ``*.eastus.api.azureml.ms``."""
-        public_key = self._leaf_key.public_key()
-        issuer = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        issuer = self._certificate.subject, self._key.public_key()
         certificate = (
             # The subject stays empty: a host name may be longer than the 64 characters of a common name.
-            builder(x509.Name([]), self._certificate.subject, public_key, LEAF_LIFETIME)
+            builder(x509.Name([]), self._leaf_key.public_key(), issuer, LEAF_LIFETIME)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=True)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -107,7 +103,8 @@ def self_signed(certificate_file: Path, key_file: Path, name: str) -> None:
     """Write a certificate that only who has its key can present, for processes of one service among themselves."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    certificate = builder(subject, subject, key.public_key(), LEAF_LIFETIME).sign(key, hashes.SHA256())
+    own = key.public_key()
+    certificate = builder(subject, own, (subject, own), LEAF_LIFETIME).sign(key, hashes.SHA256())
     write_private(key_file, key_pem(key))
     write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -117,14 +114,23 @@ def _now() -> datetime.datetime:
 
 
 def builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, lifetime: datetime.timedelta
+    subject: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    issuer: tuple[x509.Name, ec.EllipticCurvePublicKey],
+    lifetime: datetime.timedelta,
 ) -> x509.CertificateBuilder:
-    """Return what every certificate begins with: whose it is, who says so, its key, and from when to when it holds."""
+    """Return what every certificate begins with: whose it is, its key, who says so, and from when to when it holds.
+
+    The keys' identifiers are what clients demand that verify strictly, as Python does since 3.13 (RFC 5280, 4.2.1.1).
+    """
+    issuer_name, issuer_key = issuer
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer)
+        .issuer_name(issuer_name)
         .public_key(public_key)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
         .serial_number(x509.random_serial_number())
         .not_valid_before(_now() - datetime.timedelta(days=1))  # clocks of containers and hosts differ
         .not_valid_after(_now() + lifetime)

@@ -188,6 +188,8 @@ def _matching(folder: Path, kind: str, path: str) -> list[str]:
         raise TableError(f"azureml-local lacks paths that lie outside the folder of the MLTable file, such as {path}.")
     relative = PurePosixPath(path).as_posix()
     if kind == "pattern":
+        if any("**" in part and part != "**" for part in relative.split("/")):  # which pathlib takes since Python 3.13
+            raise ValueError("'**' can only be an entire path component")
         found = [one for one in folder.glob(relative) if one.is_file() and one != folder / FILE]
         return sorted(one.relative_to(folder).as_posix() for one in found)
     place = folder / relative
