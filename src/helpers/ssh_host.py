@@ -147,13 +147,15 @@ class SshHost:
 
 
 async def _copy(source: Any, sink: Any) -> None:
-    """Carry what comes from one stream to another, and its end; one of them may be gone."""
+    """Carry what comes from one stream to another, and its end; where that one is gone, nothing waits for it."""
     with contextlib.suppress(OSError):
         while piece := await source.read(64 * 1024):
             sink.write(piece)
             await sink.drain()
     with contextlib.suppress(OSError):
         sink.write_eof()
+    while await source.read(64 * 1024):
+        continue
 
 
 def start_ssh_host() -> SshHost:

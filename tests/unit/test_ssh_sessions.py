@@ -9,8 +9,10 @@ import base64
 import errno
 import json
 import os
+import resource
 import stat
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +31,8 @@ from helpers.ssh_host import SshHost, start_ssh_host
 from running_service import wait_for
 
 JOB = "0" * 32
+MANY = 40 * 1024 * 1024  # bytes: more than are under way where nobody takes them
+HANGS_AFTER = 60.0  # seconds: a test fails then, instead of never
 
 
 @pytest.fixture
@@ -74,6 +78,24 @@ def processes_of(folder: str) -> list[str]:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*"))
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Stand in for a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def change_agent(monkeypatch: pytest.MonkeyPatch, before: str, after: str) -> None:
+    """Have the machine do something else than it is asked for."""
+    text = sessions.TEXTS["agent"].replace(before, after)
+    assert text != sessions.TEXTS["agent"]
+    monkeypatch.setitem(sessions.TEXTS, "agent", text)
 
 
 def mode(path: Path) -> int:
@@ -208,6 +230,64 @@ def test_machine_cannot_make_links(host: SshHost, tmp_path: Path, monkeypatch: p
 
     on(host, work)
     assert not (tmp_path / "out" / "link").is_symlink()
+
+
+def test_full_disk_here_ends_what_a_machine_sends(host: SshHost, tmp_path: Path) -> None:
+    async def work(session: Session) -> None:
+        folder = Path(await session.hold(JOB, 1))
+        (folder / "file").touch()
+        os.truncate(folder / "file", MANY)
+        with files_no_larger_than(1024 * 1024), pytest.raises(OSError, match="File too large"):
+            async with asyncio.timeout(HANGS_AFTER):
+                await session.fetch(str(folder), ["file"], tmp_path)
+
+    on(host, work)
+
+
+def test_machine_that_sends_on_after_what_is_refused(
+    host: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_agent(monkeypatch, 'path.relative_to(sent["folder"])', '"../outside"')
+
+    async def work(session: Session) -> None:
+        folder = Path(await session.hold(JOB, 1))
+        (folder / "file").touch()
+        os.truncate(folder / "file", MANY)
+        with pytest.raises(MachineError, match="cannot be unpacked"):
+            async with asyncio.timeout(HANGS_AFTER):
+                await session.fetch(str(folder), ["file"], tmp_path)
+
+    on(host, work)
+
+
+@pytest.mark.parametrize(
+    ("limit", "before", "after", "words"),
+    [
+        ("SENDS_WITHIN", 'for name in sent["names"]:', 'for name in os.read(0, 1) and sent["names"]:', "sent nothing"),
+        ("ENDS_WITHIN", "recursive=False)\n    return 0", "recursive=False)\n    return len(os.read(0, 1))", "not end"),
+    ],
+)
+def test_machine_that_keeps_who_fetches_waiting(
+    host: SshHost,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    before: str,
+    after: str,
+    words: str,
+) -> None:
+    """It is there, as its SSH server says, and does nothing: neither a job nor its cancellation waits for it."""
+    change_agent(monkeypatch, before, after)
+    monkeypatch.setattr(sessions, limit, 0.1)
+
+    async def work(session: Session) -> None:
+        folder = Path(await session.hold(JOB, 1))
+        (folder / "file").touch()
+        with pytest.raises(MachineError, match=words):
+            async with asyncio.timeout(HANGS_AFTER):
+                await session.fetch(str(folder), ["file"], tmp_path)
+
+    on(host, work)
 
 
 def test_machine_that_talks_is_told_to_be_silent(host: SshHost) -> None:

@@ -37,6 +37,7 @@ TEXTS = {"agent": Path(agent.__file__).read_text(), "guard": GUARD.read_text()}
 HEARTBEAT = agent.SILENCE / 6
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 ENDS_WITHIN = GRACE + 10.0  # seconds that a process there may take for its end
+SENDS_WITHIN = 300.0  # seconds in which some byte of an archive comes: reading a disk or a mount may take a while
 PIECE = 512 * 512  # bytes of an archive that are sent at once
 NOT_FOUND = 127  # a shell's status of a program that is not there
 
@@ -258,6 +259,8 @@ class Session:
                 process.stdin.write_eof()
             if unpack:
                 failure = await _in_thread(_unpack, *unpack, _Stream(process))
+                if failure and not process.stdout.at_eof():
+                    raise failure  # what is left is not read, so that the request would not end
             else:
                 said = await process.stdout.read()
             await self._checked(process)
@@ -270,9 +273,13 @@ class Session:
         return said
 
     async def _checked(self, process: SSHClientProcess[bytes]) -> None:
-        """Wait for a request's end. Raises MachineError where it failed."""
-        said = (await process.stderr.read()).decode(errors="replace").strip()
-        await process.wait_closed()
+        """Wait for the end of a request that is through. Raises MachineError where it failed, or does not end."""
+        try:
+            async with asyncio.timeout(ENDS_WITHIN):
+                said = (await process.stderr.read()).decode(errors="replace").strip()
+                await process.wait_closed()
+        except TimeoutError as error:
+            raise MachineError("NoAnswer", f"{self.machine} does not end what it was asked for.") from error
         status = process.exit_status
         if status is None or status < 0:
             raise _lost(self.machine)
@@ -319,8 +326,16 @@ class _Stream:
         self._loop = asyncio.get_running_loop()
 
     def read(self, size: int) -> bytes:
-        """Return what has come on standard output; nothing at its end."""
-        return asyncio.run_coroutine_threadsafe(self._process.stdout.read(size), self._loop).result()
+        """Return what has come on standard output; nothing at its end. Raises MachineError where nothing comes."""
+
+        async def read() -> bytes:
+            try:
+                async with asyncio.timeout(SENDS_WITHIN):
+                    return await self._process.stdout.read(size)
+            except TimeoutError as error:
+                raise MachineError("NoAnswer", f"The machine has sent nothing for {SENDS_WITHIN:g} s.") from error
+
+        return asyncio.run_coroutine_threadsafe(read(), self._loop).result()
 
     def write(self, data: bytes) -> None:
         """Write to standard input."""
@@ -365,7 +380,5 @@ def _unpack(root: Path, names: Sequence[str], stream: Any) -> None:
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=PIECE) as archive:
             archive.extractall(root, filter=checked)  # noqa: S202 - with the filter "data", and more
-        while stream.read(PIECE):
-            continue
     except tarfile.TarError as error:
         raise MachineError("BadArchive", f"What the machine has sent cannot be unpacked: {error}.") from error
