@@ -20,13 +20,18 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from azureml_local import client_environment
+from azureml_local.engines.jobs import data
 from azureml_local.engines.jobs.fence import MARK
+from azureml_local.engines.jobs.spec import Attempt, CommandSpec
 from azureml_local.engines.requirements import Requirements
 from azureml_local.engines.ssh import session as sessions
-from azureml_local.engines.ssh import way_back
 from azureml_local.engines.ssh.agent import FAILED
 from azureml_local.engines.ssh.machine import Machine, MachineError, MachineLostError
 from azureml_local.engines.ssh.session import Session
+from azureml_local.engines.ssh.workplace import Workplace
+from azureml_local.engines.staging import BlobPath
+from azureml_local.home import Home
 from helpers.ssh_host import SshHost, start_ssh_host
 from running_service import wait_for
 
@@ -78,6 +83,37 @@ def processes_of(folder: str) -> list[str]:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*"))
+
+
+class ProxyHere:
+    """Stands in for the service's proxy: grants what it is asked for, and remembers it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.port = 0
+
+    async def __aenter__(self) -> None:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[0])
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+
+async def answer_of(proxy: str, request_line: str) -> int:
+    """Return the status with which a proxy answers who has its URL."""
+    url = urlsplit(proxy)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    credentials = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+    writer.write(f"{request_line}\r\nProxy-Authorization: Basic {credentials}\r\n\r\n".encode())
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    return status
 
 
 @contextmanager
@@ -335,31 +371,70 @@ def test_connection_that_is_lost_is_told_from_a_failure(host: SshHost) -> None:
     ],
 )
 def test_way_back_leads_to_nothing_of_this_machine_or_its_network(
-    host: SshHost, request_line: str, status: int, monkeypatch: pytest.MonkeyPatch
+    host: SshHost, request_line: str, status: int
 ) -> None:
     """What a machine asks for by the way that its job has is not asked for in the name of this one."""
-    monkeypatch.setattr(way_back.client_environment, "users_own_proxy", lambda _: None)
-    heads = []
-
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        writer.close()
+    proxy = ProxyHere()
 
     async def work(session: Session) -> None:
-        server = await asyncio.start_server(proxy, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        url = urlsplit(await session.forward(port))
-        reader, writer = await asyncio.open_connection(url.hostname, url.port)
-        credentials = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
-        line = request_line.format(port=port)
-        writer.write(f"{line}\r\nProxy-Authorization: Basic {credentials}\r\n\r\n".encode())
-        assert int((await reader.readline()).split()[1]) == status
-        writer.close()
-        server.close()
+        async with proxy:
+            url = await session.forward(proxy.port, has_upstream=False)
+            assert await answer_of(url, request_line.format(port=proxy.port)) == status
 
     on(host, work)
-    assert [head.decode().split("\r\n")[0] for head in heads] == ([request_line] if status == 200 else [])
+    assert proxy.asked == ([request_line] if status == 200 else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("pypi-mirror.invalid", 200),  # which nobody knows here
+        ("xn--bcher-kva.invalid", 200),
+        ("localhost", 403),
+        ("LOCALHOST.", 403),
+        ("a.localhost", 403),
+        ("localhost.localdomain", 403),
+        ("127.0.0.1", 403),
+        ("127.1", 403),
+        ("0x7f.1", 403),
+        ("0177.0.0.0x1", 403),
+        ("2130706433", 403),
+        ("[::1]", 403),
+        ("1.2.3.4.6425673729", 502),  # some take it for an address, and others not
+        ("a\0.invalid", 502),
+    ],
+)
+def test_way_back_leaves_names_to_the_users_proxy(
+    host: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, status: int
+) -> None:
+    """The node that the way leads through knows of that proxy what the service has told it of the attempt."""
+    home = Home(tmp_path / "home")
+    home.tls.mkdir(parents=True)
+    (home.tls / "ca.pem").write_text("ours")
+    folder = tmp_path / "job"
+    folder.mkdir()
+    proxy = ProxyHere()
+
+    def told() -> Attempt:
+        with monkeypatch.context() as service:
+            service.setenv("HTTPS_PROXY", "http://proxy.corp:3128")
+            variables = client_environment.network(proxy.port, home, os.environ)
+            spec = CommandSpec("/jobs/j", "j", "true", None, {}, {}, {}, {}, BlobPath("azureml", "j"))
+            return Attempt(spec, 1, 0, str(folder), "", (), variables, None, proxies=data.users_proxies())
+
+    async def run() -> None:
+        async with proxy:
+            workplace = await Workplace.open(machine(host), told(), folder / "1-0")
+            try:
+                url = workplace.variables["HTTPS_PROXY"]
+                assert await answer_of(url, f"CONNECT {name}:443 HTTP/1.1") == status
+            finally:
+                await workplace.close()
+
+    for variable in ("HTTPS_PROXY", "https_proxy", client_environment.UPSTREAM):
+        monkeypatch.delenv(variable, raising=False)
+    asyncio.run(run())
+    assert proxy.asked == ([f"CONNECT {name}:443 HTTP/1.1"] if status == 200 else [])
 
 
 @pytest.mark.parametrize(

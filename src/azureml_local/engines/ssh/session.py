@@ -195,11 +195,15 @@ class Session:
         finally:
             await process.stop()
 
-    async def forward(self, port: int) -> str:
+    async def forward(self, port: int, *, has_upstream: bool) -> str:
         """Let programs there use a proxy that listens on this machine; return the proxy's URL.
 
         The URL has a password, without which nobody on the machine can use the way here. The way leads to Azure's hosts
         and to the Internet; see :mod:`azureml_local.engines.ssh.way_back`.
+
+        Args:
+            port: the proxy's.
+            has_upstream: it hands on to the user's own.
 
         Raises:
             MachineError: the machine's SSH server does not permit it.
@@ -209,7 +213,7 @@ class Session:
         token = secrets.token_urlsafe(32)
 
         def accept(_host: str, _port: int) -> Callable[[SSHReader[bytes], SSHWriter[bytes]], Any]:
-            return lambda reader, writer: way_back.relay(reader, writer, port, token)
+            return lambda reader, writer: way_back.relay(reader, writer, port, token, has_upstream=has_upstream)
 
         try:
             listener = await self.connection.start_server(accept, way_back.LOOPBACK, 0)

@@ -11,11 +11,10 @@ import base64
 import hmac
 import ipaddress
 import logging
-import os
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 
-from azureml_local import client_environment
 from azureml_local.edge import hosts
 
 if TYPE_CHECKING:
@@ -24,18 +23,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+NO_WAY = "403 No Way To Private Addresses"
+OWN_DOMAINS = ("localhost", "localdomain")
+# Without a dot it is a network's own. Where it ends in a number, it is read as an address, however that is written:
+# https://url.spec.whatwg.org/#ends-in-a-number-checker
+INTERNET_NAME = re.compile(r"([a-z0-9_-]+\.)+(?!([0-9]+|0x[0-9a-f]*)\Z)[a-z0-9_-]+")
 
 
 class _RefusedError(Exception):
     """A request that is not handed on; the message is the status line's end."""
 
 
-async def relay(reader: SSHReader[bytes], writer: SSHWriter[bytes], port: int, token: str) -> None:
-    """Hand a connection from the machine to the proxy that listens here, if it has the password."""
+async def relay(
+    reader: SSHReader[bytes], writer: SSHWriter[bytes], port: int, token: str, *, has_upstream: bool
+) -> None:
+    """Hand a connection from the machine to the proxy that listens here, if it has the password.
+
+    Args:
+        reader: what comes from the machine.
+        writer: what goes there.
+        port: the proxy's.
+        token: the password.
+        has_upstream: the proxy hands on to the user's own, which looks names up that nobody may know here.
+    """
     import asyncssh
 
     try:
-        head = await _head_for_proxy(await reader.readuntil(b"\r\n\r\n"), token)
+        head = await _head_for_proxy(await reader.readuntil(b"\r\n\r\n"), token, has_upstream)
         proxy_reader, proxy_writer = await asyncio.open_connection(LOOPBACK, port)
         proxy_writer.write(head)
         try:
@@ -50,7 +64,7 @@ async def relay(reader: SSHReader[bytes], writer: SSHWriter[bytes], port: int, t
         writer.close()
 
 
-async def _head_for_proxy(head: bytes, token: str) -> bytes:
+async def _head_for_proxy(head: bytes, token: str, has_upstream: bool) -> bytes:
     """Return the head of a CONNECT request as the proxy here is sent it. Raises _RefusedError."""
     request, *lines = head.decode("latin-1").split("\r\n")
     given = next((line for line in lines if line.lower().startswith("proxy-authorization:")), "")
@@ -60,10 +74,11 @@ async def _head_for_proxy(head: bytes, token: str) -> bytes:
     host, _, port = target.partition(" ")[0].rpartition(":")
     if method != "CONNECT" or not port.isdecimal():
         raise _RefusedError("403 This is a proxy for HTTPS")
-    return f"CONNECT {await _public(host.strip('[]').rstrip('.').lower())}:{port} HTTP/1.1\r\n\r\n".encode("latin-1")
+    place = await _public(host.strip("[]").rstrip(".").lower(), has_upstream)
+    return f"CONNECT {place}:{port} HTTP/1.1\r\n\r\n".encode("latin-1")
 
 
-async def _public(host: str) -> str:
+async def _public(host: str, has_upstream: bool) -> str:
     """Return what the proxy is to connect to: no host of this machine's own, or of its network.
 
     A name that this machine looks up is replaced by its address, so that it is not another one when the proxy does.
@@ -73,7 +88,9 @@ async def _public(host: str) -> str:
     """
     if hosts.is_azure(host) or hosts.application_of(host):
         return host
-    if not _is_address(host) and client_environment.users_own_proxy(os.environ):
+    if host.rpartition(".")[2] in OWN_DOMAINS:
+        raise _RefusedError(NO_WAY)
+    if has_upstream and INTERNET_NAME.fullmatch(host):
         return host  # the user's proxy looks it up, and connects from where it is
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -81,16 +98,8 @@ async def _public(host: str) -> str:
         raise _RefusedError("502 Unknown Host") from error
     address = str(found[0][4][0])
     if not ipaddress.ip_address(address.partition("%")[0]).is_global:
-        raise _RefusedError("403 No Way To Private Addresses")
+        raise _RefusedError(NO_WAY)
     return f"[{address}]" if ":" in address else address
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _basic(token: str) -> bytes:

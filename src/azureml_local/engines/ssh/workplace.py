@@ -54,21 +54,22 @@ class Workplace:
         session = await Session.open(machine)
         try:
             workplace = cls(session, here, await session.hold(_name(here), attempt.number))
-            await workplace._find_way_back(attempt.variables, own)
+            await workplace._find_way_back(attempt, own)
         except BaseException:
             await session.close()
             raise
         return workplace
 
-    async def _find_way_back(self, variables: Mapping[str, str], own: Path) -> None:
+    async def _find_way_back(self, attempt: Attempt, own: Path) -> None:
         """Let a job's code reach the service from there; without MLflow where the machine does not permit it."""
-        proxy = variables[client_environment.MARK]
+        proxy = attempt.variables[client_environment.MARK]
+        port = int(proxy.rpartition(":")[2])
         try:
-            forwarded = await self._session.forward(int(proxy.rpartition(":")[2]))
+            forwarded = await self._session.forward(port, has_upstream="https" in attempt.proxies)
         except MachineError as error:
             self.notes.append(f"WARNING: the job cannot reach MLflow and Azure's hosts from there. {error}")
             return
-        passed_on = {name: value for name, value in variables.items() if name != client_environment.UPSTREAM}
+        passed_on = {name: value for name, value in attempt.variables.items() if name != client_environment.UPSTREAM}
         self.variables = {
             name: forwarded if value == proxy else self._trusted(value, own) for name, value in passed_on.items()
         }
