@@ -54,13 +54,16 @@ async def _work(settings: SchedulerSettings, name: str, ending: asyncio.Future[A
     """Be a worker until the scheduler, or the way there, is gone, or the operator ends this."""
     from distributed import Worker
 
+    protocol = settings.address.partition(":")[0]
     worker = await Worker(
         settings.address,
+        # Dask listens on every address by itself, and who reaches a worker runs code on it.
+        host=None if protocol == "tls" else "127.0.0.1",
         name=name,
         nthreads=1,
         resources={f"{TAG}{compute.lower()}": 1 for compute in settings.computes},
         security=settings.security(),
-        protocol=settings.address.partition(":")[0],
+        protocol=protocol,
         dashboard=False,
         dashboard_address="127.0.0.1:0",
         local_directory=str(elsewhere.node_folder() / "dask"),
