@@ -720,8 +720,10 @@ def test_manifests_for_a_cluster_of_the_users_own(
     with pytest.raises(HttpResponseError, match="SecretsInjectionError"):  # the vault is not there; the manifests are
         finish(ml.online_deployments.begin_create_or_update(made))
     text = kubernetes(service, "export", f"{endpoint}/blue", "--image", "example.azurecr.io/blue:1")
-    assert f"the Secret {endpoint}-blue-secrets, which you create" in text and "keyvault" not in text
     objects = list(yaml.safe_load_all(text))
+    name = objects[0]["metadata"]["name"]
+    assert name.startswith(f"{endpoint}-blue-")
+    assert f"the Secret {name}-secrets, which you create" in text and "keyvault" not in text
     assert [one["kind"] for one in objects] == ["Deployment", "Service"]
     for one in objects:
         for version in ("1.30", "1.36"):

@@ -9,6 +9,7 @@ Nothing secret is written: a variable that names a secret here is read from a Se
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from azureml_local.store import Resource
 APP_ROOT = "/var/azureml-app"
 MODELS = f"{APP_ROOT}/azureml-models"
 PORT = 5001  # https://learn.microsoft.com/azure/machine-learning/how-to-inference-server-http
+LONGEST_NAME = 63  # of a Service, as of a label's value
 MANAGED_BY = {"app.kubernetes.io/managed-by": "azureml-local"}
 
 
@@ -42,7 +44,7 @@ def manifests(context: Context, deployment: Resource, image: str | None) -> list
     endpoint = context.store.get(endpoint_id)
     assert endpoint is not None  # noqa: S101 - it cannot be deleted before its deployments
     pod = kubernetes_deployments.pod(context, endpoint, deployment.properties)
-    name = f"{endpoint.name}-{deployment.name}".lower()[:63].rstrip("-")
+    name = _name(endpoint.name, deployment.name)
     labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": endpoint.name.lower()}
     metadata = {"name": name, "namespace": pod.namespace, "labels": {**labels, **MANAGED_BY}}
     container = {
@@ -76,6 +78,19 @@ def manifests(context: Context, deployment: Resource, image: str | None) -> list
             "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
         },
     ]
+
+
+def _name(endpoint: str, deployment: str) -> str:
+    """Return a deployment's name in the cluster, which no other one has: ``kubectl apply`` would replace that.
+
+    It ends with a hash unless its only hyphen is the one between the two, and it is whole.
+    """
+    pair = f"{endpoint}/{deployment}".lower()
+    name = pair.replace("/", "-")
+    if name.count("-") == 1 and len(name) <= LONGEST_NAME:
+        return name
+    end = f"-{hashlib.sha256(pair.encode()).hexdigest()[:10]}"
+    return name[: LONGEST_NAME - len(end)].rstrip("-") + end
 
 
 def _environment(context: Context, deployment: Resource, secret: str) -> list[dict[str, Any]]:
