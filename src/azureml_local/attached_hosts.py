@@ -28,21 +28,22 @@ async def attach(context: Context, settings: SchedulerSettings) -> None:
         HostsError: it is attached already, or another one for one of the computes; it is not reached; a job runs on one
             of the computes or waits for it.
     """
-    if context.hosts.at(settings.address):
-        raise HostsError(f"{settings.address} is attached. To change its computes, detach it first.")
-    others = {one.settings.address: one for compute in settings.computes if (one := context.hosts.of(compute))}
-    for other in others.values():
-        if not other.problem:
-            names = ", ".join(other.settings.computes)
-            raise HostsError(f"The nodes of {names} come from {other.settings.address}: detach that first.")
-    pools = context.pools.named(settings.computes)
-    _require_idle([pool for pool in pools if not pool.is_elsewhere])
-    await context.hosts.connect(settings)
-    for address in others:
-        await _forget(context, address)
-    with context.store.transaction():
-        context.store.put(_id(settings.address), TYPE, "", asdict(settings), "")
-    await context.pools.choose_starters(pools)
+    async with context.hosts.turn:
+        if context.hosts.at(settings.address):
+            raise HostsError(f"{settings.address} is attached. To change its computes, detach it first.")
+        others = {one.settings.address: one for compute in settings.computes if (one := context.hosts.of(compute))}
+        for other in others.values():
+            if not other.problem:
+                names = ", ".join(other.settings.computes)
+                raise HostsError(f"The nodes of {names} come from {other.settings.address}: detach that first.")
+        pools = context.pools.named(settings.computes)
+        _require_idle([pool for pool in pools if not pool.is_elsewhere])
+        await context.hosts.connect(settings)
+        for address in others:
+            await _forget(context, address)
+        with context.store.transaction():
+            context.store.put(_id(settings.address), TYPE, "", asdict(settings), "")
+        await context.pools.choose_starters(pools)
 
 
 async def detach(context: Context, address: str) -> None:
@@ -51,16 +52,17 @@ async def detach(context: Context, address: str) -> None:
     Raises:
         HostsError: it is not attached, or a job runs on one of the computes or waits for it.
     """
-    workers = context.hosts.at(address)
-    if workers is None:
-        known = ", ".join(one.settings.address for one in context.hosts) or "none"
-        raise HostsError(f"{address} is not attached. Attached: {known}.")
-    pools = context.pools.named(workers.settings.computes)
-    _require_idle(pools)
-    for pool in pools:
-        await pool.end_nodes()
-    await _forget(context, address)
-    await context.pools.choose_starters(pools)
+    async with context.hosts.turn:
+        workers = context.hosts.at(address)
+        if workers is None:
+            known = ", ".join(one.settings.address for one in context.hosts) or "none"
+            raise HostsError(f"{address} is not attached. Attached: {known}.")
+        pools = context.pools.named(workers.settings.computes)
+        _require_idle(pools)
+        for pool in pools:
+            await pool.end_nodes()
+        await _forget(context, address)
+        await context.pools.choose_starters(pools)
 
 
 async def _forget(context: Context, address: str) -> None:

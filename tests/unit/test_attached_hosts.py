@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from azureml_local import attached_hosts
+from azureml_local.arm.context import Context
 from azureml_local.engines.compute import hosts
-from azureml_local.engines.compute.hosts import PACKAGE, HostsError, SchedulerSettings, Workers
-from azureml_local.engines.compute.nodes import NodeError
+from azureml_local.engines.compute.hosts import PACKAGE, Hosts, HostsError, SchedulerSettings, Workers
+from azureml_local.engines.compute.nodes import NodeError, Nodes
+from azureml_local.engines.compute.pools import Pools
+from azureml_local.store import Store
+from fake_nodes import FakeNodes
 
 OWN = importlib.metadata.version(PACKAGE)
 SETTINGS = SchedulerSettings("tls://10.0.0.1:8786", ("Big",), "ca", "cert", "key")
@@ -140,6 +147,95 @@ def test_nodes_end_with_their_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         await workers.close()
 
     asyncio.run(main())
+
+
+class Scheduler:
+    """Stands for a client of a scheduler that is reached once this is told so."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def client(self, _: SchedulerSettings) -> Scheduler:
+        self.asked.set()
+        await self.answers.wait()
+        return self
+
+    async def close(self) -> None:
+        """There is no connection."""
+
+
+def with_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scenario: Callable[[Context, Scheduler], Awaitable[None]]
+) -> None:
+    """Run a scenario with a service's schedulers, whose connections last as long as they are used."""
+
+    async def keep(workers: Workers, _: object) -> None:
+        connected.add(workers)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            connected.remove(workers)
+
+    async def main() -> None:
+        scheduler, store = Scheduler(), Store(tmp_path / "state.db")
+        monkeypatch.setattr(hosts, "_client", scheduler.client)
+        used = Hosts(lambda _: None, lambda: None)
+        pools = Pools(cast(Nodes, FakeNodes()), 8, used)
+        try:
+            await scenario(cast(Context, SimpleNamespace(store=store, pools=pools, hosts=used)), scheduler)
+            await asyncio.sleep(0)  # connections begin
+            assert connected == set(used)
+        finally:
+            await pools.close()
+            await used.close()
+            store.close()
+        assert connected == set()
+
+    connected: set[Workers] = set()
+    monkeypatch.setattr(Workers, "_keep", keep)
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (SETTINGS, "is attached"),
+        (replace(SETTINGS, address="tls://10.0.0.9:8786"), "The nodes of Big come from tls://10.0.0.1:8786"),
+    ],
+)
+def test_of_two_that_are_attached_at_once_the_second_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: SchedulerSettings, words: str
+) -> None:
+    async def scenario(context: Context, scheduler: Scheduler) -> None:
+        both = asyncio.gather(
+            attached_hosts.attach(context, SETTINGS), attached_hosts.attach(context, second), return_exceptions=True
+        )
+        await scheduler.asked.wait()
+        scheduler.answers.set()
+        first, refused = await both
+        assert first is None
+        assert isinstance(refused, HostsError)
+        assert words in str(refused)
+        assert [one["scheduler"] for one in attached_hosts.listed(context)] == [SETTINGS.address]
+        assert len(context.store.all_of(attached_hosts.TYPE)) == 1
+
+    with_hosts(tmp_path, monkeypatch, scenario)
+
+
+def test_one_that_is_detached_while_it_is_attached_is_detached_after_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(context: Context, scheduler: Scheduler) -> None:
+        attaching = asyncio.ensure_future(attached_hosts.attach(context, SETTINGS))
+        await scheduler.asked.wait()
+        detaching = asyncio.ensure_future(attached_hosts.detach(context, SETTINGS.address))
+        scheduler.answers.set()
+        await asyncio.gather(attaching, detaching)
+        assert attached_hosts.listed(context) == []
+        assert context.store.all_of(attached_hosts.TYPE) == []
+
+    with_hosts(tmp_path, monkeypatch, scenario)
 
 
 @pytest.mark.parametrize(

@@ -162,9 +162,12 @@ class Hosts:
         edge: returns where the service's edge is reached from a host, of whether that is this machine; None where it
             is not.
         changed: called when there are other workers than before.
+
+    Who looks which schedulers are used, and then uses or leaves one, holds ``turn`` meanwhile.
     """
 
     def __init__(self, edge: Callable[[bool], str | None], changed: Callable[[], None]) -> None:
+        self.turn = asyncio.Lock()
         self._edge = edge
         self._changed = changed
         self._schedulers: dict[str, Workers] = {}
