@@ -6,15 +6,17 @@ Each side is given the other's answers by hand: what matters is who ends what, a
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from azureml_local.engines.jobs import distant_part, elsewhere
+from azureml_local.engines.jobs import distant_part, elsewhere, execution
 from azureml_local.engines.jobs.distant_part import DistantPart
 from azureml_local.engines.jobs.elsewhere import Heart
 from azureml_local.engines.jobs.fence import StaleAttemptError
@@ -157,6 +159,66 @@ def test_another_parts_token_is_refused_and_a_service_that_does_not_answer_is_na
         return str(caught.value)
 
     assert "does not reach the service at 192.0.2.1:1: no route to host." in asyncio.run(main())
+
+
+async def answered(status: int) -> tuple[int, Any, bytes]:
+    return status, [], b""
+
+
+async def no_route() -> tuple[int, Any, bytes]:
+    raise UpstreamError("no route to host")
+
+
+async def cut_off() -> tuple[int, Any, bytes]:
+    raise asyncio.CancelledError
+
+
+@pytest.fixture
+def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Attempt:
+    """An attempt whose node works in a folder of ``tmp_path``."""
+    monkeypatch.setenv(elsewhere.FOLDER, str(tmp_path))
+    gateway = Gateway("192.0.2.1:1", "", "eastus.api.azureml.ms", "token", "account")
+    return Attempt(SPEC, 1, 0, "", "", (), {}, None, gateway=gateway)
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [
+        (partial(answered, 410), StaleAttemptError),
+        (partial(answered, 400), None),
+        (no_route, None),
+        (cut_off, asyncio.CancelledError),
+    ],
+)
+def test_part_that_does_not_begin_leaves_nothing(
+    tmp_path: Path,
+    attempt: Attempt,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[], Awaitable[tuple[int, Any, bytes]]],
+    raised: type[BaseException] | None,
+) -> None:
+    async def exchange(*_: object, **__: object) -> tuple[int, Any, bytes]:
+        return await answer()
+
+    monkeypatch.setattr(Upstream, "exchange", exchange)
+    if raised:
+        with pytest.raises(raised):
+            asyncio.run(execution.run(attempt))
+    else:
+        assert asyncio.run(execution.run(attempt)).code == "ServiceError"
+    assert list((tmp_path / "jobs").iterdir()) == []
+    assert execution._parts == {}
+
+
+def test_part_that_another_process_has_is_left_to_it(tmp_path: Path, attempt: Attempt) -> None:
+    its = tmp_path / "jobs" / f"{SPEC.key}-1-0"
+    its.mkdir(parents=True)
+    with its.with_name(f"{its.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert asyncio.run(execution.run(attempt)).code == "ServiceError"
+        assert its.is_dir()
+        assert its.with_name(f"{its.name}.lock").exists()
+    assert execution._parts == {}
 
 
 def test_gateway_shows_no_secret() -> None:

@@ -92,8 +92,8 @@ class Elsewhere:
         """Make the job's folder, and begin to send heartbeats."""
         self.folder.parent.mkdir(mode=0o700, exist_ok=True)
         await _clear(self.folder.parent)
-        self._lock = _lock_file(self.folder).open("a")
-        try_lock(self._lock, fcntl.LOCK_EX)  # first: another node on this machine deletes folders that nobody holds
+        # First: another node on this machine deletes folders that nobody holds.
+        self._lock = _held(_lock_file(self.folder))
         self.folder.mkdir(mode=0o700)
         await self._heart.start(give_up)
 
@@ -148,9 +148,9 @@ class Elsewhere:
             await asyncio.gather(self._bringing, return_exceptions=True)
         await self._relay.close()
         await self._heart.stop()
-        if self._lock:
+        if self._lock:  # else the folder is not this part's
             self._lock.close()
-        await asyncio.to_thread(_delete, self.folder)
+            await asyncio.to_thread(_delete, self.folder)
 
 
 class Heart:
@@ -285,6 +285,15 @@ async def _clear(jobs: Path) -> None:
 
 def _lock_file(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
+
+
+def _held(path: Path) -> IO[str]:
+    """Return a file whose lock is held until it is closed. Raises FileExistsError where another process holds it."""
+    lock = path.open("a")
+    if try_lock(lock, fcntl.LOCK_EX):
+        return lock
+    lock.close()
+    raise FileExistsError(f"Another process on this machine holds {path}.")
 
 
 def _delete(folder: Path) -> None:

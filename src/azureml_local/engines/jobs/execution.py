@@ -190,15 +190,26 @@ class Part:
     async def run(self) -> Result:
         """See :func:`run`."""
         try:
-            await self._site.enter(self.give_up)
+            await self._enter()
         except UpstreamError as error:
-            await self._site.leave()
             return Result(str(error), time.time(), code="ServiceError")
         self._task = asyncio.ensure_future(self._run())
         await asyncio.wait([self._task])
         if self._task.cancelled():
             return Result(None, time.time(), was_stopped=True, is_lost=self._is_lost)
         return self._task.result()
+
+    async def _enter(self) -> None:
+        try:
+            await self._site.enter(self.give_up)
+        except BaseException:
+            await self._vanish()
+            raise
+
+    async def _vanish(self) -> None:
+        """Leave nothing here."""
+        await self._site.leave()
+        _parts.pop((self._spec.key, self._attempt.number), None)
 
     async def stop(self) -> None:
         """See :func:`stop`."""
@@ -221,8 +232,7 @@ class Part:
         """Stop, and leave nothing here: the service is not heard any more, or does not want this attempt."""
         self._is_lost = True
         await self.stop()
-        await self._site.leave()
-        _parts.pop((self._spec.key, self._attempt.number), None)
+        await self._vanish()
 
     async def finish(self, modes: Collection[OutputMode]) -> str | None:
         """See :func:`finish`."""
