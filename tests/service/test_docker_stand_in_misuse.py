@@ -70,16 +70,51 @@ def test_a_dockerfile_is_looked_for_in_the_context_alone(
     assert json.loads(line)["error"].startswith(f"The Dockerfile {name} cannot be read: ")
 
 
-def test_a_build_that_fails_leaves_nothing_behind(service: RunningService, engine: docker.DockerClient) -> None:
-    def folders() -> set[str]:
-        return {one.name for one in (service.home.docker).glob("*")}
+def on_disk(service: RunningService) -> set[str]:
+    """Return the files and folders that images, builds and containers have."""
+    return {one.name for one in service.home.docker.glob("*")}
 
+
+def test_a_build_that_fails_leaves_nothing_behind(service: RunningService, engine: docker.DockerClient) -> None:
     engine.images.pull(IMAGE, tag="latest")
-    before = folders()
+    before = on_disk(service)
     context = archive(("Dockerfile", f"FROM {PYTHON}\nRUN reboot".encode()))
     with pytest.raises(docker.errors.BuildError, match="RUN reboot"):
         engine.images.build(fileobj=io.BytesIO(context), custom_context=True)
-    assert folders() == before
+    assert on_disk(service) == before
+
+
+def build(engine: docker.DockerClient, tag: str, text: str) -> docker.models.images.Image:
+    context = archive(("Dockerfile", f"FROM {IMAGE}\nENV WHICH={text}".encode()))
+    return engine.images.build(fileobj=io.BytesIO(context), custom_context=True, tag=tag)[0]
+
+
+def test_of_an_image_that_is_built_anew_the_former_one_leaves_no_files(
+    service: RunningService, engine: docker.DockerClient
+) -> None:
+    before = on_disk(service)
+    for text in ("first", "second", "third"):
+        last = build(engine, "anew:1", text)
+        engine.images.pull(IMAGE, tag="latest")
+    folders = {name for name in on_disk(service) - before if not name.endswith(".log")}
+    assert last.id.removeprefix("sha256:") in folders
+    assert len(folders) <= 2  # that one, and the one it is built on where no other test had that
+    engine.images.remove("anew:1")
+    assert last.id.removeprefix("sha256:") not in on_disk(service)
+
+
+def test_a_container_keeps_the_files_of_an_image_that_was_built_anew(
+    service: RunningService, engine: docker.DockerClient
+) -> None:
+    first = build(engine, "kept:1", "first")
+    folder = first.id.removeprefix("sha256:")
+    containers = [engine.containers.create("kept:1") for _ in range(2)]
+    build(engine, "kept:1", "second")
+    for container in containers:
+        assert folder in on_disk(service)
+        container.remove()
+    assert folder not in on_disk(service)
+    engine.images.remove("kept:1")
 
 
 @pytest.mark.parametrize(

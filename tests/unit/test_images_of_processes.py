@@ -17,7 +17,7 @@ BASE = "mcr.microsoft.com/azureml/minimal-py311-inference"
 
 @pytest.fixture
 def images(tmp_path: Path) -> Images:
-    return Images(tmp_path / "images", Environments(tmp_path / "environments"))
+    return Images(tmp_path / "images", Environments(tmp_path / "environments"), lambda _: [])
 
 
 def carried_out(images: Images, context: Path, text: str, **given: str) -> Build:

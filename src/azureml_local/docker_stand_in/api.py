@@ -33,7 +33,7 @@ class DockerStandIn:
     """One stand-in, with its images and containers; what they have on the disk lies in ``folder``."""
 
     def __init__(self, folder: Path, environments: Environments) -> None:
-        self._folder, self._images = folder, Images(folder, environments)
+        self._folder, self._images = folder, Images(folder, environments, self._users)
         self._containers: dict[str, Container] = {}
         table: tuple[tuple[str, str, Any], ...] = (
             ("GET", "/_ping", Response("OK", headers={"Api-Version": "1.41", "Builder-Version": "1"})),
@@ -105,9 +105,12 @@ class DockerStandIn:
 
     async def _forget(self, request: Request) -> Response:
         image = self._images.get(request.path_params["name"])
-        if users := [one.name for one in self._containers.values() if one.image is image]:
+        if users := self._users(image):
             raise HTTPException(409, f"unable to remove the image: container {users[0]} is using it")
-        return JSONResponse([{"Untagged": name} for name in self._images.remove(image)])
+        return JSONResponse([{"Untagged": name} for name in await self._images.remove(image)])
+
+    def _users(self, image: Image) -> list[str]:
+        return [one.name for one in self._containers.values() if one.image is image]
 
     async def _create(self, request: Request) -> Response:
         config = _object((await request.body()).decode(errors="replace"), "the request's body")
@@ -166,6 +169,7 @@ class DockerStandIn:
             raise HTTPException(409, f"You cannot remove a running container, {container.name}: stop it, or use force.")
         await container.remove()
         self._containers.pop(container.id, None)
+        await self._images.discard_unused(container.image)
         return Response(status_code=204)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import shutil
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,12 +41,20 @@ class Image:
 
 
 class Images:
-    """Images by name and tag. Their files lie below ``folder``."""
+    """Images by name and tag.
 
-    def __init__(self, folder: Path, environments: Environments) -> None:
+    Args:
+        folder: their files lie below it.
+        environments: have a Python for each.
+        users: returns the names of the containers of an image.
+    """
+
+    def __init__(self, folder: Path, environments: Environments, users: Callable[[Image], list[str]]) -> None:
         self._folder = folder
         self._environments = environments
+        self._users = users
         self.named: dict[str, Image] = {}
+        self._files = threading.Lock()  # held while files are copied or deleted
 
     def get(self, name: str) -> Image:
         """Return an image by its name or id. Raises UnknownImageError."""
@@ -65,8 +76,9 @@ class Images:
             re.fullmatch(r"(?:docker\.io/library/)?python:(3\.\d+).*", name),
         )
         if tagged(name) in self.named:
-            image = self.get(name)
-            shutil.copytree(image.root, root)
+            with self._files:
+                image = self.get(name)
+                shutil.copytree(image.root, root)
             return replace(image, root=root, environment={**image.environment})
         try:
             image = (
@@ -86,20 +98,34 @@ class Images:
         """
         log = image.root.with_suffix(".log")
         found = await self._environments.interpreter(of_lines([*image.lines, TO_SERVE]), log)
+        said = "\n".join([*found.notes, log.read_text() if log.exists() else ""])
+        former = self.named.get(tagged(name))
         self.named[tagged(name)] = replace(image, python=found.python)
-        return "\n".join([*found.notes, log.read_text() if log.exists() else ""])
+        if former:
+            await self.discard_unused(former)
+        return said
 
     def names(self, image: Image) -> list[str]:
         """Return the names that an image has."""
         return [name for name, known in self.named.items() if known is image]
 
-    def remove(self, image: Image) -> list[str]:
+    async def remove(self, image: Image) -> list[str]:
         """Forget an image with its files, and return the names that it had."""
         names = self.names(image)
         for name in names:
             del self.named[name]
-        shutil.rmtree(image.root, ignore_errors=True)
+        await self.discard_unused(image)
         return names
+
+    async def discard_unused(self, image: Image) -> None:
+        """Delete an image's files where it has neither a name nor a container any more."""
+        if not self.names(image) and not self._users(image):
+            await asyncio.to_thread(self._discard, image)
+
+    def _discard(self, image: Image) -> None:
+        with self._files:
+            shutil.rmtree(image.root, ignore_errors=True)
+            image.root.with_suffix(".log").unlink(missing_ok=True)
 
 
 def tagged(name: str, tag: str = "latest") -> str:
