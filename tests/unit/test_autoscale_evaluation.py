@@ -299,6 +299,10 @@ def test_a_schedule_that_says_all_a_thousand_times_says_it_once() -> None:
         (f"{TRIGGER}.statistic", "Median", "statistic is 'Median'; it must be one of Average, Min, Max, Sum, Count"),
         (f"{TRIGGER}.timeAggregation", "First", "timeAggregation is 'First'"),
         (f"{TRIGGER}.operator", ">", "operator is '>'; it must be one of Equals, NotEquals, GreaterThan"),
+        pytest.param(f"{TRIGGER}.threshold", 10**400, f"threshold is 1{'0' * 99}; it must be -1.79769e+308", id="long"),
+        pytest.param(f"{TRIGGER}.threshold", -(10**400), f"threshold is -1{'0' * 98}; it must be -1.7", id="negative"),
+        (f"{TRIGGER}.threshold", float("inf"), "threshold is inf; it must be -1.79769e+308 to 1.79769e+308"),
+        (f"{TRIGGER}.threshold", float("nan"), "threshold is nan"),
         (f"{TRIGGER}.dimensions", [{"DimensionName": "a", "Operator": "Like", "Values": ["b"]}], "Operator is 'Like'"),
         (
             f"{TRIGGER}.dimensions",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import operator
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 TIME_GRAIN = (MINUTE, 12 * HOUR, "1 minute to 12 hours")
 TIME_WINDOW = (5 * MINUTE, 12 * HOUR, "5 minutes to 12 hours")
 COOLDOWN = (MINUTE, 7 * DAY, "1 minute to 1 week")
+GREATEST = sys.float_info.max
 LONGEST_EVENT = datetime.timedelta(days=365)
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "Equals": operator.eq,
@@ -166,7 +168,7 @@ def _rule(stored: Mapping[str, Any], path: str) -> Rule:
         window=window,
         aggregation=_word(trigger["timeAggregation"], AGGREGATIONS, f"{path}.metricTrigger.timeAggregation"),
         operator=_word(trigger["operator"], OPERATORS, f"{path}.metricTrigger.operator"),
-        threshold=float(trigger["threshold"]),
+        threshold=_number(trigger["threshold"], f"{path}.metricTrigger.threshold"),
         dimensions=_dimensions(trigger.get("dimensions") or [], f"{path}.metricTrigger.dimensions"),
         divides=bool(trigger.get("dividePerInstance")),
         direction=_word(action["direction"], DIRECTIONS, f"{path}.scaleAction.direction"),
@@ -182,6 +184,12 @@ def _word(text: str, words: Collection[str], path: str) -> str:
     if word is None:
         raise ValueError(f"{path} is '{text[:100]}'; it must be one of {', '.join(words)}")
     return word
+
+
+def _number(value: float, path: str) -> float:
+    if not -GREATEST <= value <= GREATEST:  # of an int of any length, as JSON has them
+        raise ValueError(f"{path} is {str(value)[:100]}; it must be {-GREATEST:g} to {GREATEST:g}")
+    return float(value)
 
 
 def _count(text: str, path: str, least: int) -> int:
