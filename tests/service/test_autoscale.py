@@ -280,6 +280,14 @@ def test_definitions_are_those_of_microsofts_reference(settings: Settings, crede
         ({"interval": "PT2M"}, "Detect invalid time grain input: PT2M, supported ones are: PT1M,PT5M"),
         ({"timespan": "2026-01-02T00:00:00Z/2026-01-01T00:00:00Z"}, "its start must be before its end"),
         ({"timespan": "today"}, "'today' is no time of a timespan"),
+        (
+            {"timespan": "0001-01-01T00:00:00+01:00/0001-01-01T00:30:00+01:00"},
+            "'0001-01-01T00:00:00+01:00' is no time of a timespan",
+        ),
+        (
+            {"timespan": "0001-01-01T00:00:00Z/9999-12-31T23:30:00-01:00"},
+            "'9999-12-31T23:30:00-01:00' is no time of a timespan",
+        ),
         ({"aggregation": "median"}, "The aggregation 'median' is not one of"),
         ({"$filter": "colour eq 'red'"}, "does not support the dimension 'colour'"),
         ({"$filter": "colour"}, "The filter is invalid"),

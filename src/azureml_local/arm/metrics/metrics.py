@@ -161,10 +161,11 @@ def _timespan(request: ArmRequest) -> tuple[float, float]:
 def _seconds(text: str) -> float:
     try:
         moment = datetime.datetime.fromisoformat(text.strip().replace(" ", "+"))
-    except ValueError as error:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+        return moment.astimezone(datetime.UTC).timestamp()
+    except (ValueError, OverflowError) as error:  # the latter in the years 1 and 9999
         wanted = "it must look like 2026-01-31T18:00:00Z/2026-01-31T19:00:00Z"
         raise _bad(f"'{text[:100]}' is no time of a timespan; {wanted}.") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
 
 
 def _length(interval: str, timespan: float) -> float:
