@@ -11,6 +11,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import docker
 import psutil
@@ -144,6 +145,12 @@ def test_what_is_malformed_is_refused(
     [
         {"Env": 5},
         {"Env": [5]},
+        {"Env": "A=b"},
+        {"Env": {"A": "b"}},
+        {"Env": ["A=\0b"]},
+        {"Env": ["A=\ud800"]},
+        {"Env": ["=x"]},
+        {"Env": [""]},
         {"Labels": ["a"]},
         {"HostConfig": {"Binds": ["nowhere"]}},
         {"HostConfig": {"Memory": "much"}},
@@ -160,9 +167,47 @@ def test_a_container_that_cannot_be_is_refused_before_it_is_made(engine: docker.
     assert len(engine.containers.list(all=True)) == before
 
 
+def test_a_variable_that_no_process_can_have_is_named(engine: docker.DockerClient) -> None:
+    engine.images.pull(IMAGE, tag="latest")
+    for pair in ("A=\0b", "=x"):
+        _, message = post(engine, "/containers/create", json.dumps({"Image": IMAGE, "Env": ["B=c", pair]}))
+        assert message.endswith(f"invalid environment variable: Env has {json.dumps(pair)}")
+
+
 def test_filters_that_are_none_are_refused(engine: docker.DockerClient) -> None:
     answer = engine.api.get(engine.api._url("/containers/json"), params={"filters": "x"})
     assert (answer.status_code, "filters is no JSON" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("label", [5, "a", [[1]], [1], [None], None])
+def test_labels_that_are_none_are_refused_by_name(
+    engine: docker.DockerClient, container: Container, label: Any
+) -> None:
+    filters = json.dumps({"label": label})
+    answer = engine.api.get(engine.api._url("/containers/json"), params={"filters": filters, "all": "1"})
+    assert (answer.status_code, answer.json()["message"]) == (
+        400,
+        f"filters.label is {json.dumps(label)}; it must be a list of texts",
+    )
+
+
+def test_labels_are_taken_as_older_clients_send_them(engine: docker.DockerClient) -> None:
+    made = engine.containers.create(IMAGE, labels={"age": "old"})
+    filters = json.dumps({"label": {"age=old": True}})
+    answer = engine.api.get(engine.api._url("/containers/json"), params={"filters": filters, "all": "1"})
+    made.remove()
+    assert [one["Id"] for one in answer.json()] == [made.id]
+
+
+def test_a_tail_that_is_no_number_of_lines_is_refused(engine: docker.DockerClient, container: Container) -> None:
+    url = engine.api._url("/containers/{0}/logs", container.id)
+    answer = engine.api.get(url, params={"stdout": "1", "tail": "9" * 5000})
+    assert (answer.status_code, answer.json()["message"]) == (
+        400,
+        f"tail is {'9' * 60}; it must be a number of at most 18 digits, or all",
+    )
+    for tail in ("all", "many", "9" * 18, "\N{SUPERSCRIPT TWO}", "0"):
+        assert engine.api.get(url, params={"stdout": "1", "tail": tail}).status_code == 200
 
 
 def servers(service: RunningService) -> set[int]:

@@ -27,6 +27,7 @@ from azureml_local.engines.requirements import EnvironmentBuildError
 
 VERSION = {"ApiVersion": "1.41", "MinAPIVersion": "1.24", "Version": "stand-in", "Platform": {"Name": NOTICE}}
 YES = ("1", "true", "True")
+MOST_DIGITS = 18  # of a number that an engine takes: it has 64 bits
 
 
 class DockerStandIn:
@@ -131,7 +132,8 @@ class DockerStandIn:
         filters = _object(request.query_params.get("filters") or "{}", "filters")
         if set(filters) - {"label"}:
             raise unsupported(f"filters by {', '.join(filters)}, but by label")
-        shown = [one for one in self._containers.values() if one.is_labelled([*filters.get("label", ())])]
+        labels = _labels(filters.get("label", []))
+        shown = [one for one in self._containers.values() if one.is_labelled(labels)]
         everything = request.query_params.get("all") in YES
         return JSONResponse([one.listed() for one in shown if everything or one.status == "running"])
 
@@ -149,8 +151,12 @@ class DockerStandIn:
         container, asked = self._container(request), request.query_params
         if asked.get("follow") in YES:
             raise unsupported("logs that are followed")
-        lines = container.log.read_bytes().splitlines(keepends=True) if container.log.exists() else []
         tail = asked.get("tail", "all")  # as an engine does, take what is no number for all
+        if tail.isdecimal() and len(tail) > MOST_DIGITS:
+            raise HTTPException(
+                400, f"tail is {tail[:60]}; it must be a number of at most {MOST_DIGITS} digits, or all"
+            )
+        lines = container.log.read_bytes().splitlines(keepends=True) if container.log.exists() else []
         lines = lines[max(0, len(lines) - int(tail)) :] if tail.isdecimal() else lines
         if not container.config.get("Tty"):  # without a terminal each piece says its stream and its length
             lines = [struct.pack(">BxxxL", 1, len(line)) + line for line in lines]
@@ -182,6 +188,13 @@ def _object(text: str, what: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise HTTPException(400, f"{what} must be a JSON object, not {text[:60]}")
     return found
+
+
+def _labels(sent: Any) -> list[str]:
+    """Return the labels of a filter: a list, or as older clients send it an object by them. Raises HTTPException."""
+    if not isinstance(sent, list | dict) or not all(isinstance(one, str) for one in sent):
+        raise HTTPException(400, f"filters.label is {json.dumps(sent)[:60]}; it must be a list of texts")
+    return [*sent]
 
 
 async def _lines(said: AsyncIterator[dict[str, str]]) -> AsyncIterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import json
+import os
 import secrets
 import socket
 from pathlib import Path
@@ -29,7 +31,7 @@ class Container:
         self.host: dict[str, Any] = config.get("HostConfig") or {}
         self.labels: dict[str, str] = dict(config.get("Labels") or {})
         self.command: list[str] = config.get("Cmd") or [*image.command]
-        self._given = dict(pair.partition("=")[::2] for pair in config.get("Env") or ())
+        self._given = _variables(config.get("Env") or [])
         self._here = PathsHere(self.host.get("Binds") or (), image.root)
         self._memory = self.host.get("Memory", 0) / GIB
         self._ports = {
@@ -158,6 +160,23 @@ class Container:
             "Ports": ports if outside else [],
             "Labels": self.labels,
         }
+
+
+def _variables(sent: Any) -> dict[str, str]:
+    """Return the variables of ``Env``. Raises ValueError where a process cannot have one of them."""
+    if not isinstance(sent, list) or not all(isinstance(pair, str) for pair in sent):
+        raise ValueError(f"Env is {json.dumps(sent)[:60]}; it must be a list of texts NAME=VALUE")
+    for pair in sent:
+        if not _can_be(pair):
+            raise ValueError(f"invalid environment variable: Env has {json.dumps(pair)[:60]}")
+    return dict(pair.partition("=")[::2] for pair in sent)
+
+
+def _can_be(pair: str) -> bool:
+    try:
+        return not pair.startswith("=") and pair != "" and b"\0" not in os.fsencode(pair)
+    except UnicodeEncodeError:
+        return False
 
 
 def _port(text: str) -> int:
