@@ -377,6 +377,8 @@ def test_dbfs_keeps_files(databricks: WorkspaceClient, name: str) -> None:
     assert databricks.dbfs.get_status(f"/{name}/large.bin").file_size == len(content)
     with pytest.raises(ResourceAlreadyExists):
         databricks.dbfs.upload(f"/{name}/large.bin", io.BytesIO(b""))
+    beyond = databricks.dbfs.read(f"/{name}/large.bin", offset=2**63 - 1)
+    assert (beyond.bytes_read, beyond.data) == (0, "")
     databricks.dbfs.move(f"/{name}/large.bin", f"/{name}/moved.bin")
     assert [one.path for one in databricks.dbfs.list(f"/{name}")] == [f"/{name}/moved.bin"]
     with pytest.raises(DatabricksError, match="not empty"):
@@ -530,6 +532,7 @@ SCRIPT = {"spark_python_task": {"python_file": "/f.py"}}
         ("GET", "2.1/jobs/list", {"page_token": "9" * 5000}),
         ("GET", "2.0/dbfs/read", {"path": "/there", "offset": 10**25}),
         ("GET", "2.0/dbfs/get-status", {"path": LONG}),
+        ("POST", "2.0/dbfs/move", {"source_path": "/other", "destination_path": "/there/in/a/file"}),
         ("GET", "2.0/workspace/get-status", {"path": LONG}),
         ("POST", "2.0/workspace/mkdirs", {"path": LONG}),
         ("POST", "2.0/dbfs/put", {"path": LONG}),
@@ -552,7 +555,8 @@ def test_no_value_makes_the_service_fail(
     databricks: WorkspaceClient, token: str, method: str, path: str, sent: dict[str, Any]
 ) -> None:
     """As seen with curl: what is out of all range is the caller's to mend, and the answer says so."""
-    databricks.api_client.do("POST", "/api/2.0/dbfs/put", body={"path": "/there", "overwrite": True})
+    for file in ("/there", "/other"):
+        databricks.api_client.do("POST", "/api/2.0/dbfs/put", body={"path": file, "overwrite": True})
     if sent.get("job_id") == 0:
         sent = {**sent, "job_id": databricks.jobs.create(name="j").job_id}
     given = {"params": sent} if method == "GET" else {"json": sent}

@@ -109,7 +109,7 @@ async def read(call: Call) -> Response:
     if at.is_dir():
         raise invalid(f"{path} is a directory; a file must be read.")
     with at.open("rb") as file:
-        file.seek(offset)
+        file.seek(min(offset, at.stat().st_size))  # the system refuses an offset that no file can have
         data = file.read(length)
     return done({"bytes_read": len(data), "data": base64.b64encode(data).decode()})
 
@@ -130,7 +130,7 @@ async def move(call: Call) -> Response:
         raise DatabricksError(400, "RESOURCE_ALREADY_EXISTS", f"A file or directory already exists at {target}")
     if at == call.dbfs.root or to.is_relative_to(at):
         raise invalid(f"{source} cannot be moved to {target}.")
-    to.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(call.dbfs, target.rpartition("/")[0] or "/")
     at.rename(to)
     return done()
 
