@@ -20,7 +20,9 @@ from fake_drivers import FakeDrivers, until
 from azureml_local.arm import databricks
 from azureml_local.arm.timers import Timers
 from azureml_local.dataplane.databricks import run_states
+from azureml_local.dataplane.databricks.call import Fields
 from azureml_local.dataplane.databricks.cluster_life import Clusters
+from azureml_local.dataplane.databricks.job_settings import read_settings
 from azureml_local.dataplane.databricks.run_life import TYPE, Runs
 from azureml_local.dataplane.databricks.run_states import CANCELED, FAILED, SUCCESS, TIMED_OUT
 from azureml_local.dataplane.databricks.workspaces import Workspaces
@@ -175,6 +177,48 @@ def test_what_takes_too_long_times_out(tmp_path: Path, where: str) -> None:
         assert states["main"] == TIMED_OUT.to_state()["state"]
         assert states[""]["result_state"] == ("FAILED" if where == "task" else "TIMEDOUT")
         assert world.drivers.ended.count("main") == world.drivers.started.count("main")
+
+    in_world(test, tmp_path)
+
+
+def test_numbers_that_are_sent_as_texts_are_kept_as_numbers() -> None:
+    task = {"task_key": "main", "existing_cluster_id": "c", "spark_python_task": {"python_file": "/main.py"}}
+    sent = {"timeout_seconds": "60", "max_concurrent_runs": "2", "tasks": [{**task, "timeout_seconds": "30"}]}
+    settings = read_settings(Fields(sent))
+    assert (settings["timeout_seconds"], settings["max_concurrent_runs"]) == (60, 2)
+    assert settings["tasks"][0]["timeout_seconds"] == 30
+    settings = read_settings(Fields({"tasks": [task]}))
+    assert not {"timeout_seconds", "max_concurrent_runs"} & {*settings, *settings["tasks"][0]}
+
+
+def test_a_run_whose_settings_the_service_fails_on_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        run = world.submit(on(cluster), on(cluster, "next", "main"), settings={"timeout_seconds": "60"})
+        states = await world.ended(run)
+        assert (states[""]["life_cycle_state"], states[""]["result_state"]) == ("INTERNAL_ERROR", "FAILED")
+        assert "its log has the details" in states[""]["state_message"]
+        assert states["main"] == states["next"] == states[""]
+        assert "TypeError" in caplog.text
+
+    in_world(test, tmp_path)
+
+
+def test_a_run_that_the_service_fails_on_leaves_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(world: World) -> None:
+        terminate = world.clusters.terminate
+
+        async def fail_once(*_: object) -> None:
+            monkeypatch.setattr(world.clusters, "terminate", terminate)
+            raise ValueError
+
+        monkeypatch.setattr(world.clusters, "terminate", fail_once)
+        run = world.submit({**on(world.cluster()), "existing_cluster_id": None, "new_cluster": SPEC})
+        states = await world.ended(run)
+        assert (states["main"]["result_state"], states[""]["life_cycle_state"]) == ("SUCCESS", "INTERNAL_ERROR")
+        own = world.clusters.get(WORKSPACE, world.runs.tasks(run)[0].body["cluster_id"])
+        assert own is not None
+        await until(lambda: world.body(own)["state"] == "TERMINATED")
 
     in_world(test, tmp_path)
 

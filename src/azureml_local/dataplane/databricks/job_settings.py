@@ -43,7 +43,8 @@ LACKING_IN_TASKS = (
     "max_retries",
     "disabled",
 )
-KEPT = ("name", "description", "tags", "timeout_seconds", "max_concurrent_runs", "parameters", "format")
+KEPT = ("name", "description", "tags", "parameters", "format")
+NUMBERS = ("timeout_seconds", "max_concurrent_runs")
 KEPT_IN_TASKS = (
     "task_key",
     "description",
@@ -51,10 +52,10 @@ KEPT_IN_TASKS = (
     "run_if",
     "existing_cluster_id",
     "job_cluster_key",
-    "timeout_seconds",
     "libraries",
     *SUPPORTED_TASKS,
 )
+NUMBERS_IN_TASKS = ("timeout_seconds",)
 
 
 def read_settings(sent: Fields) -> dict[str, Any]:
@@ -65,8 +66,7 @@ def read_settings(sent: Fields) -> dict[str, Any]:
         queue.refuse(("enabled",))
     if len(sent.text("name", "")) > LONGEST_NAME:
         raise invalid(f"The name is longer than {LONGEST_NAME} characters.")
-    if sent.integer("timeout_seconds", 0) < 0 or sent.integer("max_concurrent_runs", 1) < 0:
-        raise invalid("timeout_seconds and max_concurrent_runs must not be negative.")
+    numbers = _numbers(sent, NUMBERS)
     sent.mapping("tags", None)
     for parameter in sent.each("parameters", []):
         parameter.text("name")
@@ -75,12 +75,20 @@ def read_settings(sent: Fields) -> dict[str, Any]:
     tasks = [_task(one, {cluster["job_cluster_key"] for cluster in shared}) for one in sent.each("tasks", [])]
     _require_order(tasks)
     kept = {name: sent.members[name] for name in KEPT if sent.members.get(name) is not None}
-    return {**kept, "tasks": tasks, "job_clusters": shared}
+    return {**kept, **numbers, "tasks": tasks, "job_clusters": shared}
 
 
 def packages_of(task: dict[str, Any]) -> list[str]:
     """Return the packages that a checked task asks for."""
     return libraries.packages(Fields(task))
+
+
+def _numbers(sent: Fields, names: tuple[str, ...]) -> dict[str, int]:
+    """Return those of the members that were sent, also where they are written as texts. Raises 400."""
+    found = {name: value for name in names if (value := sent.integer(name, None)) is not None}
+    if any(value < 0 for value in found.values()):
+        raise invalid(f"{' and '.join(names)} must not be negative.")
+    return found
 
 
 def _job_cluster(sent: Fields) -> dict[str, Any]:
@@ -103,9 +111,9 @@ def _task(sent: Fields, shared: set[str]) -> dict[str, Any]:
     libraries.packages(sent)
     if sent.text("run_if", "ALL_SUCCESS") not in CONDITIONS:
         raise invalid(f"run_if is '{sent.text('run_if')}'; it must be one of {', '.join(CONDITIONS)}.")
-    if sent.integer("timeout_seconds", 0) < 0:
-        raise invalid("timeout_seconds must not be negative.")
+    numbers = _numbers(sent, NUMBERS_IN_TASKS)
     kept = {name: sent.members[name] for name in KEPT_IN_TASKS if sent.members.get(name) is not None}
+    kept |= numbers
     new = sent.inner("new_cluster", None)
     if new:
         kept["new_cluster"] = clusters.read_spec(new)

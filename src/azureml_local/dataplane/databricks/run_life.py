@@ -64,10 +64,7 @@ class Runs:
         """Say of the runs that a service has left in the middle that they were."""
         for run in self._store.all_of(TYPE):
             if run.body["state"]["life_cycle_state"] in run_states.ACTIVE:
-                for task in self.tasks(run):
-                    if task.body["state"]["life_cycle_state"] in run_states.ACTIVE:
-                        self._set(task, end_time=_now(), **run_states.INTERRUPTED.to_state())
-                self._set(run, end_time=_now(), **run_states.INTERRUPTED.to_state())
+                self._abandon(run, run_states.INTERRUPTED)
 
     async def close(self) -> None:
         """End what runs; the next start says that it was in the middle."""
@@ -115,7 +112,7 @@ class Runs:
                 task_id = secrets.randbelow(LARGEST_ID)
                 task = {"run_id": task_id, "spec": spec, **active("BLOCKED" if spec.get("depends_on") else "PENDING")}
                 self._store.put(f"{run.id}/tasks/{task_id}", TASK_TYPE, run.id, task, user)
-        self._running[run.key] = asyncio.create_task(self._run(run))
+        self._running[run.key] = asyncio.create_task(self._run_or_fail(run))
         return run
 
     def skip(self, workspace_id: str, body: dict[str, Any], user: str) -> Resource:
@@ -160,10 +157,30 @@ class Runs:
 
     # --- a run ---
 
-    async def _run(self, run: Resource) -> None:
+    async def _run_or_fail(self, run: Resource) -> None:
+        job_clusters: dict[str, Resource] = {}
+        try:
+            await self._run(run, job_clusters)
+        except Exception:
+            logger.exception("run %s failed", run.id)
+            end = run_states.unusable("azureml-local failed on this run; its log has the details.", "INTERNAL_ERROR")
+            await once_written(partial(self._abandon, run, end), f"the end of {run.id}")
+            for cluster in job_clusters.values():
+                await self._clusters.terminate(cluster, "JOB_FINISHED")
+        finally:
+            self._ends.pop(run.key, None)
+            self._running.pop(run.key, None)
+
+    def _abandon(self, run: Resource, end: End) -> None:
+        """Say that a run has ended in the middle, and the tasks with it that had not ended."""
+        with self._store.transaction():
+            for one in (*self.tasks(run), run):
+                if self._now(one).body["state"]["life_cycle_state"] in run_states.ACTIVE:
+                    self._set(one, end_time=_now(), **end.to_state())
+
+    async def _run(self, run: Resource, job_clusters: dict[str, Resource]) -> None:
         settings = run.body["settings"]
         tasks = {task.body["spec"]["task_key"]: task for task in self.tasks(run)}
-        job_clusters: dict[str, Resource] = {}
         limit = settings.get("timeout_seconds") or None
         under_way: dict[str, asyncio.Task[End]] = {}
         try:
@@ -189,8 +206,6 @@ class Runs:
             for task in tasks.values():
                 self._tasks.pop(task.key, None)
                 self._ends.pop(task.key, None)
-            self._ends.pop(run.key, None)
-            self._running.pop(run.key, None)
 
     def _end_task(self, task: Resource, end: End) -> None:
         """End a task on purpose; ``end`` is how that is called."""
