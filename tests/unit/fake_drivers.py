@@ -25,13 +25,15 @@ class FakeDrivers:
     """Stands for :class:`azureml_local.engines.spark.driver.Drivers`.
 
     A task's ``name`` ends with its key. ``outcomes`` are how tasks end, by their keys; one in ``held`` does not end by
-    itself. ``unavailable`` packages cannot be installed.
+    itself, and one in ``lingering`` has stopped only once that is set. ``unavailable`` packages cannot be installed.
     """
 
     def __init__(self) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.held: set[str] = set()
+        self.lingering: dict[str, asyncio.Event] = {}
         self.started: list[str] = []
+        self.stopping: list[str] = []
         self.ended: list[str] = []
         self.unavailable: set[str] = set()
         self.interpreters: list[tuple[str, ...]] = []
@@ -55,5 +57,8 @@ class FakeDrivers:
                 await asyncio.Event().wait()
             await asyncio.sleep(0)
         finally:
+            self.stopping.append(key)
+            if key in self.lingering:
+                await self.lingering[key].wait()
             self.ended.append(key)
         return self.outcomes.get(key, ANSWERS)

@@ -166,6 +166,23 @@ def test_cancelled_in_the_middle_nothing_goes_on(tmp_path: Path) -> None:
     in_world(test, tmp_path)
 
 
+def test_cancelled_twice_a_run_ends_once_its_driver_has(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        world.drivers.held, world.drivers.lingering = {"main"}, {"main": asyncio.Event()}
+        run = world.submit(on(world.cluster()))
+        await world.started("main")
+        first = asyncio.create_task(world.runs.cancel(run))
+        await until(lambda: "main" in world.drivers.stopping)
+        second = asyncio.create_task(world.runs.cancel(run))
+        await asyncio.sleep(0)  # until it waits
+        world.drivers.lingering["main"].set()
+        await asyncio.gather(first, second)
+        assert "main" in world.drivers.ended
+        assert (await world.ended(run))["main"] == CANCELED.to_state()["state"]
+
+    in_world(test, tmp_path)
+
+
 @pytest.mark.parametrize("where", ["task", "run"])
 def test_what_takes_too_long_times_out(tmp_path: Path, where: str) -> None:
     async def test(world: World) -> None:

@@ -118,6 +118,45 @@ def test_a_cancelled_driver_leaves_nothing(tmp_path: Path, spark: dict[str, str]
     assert not (tmp_path / "driver" / "spill").exists()
 
 
+class LingeringProcess:
+    """Ends some time after it is told to."""
+
+    def __init__(self) -> None:
+        self.told, self.ended = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def stop(self) -> int:
+        self.told.set()
+        return await asyncio.shield(self.ended)
+
+
+def test_cancelled_twice_a_driver_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cancel_twice() -> None:
+        process = LingeringProcess()
+
+        async def start(*_: object, **__: object) -> LingeringProcess:
+            return process
+
+        monkeypatch.setattr(driver.GuardedProcess, "start", start)
+        spill = tmp_path / "driver" / "spill"
+        spill.mkdir(parents=True)
+        drivers = Drivers(None, dict)  # type: ignore[arg-type]
+        work = asyncio.create_task(
+            drivers.run(CLUSTER, OWN, Task("probe", "probe"), tmp_path / "driver", tmp_path / "dbfs")
+        )
+        await asyncio.sleep(0)  # until it waits
+        work.cancel()
+        await process.told.wait()
+        work.cancel()
+        await asyncio.sleep(0)
+        assert (work.done(), spill.exists()) == (False, True)
+        process.ended.set_result(0)
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert not spill.exists()
+
+    asyncio.run(cancel_twice())
+
+
 def settings(folder: Path) -> dict[str, str]:
     lines = (folder / "driver" / "conf" / "spark-defaults.conf").read_text().splitlines()
     return dict(line.split(" ", 1) for line in lines)

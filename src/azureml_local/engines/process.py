@@ -7,10 +7,10 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol, TypeVar
 
 import psutil
 
@@ -24,6 +24,7 @@ SHARING = {"OMP_WAIT_POLICY": "passive"}
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MEMORY = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "ARROW_DEFAULT_MEMORY_POOL")
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER", "LD_LIBRARY_PATH", *SHARING, *THREADS, *MEMORY)
+Value = TypeVar("Value")
 
 
 def base_environment() -> dict[str, str]:
@@ -169,6 +170,21 @@ class GuardedProcess:
         """End the program and all that it started, and return its exit status."""
         self._guard.let_go()
         return await asyncio.shield(self.ended)
+
+
+async def uninterrupted(work: Coroutine[Any, Any, Value]) -> Value:
+    """Return what ``work`` returns. Where this task is cancelled meanwhile, it ends as such when the work is done."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = task.result()
+    if cancelled:
+        raise cancelled
+    return result
 
 
 async def _started(order: Order) -> Guard:

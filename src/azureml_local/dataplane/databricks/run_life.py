@@ -208,10 +208,10 @@ class Runs:
                 self._ends.pop(task.key, None)
 
     def _end_task(self, task: Resource, end: End) -> None:
-        """End a task on purpose; ``end`` is how that is called."""
+        """End a task on purpose; ``end`` is how that is called. One that is being ended is left to its driver's end."""
         running = self._tasks.get(task.key)
-        if running and not running.done():
-            self._ends.setdefault(task.key, end)
+        if running and not running.done() and task.key not in self._ends:
+            self._ends[task.key] = end
             running.cancel()
 
     async def _task(

@@ -29,6 +29,7 @@ from azureml_local.engines.jobs.distant_part import LOST_AFTER, DistantPart
 from azureml_local.engines.jobs.distribution import nodes_of_ports, reserved_ports
 from azureml_local.engines.jobs.job_environment import interpreter_for
 from azureml_local.engines.jobs.spec import Attempt, CommandSpec, Gateway, Output, OutputMode, Result, Storage, job_key
+from azureml_local.engines.process import uninterrupted
 from azureml_local.engines.requirements import EnvironmentBuildError
 from azureml_local.engines.ssh.machine import MachineError
 from azureml_local.engines.staging import StagingError
@@ -432,21 +433,6 @@ async def _until_over(work: Sequence[asyncio.Task[Result]]) -> None:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         if any(task.exception() or task.result().error or task.result().was_stopped for task in done):
             return
-
-
-async def uninterrupted(work: Coroutine[Any, Any, Value]) -> Value:
-    """Return what ``work`` returns. Where this task is cancelled meanwhile, it ends as such when the work is done."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    result = task.result()
-    if cancelled:
-        raise cancelled
-    return result
 
 
 def _host(node: Node) -> str:

@@ -21,7 +21,7 @@ import psutil
 
 from azureml_local import spark_master
 from azureml_local.engines.environments import Environments, Interpreter
-from azureml_local.engines.process import GuardedProcess, base_environment
+from azureml_local.engines.process import GuardedProcess, base_environment, uninterrupted
 from azureml_local.engines.requirements import EnvironmentBuildError
 from azureml_local.engines.spark import runtimes
 
@@ -135,9 +135,13 @@ class Drivers:
         try:
             status = await asyncio.shield(process.ended)
         finally:
-            await process.stop()
-            shutil.rmtree(folder / "spill", ignore_errors=True)
+            await uninterrupted(_stop(process, folder / "spill"))
         return _read(folder / OUTCOME, status)
+
+
+async def _stop(process: GuardedProcess, spill: Path) -> None:
+    await process.stop()
+    shutil.rmtree(spill, ignore_errors=True)
 
 
 # The log of Spark itself lies beside the task's, as on Databricks (log4j-active.log).
