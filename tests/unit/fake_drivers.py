@@ -25,7 +25,8 @@ class FakeDrivers:
     """Stands for :class:`azureml_local.engines.spark.driver.Drivers`.
 
     A task's ``name`` ends with its key. ``outcomes`` are how tasks end, by their keys; one in ``held`` does not end by
-    itself, and one in ``lingering`` has stopped only once that is set. ``unavailable`` packages cannot be installed.
+    itself, and one in ``lingering`` has stopped only once that is set. ``unavailable`` packages cannot
+    be installed, and those in ``slow`` are installed only once that is set.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class FakeDrivers:
         self.stopping: list[str] = []
         self.ended: list[str] = []
         self.unavailable: set[str] = set()
+        self.slow: dict[str, asyncio.Event] = {}
         self.interpreters: list[tuple[str, ...]] = []
         self.tasks: dict[str, Task] = {}
 
@@ -44,6 +46,8 @@ class FakeDrivers:
         wrong = self.unavailable.intersection(cluster.libraries)
         if wrong:
             raise EnvironmentBuildError(f"there is no {min(wrong)}")
+        for package in self.slow.keys() & set(cluster.libraries):
+            await self.slow[package].wait()
         self.interpreters.append(cluster.libraries)
         return Interpreter("python", ())
 

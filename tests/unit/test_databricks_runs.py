@@ -21,6 +21,7 @@ from azureml_local.arm import databricks
 from azureml_local.arm.timers import Timers
 from azureml_local.dataplane.databricks import run_states
 from azureml_local.dataplane.databricks.call import Fields
+from azureml_local.dataplane.databricks.cluster_life import TYPE as CLUSTER_TYPE
 from azureml_local.dataplane.databricks.cluster_life import Clusters
 from azureml_local.dataplane.databricks.job_settings import read_settings
 from azureml_local.dataplane.databricks.run_life import TYPE, Runs
@@ -56,6 +57,9 @@ class World:
         found = self.store.get(resource.id)
         assert found is not None
         return found.body
+
+    def libraries(self, cluster: Resource) -> dict[str, str]:
+        return {one["library"]["pypi"]["package"]: one["status"] for one in self.body(cluster)["libraries"]}
 
     async def ended(self, run: Resource) -> dict[str, Any]:
         """Wait for a run's end and return the state of each task by its key, and of the run under ''."""
@@ -273,9 +277,7 @@ def test_a_service_that_ended_in_the_middle_says_so(tmp_path: Path) -> None:
         state = world.body(first)["state"]
         assert (state["life_cycle_state"], state["result_state"]) == ("INTERNAL_ERROR", "FAILED")
         assert "in the middle of the run" in state["state_message"]
-        of_jobs = [
-            one for one in world.store.all_of(f"{databricks.TYPE}/clusters") if one.body["cluster_source"] == "JOB"
-        ]
+        of_jobs = [one for one in world.store.all_of(CLUSTER_TYPE) if one.body["cluster_source"] == "JOB"]
         assert [one.body["state"] for one in of_jobs] == ["TERMINATED"]
 
     in_world(begin, tmp_path)
@@ -287,9 +289,7 @@ def test_a_runs_own_cluster_that_does_not_start_keeps_its_reason(tmp_path: Path)
         world.drivers.outcomes["probe"] = BAD
         run = world.submit({**on(world.cluster()), "existing_cluster_id": None, "new_cluster": SPEC})
         assert "SPARK_STARTUP_FAILURE" in (await world.ended(run))["main"]["state_message"]
-        (own,) = (
-            one for one in world.store.all_of(f"{databricks.TYPE}/clusters") if one.body["cluster_source"] == "JOB"
-        )
+        (own,) = (one for one in world.store.all_of(CLUSTER_TYPE) if one.body["cluster_source"] == "JOB")
         assert (own.body["state"], own.body["termination_reason"]["code"]) == ("TERMINATED", "SPARK_STARTUP_FAILURE")
 
     in_world(test, tmp_path)
@@ -353,11 +353,116 @@ def test_libraries_are_installed_before_the_task_or_it_fails(tmp_path: Path) -> 
         states = await world.ended(world.submit(on(cluster, **bad)))
         assert "Library installation failed" in states["main"]["state_message"]
         assert "there is no nosuch" in states["main"]["state_message"]
-        statuses = {one["library"]["pypi"]["package"]: one["status"] for one in world.body(cluster)["libraries"]}
-        assert statuses == {"numpy": "INSTALLED", "nosuch": "FAILED"}
+        assert world.libraries(cluster) == {"numpy": "INSTALLED", "nosuch": "FAILED"}
         world.clusters.uninstall(cluster, ["numpy"])
         assert (await world.ended(world.submit(on(cluster))))[""]["result_state"] == "SUCCESS"
         assert world.drivers.interpreters[-1] == ()
+
+    in_world(test, tmp_path)
+
+
+def test_an_installation_that_the_service_ended_in_goes_on_with_the_next(tmp_path: Path) -> None:
+    async def begin(world: World) -> None:
+        cluster = world.cluster()
+        await until(lambda: world.body(cluster)["state"] == "RUNNING")
+        world.drivers.slow["tqdm"] = asyncio.Event()
+        world.clusters.install(cluster, ["tqdm"])
+        await until(lambda: world.libraries(cluster) == {"tqdm": "INSTALLING"})
+
+    async def go_on(world: World) -> None:
+        world.clusters.resume()
+        (cluster,) = world.store.all_of(CLUSTER_TYPE)
+        await until(lambda: world.libraries(cluster) == {"tqdm": "INSTALLED"})
+
+    in_world(begin, tmp_path)
+    in_world(go_on, tmp_path)
+
+
+@pytest.mark.parametrize("how", ["asked", "restarted"])
+def test_what_could_not_be_installed_is_tried_again(tmp_path: Path, how: str) -> None:
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        await until(lambda: world.body(cluster)["state"] == "RUNNING")
+        world.drivers.unavailable = {"a", "b"}
+        world.clusters.install(cluster, ["a", "b"])
+        await until(lambda: set(world.libraries(cluster).values()) == {"FAILED"})
+        world.drivers.unavailable = set()
+        current = world.clusters.get(WORKSPACE, cluster.name)
+        assert current is not None
+        if how == "asked":
+            world.clusters.install(current, ["a", "b"])
+        else:
+            world.clusters.start(current, "me")
+        await until(lambda: set(world.libraries(cluster).values()) == {"INSTALLED"})
+
+    in_world(test, tmp_path)
+
+
+def test_a_package_that_the_service_fails_on_has_failed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        await world.ended(world.submit(on(cluster)))
+        world.drivers.slow = {"tqdm": None}  # type: ignore[dict-item] # nothing that could be waited for
+        states = await world.ended(world.submit(on(cluster, libraries=[{"pypi": {"package": "tqdm"}}])))
+        assert "its log has the details" in states["main"]["state_message"]
+        assert world.libraries(cluster) == {"tqdm": "FAILED"}
+        assert "AttributeError" in caplog.text
+
+    in_world(test, tmp_path)
+
+
+def test_every_task_waits_for_its_own_packages(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        await world.ended(world.submit(on(cluster)))
+        world.drivers.slow = {"tqdm": asyncio.Event(), "rich": asyncio.Event()}
+        wanted = {"a": "tqdm", "b": "rich", "c": "tqdm"}
+        runs = {}
+        for key, package in wanted.items():
+            runs[key] = world.submit(on(cluster, key, libraries=[{"pypi": {"package": package}}]))
+            await until(lambda key=key: "cluster_id" in world.runs.tasks(runs[key])[0].body)
+            for _ in range(10):  # until it waits for its package
+                await asyncio.sleep(0)
+        world.drivers.slow["tqdm"].set()
+        for key in ("a", "c"):
+            assert (await world.ended(runs[key]))[""]["result_state"] == "SUCCESS"
+            assert "tqdm" in world.drivers.interpreters[-1]
+        assert (world.libraries(cluster)["rich"], "b" in world.drivers.started) == ("INSTALLING", False)
+        world.drivers.slow["rich"].set()
+        assert (await world.ended(runs["b"]))[""]["result_state"] == "SUCCESS"
+        assert world.drivers.interpreters[-1] == ("tqdm", "rich")
+
+    in_world(test, tmp_path)
+
+
+def test_a_cluster_that_is_terminated_installs_nothing_any_more(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        await until(lambda: world.body(cluster)["state"] == "RUNNING")
+        slow = world.drivers.slow["tqdm"] = asyncio.Event()
+        world.clusters.install(cluster, ["tqdm"])
+        await until(lambda: world.libraries(cluster) == {"tqdm": "INSTALLING"})
+        await world.clusters.terminate(cluster, "USER_REQUEST")
+        slow.set()
+        world.clusters.install(cluster, ["rich"])
+        assert world.libraries(cluster) == {"tqdm": "PENDING", "rich": "PENDING"}
+        assert world.drivers.interpreters == [()]
+        world.clusters.start(cluster, "me")
+        await until(lambda: set(world.libraries(cluster).values()) == {"INSTALLED"})
+
+    in_world(test, tmp_path)
+
+
+def test_a_package_that_is_taken_away_while_a_task_waits_for_it_fails_the_task(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        await world.ended(world.submit(on(cluster)))
+        world.drivers.slow["tqdm"] = asyncio.Event()
+        run = world.submit(on(cluster, libraries=[{"pypi": {"package": "tqdm"}}]))
+        await until(lambda: world.libraries(cluster) == {"tqdm": "INSTALLING"})
+        world.clusters.uninstall(cluster, ["tqdm"])
+        world.drivers.slow["tqdm"].set()
+        assert "tqdm was uninstalled" in (await world.ended(run))["main"]["state_message"]
 
     in_world(test, tmp_path)
 

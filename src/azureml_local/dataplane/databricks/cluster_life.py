@@ -14,7 +14,7 @@ import secrets
 import shutil
 import string
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -60,7 +60,8 @@ class Clusters:
         self._timers = timers
         self._drivers = drivers
         self._folder_of = folder_of
-        self._starts: dict[str, asyncio.Task[None]] = {}
+        self._starts: dict[str, asyncio.Task[None]] = {}  # by cluster; of packages, by cluster and package
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # one installation a cluster at a time
         self._users: Counter[str] = Counter()
 
     def resume(self) -> None:
@@ -72,7 +73,9 @@ class Clusters:
                 self._begin(cluster)
             elif cluster.body["state"] == TERMINATING:
                 self._ended(cluster, "USER_REQUEST", "SUCCESS")
-            else:
+            elif cluster.body["state"] == RUNNING:
+                self._mark(cluster, self._packages(cluster, INSTALLING), WAITING)
+                self._install_waiting(cluster)
                 self._watch(cluster.id)
 
     async def close(self) -> None:
@@ -121,8 +124,7 @@ class Clusters:
         self._timers.cancel(f"{cluster.key}/")
         self._set(cluster, state=TERMINATING, state_message="")
         self._note(cluster, "TERMINATING", {"reason": {"code": code, "type": "SUCCESS"}, "user": user})
-        start = self._starts.pop(cluster.key, None)
-        await _ended([start] if start else [])
+        await _ended(self._cancel(cluster))
         await once_written(
             partial(self._ended, cluster, code, "SUCCESS", {"username": user} if user else None), "an end"
         )
@@ -151,12 +153,14 @@ class Clusters:
 
     def install(self, cluster: Resource, packages: Iterable[str]) -> None:
         """Begin to install packages; a cluster that does not run gets them with its next start."""
-        known = {one["library"]["pypi"]["package"] for one in cluster.body["libraries"]}
-        more = [_library(package, WAITING) for package in dict.fromkeys(packages) if package not in known]
-        cluster = self._set(cluster, libraries=[*cluster.body["libraries"], *more])
-        if cluster.body["state"] == RUNNING and more:
-            key = f"{cluster.key}/libraries"
-            self._starts[key] = asyncio.create_task(self._install_waiting(cluster.id))
+        wanted = dict.fromkeys(packages)
+        self._mark(cluster, [package for package in self._packages(cluster, FAILED) if package in wanted], WAITING)
+        current = self._store.get(cluster.id) or cluster
+        known = self._packages(current)
+        more = [_library(package, WAITING) for package in wanted if package not in known]
+        current = self._set(current, libraries=[*current.body["libraries"], *more])
+        if current.body["state"] == RUNNING:
+            self._install_waiting(current)
 
     def uninstall(self, cluster: Resource, packages: Iterable[str]) -> None:
         """Take packages away; tasks that begin from now on do without them."""
@@ -179,6 +183,8 @@ class Clusters:
     # --- the start ---
 
     def _begin(self, cluster: Resource) -> None:
+        self._cancel(cluster)  # what a restart finds
+        self._set(cluster, libraries=self._to_install(cluster))
         self._starts[cluster.key] = asyncio.create_task(self._start_or_fail(cluster))
 
     async def _start_or_fail(self, cluster: Resource) -> None:
@@ -218,7 +224,9 @@ class Clusters:
                 RUNNING,
                 {"current_num_workers": workers, "target_num_workers": workers, "driver_state_message": message},
             )
-        await self._install_waiting(cluster.id)
+        installing = self._install_waiting(cluster)
+        if installing:
+            await asyncio.wait([installing])
         self._watch(cluster.id)
 
     async def _started(self, cluster: Resource) -> None:
@@ -236,6 +244,14 @@ class Clusters:
         if current is None or current.body["state"] != RUNNING:
             raise ClusterError(_why(current) if current else f"Cluster {cluster.name} was deleted")
 
+    def _cancel(self, cluster: Resource) -> list[asyncio.Task[None]]:
+        """Cancel what starts a cluster and what installs packages there, and return it."""
+        keys = [key for key in self._starts if f"{key}/".startswith(f"{cluster.key}/")]
+        under_way = [self._starts.pop(key) for key in keys]
+        for task in under_way:
+            task.cancel()
+        return under_way
+
     def _failed(self, cluster: Resource, code: str, message: str) -> None:
         logger.warning("cluster %s: %s", cluster.id, message)
         self._note(cluster, "DRIVER_UNAVAILABLE", {"driver_state_message": message})
@@ -250,7 +266,8 @@ class Clusters:
         message: str = "",
     ) -> None:
         reason = {"code": code, "type": kind, "parameters": parameters or {}}
-        self._set(cluster, state=TERMINATED, state_message=message, terminated_time=_now(), termination_reason=reason)
+        end = {"state": TERMINATED, "state_message": message, "terminated_time": _now(), "termination_reason": reason}
+        self._set(cluster, **end, libraries=self._to_install(cluster))
 
     # --- libraries ---
 
@@ -259,37 +276,70 @@ class Clusters:
         if wanted:
             current = self._store.get(cluster.id) or cluster
             self.install(current, wanted)
-            installing = self._starts.get(f"{cluster.key}/libraries")
+            unfinished = [_key(cluster, one) for one in self._packages(cluster, WAITING, INSTALLING) if one in wanted]
+            installing = {self._starts[key] for key in unfinished if key in self._starts}
             if installing:
-                await asyncio.wait([installing])
+                await asyncio.wait(installing)
             self._require_installed(cluster, wanted)
         return await self._interpreter(cluster, self._packages(cluster, INSTALLED))
 
     def _require_installed(self, cluster: Resource, packages: tuple[str, ...]) -> None:
-        for one in (self._store.get(cluster.id) or cluster).body["libraries"]:
-            if one["library"]["pypi"]["package"] in packages and one["status"] == FAILED:
-                raise EnvironmentBuildError(" ".join(one["messages"]))
+        libraries = (self._store.get(cluster.id) or cluster).body["libraries"]
+        known = {one["library"]["pypi"]["package"]: one for one in libraries}
+        for package in packages:
+            if package not in known:
+                raise EnvironmentBuildError(f"{package} was uninstalled while the task waited for it.")
+            if known[package]["status"] != INSTALLED:
+                said = " ".join(known[package]["messages"])
+                raise EnvironmentBuildError(said or f"{package} was not installed: the cluster has ended meanwhile.")
 
-    async def _install_waiting(self, cluster_id: str) -> None:
-        """Install what waits: all at once, or where that fails, one by one, to see which cannot be had."""
-        cluster = self._store.get(cluster_id)
-        waiting = self._packages(cluster, WAITING) if cluster else []
-        if not waiting or cluster is None:
-            return
-        for together in (waiting, *([package] for package in waiting if len(waiting) > 1)):
+    def _install_waiting(self, cluster: Resource) -> asyncio.Task[None] | None:
+        """Begin to install what waits and has no turn yet; return what does so."""
+        turns = {package: self._starts.get(_key(cluster, package)) for package in self._packages(cluster, WAITING)}
+        waiting = [package for package, turn in turns.items() if turn is None or turn.done()]
+        if not waiting:
+            return None
+        task = asyncio.create_task(self._install_in_turn(cluster, waiting))
+        self._starts |= {_key(cluster, package): task for package in waiting}
+        return task
+
+    async def _install_in_turn(self, cluster: Resource, packages: list[str]) -> None:
+        async with self._turns[cluster.key]:
+            try:
+                while waiting := [one for one in self._packages(cluster, WAITING) if one in packages]:
+                    await self._install(cluster, waiting)
+            except Exception:
+                logger.exception("the installation of %s on cluster %s failed", packages, cluster.id)
+                message = "azureml-local failed on this installation; its log has the details."
+                unfinished = [one for one in self._packages(cluster, WAITING, INSTALLING) if one in packages]
+                end = partial(self._mark, cluster, unfinished, FAILED, message)
+                await once_written(end, f"the end of an installation on {cluster.id}")
+
+    async def _install(self, cluster: Resource, packages: list[str]) -> None:
+        """Install packages: all at once, or where that fails, one by one, to see which cannot be had."""
+        for together in (packages, *([package] for package in packages if len(packages) > 1)):
             self._mark(cluster, together, INSTALLING)
             try:
                 await self._interpreter(cluster, [*self._packages(cluster, INSTALLED), *together])
             except EnvironmentBuildError as error:
-                self._mark(cluster, together, FAILED, str(error))
+                self._mark(cluster, together, FAILED if len(together) == 1 else WAITING, str(error))
                 continue
             self._mark(cluster, together, INSTALLED)
-            if together is waiting:
+            if together is packages:
                 return
 
-    def _packages(self, cluster: Resource, status: str) -> list[str]:
+    def _to_install(self, cluster: Resource) -> list[dict[str, Any]]:
+        """Return a cluster's libraries as its next start finds them."""
+        return [_library(package, WAITING) for package in self._packages(cluster)]
+
+    def _packages(self, cluster: Resource, *statuses: str) -> list[str]:
+        """Return a cluster's packages, of these statuses or of all."""
         current = self._store.get(cluster.id) or cluster
-        return [one["library"]["pypi"]["package"] for one in current.body["libraries"] if one["status"] == status]
+        return [
+            one["library"]["pypi"]["package"]
+            for one in current.body["libraries"]
+            if not statuses or one["status"] in statuses
+        ]
 
     def _mark(self, cluster: Resource, packages: list[str], status: str, *messages: str) -> None:
         current = self._store.get(cluster.id) or cluster
@@ -318,6 +368,7 @@ class Clusters:
     def _end_idle(self, cluster_id: str) -> None:
         cluster = self._store.get(cluster_id)
         if cluster and cluster.body["state"] == RUNNING and not self._users[cluster.key]:
+            self._cancel(cluster)
             self._note(cluster, "TERMINATING", {"reason": {"code": "INACTIVITY", "type": "SUCCESS"}})
             minutes = str(cluster.body["spec"].get("autotermination_minutes", DEFAULT_AUTOTERMINATION))
             self._ended(cluster, "INACTIVITY", "SUCCESS", {"inactivity_duration_min": minutes})
@@ -369,6 +420,10 @@ def _why(cluster: Resource) -> str:
     reason = cluster.body.get("termination_reason") or {}
     said = reason.get("parameters", {}).get("databricks_error_message", "")
     return f"Cluster {cluster.name} was terminated. Reason: {reason.get('code', 'UNKNOWN')}. {said}".strip()
+
+
+def _key(cluster: Resource, package: str) -> str:
+    return f"{cluster.key}/libraries/{package}"
 
 
 def _library(package: str, status: str, *messages: str) -> dict[str, Any]:
