@@ -53,10 +53,13 @@ class World:
         stored = {"run_name": "r", "run_type": "SUBMIT_RUN", "job_parameters": [], "settings": settings, **body}
         return self.runs.submit(WORKSPACE, stored, "me")
 
-    def body(self, resource: Resource) -> dict[str, Any]:
+    def now(self, resource: Resource) -> Resource:
         found = self.store.get(resource.id)
         assert found is not None
-        return found.body
+        return found
+
+    def body(self, resource: Resource) -> dict[str, Any]:
+        return self.now(resource).body
 
     def libraries(self, cluster: Resource) -> dict[str, str]:
         return {one["library"]["pypi"]["package"]: one["status"] for one in self.body(cluster)["libraries"]}
@@ -354,9 +357,35 @@ def test_libraries_are_installed_before_the_task_or_it_fails(tmp_path: Path) -> 
         assert "Library installation failed" in states["main"]["state_message"]
         assert "there is no nosuch" in states["main"]["state_message"]
         assert world.libraries(cluster) == {"numpy": "INSTALLED", "nosuch": "FAILED"}
-        world.clusters.uninstall(cluster, ["numpy"])
-        assert (await world.ended(world.submit(on(cluster))))[""]["result_state"] == "SUCCESS"
-        assert world.drivers.interpreters[-1] == ()
+
+    in_world(test, tmp_path)
+
+
+def test_an_installed_package_is_there_until_the_cluster_starts_again(tmp_path: Path) -> None:
+    """ "When you uninstall a library from a cluster, the library is removed only when you restart the cluster."
+
+    databricks-sdk, databricks/sdk/service/compute.py
+    """
+
+    async def test(world: World) -> None:
+        cluster = world.cluster()
+        world.drivers.unavailable = {"nosuch"}
+        with_it = on(cluster, libraries=[{"pypi": {"package": "rich"}}])
+        await world.ended(world.submit(with_it))
+        world.clusters.install(world.now(cluster), ["numpy", "nosuch"])
+        await until(lambda: world.libraries(cluster)["nosuch"] == "FAILED")
+        world.clusters.uninstall(world.now(cluster), ["numpy", "nosuch", "rich"])
+        assert world.libraries(cluster) == dict.fromkeys(("rich", "numpy"), "UNINSTALL_ON_RESTART")
+        await world.ended(world.submit(on(cluster)))
+        assert world.drivers.interpreters[-1] == ("rich", "numpy")
+        await world.ended(world.submit(with_it))  # asked for again, it stays
+        assert world.libraries(cluster) == {"rich": "INSTALLED", "numpy": "UNINSTALL_ON_RESTART"}
+        world.clusters.start(world.now(cluster), "me")
+        await world.ended(world.submit(on(cluster)))
+        assert (world.libraries(cluster), world.drivers.interpreters[-1]) == ({"rich": "INSTALLED"}, ("rich",))
+        await world.clusters.terminate(cluster, "USER_REQUEST")
+        world.clusters.uninstall(world.now(cluster), ["rich"])
+        assert world.libraries(cluster) == {}
 
     in_world(test, tmp_path)
 
@@ -387,12 +416,10 @@ def test_what_could_not_be_installed_is_tried_again(tmp_path: Path, how: str) ->
         world.clusters.install(cluster, ["a", "b"])
         await until(lambda: set(world.libraries(cluster).values()) == {"FAILED"})
         world.drivers.unavailable = set()
-        current = world.clusters.get(WORKSPACE, cluster.name)
-        assert current is not None
         if how == "asked":
-            world.clusters.install(current, ["a", "b"])
+            world.clusters.install(world.now(cluster), ["a", "b"])
         else:
-            world.clusters.start(current, "me")
+            world.clusters.start(world.now(cluster), "me")
         await until(lambda: set(world.libraries(cluster).values()) == {"INSTALLED"})
 
     in_world(test, tmp_path)

@@ -15,7 +15,7 @@ import shutil
 import string
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,8 @@ MIB = 1024  # of a GiB
 PENDING, RUNNING, TERMINATING, TERMINATED = "PENDING", "RUNNING", "TERMINATING", "TERMINATED"
 DEFAULT_AUTOTERMINATION = 120  # minutes; https://docs.databricks.com/api/azure/workspace/clusters/create
 INSTALLED, INSTALLING, WAITING, FAILED = "INSTALLED", "INSTALLING", "PENDING", "FAILED"
+LEAVING = "UNINSTALL_ON_RESTART"
+THERE = (INSTALLED, LEAVING)  # where tasks find a package
 BUILDING = "Preparing the environment of {version}; where it is not there yet, it is built, in one to five minutes."
 
 
@@ -154,7 +156,8 @@ class Clusters:
     def install(self, cluster: Resource, packages: Iterable[str]) -> None:
         """Begin to install packages; a cluster that does not run gets them with its next start."""
         wanted = dict.fromkeys(packages)
-        self._mark(cluster, [package for package in self._packages(cluster, FAILED) if package in wanted], WAITING)
+        for before, after in ((FAILED, WAITING), (LEAVING, INSTALLED)):
+            self._mark(cluster, [package for package in self._packages(cluster, before) if package in wanted], after)
         current = self._store.get(cluster.id) or cluster
         known = self._packages(current)
         more = [_library(package, WAITING) for package in wanted if package not in known]
@@ -163,10 +166,13 @@ class Clusters:
             self._install_waiting(current)
 
     def uninstall(self, cluster: Resource, packages: Iterable[str]) -> None:
-        """Take packages away; tasks that begin from now on do without them."""
-        gone = set(packages)
-        kept = [one for one in cluster.body["libraries"] if one["library"]["pypi"]["package"] not in gone]
-        self._set(cluster, libraries=kept)
+        """Take packages away: those that are there with the cluster's next start, until which tasks find them."""
+        current = self._store.get(cluster.id) or cluster
+        unwanted = set(packages)
+        leaving = unwanted.intersection(self._packages(current, *THERE) if current.body["state"] == RUNNING else ())
+        gone = unwanted - leaving
+        kept = [one for one in current.body["libraries"] if one["library"]["pypi"]["package"] not in gone]
+        self._mark(self._set(current, libraries=kept), leaving, LEAVING)
 
     def delete(self, cluster: Resource) -> None:
         """Forget a cluster that has ended."""
@@ -281,7 +287,7 @@ class Clusters:
             if installing:
                 await asyncio.wait(installing)
             self._require_installed(cluster, wanted)
-        return await self._interpreter(cluster, self._packages(cluster, INSTALLED))
+        return await self._interpreter(cluster, self._packages(cluster, *THERE))
 
     def _require_installed(self, cluster: Resource, packages: tuple[str, ...]) -> None:
         libraries = (self._store.get(cluster.id) or cluster).body["libraries"]
@@ -289,7 +295,7 @@ class Clusters:
         for package in packages:
             if package not in known:
                 raise EnvironmentBuildError(f"{package} was uninstalled while the task waited for it.")
-            if known[package]["status"] != INSTALLED:
+            if known[package]["status"] not in THERE:
                 said = " ".join(known[package]["messages"])
                 raise EnvironmentBuildError(said or f"{package} was not installed: the cluster has ended meanwhile.")
 
@@ -320,7 +326,7 @@ class Clusters:
         for together in (packages, *([package] for package in packages if len(packages) > 1)):
             self._mark(cluster, together, INSTALLING)
             try:
-                await self._interpreter(cluster, [*self._packages(cluster, INSTALLED), *together])
+                await self._interpreter(cluster, [*self._packages(cluster, *THERE), *together])
             except EnvironmentBuildError as error:
                 self._mark(cluster, together, FAILED if len(together) == 1 else WAITING, str(error))
                 continue
@@ -330,7 +336,8 @@ class Clusters:
 
     def _to_install(self, cluster: Resource) -> list[dict[str, Any]]:
         """Return a cluster's libraries as its next start finds them."""
-        return [_library(package, WAITING) for package in self._packages(cluster)]
+        staying = self._packages(cluster, INSTALLED, INSTALLING, WAITING, FAILED)
+        return [_library(package, WAITING) for package in staying]
 
     def _packages(self, cluster: Resource, *statuses: str) -> list[str]:
         """Return a cluster's packages, of these statuses or of all."""
@@ -341,7 +348,7 @@ class Clusters:
             if not statuses or one["status"] in statuses
         ]
 
-    def _mark(self, cluster: Resource, packages: list[str], status: str, *messages: str) -> None:
+    def _mark(self, cluster: Resource, packages: Collection[str], status: str, *messages: str) -> None:
         current = self._store.get(cluster.id) or cluster
         changed = [
             _library(name, status, *messages) if (name := one["library"]["pypi"]["package"]) in packages else one
