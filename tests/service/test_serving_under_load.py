@@ -25,6 +25,8 @@ from raw_client import tunnel
 from running_service import RunningService, wait_for
 from steady_load import under_load
 
+pytestmark = pytest.mark.slow
+
 PATIENT = {"request_timeout_ms": 60_000, "max_concurrent_requests_per_instance": 1}
 WHO = {"pid": 1, "sleep": 0.01}  # asks a deployment for the process that answers, and its variable DEPLOYMENT
 
@@ -56,7 +58,6 @@ def events(ml: MLClient, deployed: Deployed, name: str) -> str:
     return str(ml.online_deployments.get_logs(name, deployed.endpoint, lines=200)).partition("Container logs:")[0]
 
 
-@pytest.mark.slow
 def test_scaled_out_and_in_without_a_failed_request(
     change: Callable[..., Any], ask: Callable[..., requests.Response], ml: MLClient, deployed: Deployed, name: str
 ) -> None:
@@ -79,7 +80,6 @@ def test_scaled_out_and_in_without_a_failed_request(
     assert set(load.statuses) == {200}
 
 
-@pytest.mark.slow
 def test_patch_scales_and_changed_settings_leave_instances_running(
     change: Callable[..., Any], ask: Callable[..., requests.Response], arm: Arm, deployed: Deployed, name: str
 ) -> None:
@@ -103,7 +103,6 @@ def change_first(change: Callable[..., Any]) -> Callable[..., Any]:
     return change
 
 
-@pytest.mark.slow
 def test_new_version_replaces_the_old_one_without_a_failed_request(
     change_first: Callable[..., Any], ask: Callable[..., requests.Response]
 ) -> None:
@@ -176,7 +175,6 @@ def test_switch_of_traffic_and_deletion_of_the_old_one_without_a_failed_request(
         finish(ml.online_endpoints.begin_create_or_update(endpoint))
 
 
-@pytest.mark.slow
 def test_64_clients_at_concurrency_1(
     change: Callable[..., Any], ask: Callable[..., requests.Response], name: str
 ) -> None:
@@ -227,7 +225,6 @@ def test_request_whose_time_runs_out_while_it_waits_never_reaches_the_model(
     assert "never seen" not in ml.online_deployments.get_logs(name, deployed.endpoint, lines=500)
 
 
-@pytest.mark.slow
 def test_hung_worker_is_found_by_the_liveness_probe_and_replaced(
     change: Callable[..., Any],
     ask: Callable[..., requests.Response],

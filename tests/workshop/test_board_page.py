@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, Page, expect
 from browsers import launched
 from workshop.folder import Folder
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60_000  # milliseconds
 LAPTOP, PROJECTOR, PHONE = (1366, 768), (1920, 1080), (390, 844)
 
@@ -197,7 +199,6 @@ def test_a_note_to_all(page: Page, board: BoardRoom) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-@pytest.mark.slow
 def test_the_hub_goes_and_comes_back(page: Page, board: BoardRoom) -> None:
     board.hub.away = True
     expect(page.get_by_role("alert")).to_contain_text("The hub is away. Learners work on")

@@ -22,6 +22,8 @@ from workshop.board.room import now
 from workshop.folder import Folder
 from workshop.streams import Event, Reader
 
+pytestmark = pytest.mark.slow
+
 ADA, EVIL = "learner01", "learner02"
 
 

@@ -25,7 +25,7 @@ from room_of_two import DISK, PATIENCE, Room, needs_root, processes_of, room
 from workshop import disks, limits, relay
 from workshop.account import LOG, SHARED
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.slow]
 
 
 def uid_of(learner: str) -> int:

@@ -17,6 +17,8 @@ from small_disk import fill, on_a_small_disk
 from workshop import copies
 from workshop.copies import CopyError
 
+pytestmark = pytest.mark.slow
+
 LESSON = "02_realtime/01_deploy_with_keys.ipynb"
 NOTEBOOK = '{"cells": [{"cell_type": "code", "source": ["code = folder / \\"scoring\\""]}], "version": %d}'
 

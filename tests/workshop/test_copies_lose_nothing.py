@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -23,6 +24,8 @@ from learners_home import as_learner, give, newest, snapshot
 
 from workshop.copying.bringing import STAGING, bring
 from workshop.copying.manifest import NAME
+
+pytestmark = pytest.mark.slow
 
 COURSE = "course.yml"
 # "c" is a file in one version of the trainer's and a folder in another.

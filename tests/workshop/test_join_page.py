@@ -15,7 +15,7 @@ from rooms import NEEDS_ROOT, Browser, Room, refusal
 from workshop.authenticator import PINS_AT_ONCE
 from workshop.folder import Folder, read_secret
 
-pytestmark = NEEDS_ROOT
+pytestmark = [NEEDS_ROOT, pytest.mark.slow]
 ODD = "<img src=x onerror=alert(1)> & 'Zoë' \"😀\""
 
 

@@ -34,6 +34,8 @@ from workshop.learner.cells import after
 from workshop.learner.extension import forget_visitors
 from workshop.streams import Reader
 
+pytestmark = pytest.mark.slow
+
 ADA = "learner01"
 ROOT = Path(__file__).parents[2]
 LESSON = "workbook/notebooks/00_start/01_score_your_first_model.ipynb"

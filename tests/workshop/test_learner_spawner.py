@@ -22,7 +22,7 @@ from workshop import copies, processes, relay
 from workshop.copies import CopyError
 from workshop.spawner import FIRST_PORT, LAST_PORT, LearnerSpawner, SpawnError
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.slow]
 
 # Listens on the socket that it was given, and has a daemon, as a learner's local service is one, that writes down how
 # it ended.
@@ -211,7 +211,6 @@ def test_no_learner_can_listen_in_anothers_place(two: Room) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.slow
 def test_a_reset_is_done_once_and_not_again_at_the_next_start(two: Room, brought: list[tuple[str, ...]]) -> None:
     async def scenario() -> None:
         spawner = server(two, two.one)
