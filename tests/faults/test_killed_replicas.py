@@ -70,9 +70,12 @@ def processes(started: RunningService, kind: str) -> list[psutil.Process]:
 
 
 def _kind(own: str, parents: str) -> str:
+    """A master's guard that is being killed has no command line any more: then the master is none of the three."""
     if "guard.py" in own:
         return "guard"
-    return "master" if "guard.py" in parents else "worker"
+    if "guard.py" in parents:
+        return "master"
+    return "worker" if "gunicorn" in parents else ""
 
 
 def ask(clients: Clients, key: str) -> requests.Response:
