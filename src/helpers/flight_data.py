@@ -142,8 +142,18 @@ def register_flight_tables(
         if anew:  # Import Data takes no file for data whose name begins so
             (folder / table / "_exported").write_text(datetime.now(UTC).isoformat(), encoding="utf-8")
         asset = Data(name=names[table], path=str(folder / table), type="uri_folder")
-        registered[table] = ml_client.data.create_or_update(asset)
+        registered[table] = _registered(ml_client, asset)
     return registered
+
+
+def _registered(ml_client: MLClient, asset: Data) -> Data:
+    """Register data. Another lesson may upload the same files at the same moment: asked again, the SDK finds them."""
+    from azure.core.exceptions import ResourceExistsError
+
+    try:
+        return ml_client.data.create_or_update(asset)
+    except ResourceExistsError:
+        return ml_client.data.create_or_update(asset)
 
 
 def _package_folder() -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from azure.core.exceptions import ResourceExistsError
 from designer_modules.data_sources import import_data
 
 from helpers import flight_data
@@ -64,3 +65,20 @@ def test_tables_that_are_exported_anew_are_other_data_but_the_same_table(
     ]
     imported = import_data(Path(sent[1].path)).frame
     assert imported.shape == tables["planes"].shape
+
+
+def test_another_lesson_uploads_the_same_table_at_the_same_moment(
+    tables: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """azure-ai-ml asks whether a file is there, and then writes it as a new one: of two at once, storage refuses one."""
+    answers = iter([ResourceExistsError("The specified blob already exists."), "registered"])
+
+    def create_or_update(_: object) -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(flight_data, "flight_tables", lambda *_, **__: {"planes": tables["planes"]})
+    client: Any = SimpleNamespace(data=SimpleNamespace(create_or_update=create_or_update))
+    assert flight_data.register_flight_tables(client, {"planes": "planes"}) == {"planes": "registered"}
