@@ -151,9 +151,10 @@ def _registered(ml_client: MLClient, asset: Data) -> Data:
     from azure.core.exceptions import ResourceExistsError
 
     try:
-        return ml_client.data.create_or_update(asset)
+        registered: Data = ml_client.data.create_or_update(asset)
     except ResourceExistsError:
-        return ml_client.data.create_or_update(asset)
+        registered = ml_client.data.create_or_update(asset)
+    return registered
 
 
 def _package_folder() -> Path:

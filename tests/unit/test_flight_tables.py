@@ -70,7 +70,7 @@ def test_tables_that_are_exported_anew_are_other_data_but_the_same_table(
 def test_another_lesson_uploads_the_same_table_at_the_same_moment(
     tables: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """azure-ai-ml asks whether a file is there, and then writes it as a new one: of two at once, storage refuses one."""
+    """azure-ai-ml asks whether a file is there, then writes it as a new one: of two at once, storage refuses one."""
     answers = iter([ResourceExistsError("The specified blob already exists."), "registered"])
 
     def create_or_update(_: object) -> object:
